@@ -1,0 +1,1 @@
+"""The engine: stages are values, a store keeps their results, a launcher runs them somewhere."""

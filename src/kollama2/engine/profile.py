@@ -1,0 +1,33 @@
+"""Profiles: how big a machine each kind of stage gets. Nothing here is part of a stage's identity."""
+
+import os
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+
+
+class Resources(BaseModel):
+    """What one stage may use where it runs. It changes the speed of a result, never its meaning."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    threads: PositiveInt = Field(1, description="CPU threads of the process")
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    gpus: int = Field(0, ge=0, description="processes under torchrun when above 1")
+    micro_batch_tokens: PositiveInt = Field(4096, description="tokens in one forward pass")
+    gradient_checkpointing: bool = False
+    checkpoint_seconds: float = Field(60, gt=0, description="seconds between two checkpoints")
+
+
+class Profile(BaseModel):
+    """Resources by kind of stage; `default` serves the kinds that are not named."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    jobs: PositiveInt = Field(default_factory=lambda: os.cpu_count() or 1)
+    default: Resources = Resources()
+    kinds: dict[str, Resources] = {}
+
+    def resources(self, kind: str) -> Resources:
+        """The resources of stages of this kind."""
+        return self.kinds.get(kind, self.default)

@@ -1,0 +1,55 @@
+"""Faults: every error that a user can cause, each with one clear sentence and an exit code.
+
+The codes are those of `sysexits.h`, so that a scheduler can tell "fix your data" from "try again".
+A fault's message says what was wrong, with the value, and what to do; it never needs a traceback.
+"""
+
+from typing import ClassVar
+
+
+class Fault(ValueError):
+    """Something outside the program is wrong and the user can mend it."""
+
+    exit_code: ClassVar[int] = 65
+
+
+class BadUsage(Fault):
+    """A command, a study or a recipe says something that cannot be meant (exit 64)."""
+
+    exit_code = 64
+
+
+class BadData(Fault):
+    """An input file does not hold what it should (exit 65)."""
+
+    exit_code = 65
+
+
+class Missing(Fault):
+    """A dependency, a device or a kernel that the request needs is not here (exit 69)."""
+
+    exit_code = 69
+
+
+class StorageTrouble(Fault):
+    """A folder cannot be read or written (exit 74)."""
+
+    exit_code = 74
+
+
+class TryLater(Fault):
+    """Nothing is lost; the same command continues later: disk full, preempted (exit 75)."""
+
+    exit_code = 75
+
+
+class Corrupt(Fault):
+    """A stored file differs from its manifest (exit 76)."""
+
+    exit_code = 76
+
+
+class Denied(Fault):
+    """Permission refused: a gated repository, an expired link, a missing token (exit 77)."""
+
+    exit_code = 77

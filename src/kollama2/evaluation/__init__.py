@@ -1,0 +1,1 @@
+"""Evaluation: one suite for every model, per-item records, paired statistics."""

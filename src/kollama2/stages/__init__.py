@@ -1,0 +1,1 @@
+"""Stages: the only place where the engine and the domain meet."""

@@ -1,0 +1,1 @@
+"""Training: load a model by method (full, LoRA, QLoRA) and run one loop for CPT and SFT."""
