@@ -1,0 +1,224 @@
+"""Writes a store as a finished study leaves it: records that look real, no model anywhere."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+PROMPTS = (
+    "대한민국의 수도는 어디인가요?",
+    "다음 문장을 높임말로 바꾸세요: 나는 밥을 먹었다.",
+    "사과 세 개와 배 두 개가 있습니다. 과일은 모두 몇 개입니까?",
+    "봄에 피는 꽃을 두 가지 말해 주세요.",
+    "Translate into Korean: The small dog sleeps under the old tree.",
+)
+ANSWERS = {
+    "base": "The answer is the answer of the question. The question is the",
+    "base-copy": "The answer is the answer of the question. The question is the",
+    "alpaca-full": "대한민국의 수도는 서울입니다. 서울에는 많은 사람이 살고 있습니다.",
+    "alpaca-lora": "수도는 서울입니다.",
+    "alpaca-qlora": "수도는 서울이다. 서울이다. 서울이다.",
+    "vicuna-lora": "네, 대한민국의 수도는 서울이에요! 더 궁금한 점이 있으면 물어보세요.",
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A made-up recipe: how far it moves each axis, in units of the measure."""
+
+    name: str
+    korean: float
+    english: float
+    flops: float
+    trainable: int
+    options: tuple[tuple[str, str], ...]
+    base: bool = False
+
+
+RECIPES = (
+    Recipe("base", 0.0, 0.0, 0.0, 0, (), base=True),
+    Recipe("alpaca-full", -1.52, 0.11, 6.1e14, 4_200_000, (("data", "alpaca"), ("sft", "full"))),
+    Recipe("alpaca-lora", -1.31, 0.02, 4.3e14, 310_000, (("data", "alpaca"), ("sft", "lora"))),
+    Recipe("alpaca-qlora", -1.30, 0.03, 4.3e14, 310_000, (("data", "alpaca"), ("sft", "qlora"))),
+    Recipe("vicuna-lora", -1.05, 0.01, 4.6e14, 310_000, (("data", "vicuna"), ("sft", "lora"))),
+    Recipe("base-copy", 0.0, 0.0, 0.0, 0, (("data", "none"),)),
+)
+
+MEASURES = (  # task, measure, level of the base, worth of 1 bit of Korean, spread of items
+    ("text-ko", "bpb", 3.10, 1.0, 0.30),
+    ("instruct-ko", "gain", 0.05, -0.35, 0.10),
+    ("translate-ko", "pmi", 0.02, -0.12, 0.08),
+    ("quiz-ko", "p_gold", 0.26, -0.22, 0.12),
+    ("quiz-ko", "accuracy", 0.27, -0.24, 0.0),
+    ("answer-ko", "fidelity", 0.04, -0.55, 0.10),
+)
+
+
+def write(
+    store: Path,
+    *,
+    study: str = "quick",
+    recipes: tuple[Recipe, ...] = RECIPES,
+    seeds: tuple[int, ...] = (0, 1, 2),
+    items: int = 60,
+    steps: int = 80,
+    missing: frozenset[tuple[str, int]] = frozenset(),
+    answers: dict[str, str] | None = None,
+) -> Path:
+    """Writes the store of a study; the cells named in `missing` were never computed."""
+    cells = []
+    for recipe in recipes:
+        for seed in seeds:
+            path = _path(recipe, 0 if recipe.flops == 0 else seed)
+            evaluate = f"evaluate-{_key(recipe.name, path[-1])}"
+            cells.append(
+                {
+                    "recipe": recipe.name,
+                    "options": dict(recipe.options),
+                    "seed": seed,
+                    "suite": "quick",
+                    "base": recipe.base,
+                    "evaluate": evaluate,
+                    "model": path[-1],
+                    "path": path,
+                }
+            )
+            if (recipe.name, seed) in missing:
+                continue
+            _write_training(store, recipe, path, seed, steps)
+            real = 0 if recipe.flops == 0 else seed
+            _write_evaluation(store / evaluate, recipe, real, items, answers or ANSWERS)
+    lock = {
+        "study": study,
+        "kollama2": "0.1.0",
+        "primary": "text-ko/bpb",
+        "english": "text-en/bpb",
+        "suites": {
+            "quick": {
+                "hash": "9f8e7d6c5b4a",
+                "measures": ["text-en/bpb", *(f"{task}/{name}" for task, name, *_ in MEASURES)],
+                "tasks": ["text-ko", "text-en", "instruct-ko", "translate-ko", "quiz-ko"],
+            }
+        },
+        "seeds": list(seeds),
+        "cells": cells,
+    }
+    _json(store / "studies" / f"{study}.json", lock)
+    return store
+
+
+def _key(*parts: str) -> str:
+    return hashlib.sha256("/".join(parts).encode()).hexdigest()[:12]
+
+
+def _path(recipe: Recipe, seed: int) -> list[str]:
+    base = f"source-{_key('base')}"
+    if recipe.flops == 0:
+        return [base]
+    data = dict(recipe.options)["data"]
+    return [
+        base,
+        f"source-{_key(data)}",
+        f"encode-{_key('encode', data)}",
+        f"finetune-{_key(recipe.name, str(seed))}",
+    ]
+
+
+def _record(name: str, seconds: float, metrics: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "kind": name.rpartition("-")[0],
+        "key": name.rpartition("-")[2],
+        "seconds": seconds,
+        "peak_memory": 1_200_000_000,
+        "metrics": metrics,
+        "provenance": {
+            "kollama2": "0.1.0",
+            "git": "38f6b40",
+            "packages": {"torch": "2.13.0", "transformers": "5.23.0", "trl": "1.16.0"},
+            "hardware": {"cpu": "2 cores", "memory": 25_000_000_000, "gpu": None},
+        },
+    }
+
+
+def _write_training(store: Path, recipe: Recipe, path: list[str], seed: int, steps: int) -> None:
+    for name in path[:-1] if recipe.flops else path:
+        folder = store / name
+        _json(folder / "stage.json", {"kind": name.rpartition("-")[0], "uri": "builtin:miniature"})
+        _json(folder / "done.json", _record(name, 0.4, {}))
+        if name.startswith("encode"):
+            counts = {"in": 2001, "kept": 1998, "rejected": 3}
+            encoding = {"template": "llama2", "max_length": 512, "counts": counts}
+            _json(folder / "encoding.json", encoding)
+    if not recipe.flops:
+        return
+    folder = store / path[-1]
+    noise = np.random.default_rng([seed, len(recipe.name)]).normal(0, 0.04, steps)
+    curve = [
+        {
+            "step": step + 1,
+            "loss": round(4.2 + recipe.korean * (1 - np.exp(-step / 20)) + noise[step], 6),
+            "lr": 2e-4,
+            "tokens": (step + 1) * 4096,
+            "seconds": step * 0.8,
+        }
+        for step in range(steps)
+    ]
+    _lines(folder / "metrics.jsonl", curve)
+    _json(folder / "stage.json", {"kind": "finetune", "seed": seed, "method": "lora"})
+    metrics = {
+        "flops": recipe.flops,
+        "tokens": steps * 4096,
+        "bytes": 9_000_000,
+        "ko_bytes": 7_500_000,
+        "trainable_parameters": recipe.trainable,
+    }
+    _json(folder / "done.json", _record(path[-1], 61.2 + seed, metrics))
+
+
+def _write_evaluation(
+    folder: Path, recipe: Recipe, seed: int, items: int, answers: dict[str, str]
+) -> None:
+    lines: list[dict[str, Any]] = []
+    shift = np.random.default_rng([7, seed, len(recipe.name)]).normal(0, 0.02 * bool(recipe.flops))
+    korean = recipe.korean + shift
+    for task, measure, level, worth, spread in (*MEASURES, ("text-en", "bpb", 1.90, 0.0, 0.15)):
+        hard = np.random.default_rng([len(task), len(measure)]).normal(0, 1, items)
+        own = np.random.default_rng([seed, len(recipe.name), len(task)]).normal(0, 1, items)
+        own *= bool(recipe.flops)
+        moved = recipe.english if task == "text-en" else korean * worth
+        for index in range(items):
+            value = level + moved + spread * (hard[index] + 0.25 * own[index])
+            if measure == "accuracy":
+                value = float(0.5 + 0.2 * (hard[index] + own[index]) < level + moved)
+            weight = 180.0 + 10 * (index % 7) if measure == "bpb" else 1.0
+            line = {"task": task, "measure": measure, "item": str(index), "cluster": str(index)}
+            lines.append({**line, "value": round(value * weight, 6), "weight": weight})
+    _lines(folder / "items.jsonl", lines)
+    shown = [
+        {
+            "task": "answer-ko",
+            "item": str(index),
+            "prompt": prompt,
+            "answer": answers.get(recipe.name, "서울입니다."),
+            "reference": "서울입니다." if index == 0 else None,
+        }
+        for index, prompt in enumerate(PROMPTS)
+    ]
+    _lines(folder / "samples.jsonl", shown)
+    _json(folder / "stage.json", {"kind": "evaluate", "suite": "quick"})
+    metrics = {"scores": {}, "counts": {"items": len(lines), "truncated": 0, "empty": 0}}
+    _json(folder / "done.json", _record(folder.name, 5.5, metrics))
+
+
+def _json(path: Path, value: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value, ensure_ascii=False), encoding="utf-8")
+
+
+def _lines(path: Path, lines: list[dict[str, Any]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    path.write_text(text, encoding="utf-8")
