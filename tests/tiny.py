@@ -32,6 +32,7 @@ def write_tokenizer(folder: Path, vocab_size: int = 384) -> Path:
         split_digits=True,
         character_coverage=1.0,
         normalization_rule_name="identity",
+        remove_extra_whitespaces=False,
         unk_id=0,
         bos_id=1,
         eos_id=2,
