@@ -1,0 +1,102 @@
+"""Multiple choice by likelihood: P(gold), accuracy, margin, Brier score, degenerate classes."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from kollama2.evaluation.likelihood import Outcome, Tools, answer_request, scored, user
+from kollama2.evaluation.rows import Row
+from kollama2.evaluation.suite import MultipleChoice
+
+
+def multiple_choice(task: MultipleChoice, rows: Sequence[Row], tools: Tools) -> Outcome:
+    """P(gold), accuracy, margin and Brier score of each item.
+
+    The rule, for every task: a choice's score is its log-likelihood divided by its UTF-8 bytes;
+    probabilities are the softmax of the scores over the item's choices (nats per byte).
+    """
+    outcome = Outcome(task.name, items=len(rows))
+    requests = [
+        [
+            answer_request(tools.encoder, messages, choice)
+            for messages in _questions(task, row)
+            for choice in row["choices"]
+        ]
+        for row in rows
+    ]
+    chosen: list[tuple[Row, int]] = []
+    for row, scores in scored(rows, requests, tools, outcome):
+        sizes = np.array([len(choice.encode()) for choice in row["choices"]])
+        table = np.array(scores).reshape(-1, len(sizes)) / sizes
+        details = {
+            key: value
+            for key, value in row.items()
+            if key not in ("id", "cluster", "messages", "question", "choices", "gold")
+            and isinstance(value, str | int | bool)
+        }
+        for name, value in choice_measures(table, row["gold"]).items():
+            outcome.add(row, name, value, details=details)
+        best = int(table.mean(axis=0).argmax())
+        chosen.append((row, best))
+        outcome.samples.append(
+            {
+                "task": task.name,
+                "item": row["id"],
+                "prompt": _questions(task, row)[0][-1]["content"],
+                "answer": row["choices"][best],
+                "reference": row["choices"][row["gold"]],
+                "choices": row["choices"],
+                **details,
+            }
+        )
+    outcome.flags.extend(_degenerate(chosen))
+    return outcome
+
+
+def choice_measures(per_byte: np.ndarray[Any, np.dtype[np.float64]], gold: int) -> dict[str, float]:
+    """Measures of one item from log-likelihoods per byte, shape (prompts, choices), nats.
+
+    Each is computed per prompt and averaged.
+    """
+    shifted = np.exp(per_byte - per_byte.max(axis=1, keepdims=True))
+    p = shifted / shifted.sum(axis=1, keepdims=True)
+    best = per_byte == per_byte.max(axis=1, keepdims=True)
+    others = np.delete(per_byte, gold, axis=1).max(axis=1)
+    truth = np.zeros(per_byte.shape[1])
+    truth[gold] = 1
+    return {
+        "p_gold": float(p[:, gold].mean()),
+        "accuracy": float((best[:, gold] / best.sum(axis=1)).mean()),
+        "margin": float((per_byte[:, gold] - others).mean() / math.log(2)),
+        "brier": float(((p - truth) ** 2).sum(axis=1).mean()),
+    }
+
+
+def _degenerate(chosen: Sequence[tuple[Row, int]]) -> list[str]:
+    """A flag if one class gets more than 95 % of the answers and the truth does not have it so.
+
+    A class is a label where all items share their choices (예 / 아니오), else a position.
+    """
+    if len(chosen) < 20:
+        return []
+    labels = len({tuple(sorted(row["choices"])) for row, _ in chosen}) == 1
+
+    def share(picks: Sequence[tuple[Row, int]], label: object) -> float:
+        same = [(row["choices"][at] if labels else at) == label for row, at in picks]
+        return same.count(True) / len(same)
+
+    golds = [(row, row["gold"]) for row, _ in chosen]
+    for label in {(row["choices"][at] if labels else at) for row, at in chosen}:
+        if share(chosen, label) > 0.95 >= share(golds, label):
+            name = repr(label) if labels else f"choice {int(label) + 1}"
+            return [f"degenerate: {share(chosen, label):.0%} of answers are {name}"]
+    return []
+
+
+def _questions(task: MultipleChoice, row: Row) -> list[list[dict[str, str]]]:
+    """The row's own messages, or its question in each of the task's prompts."""
+    if row.get("messages"):
+        return [row["messages"]]
+    return [user(prompt.replace("{question}", row["question"])) for prompt in task.prompts]

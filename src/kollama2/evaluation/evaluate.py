@@ -1,0 +1,139 @@
+"""Measures one model with one suite and writes a record for every item."""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from kollama2.engine.profile import Resources
+from kollama2.evaluation.choices import multiple_choice
+from kollama2.evaluation.generate import generation
+from kollama2.evaluation.likelihood import (
+    Outcome,
+    Tools,
+    bits_per_byte,
+    instruction_gain,
+    translation_pmi,
+)
+from kollama2.evaluation.rows import Row, read_rows
+from kollama2.evaluation.scorer import Encoder, Scorer
+from kollama2.evaluation.suite import (
+    BitsPerByte,
+    InstructionGain,
+    MultipleChoice,
+    Suite,
+    Task,
+    TranslationPmi,
+)
+
+
+def evaluate(
+    suite: Suite,
+    *,
+    model: nn.Module,
+    encoder: Encoder,
+    out: Path,
+    resources: Resources,
+    progress: Callable[..., None],
+    batch_tokens: int | None = None,
+) -> dict[str, Any]:
+    """Measure a model; write `items.jsonl` and `samples.jsonl` into `out`.
+
+    Args:
+        suite: with data resolved to local files (`Suite.resolved`).
+        model: a causal LM of transformers or peft, on its device.
+        encoder: text to ids as this model was taught them.
+        out: an existing folder.
+        resources: `micro_batch_tokens` bounds a forward pass, unless `batch_tokens` is given.
+        progress: called as `progress(done, total, "items", task=...)` after each task.
+        batch_tokens: padded positions in one forward pass.
+
+    Returns:
+        `scores` by full measure name, `subscores`, `counts` per task (items, truncated, empty,
+        failed), `flags`, `seconds` per task and the `suite` id.
+
+    Raises:
+        BadData: a data file cannot be used, or the tokenizer loses text.
+    """
+    data = {task.name: read_rows(task) for task in suite.tasks}
+    total = sum(map(len, data.values()))
+    tools = Tools(
+        Scorer(model, batch_tokens=batch_tokens or resources.micro_batch_tokens),
+        encoder,
+        lambda tokens: None,
+    )
+    training = model.training
+    model.eval()
+    outcomes: list[Outcome] = []
+    seconds: dict[str, float] = {}
+    done = 0
+    for task in suite.tasks:
+        started = time.perf_counter()
+        outcomes.append(_measure(task, data[task.name], tools, model))
+        seconds[task.name] = round(time.perf_counter() - started, 3)
+        done += len(data[task.name])
+        progress(done, total, "items", task=task.name)
+    model.train(training)
+    records = [record for outcome in outcomes for record in outcome.records]
+    _write_lines(out / "items.jsonl", records)
+    _write_lines(out / "samples.jsonl", [one for outcome in outcomes for one in outcome.samples])
+    return {
+        "scores": scores(records),
+        "subscores": _subscores(records),
+        "counts": {
+            outcome.task: {
+                "items": outcome.items,
+                "truncated": outcome.truncated,
+                "empty": outcome.empty,
+                "failed": outcome.failed,
+            }
+            for outcome in outcomes
+        },
+        "flags": {outcome.task: outcome.flags for outcome in outcomes if outcome.flags},
+        "seconds": seconds,
+        "suite": suite.hash(),
+    }
+
+
+def _measure(task: Task, rows: list[Row], tools: Tools, model: nn.Module) -> Outcome:
+    if isinstance(task, BitsPerByte):
+        return bits_per_byte(task, rows, tools)
+    if isinstance(task, InstructionGain):
+        return instruction_gain(task, rows, tools)
+    if isinstance(task, TranslationPmi):
+        return translation_pmi(task, rows, tools)
+    if isinstance(task, MultipleChoice):
+        return multiple_choice(task, rows, tools)
+    return generation(task, rows, tools, model)
+
+
+def scores(records: list[dict[str, Any]]) -> dict[str, float]:
+    """Score of every measure: sum of values over sum of weights, in order of appearance."""
+    sums: dict[str, list[float]] = {}
+    for record in records:
+        both = sums.setdefault(f"{record['task']}/{record['measure']}", [0.0, 0.0])
+        both[0] += record["value"]
+        both[1] += record["weight"]
+    return {name: value / weight for name, (value, weight) in sums.items()}
+
+
+def _subscores(records: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    """Scores by the values of the details that rows carry, such as `known_in=en`."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for record in records:
+        for key, value in record.items():
+            if isinstance(value, str | bool) and key not in ("task", "measure", "item", "cluster"):
+                groups.setdefault(f"{key}={value}", []).append(record)
+    result: dict[str, dict[str, float]] = {}
+    for group in sorted(groups):
+        for name, score in scores(groups[group]).items():
+            result.setdefault(name, {})[group] = score
+    return result
+
+
+def _write_lines(path: Path, lines: list[Mapping[str, Any]] | list[dict[str, Any]]) -> None:
+    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    path.write_text(text, encoding="utf-8")

@@ -1,0 +1,124 @@
+"""Greedy answers in batches, and the measures of their language."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from kollama2.evaluation.fidelity import measure_answer
+from kollama2.evaluation.likelihood import Outcome, Tools
+from kollama2.evaluation.rows import Row
+from kollama2.evaluation.suite import Generation
+
+
+def generation(task: Generation, rows: Sequence[Row], tools: Tools, model: nn.Module) -> Outcome:
+    """Measures of the greedy answer to each row's messages; empty answers are failures."""
+    outcome = Outcome(task.name, items=len(rows))
+    prompts = [tools.encoder.prompt(row["messages"]) for row in rows]
+    room = tools.scorer.max_length - task.max_new_tokens
+    kept = [index for index, prompt in enumerate(prompts) if len(prompt) <= room]
+    outcome.truncated = len(rows) - len(kept)
+    answers = greedy(
+        model,
+        [prompts[index] for index in kept],
+        max_new_tokens=task.max_new_tokens,
+        stop_ids=sorted(tools.encoder.stop_ids),
+        batch_tokens=tools.scorer.batch_tokens,
+    )
+    for index, (ids, stopped) in zip(kept, answers, strict=True):
+        row, text = rows[index], tools.encoder.decode(ids)
+        measured = measure_answer(text, ids, stopped=stopped)
+        for name, value in measured._asdict().items():
+            outcome.add(row, name, value)
+        outcome.empty += int(measured.empty)
+        outcome.failed += int(measured.empty or measured.invalid_utf8)
+        sample = {
+            "task": task.name,
+            "item": row["id"],
+            "prompt": row["messages"][-1]["content"],
+            "answer": text,
+        }
+        if row.get("reference"):
+            sample["reference"] = row["reference"]
+        outcome.samples.append({**sample, "tokens": len(ids), "stopped": stopped})
+    return outcome
+
+
+@torch.inference_mode()
+def greedy(
+    model: nn.Module,
+    prompts: Sequence[Sequence[int]],
+    *,
+    max_new_tokens: int,
+    stop_ids: Sequence[int],
+    batch_tokens: int,
+) -> list[tuple[list[int], bool]]:
+    """The most probable next token, again and again, with a KV cache.
+
+    Prompts of similar length share a batch and are padded on the left; a batch never holds more
+    than `batch_tokens` positions, prompts and answers together.
+
+    Args:
+        model: a causal LM whose forward takes attention_mask, position_ids and past_key_values.
+        prompts: ids, none empty.
+        max_new_tokens: where an answer is cut.
+        stop_ids: ids that end an answer; not part of it.
+        batch_tokens: positions in one batch.
+
+    Returns:
+        For each prompt the ids of its answer and whether it ended by a stop id.
+    """
+    order = sorted(range(len(prompts)), key=lambda index: (-len(prompts[index]), index))
+    answers: list[tuple[list[int], bool]] = [([], False)] * len(prompts)
+    start = 0
+    while start < len(order):
+        longest = len(prompts[order[start]]) + max_new_tokens
+        batch = order[start : start + max(1, batch_tokens // longest)]
+        found = _greedy_batch(model, [prompts[one] for one in batch], max_new_tokens, stop_ids)
+        for index, answer in zip(batch, found, strict=True):
+            answers[index] = answer
+        start += len(batch)
+    return answers
+
+
+def _greedy_batch(
+    model: nn.Module,
+    prompts: Sequence[Sequence[int]],
+    max_new_tokens: int,
+    stop_ids: Sequence[int],
+) -> list[tuple[list[int], bool]]:
+    device = next(model.parameters()).device
+    width = max(map(len, prompts))
+    ids = torch.zeros(len(prompts), width, dtype=torch.long)
+    mask = torch.zeros_like(ids)
+    for row, prompt in enumerate(prompts):
+        ids[row, width - len(prompt) :] = torch.tensor(list(prompt))
+        mask[row, width - len(prompt) :] = 1
+    ids, mask = ids.to(device), mask.to(device)
+    stops = torch.tensor(list(stop_ids), device=device)
+    running = torch.ones(len(prompts), dtype=torch.bool, device=device)
+    cache, step, chosen = None, ids, []
+    positions = (mask.cumsum(-1) - 1).clamp(min=0)
+    for _ in range(max_new_tokens):
+        output = model(
+            input_ids=step,
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        cache = output.past_key_values
+        step = output.logits[:, -1].argmax(-1, keepdim=True)
+        chosen.append(step)
+        running &= ~torch.isin(step[:, 0], stops)
+        if not running.any():
+            break
+        mask = torch.cat([mask, torch.ones_like(step)], dim=1)
+        positions = positions[:, -1:] + 1
+    stop_set = set(stop_ids)
+    answers = []
+    for row in torch.cat(chosen, dim=1).tolist():
+        end = next((at for at, one in enumerate(row) if one in stop_set), None)
+        answers.append((row[:end], end is not None))
+    return answers

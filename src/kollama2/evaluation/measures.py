@@ -1,0 +1,119 @@
+"""What every measure means: its unit, its direction and one line that explains it."""
+
+from typing import Literal, NamedTuple
+
+MeasureName = Literal[
+    "bpb",
+    "gain",
+    "pmi_en_ko",
+    "pmi_ko_en",
+    "p_gold",
+    "accuracy",
+    "margin",
+    "brier",
+    "fidelity",
+    "hangul_share",
+    "line_pass",
+    "mixed_script",
+    "invalid_utf8",
+    "repetition",
+    "eos",
+    "empty",
+]
+
+
+class Measure(NamedTuple):
+    """A measure: `higher` says whether more is better."""
+
+    title: str
+    unit: str
+    higher: bool
+    explanation: str
+
+
+MEASURES: dict[str, Measure] = {
+    "bpb": Measure(
+        "bits per byte",
+        "bits/byte",
+        False,
+        "How many bits the model needs for one UTF-8 byte of text it has not seen.",
+    ),
+    "gain": Measure(
+        "instruction gain",
+        "bits/byte",
+        True,
+        "Bits per byte that the right instruction saves on its answer, against a wrong one.",
+    ),
+    "pmi_en_ko": Measure(
+        "translation, English to Korean",
+        "bits/byte",
+        True,
+        "Bits per byte that the English source saves on its Korean translation.",
+    ),
+    "pmi_ko_en": Measure(
+        "translation, Korean to English",
+        "bits/byte",
+        True,
+        "Bits per byte that the Korean source saves on its English translation.",
+    ),
+    "p_gold": Measure(
+        "probability of the right choice",
+        "share",
+        True,
+        "Softmax of the choices' log-likelihoods per byte, at the right choice.",
+    ),
+    "accuracy": Measure(
+        "accuracy",
+        "share",
+        True,
+        "How often the right choice has the highest log-likelihood per byte; ties count in part.",
+    ),
+    "margin": Measure(
+        "margin",
+        "bits/byte",
+        True,
+        "Log-likelihood per byte of the right choice over the best wrong one.",
+    ),
+    "brier": Measure(
+        "Brier score",
+        "0..2",
+        False,
+        "Squared distance between the choices' probabilities and the truth.",
+    ),
+    "fidelity": Measure(
+        "language fidelity",
+        "share",
+        True,
+        "Answers that are Korean in every line, not empty, valid UTF-8 and free of loops.",
+    ),
+    "hangul_share": Measure("Hangul share", "share", True, "Hangul among the answer's letters."),
+    "line_pass": Measure(
+        "Korean lines", "share", True, "Lines of the answer whose letters are at least half Hangul."
+    ),
+    "mixed_script": Measure(
+        "mixed-script words",
+        "share",
+        False,
+        "Words that mix Hangul with another script inside (한국en).",
+    ),
+    "invalid_utf8": Measure(
+        "broken characters",
+        "share",
+        False,
+        "Answers with bytes that form no character (broken byte fallback).",
+    ),
+    "repetition": Measure(
+        "repetition", "share", False, "Repeated 4-grams among the answer's 4-grams of tokens."
+    ),
+    "eos": Measure("ends by itself", "share", True, "Answers that stop before the length limit."),
+    "empty": Measure("empty answers", "share", False, "Answers without any visible character."),
+}
+
+
+def measure(full_name: str) -> Measure:
+    """The measure behind a full name such as `text-ko/bpb`.
+
+    Raises:
+        KeyError: the name is not `<task>/<measure>` with a known measure.
+    """
+    return MEASURES[full_name.rpartition("/")[2]]

@@ -1,0 +1,124 @@
+"""Reads a task's data file into rows and checks that each has what its measure needs."""
+
+import csv
+import json
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from kollama2.errors import BadData
+from kollama2.evaluation.suite import Task
+
+Row = dict[str, Any]
+
+_NEEDED: Mapping[str, tuple[str, ...]] = {
+    "bits_per_byte": ("text",),
+    "instruction_gain": ("messages", "answer"),
+    "translation_pmi": ("en", "ko"),
+    "multiple_choice": ("choices", "gold"),
+    "generation": ("messages",),
+}
+
+
+def read_rows(task: Task) -> list[Row]:
+    """Rows of a task, all strings NFC, with `id` and `cluster` as strings; at most `task.limit`.
+
+    A row without an id gets its line number, one without a cluster is a cluster of its own.
+
+    Raises:
+        BadData: the file is missing or empty, a line cannot be read, or a field is missing.
+    """
+    path = Path(task.data)
+    if not path.is_file():
+        raise BadData(f"task {task.name}: no data file {path}")
+    rows: list[Row] = []
+    for number, raw in _raw_rows(task, path):
+        if task.limit is not None and len(rows) == task.limit:
+            break
+        row = _nfc(raw)
+        where = f"task {task.name}: {path.name} line {number}"
+        row["id"] = str(row.get("id", number))
+        row["cluster"] = str(row.get("cluster", row["id"]))
+        _check(task, row, where)
+        rows.append(row)
+    if not rows:
+        raise BadData(f"task {task.name}: {path} holds no rows")
+    ids = [row["id"] for row in rows]
+    if len(set(ids)) < len(ids):
+        twice = next(one for one in ids if ids.count(one) > 1)
+        raise BadData(f"task {task.name}: {path} holds the id {twice!r} twice")
+    return rows
+
+
+def _raw_rows(task: Task, path: Path) -> Iterator[tuple[int, Row]]:
+    """(line number, row) of every line that is not blank, columns renamed."""
+    form = task.format or path.suffix.lstrip(".").replace("txt", "lines")
+    lines = path.read_text(encoding="utf-8-sig").split("\n")
+    numbered = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
+    if form == "lines":
+        yield from ((number, {"text": line.rstrip("\r")}) for number, line in numbered)
+    elif form == "jsonl":
+        for number, line in numbered:
+            try:
+                row = json.loads(line)
+            except json.JSONDecodeError as error:
+                raise BadData(f"task {task.name}: {path} line {number}: {error}") from error
+            if not isinstance(row, dict):
+                raise BadData(f"task {task.name}: {path} line {number} is not a JSON object")
+            yield number, _renamed(row, task, path)
+    elif form in ("tsv", "csv"):
+        yield from _table(task, path, form)
+    else:
+        raise BadData(f"task {task.name}: {path} is no jsonl, txt, tsv or csv file; give `format`")
+
+
+def _table(task: Task, path: Path, form: str) -> Iterator[tuple[int, Row]]:
+    """Rows of a TSV or CSV file; positions as columns mean that the file has no header."""
+    positions = bool(task.columns) and all(isinstance(one, int) for one in task.columns.values())
+    with path.open(encoding="utf-8-sig", newline="") as stream:
+        if form == "tsv":
+            reader = csv.reader(stream, delimiter="\t", quoting=csv.QUOTE_NONE)
+        else:
+            reader = csv.reader(stream)
+        header: Sequence[str | int] | None = None
+        for cells in reader:
+            if header is None:
+                header = range(len(cells)) if positions else cells
+                if not positions:
+                    continue
+            yield reader.line_num, _renamed(dict(zip(header, cells, strict=False)), task, path)
+
+
+def _renamed(row: Mapping[Any, Any], task: Task, path: Path) -> Row:
+    renamed = {str(key): value for key, value in row.items() if key not in task.columns.values()}
+    for field, column in task.columns.items():
+        if column not in row:
+            raise BadData(f"task {task.name}: {path} has no column {column!r}")
+        renamed[field] = row[column]
+    return renamed
+
+
+def _nfc(value: Any) -> Any:
+    if isinstance(value, str):
+        return unicodedata.normalize("NFC", value)
+    if isinstance(value, list):
+        return [_nfc(one) for one in value]
+    if isinstance(value, dict):
+        return {key: _nfc(one) for key, one in value.items()}
+    return value
+
+
+def _check(task: Task, row: Row, where: str) -> None:
+    for field in _NEEDED[task.measure_kind]:
+        if row.get(field) in (None, "", []):
+            raise BadData(f"{where} has no {field!r}")
+    if task.measure_kind != "multiple_choice":
+        return
+    if not row.get("messages") and not row.get("question"):
+        raise BadData(f"{where} has neither 'messages' nor 'question'")
+    choices, gold = row["choices"], row["gold"]
+    if not isinstance(gold, int) or not 0 <= gold < len(choices) or len(choices) < 2:
+        raise BadData(f"{where}: gold {gold!r} is no position among {len(choices)} choices")
+    if not all(isinstance(one, str) and one for one in choices):
+        raise BadData(f"{where}: a choice is empty")
