@@ -1,4 +1,4 @@
-"""Profiles: how big a machine each kind of stage gets. Nothing here is part of a stage's identity."""
+"""Profiles: how big a machine each kind of stage gets; none of it is part of a key."""
 
 import os
 from typing import Literal

@@ -1,0 +1,53 @@
+"""Compute one stage by hand or from a scheduler: `python -m kollama2.engine FILE --store ROOT`."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from kollama2.engine import commit, ranks, worker
+from kollama2.engine.profile import Resources
+from kollama2.engine.store import Store
+from kollama2.errors import Fault
+
+
+def main() -> int:
+    """Compute the stage of a file; the record goes to standard output."""
+    parser = argparse.ArgumentParser(prog="python -m kollama2.engine", description=__doc__)
+    parser.add_argument("file", type=Path, help="a recipe, as every stage.json holds one")
+    parser.add_argument("--store", type=Path, required=True, help="the folder of results")
+    parser.add_argument("--resources", default="{}", help="what it may use, as JSON")
+    parser.add_argument("--parse", default=worker.PARSE, help="reads the recipe: module:function")
+    parser.add_argument("--rank-of", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    try:
+        order = worker.Order(
+            root=arguments.store,
+            recipe=commit.read_json(arguments.file),
+            parse=arguments.parse,
+            resources=Resources.model_validate_json(arguments.resources),
+        )
+        if arguments.rank_of:
+            return _rank(order, json.loads(arguments.rank_of))
+        record = worker.compute(order, lambda what, figures: None, quiet=False)
+    except Fault as fault:
+        print(fault, file=sys.stderr)
+        return fault.exit_code
+    print(json.dumps(record, ensure_ascii=False))
+    return 0
+
+
+def _rank(order: worker.Order, leader: dict[str, object]) -> int:
+    store = Store(order.root)
+    worker.use_threads(order.resources.threads)
+    stage = worker.read_stage(order.recipe, order.parse)
+    try:
+        ranks.run_rank(stage, store, order.resources, leader)
+    except Fault as fault:
+        ranks.report_fault(store, stage, fault.exit_code, str(fault))
+        return fault.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,264 @@
+"""The commit primitive: a folder becomes a result whole or not at all, and proves later that it is.
+
+Everything that is kept (a stage, a checkpoint, an export) is written beside its final name, brought
+to the disk, listed with size and SHA-256 in `MANIFEST.json`, and renamed. A reader that finds the
+final name finds all of it.
+"""
+
+import errno
+import hashlib
+import json
+import os
+import re
+import shutil
+import sys
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from kollama2.errors import Corrupt, Denied, Fault, StorageTrouble, TryLater
+
+MANIFEST = "MANIFEST.json"
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_REFUSED = frozenset({errno.EACCES, errno.EPERM})
+# Libraries written in Rust or C++ report a full disk in words only.
+_FULL_WORDS = re.compile(r"No space left on device|os error 28\b|Disk quota exceeded")
+
+
+def storage_fault(error: BaseException, path: Path) -> Fault | None:
+    """The fault that an operating system's error about storage means, or None for other errors.
+
+    The whole chain of causes is searched, because libraries wrap the error that tells the reason.
+    """
+    link: BaseException | None = error
+    while link is not None:
+        number = link.errno if isinstance(link, OSError) else None
+        if number in _FULL or _FULL_WORDS.search(str(link)):
+            return TryLater(
+                f"the disk of {path} is full; everything finished is kept: "
+                "free some space and give the same command again"
+            )
+        if link is error and number in _REFUSED:
+            return Denied(f"{_named(link, path)} may not be written or read; check its permissions")
+        if link is error and number is not None:
+            reason = os.strerror(number)
+            return StorageTrouble(f"{_named(link, path)} cannot be written or read: {reason}")
+        link = link.__cause__ or link.__context__
+    return None
+
+
+def _named(error: BaseException, path: Path) -> str:
+    filename = error.filename if isinstance(error, OSError) else None
+    return os.fsdecode(filename) if isinstance(filename, (str, bytes)) else str(path)
+
+
+@contextmanager
+def storage(path: Path) -> Iterator[None]:
+    """Turn errors of the operating system inside the block into faults about `path`.
+
+    Raises:
+        TryLater: the disk is full.
+        Denied: the permissions of the folder forbid it.
+        StorageTrouble: any other error of reading or writing.
+    """
+    try:
+        yield
+    except OSError as error:
+        fault = storage_fault(error, path)
+        assert fault is not None, "every OSError is a storage fault"
+        raise fault from error
+
+
+def write_json(path: Path, value: object, *, durable: bool = True) -> None:
+    """Write a value as JSON so that readers see the old file or the new one, nothing between.
+
+    Args:
+        path: the file; its folder exists.
+        value: what `json.dumps` takes; NaN and infinity are refused.
+        durable: wait until it lies on the disk; False for what only a display reads.
+
+    Raises:
+        TryLater, Denied, StorageTrouble: as `storage`.
+    """
+    text = json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    with storage(path):
+        try:
+            with beside.open("w", encoding="utf-8") as file:
+                file.write(text)
+                if durable:
+                    file.flush()
+                    os.fsync(file.fileno())
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
+        if durable:
+            sync_folder(path.parent)
+
+
+def read_json(path: Path) -> Any:
+    """The value of a JSON file.
+
+    Raises:
+        Corrupt: the file is not JSON.
+        Denied, StorageTrouble: the file cannot be read.
+    """
+    with storage(path):
+        content = path.read_bytes()
+    try:
+        return json.loads(content)
+    except ValueError as error:
+        raise Corrupt(f"{path} is not valid JSON: {error}") from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring the names in a folder to the disk."""
+    if sys.platform == "win32":  # a folder cannot be opened there
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def publish(partial: Path, final: Path) -> None:
+    """Make the folder `partial` the finished folder `final`, whole or not at all.
+
+    Every file gets the usual permissions (some libraries write 0600), is brought to the disk and
+    listed in `MANIFEST.json`, which is written last; then the folder is renamed.
+
+    Args:
+        partial: a folder of plain files and folders, on the same file system as `final`.
+        final: a path that does not exist.
+
+    Raises:
+        StorageTrouble: `final` exists already; it is never overwritten.
+        TryLater, Denied, StorageTrouble: as `storage`; the files of `partial` stay.
+    """
+    mask = _umask()
+    with storage(final):
+        if final.exists():
+            raise StorageTrouble(f"{final} exists already and is never overwritten; move it away")
+        (partial / MANIFEST).unlink(missing_ok=True)
+        folders = [partial, *(path for path in partial.rglob("*") if path.is_dir())]
+        files: dict[str, dict[str, Any]] = {}
+        for path in _files(partial):
+            assert path.is_file() and not path.is_symlink(), f"only plain files are kept: {path}"
+            path.chmod(0o666 & ~mask)
+            with path.open("rb+") as file:
+                os.fsync(file.fileno())
+            files[path.relative_to(partial).as_posix()] = {
+                "size": path.stat().st_size,
+                "sha256": sha256(path),
+            }
+        with (partial / MANIFEST).open("wb") as manifest:
+            manifest.write(_manifest_bytes(files))
+            manifest.flush()
+            os.fsync(manifest.fileno())
+        for folder in folders:
+            folder.chmod(0o777 & ~mask)
+            sync_folder(folder)
+        partial.rename(final)
+        sync_folder(final.parent)
+
+
+@contextmanager
+def committing(final: Path) -> Iterator[Path]:
+    """Give a folder to write into that becomes `final` when the block ends without an error.
+
+    Example:
+        >>> with committing(folder / "checkpoint-10") as partial:
+        ...     write_json(partial / "state.json", {"step": 10})
+
+    Raises:
+        TryLater, Denied, StorageTrouble: as `publish`; nothing is left behind.
+    """
+    partial = final.with_name(f".{final.name}.partial-{uuid.uuid4().hex[:8]}")
+    try:
+        with storage(final):
+            partial.mkdir(parents=True)
+        yield partial
+        publish(partial, final)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def verify(folder: Path, full: bool = False) -> None:
+    """Check a finished folder against its manifest.
+
+    Args:
+        folder: what `publish` made.
+        full: read every file and compare its SHA-256; otherwise only names and sizes.
+
+    Raises:
+        Corrupt: a file is missing, added, of another size or (full) of another content.
+        Denied, StorageTrouble: a file cannot be read.
+    """
+    expected = manifest(folder)
+    with storage(folder):
+        found = {path.relative_to(folder).as_posix(): path for path in _files(folder)}
+        found.pop(MANIFEST, None)
+        for name in sorted(expected.keys() | found.keys()):
+            if name not in found:
+                raise Corrupt(f"{folder / name} is missing though the manifest lists it")
+            if name not in expected:
+                raise Corrupt(f"{folder / name} was added after the folder was finished")
+            path, wanted = found[name], expected[name]
+            if path.is_symlink() or path.stat().st_size != wanted["size"]:
+                raise Corrupt(f"{path} does not have the {wanted['size']} bytes it was made with")
+            if full and sha256(path) != wanted["sha256"]:
+                raise Corrupt(f"{path} differs from what was written: its SHA-256 has changed")
+
+
+def manifest(folder: Path) -> dict[str, dict[str, Any]]:
+    """Name to `{"size", "sha256"}` of every file of a finished folder.
+
+    Raises:
+        Corrupt: there is no manifest or it was changed.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise Corrupt(f"{folder} has no {MANIFEST}: it is unfinished or damaged")
+    with storage(path):
+        content = path.read_bytes()
+    try:
+        files = json.loads(content)["files"]
+        whole = _manifest_bytes(files) == content
+    except (ValueError, KeyError, TypeError) as error:
+        raise Corrupt(f"{path} is damaged: {error}") from error
+    if not whole:
+        raise Corrupt(f"{path} is damaged: its own checksum does not fit")
+    return dict(files)
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, in hex, read in pieces of 1 MiB."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def _manifest_bytes(files: dict[str, dict[str, Any]]) -> bytes:
+    """One fixed spelling, with a checksum of itself, so that any changed bit is found."""
+    body = json.dumps(files, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    check = hashlib.sha256(body.encode()).hexdigest()
+    whole = {"files": files, "sha256": check}
+    return json.dumps(whole, sort_keys=True, ensure_ascii=False, indent=1).encode() + b"\n"
+
+
+def _files(folder: Path) -> list[Path]:
+    """Everything below a folder that is not a folder, in a fixed order."""
+    return sorted(path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+
+
+@cache
+def _umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,136 @@
+"""The local launcher: each stage in a process of its own, forked from a warm server.
+
+The server imports the training stack once (5-7 s). A worker forked from it starts in milliseconds
+with clean memory and random state, and if it crashes only its stage fails.
+"""
+
+import json
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from kollama2.engine import worker
+from kollama2.engine.graph import Launch
+from kollama2.engine.profile import Profile
+from kollama2.engine.stage import Stage
+from kollama2.engine.store import Failed, Record, Store, Tell, fault_of
+from kollama2.errors import Fault, TryLater
+
+_GRACE_SECONDS = 5.0
+
+
+def local(
+    store: Store,
+    profile: Profile | None = None,
+    *,
+    preload: Sequence[str] = (),
+    parse: str = worker.PARSE,
+) -> Launch:
+    """A launcher that computes stages on this machine.
+
+    Args:
+        store: where results lie.
+        profile: what each kind of stage may use.
+        preload: modules that the server imports once; take them from `Plan.preload`. The server
+            starts with the first stage, so nothing is imported where nothing is to do.
+        parse: the function that reads a recipe, as `module:function`.
+    """
+    profile = profile or Profile()
+    # Elsewhere than on Linux, forking after importing the frameworks is unsafe or impossible.
+    method = "forkserver" if sys.platform == "linux" else "spawn"
+    context: Any = multiprocessing.get_context(method)
+    if method == "forkserver":
+        context.set_forkserver_preload([worker.__name__, parse.partition(":")[0], *preload])
+
+    def launch(stage: Stage, tell: Tell, stop: threading.Event) -> Record:
+        order = worker.Order(
+            root=store.root.absolute(),
+            recipe=stage.recipe(),
+            parse=parse,
+            resources=profile.resources(stage.kind),
+        )
+        ours, theirs = context.Pipe(duplex=False)
+        process = context.Process(
+            target=worker.work, args=(theirs, order.model_dump_json()), name=stage.name
+        )
+        process.start()
+        theirs.close()
+        try:
+            answer = _listen(ours, process, tell, stop)
+        finally:
+            _end(process, at_once=stop.is_set())
+            ours.close()
+        if answer is not None and answer[0] == "record":
+            return dict(answer[1])
+        if answer is not None:
+            raise fault_of(*answer[1:])
+        if stop.is_set():
+            raise TryLater(f"{stage.name} was interrupted; the same command continues it")
+        raise _death(stage, store, process.exitcode)
+
+    return launch
+
+
+def _listen(
+    channel: "Connection[Any, Any]", process: BaseProcess, tell: Tell, stop: threading.Event
+) -> list[Any] | None:
+    """Pass on what the worker tells until it answers, dies or is to be stopped."""
+    while not stop.is_set():
+        ready = wait([channel, process.sentinel], timeout=0.2)
+        if channel in ready:
+            try:
+                message = json.loads(channel.recv_bytes())
+            except EOFError:
+                break
+            if message[0] != "told":
+                return list(message)
+            tell(message[1], message[2])
+        elif ready:
+            break
+    return None
+
+
+def _end(process: BaseProcess, at_once: bool) -> None:
+    """See to it that the worker and what it started are gone.
+
+    One that has answered is given time to leave. One that is to be stopped has nothing to tidy up,
+    because what it has not published it resumes.
+    """
+    if not at_once:
+        process.join(_GRACE_SECONDS)
+    for name in ("SIGTERM", "SIGKILL"):
+        if process.exitcode is None:
+            _signal_group(process, name)
+            process.join(_GRACE_SECONDS)
+
+
+def _signal_group(process: BaseProcess, name: str) -> None:
+    assert process.pid is not None, "it was started"
+    if sys.platform == "win32":
+        process.terminate()
+        return
+    try:
+        os.killpg(process.pid, signal.Signals[name])
+    except ProcessLookupError:  # it has no group of its own yet, or has just ended
+        process.kill()
+
+
+def _death(stage: Stage, store: Store, code: int | None) -> Fault:
+    log = store.partial(stage) / "log.txt"
+    if code is None or code >= 0:
+        return Failed(f"the worker of {stage.name} ended with exit code {code}; see {log}")
+    name = signal.Signals(-code).name
+    if -code == signal.SIGKILL:
+        return TryLater(
+            f"{stage.name} was killed by SIGKILL (137), probably because memory ran out; "
+            "allow it a smaller micro_batch_tokens or run fewer at a time (--jobs 1), then continue"
+        )
+    if -code == signal.SIGTERM:
+        return TryLater(f"{stage.name} was ended by SIGTERM; the same command continues it")
+    return Failed(f"{stage.name} was killed by {name} ({128 - code}); see {log}")

@@ -1,0 +1,125 @@
+"""Provenance: what made a result (versions, commit, machine), without importing what it names."""
+
+import os
+import platform
+import re
+import subprocess
+import sys
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+import kollama2
+
+PACKAGES = (
+    "accelerate", "bitsandbytes", "datasets", "huggingface_hub", "numpy", "peft", "pyarrow",
+    "pydantic", "safetensors", "sentencepiece", "tokenizers", "torch", "transformers", "trl",
+)  # fmt: skip
+_SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|ACCESS_KEY|CREDENTIAL", re.I)
+_SECRET_TEXT = re.compile(
+    r"\bhf_[A-Za-z0-9]{20,}|(?<=Bearer )\S{8,}"
+    r"|(?<=[?&])(?:X-Amz-\w+|Signature|Policy|Key-Pair-Id|token|sig)=[^\s&\"']+",
+    re.I,
+)
+
+
+def provenance(threads: int) -> dict[str, Any]:
+    """What a result is made with, as it stands in `done.json`.
+
+    Args:
+        threads: CPU threads that the stage may use.
+    """
+    return {
+        "kollama2": kollama2.__version__,
+        "git": git_commit(),
+        "python": platform.python_version(),
+        "packages": packages(),
+        "platform": platform.platform(),
+        "host": platform.node(),
+        "cpu": cpu_model(),
+        "cores": os.cpu_count(),
+        "threads": threads,
+        "memory_bytes": psutil.virtual_memory().total,
+        "gpus": gpu_names(),
+    }
+
+
+@cache
+def packages() -> dict[str, str]:
+    """Installed versions of the packages that shape results; one that is missing is left out."""
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+@cache
+def git_commit() -> str | None:
+    """The commit of kollama2's own checkout, with `+` for uncommitted changes; None elsewhere."""
+    folder = Path(kollama2.__file__).parent
+    if not any((parent / ".git").exists() for parent in folder.parents[:3]):
+        return None
+    commit = _git(folder, "rev-parse", "HEAD")
+    if commit is None:
+        return None
+    return f"{commit}+" if _git(folder, "status", "--porcelain", "--", ".") else commit
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    command = ["git", "-C", str(folder), *arguments]
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return result.stdout.strip()
+
+
+@cache
+def cpu_model() -> str:
+    """The processor's own name for itself."""
+    file = Path("/proc/cpuinfo")
+    if file.is_file():
+        for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def gpu_names() -> list[str]:
+    """The names of the NVIDIA cards here, asked of the driver and not of torch."""
+    names = []
+    for file in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information")):
+        for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("Model:"):
+                names.append(line.partition(":")[2].strip())
+    return names
+
+
+def peak_memory_bytes() -> int:
+    """The largest resident memory of this process so far."""
+    if sys.platform == "win32":
+        return int(psutil.Process().memory_info().peak_wset)
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def cpu_seconds() -> float:
+    """Processor seconds of this process and its finished children so far."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+def redact(text: str) -> str:
+    """Blot out secrets: values of variables named like one, hub tokens, signed parts of links."""
+    for name, value in os.environ.items():
+        if len(value) >= 8 and _SECRET_NAME.search(name):
+            text = text.replace(value, "***")
+    return _SECRET_TEXT.sub("***", text)

@@ -1,0 +1,282 @@
+"""The store: a folder per finished stage, found by its key, complete or absent.
+
+<root>/<kind>-<key>/          finished: stage.json, done.json, MANIFEST.json and the outputs
+<root>/<kind>-<key>.partial/  in work or interrupted; the stage resumes inside it
+<root>/<kind>-<key>.lease     held by who works on it
+"""
+
+import os
+import shutil
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from kollama2.engine import commit, provenance
+from kollama2.engine.lease import Lease
+from kollama2.engine.profile import Resources
+from kollama2.engine.stage import Stage, Work
+from kollama2.errors import (
+    BadData,
+    BadUsage,
+    Corrupt,
+    Denied,
+    Fault,
+    Missing,
+    StorageTrouble,
+    TryLater,
+)
+
+Record = dict[str, Any]
+Tell = Callable[[str, dict[str, Any]], None]
+"""Receives `("waiting", {"holder": …})`, `("started", {})` and `("progress", {…})`."""
+Execute = Callable[[Stage, Work], Mapping[str, Any]]
+
+_SHOW_SECONDS = 0.25
+
+
+class Failed(Fault):
+    """A stage stopped with an error of its own, which is a defect and not the user's (exit 70)."""
+
+    exit_code = 70
+
+
+def fault_of(exit_code: int, message: str) -> Fault:
+    """The fault that a worker reported: the class with its exit code, and its sentence."""
+    for kind in (BadUsage, BadData, Missing, StorageTrouble, TryLater, Corrupt, Denied):
+        if kind.exit_code == exit_code:
+            return kind(message)
+    return Failed(message)
+
+
+def _run(stage: Stage, work: Work) -> Mapping[str, Any]:
+    return stage.run(work)
+
+
+@dataclass(frozen=True)
+class Store:
+    """Results by stage. Several processes and machines may use one store at once."""
+
+    root: Path
+
+    def path(self, stage: Stage) -> Path:
+        """Where the finished folder of a stage is or will be."""
+        return self.root / stage.name
+
+    def partial(self, stage: Stage) -> Path:
+        """Where a stage is worked on."""
+        return self.root / f"{stage.name}.partial"
+
+    def record(self, stage: Stage) -> Record | None:
+        """The content of `done.json`, or None if the stage is not finished or is damaged.
+
+        Names and sizes of all files are compared with the manifest.
+        """
+        try:
+            return self._verified(self.path(stage))
+        except Corrupt:
+            return None
+
+    def records(self) -> Iterator[Record]:
+        """The content of `done.json` of every finished stage, with its recipe under `stage`."""
+        for folder in self._finished():
+            recipe = commit.read_json(folder / "stage.json")
+            yield {**commit.read_json(folder / "done.json"), "stage": recipe}
+
+    def progress(self, stage: Stage) -> Record | None:
+        """The last progress that an unfinished stage has told, also from another process."""
+        try:
+            figures: Record = commit.read_json(self.partial(stage) / "progress.json")
+        except Fault:  # not there yet, or published between two looks
+            return None
+        return figures
+
+    def verify(self, full: bool = True) -> dict[str, str]:
+        """The damaged folders among the finished ones: name to what is wrong."""
+        problems = {}
+        for folder in self._finished():
+            try:
+                commit.verify(folder, full)
+            except Fault as fault:
+                problems[folder.name] = str(fault)
+        return problems
+
+    def compute(
+        self,
+        stage: Stage,
+        resources: Resources | None = None,
+        tell: Tell = lambda event, figures: None,
+        *,
+        execute: Execute = _run,
+    ) -> Record:
+        """The record of a stage, computed here unless it is finished or another process is at it.
+
+        Args:
+            stage: its inputs are finished.
+            resources: what it may use.
+            tell: receives what happens.
+            execute: how to run it, once the folder is ready; another way is several processes.
+
+        Raises:
+            Missing, Corrupt: an input is not there or damaged.
+            TryLater: the disk is full or another process took over; what is finished is kept.
+            Denied, StorageTrouble: the store cannot be written.
+            Failed: the stage stopped with an error; its traceback is in `error.log`.
+            Fault: whatever the stage itself says is wrong.
+        """
+        record = self.record(stage)
+        if record is not None:
+            return record
+        with commit.storage(self.root):
+            self.root.mkdir(parents=True, exist_ok=True)
+        lease = Lease(
+            self.root / f"{stage.name}.lease", lambda holder: tell("waiting", {"holder": holder})
+        )
+        with lease:
+            record = self._settled(stage)
+            if record is not None:
+                return record
+            for needed in stage.inputs():
+                self._need(needed, stage)
+            tell("started", {})
+            return self._work(stage, resources or Resources(), tell, execute, lease)
+
+    def _work(
+        self, stage: Stage, resources: Resources, tell: Tell, execute: Execute, lease: Lease
+    ) -> Record:
+        partial, scratch = self.partial(stage), self.partial(stage) / "scratch"
+        with _Guard(stage, partial):
+            scratch.mkdir(parents=True, exist_ok=True)
+            (partial / "error.log").unlink(missing_ok=True)
+            commit.write_json(partial / "stage.json", stage.recipe())
+            display = _Display(partial / "progress.json", tell)
+            work = Work(partial, scratch, resources, self.path, display)
+            cpu, begun = provenance.cpu_seconds(), datetime.now(timezone.utc)
+            metrics = execute(stage, work)
+            record: Record = {
+                "name": stage.name,
+                "kind": stage.kind,
+                "key": stage.key,
+                "metrics": dict(metrics),
+                "seconds": round(display.seconds(), 3),
+                "cpu_seconds": round(provenance.cpu_seconds() - cpu, 3),
+                "attempts": display.attempts,
+                "peak_memory_bytes": provenance.peak_memory_bytes(),
+                "started": begun.isoformat(timespec="seconds"),
+                "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+                "inputs": [needed.name for needed in stage.inputs()],
+                **provenance.provenance(resources.threads),
+            }
+            shutil.rmtree(scratch)
+            display.file.unlink(missing_ok=True)
+            _redact_log(partial / "log.txt")
+            commit.write_json(partial / "done.json", record)
+            lease.fence()
+            commit.publish(partial, self.path(stage))
+        return record
+
+    def _settled(self, stage: Stage) -> Record | None:
+        """The record if the stage is finished; a damaged folder is moved aside."""
+        folder = self.path(stage)
+        try:
+            return self._verified(folder)
+        except Corrupt as fault:
+            n = 1
+            while (aside := folder.with_name(f"{folder.name}.corrupt-{n}")).exists():
+                n += 1
+            with commit.storage(folder):
+                folder.rename(aside)
+            print(f"{fault}; it is now {aside.name} and is computed again", file=sys.stderr)
+            return None
+
+    def _verified(self, folder: Path) -> Record | None:
+        if not folder.is_dir():
+            return None
+        commit.verify(folder)
+        record: Record = commit.read_json(folder / "done.json")
+        return record
+
+    def _need(self, needed: Stage, stage: Stage) -> None:
+        if self._verified(self.path(needed)) is None:
+            raise Missing(f"{stage.name} needs {needed.name}, which is not in {self.root}")
+
+    def _finished(self) -> Iterator[Path]:
+        if self.root.is_dir():
+            for folder in sorted(self.root.iterdir()):
+                if (folder / commit.MANIFEST).is_file() and "." not in folder.name:
+                    yield folder
+
+
+class _Display:
+    """Passes progress on, at most four times a second, and to a file for other processes.
+
+    The file also carries the seconds of interrupted attempts into the next one.
+    """
+
+    def __init__(self, file: Path, tell: Tell) -> None:
+        before = commit.read_json(file) if file.is_file() else {}
+        self.file, self._tell = file, tell
+        self._earlier = float(before.get("seconds", 0.0))
+        self.attempts = int(before.get("attempts", 0)) + 1
+        self._begun = time.monotonic()
+        self._shown = -_SHOW_SECONDS
+        self({})
+
+    def seconds(self) -> float:
+        """Seconds of work in all attempts."""
+        return self._earlier + time.monotonic() - self._begun
+
+    def __call__(self, figures: dict[str, Any]) -> None:
+        now = time.monotonic()
+        last = figures.get("done") == figures.get("total")
+        if now - self._shown < _SHOW_SECONDS and not last:
+            return
+        self._shown = now
+        whole = {**figures, "seconds": round(self.seconds(), 3), "attempts": self.attempts}
+        commit.write_json(self.file, {**whole, "pid": os.getpid()}, durable=False)
+        if figures:
+            self._tell("progress", whole)
+
+
+class _Guard:
+    """Turns what goes wrong in a stage into a fault of one sentence, the traceback into a file."""
+
+    def __init__(self, stage: Stage, partial: Path) -> None:
+        self._stage, self._partial = stage, partial
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None or isinstance(error, Fault) or not isinstance(error, Exception):
+            return
+        fault = commit.storage_fault(error, self._partial)
+        if fault is not None and isinstance(error, OSError):
+            raise fault from error
+        if fault is not None and fault.exit_code == 75:
+            raise fault from error
+        log = self._partial / "error.log"
+        with commit.storage(log):
+            text = "".join(traceback.format_exception(error))
+            log.write_text(provenance.redact(text), encoding="utf-8")
+        line = provenance.redact(f"{type(error).__name__}: {error}".strip().splitlines()[0])
+        raise Failed(f"{self._stage.name} stopped with {line} (traceback: {log})") from error
+
+
+def _redact_log(log: Path) -> None:
+    if log.is_file() and not log.stat().st_size:
+        log.unlink()
+    elif log.is_file():
+        text = log.read_text(encoding="utf-8", errors="replace")
+        clean = provenance.redact(text)
+        if clean != text:
+            log.write_text(clean, encoding="utf-8")

@@ -1,0 +1,149 @@
+"""The worker: the process that computes one stage and tells the main process about it."""
+
+import importlib
+import json
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, cast
+
+from pydantic import BaseModel
+
+from kollama2.engine import ranks
+from kollama2.engine.profile import Resources
+from kollama2.engine.stage import Parse, Stage, Work
+from kollama2.engine.store import Failed, Store
+from kollama2.errors import Fault
+
+PARSE = "kollama2.stages:parse"
+
+
+class Order(BaseModel):
+    """What a worker is asked to do, as the JSON that it receives."""
+
+    root: Path
+    recipe: dict[str, Any]
+    parse: str = PARSE
+    resources: Resources = Resources()
+
+
+def work(channel: "Connection[Any, Any]", order: str) -> None:
+    """Compute one stage; the entry of a process of its own.
+
+    Sends JSON lines: `["told", what, figures]` any number of times, then `["record", …]` or
+    `["fault", exit code, message]`. A process that ends without one of the two was killed.
+    """
+    _leave_terminal()
+    _die_with_main()
+    _send_output(Path(os.devnull))
+
+    def send(*message: object) -> None:
+        channel.send_bytes(json.dumps(message).encode())
+
+    try:
+        record = compute(
+            Order.model_validate_json(order), lambda what, figures: send("told", what, figures)
+        )
+    except Fault as fault:
+        send("fault", fault.exit_code, str(fault))
+    else:
+        send("record", record)
+
+
+def compute(order: Order, tell: Any, *, quiet: bool = True) -> dict[str, Any]:
+    """Compute the stage of an order in this process.
+
+    Args:
+        order: what to do.
+        tell: receives what happens, as in `Store.compute`.
+        quiet: what the stage prints goes to `log.txt` in its folder and not to the terminal.
+
+    Raises:
+        Failed: the recipe cannot be read or the stage stopped with an error.
+        Fault: as `Store.compute`.
+    """
+    use_threads(order.resources.threads)
+    stage = read_stage(order.recipe, order.parse)
+
+    def execute(stage: Stage, work: Work) -> Mapping[str, Any]:
+        if order.resources.gpus > 1:
+            return ranks.run(stage, work, order.root, order.parse)
+        if not quiet:
+            return stage.run(work)
+        with _output_to(work.out / "log.txt"):
+            return stage.run(work)
+
+    return Store(order.root).compute(stage, order.resources, tell, execute=execute)
+
+
+def read_stage(recipe: dict[str, Any], parse: str) -> Stage:
+    """The stage that a recipe describes.
+
+    Args:
+        recipe: the content of a `stage.json`.
+        parse: where the function lies that knows all kinds, as `module:function`.
+
+    Raises:
+        Failed: the module or the kind is unknown, or a field does not fit.
+    """
+    module, _, name = parse.partition(":")
+    try:
+        function = cast(Parse, getattr(importlib.import_module(module), name))
+        return function(recipe)
+    except (ImportError, AttributeError, TypeError, ValueError, KeyError) as error:
+        kind = recipe.get("kind")
+        raise Failed(f"{parse} cannot read the recipe of kind {kind!r}: {error}") from error
+
+
+def use_threads(threads: int) -> None:
+    """Set the CPU threads of this process, whether or not torch is already imported."""
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = str(threads)
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(threads)
+
+
+def _leave_terminal() -> None:
+    """A group of our own: Ctrl-C reaches the main process only, which then stops the group."""
+    if hasattr(os, "setsid"):
+        os.setsid()
+
+
+def _die_with_main() -> None:
+    main = multiprocessing.parent_process()
+    assert main is not None, "a worker is started by the main process"
+
+    def watch() -> None:
+        main.join()
+        if hasattr(os, "killpg"):
+            os.killpg(os.getpgrp(), signal.SIGKILL)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="watch main process", daemon=True).start()
+
+
+def _send_output(file: Path) -> None:
+    """Let standard output and error of this process and its children go to a file."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(handle, 1)
+    os.dup2(handle, 2)
+    os.close(handle)
+
+
+@contextmanager
+def _output_to(file: Path) -> Iterator[None]:
+    _send_output(file)
+    try:
+        yield
+    finally:
+        # Nothing may be added to the log once the folder is listed in its manifest.
+        _send_output(Path(os.devnull))
