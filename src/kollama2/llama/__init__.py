@@ -1,0 +1,1 @@
+"""The Llama family's own file formats: checkpoints from elsewhere become Hugging Face folders."""

@@ -1,0 +1,257 @@
+"""Import of a llama2.c checkpoint (legacy or version 1) with its tokenizer.bin.
+
+Both files are plain little-endian dumps. Weights are float32; the query and key rows follow Meta's
+layout, where neighbouring rows (2i, 2i+1) of a head turn together (RoFormer, arXiv 2104.09864,
+equation 34). Hugging Face's Llama turns row i with row i + head_size/2, so the rows are re-ordered.
+"""
+
+import json
+import math
+import struct
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from kollama2.errors import BadData, StorageTrouble
+from kollama2.llama import llama2c_tokenizer
+
+Weights = dict[str, npt.NDArray[np.float32]]
+
+_MAGIC = 0x616B3432  # "ak42" read as a little-endian integer
+_V1_HEADER_BYTES = 256
+_FLOAT_BYTES = 4
+# The format stores neither; these are the constants of every llama2.c model.
+_NORM_EPS = 1e-5
+_ROPE_THETA = 10000.0
+
+
+class Shape(NamedTuple):
+    """The numbers of a checkpoint's header."""
+
+    dim: int
+    hidden_dim: int
+    layers: int
+    heads: int
+    kv_heads: int
+    vocab: int
+    max_length: int
+    shared_classifier: bool
+
+    @property
+    def head_size(self) -> int:
+        """Width of one attention head."""
+        return self.dim // self.heads
+
+
+def convert(checkpoint: Path, tokenizer: Path, out: Path) -> dict[str, Any]:
+    """Turn a llama2.c checkpoint and its tokenizer.bin into a Hugging Face Llama folder.
+
+    Nothing is written before both files have been read and checked to the last byte.
+
+    Args:
+        checkpoint: a legacy or version 1 `.bin` file with float32 weights.
+        tokenizer: the `tokenizer.bin` that belongs to it.
+        out: the folder to write; made if absent, its files of the same name are replaced.
+
+    Returns:
+        What was imported: `format` ("legacy" or "v1"), `parameters` and the header's numbers.
+
+    Raises:
+        BadData: a file is empty, truncated, too long, or its header cannot be meant.
+        StorageTrouble: a file cannot be read or the folder cannot be written.
+    """
+    from safetensors.numpy import save_file
+
+    layout, shape, weights = read_checkpoint(checkpoint)
+    pieces = llama2c_tokenizer.read(tokenizer, shape.vocab)
+    about = {"format": layout, "parameters": sum(w.size for w in weights.values())}
+    about |= shape._asdict()
+    texts = {
+        "config.json": _model_config(shape),
+        "generation_config.json": {"bos_token_id": 1, "eos_token_id": 2},
+        "tokenizer_config.json": llama2c_tokenizer.config(shape.max_length),
+        "kollama2.json": {"template": "plain", "method": "full", "recipe": {"llama2c": about}},
+    }
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        save_file(weights, out / "model.safetensors", metadata={"format": "pt"})
+        (out / "tokenizer.model").write_bytes(llama2c_tokenizer.sentencepiece_model(pieces))
+        (out / "tokenizer.json").write_text(llama2c_tokenizer.tokenizer_json(pieces), "utf-8")
+        for name, value in texts.items():
+            (out / name).write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise StorageTrouble(f"cannot write the model folder {out}: {error}") from error
+    return about
+
+
+def read_checkpoint(path: Path) -> tuple[str, Shape, Weights]:
+    """Read a checkpoint into tensors with Hugging Face's names and layout.
+
+    Args:
+        path: a legacy or version 1 file.
+
+    Returns:
+        The layout's name, the header, and the float32 tensors: linear layers as (outputs, inputs).
+
+    Raises:
+        BadData: the file is not exactly what its header says, or a weight is not finite.
+        StorageTrouble: the file cannot be read.
+    """
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            head = file.read(_V1_HEADER_BYTES)
+    except OSError as error:
+        raise StorageTrouble(f"cannot read {path}: {error.strerror}") from error
+    if not head:
+        raise BadData(f"{path} is empty; fetch it again")
+    if head[:4] == struct.pack("<I", _MAGIC):
+        layout, shape, start = "v1", _read_v1_header(path, head), _V1_HEADER_BYTES
+    else:
+        layout, shape, start = "legacy", _read_legacy_header(path, head), 28
+    parts = _parts(layout, shape)
+    expected = start + _FLOAT_BYTES * sum(math.prod(part) for _, part in parts)
+    if size != expected:
+        raise BadData(
+            f"{path} has {size:,} bytes, but the {layout} llama2.c header in it asks for"
+            f" {expected:,}: the file is truncated or of another kind; fetch it again"
+        )
+    flat = np.memmap(path, dtype="<f4", mode="r", offset=start)
+    raw: Weights = {}
+    begin = 0
+    for name, part in parts:
+        end = begin + math.prod(part)
+        raw[name] = np.asarray(flat[begin:end]).reshape(part)
+        if not np.isfinite(raw[name]).all():
+            raise BadData(f"{path} holds NaN or infinity in {name}; it cannot be used as a model")
+        begin = end
+    return layout, shape, _to_hugging_face(raw, shape)
+
+
+def _read_v1_header(path: Path, head: bytes) -> Shape:
+    if len(head) < _V1_HEADER_BYTES:
+        raise BadData(
+            f"{path} is truncated: {len(head)} bytes are less than the"
+            f" {_V1_HEADER_BYTES}-byte header of a llama2.c checkpoint; fetch it again"
+        )
+    _, version, *numbers = struct.unpack_from("<I8i", head)
+    shared, rest = head[36], head[37:]
+    if version != 1:
+        raise BadData(
+            f"{path} is a llama2.c checkpoint of version {version}; only float32 files can be"
+            " imported: the legacy format and version 1 (export again with --version 1)"
+        )
+    if shared not in (0, 1) or any(rest):
+        raise BadData(
+            f"{path}: the header's shared-classifier byte is {shared} or its padding is not zero;"
+            " the file is damaged, fetch it again"
+        )
+    return _check_shape(path, Shape._make([*numbers, shared == 1]))
+
+
+def _read_legacy_header(path: Path, head: bytes) -> Shape:
+    try:
+        numbers = list(struct.unpack_from("<7i", head))
+    except struct.error as error:
+        raise BadData(
+            f"{path} is truncated: {len(head)} bytes are less than the 28-byte header"
+            " of a llama2.c checkpoint; fetch it again"
+        ) from error
+    # A negative vocabulary size is the format's way to say that the classifier is separate.
+    shared = numbers[5] > 0
+    numbers[5] = abs(numbers[5])
+    return _check_shape(path, Shape._make([*numbers, shared]))
+
+
+def _check_shape(path: Path, shape: Shape) -> Shape:
+    numbers = zip(shape._fields, shape[:7], strict=False)
+    wrong = [f"{name} = {value}" for name, value in numbers if value <= 0]
+    if not wrong and (shape.dim % shape.heads or shape.head_size % 2):
+        wrong = [f"dim = {shape.dim} for {shape.heads} heads of even size"]
+    if not wrong and shape.heads % shape.kv_heads:
+        wrong = [f"{shape.heads} heads for {shape.kv_heads} key-value heads"]
+    if not wrong and shape.vocab < llama2c_tokenizer.FIRST_TEXT:
+        wrong = [f"vocab = {shape.vocab}, fewer than the special and byte pieces"]
+    if wrong:
+        raise BadData(
+            f"{path} is not a llama2.c checkpoint: it has neither the magic number ak42 with a"
+            f" sound header nor a sound legacy header ({', '.join(wrong)})"
+        )
+    return shape
+
+
+def _parts(layout: str, s: Shape) -> list[tuple[str, tuple[int, ...]]]:
+    """List the float arrays of a file in their order, each with its shape."""
+    kv_dim = s.kv_heads * s.head_size
+    embedding = ("tok_embeddings", (s.vocab, s.dim))
+    attention_norm = ("attention_norm", (s.layers, s.dim))
+    attention = [
+        ("wq", (s.layers, s.dim, s.dim)),
+        ("wk", (s.layers, kv_dim, s.dim)),
+        ("wv", (s.layers, kv_dim, s.dim)),
+        ("wo", (s.layers, s.dim, s.dim)),
+    ]
+    ffn_norm = ("ffn_norm", (s.layers, s.dim))
+    ffn = [
+        ("w1", (s.layers, s.hidden_dim, s.dim)),
+        ("w2", (s.layers, s.dim, s.hidden_dim)),
+        ("w3", (s.layers, s.hidden_dim, s.dim)),
+    ]
+    norm = ("norm", (s.dim,))
+    classifier = [] if s.shared_classifier else [("output", (s.vocab, s.dim))]
+    if layout == "v1":
+        return [attention_norm, ffn_norm, norm, embedding, *attention, *ffn, *classifier]
+    # Cosines and sines that today's code computes itself.
+    tables = [(name, (s.max_length, s.head_size // 2)) for name in ("rope_cos", "rope_sin")]
+    return [embedding, attention_norm, *attention, ffn_norm, *ffn, norm, *tables, *classifier]
+
+
+def _to_hugging_face(raw: Weights, shape: Shape) -> Weights:
+    weights = {
+        "model.embed_tokens.weight": raw["tok_embeddings"],
+        "model.norm.weight": raw["norm"],
+    }
+    if not shape.shared_classifier:
+        weights["lm_head.weight"] = raw["output"]
+    for i in range(shape.layers):
+        layer = f"model.layers.{i}."
+        weights[layer + "input_layernorm.weight"] = raw["attention_norm"][i]
+        weights[layer + "self_attn.q_proj.weight"] = _half_layout(raw["wq"][i], shape.heads)
+        weights[layer + "self_attn.k_proj.weight"] = _half_layout(raw["wk"][i], shape.kv_heads)
+        weights[layer + "self_attn.v_proj.weight"] = raw["wv"][i]
+        weights[layer + "self_attn.o_proj.weight"] = raw["wo"][i]
+        weights[layer + "post_attention_layernorm.weight"] = raw["ffn_norm"][i]
+        weights[layer + "mlp.gate_proj.weight"] = raw["w1"][i]
+        weights[layer + "mlp.down_proj.weight"] = raw["w2"][i]
+        weights[layer + "mlp.up_proj.weight"] = raw["w3"][i]
+    return weights
+
+
+def _half_layout(rows: npt.NDArray[np.float32], heads: int) -> npt.NDArray[np.float32]:
+    """Re-order each head's rows from pairs (2i, 2i+1) to pairs (i, i + half)."""
+    outputs, inputs = rows.shape
+    pairs = rows.reshape(heads, outputs // heads // 2, 2, inputs)
+    return np.ascontiguousarray(pairs.swapaxes(1, 2).reshape(outputs, inputs))
+
+
+def _model_config(shape: Shape) -> dict[str, Any]:
+    return {
+        "architectures": ["LlamaForCausalLM"],
+        "model_type": "llama",
+        "vocab_size": shape.vocab,
+        "hidden_size": shape.dim,
+        "intermediate_size": shape.hidden_dim,
+        "num_hidden_layers": shape.layers,
+        "num_attention_heads": shape.heads,
+        "num_key_value_heads": shape.kv_heads,
+        "max_position_embeddings": shape.max_length,
+        "hidden_act": "silu",
+        "rms_norm_eps": _NORM_EPS,
+        "rope_theta": _ROPE_THETA,
+        "tie_word_embeddings": shape.shared_classifier,
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+        "dtype": "float32",
+    }
