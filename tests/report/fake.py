@@ -50,7 +50,7 @@ RECIPES = (
 MEASURES = (  # task, measure, level of the base, worth of 1 bit of Korean, spread of items
     ("text-ko", "bpb", 3.10, 1.0, 0.30),
     ("instruct-ko", "gain", 0.05, -0.35, 0.10),
-    ("translate-ko", "pmi", 0.02, -0.12, 0.08),
+    ("translate-ko", "pmi_en_ko", 0.02, -0.12, 0.08),
     ("quiz-ko", "p_gold", 0.26, -0.22, 0.12),
     ("quiz-ko", "accuracy", 0.27, -0.24, 0.0),
     ("answer-ko", "fidelity", 0.04, -0.55, 0.10),
@@ -114,6 +114,10 @@ def _key(*parts: str) -> str:
     return hashlib.sha256("/".join(parts).encode()).hexdigest()[:12]
 
 
+def _number(name: str) -> int:
+    return int(_key(name), 16)
+
+
 def _path(recipe: Recipe, seed: int) -> list[str]:
     base = f"source-{_key('base')}"
     if recipe.flops == 0:
@@ -129,17 +133,28 @@ def _path(recipe: Recipe, seed: int) -> list[str]:
 
 def _record(name: str, seconds: float, metrics: dict[str, Any]) -> dict[str, Any]:
     return {
+        "name": name,
         "kind": name.rpartition("-")[0],
         "key": name.rpartition("-")[2],
-        "seconds": seconds,
-        "peak_memory": 1_200_000_000,
         "metrics": metrics,
-        "provenance": {
-            "kollama2": "0.1.0",
-            "git": "38f6b40",
-            "packages": {"torch": "2.13.0", "transformers": "5.23.0", "trl": "1.16.0"},
-            "hardware": {"cpu": "2 cores", "memory": 25_000_000_000, "gpu": None},
-        },
+        "seconds": seconds,
+        "cpu_seconds": seconds * 1.9,
+        "attempts": 1,
+        "peak_memory_bytes": 1_200_000_000,
+        "started": "2026-11-24T03:00:00+00:00",
+        "finished": "2026-11-24T03:01:01+00:00",
+        "inputs": [],
+        "kollama2": "0.1.0",
+        "git": "38f6b40c51d2",
+        "python": "3.11.7",
+        "packages": {"torch": "2.13.0", "transformers": "5.23.0", "trl": "1.16.0"},
+        "platform": "Linux-6.1-x86_64",
+        "host": "node-1",
+        "cpu": "A processor",
+        "cores": 2,
+        "threads": 2,
+        "memory_bytes": 25_000_000_000,
+        "gpus": [],
     }
 
 
@@ -155,7 +170,7 @@ def _write_training(store: Path, recipe: Recipe, path: list[str], seed: int, ste
     if not recipe.flops:
         return
     folder = store / path[-1]
-    noise = np.random.default_rng([seed, len(recipe.name)]).normal(0, 0.04, steps)
+    noise = np.random.default_rng([seed, _number(recipe.name)]).normal(0, 0.04, steps)
     curve = [
         {
             "step": step + 1,
@@ -182,11 +197,13 @@ def _write_evaluation(
     folder: Path, recipe: Recipe, seed: int, items: int, answers: dict[str, str]
 ) -> None:
     lines: list[dict[str, Any]] = []
-    shift = np.random.default_rng([7, seed, len(recipe.name)]).normal(0, 0.02 * bool(recipe.flops))
+    shift = np.random.default_rng([7, seed, _number(recipe.name)]).normal(
+        0, 0.02 * bool(recipe.flops)
+    )
     korean = recipe.korean + shift
     for task, measure, level, worth, spread in (*MEASURES, ("text-en", "bpb", 1.90, 0.0, 0.15)):
         hard = np.random.default_rng([len(task), len(measure)]).normal(0, 1, items)
-        own = np.random.default_rng([seed, len(recipe.name), len(task)]).normal(0, 1, items)
+        own = np.random.default_rng([seed, _number(recipe.name), len(task)]).normal(0, 1, items)
         own *= bool(recipe.flops)
         moved = recipe.english if task == "text-en" else korean * worth
         for index in range(items):
@@ -209,7 +226,17 @@ def _write_evaluation(
     ]
     _lines(folder / "samples.jsonl", shown)
     _json(folder / "stage.json", {"kind": "evaluate", "suite": "quick"})
-    metrics = {"scores": {}, "counts": {"items": len(lines), "truncated": 0, "empty": 0}}
+    counts = {"items": items, "truncated": 0, "empty": 0, "failed": 0}
+    metrics = {
+        "scores": {},
+        "counts": {
+            "text-ko": {**counts, "truncated": 2 * (recipe.name == "vicuna-lora")},
+            "answer-ko": {**counts, "empty": 3 * (recipe.name == "alpaca-qlora")},
+        },
+        "flags": {"quiz-ko": ["degenerate: 98% of answers are choice 1"]} if recipe.base else {},
+        "seconds": {"text-ko": 1.5},
+        "suite": "9f8e7d6c5b4a",
+    }
     _json(folder / "done.json", _record(folder.name, 5.5, metrics))
 
 

@@ -1,87 +1,90 @@
-"""Contrasts: one measure over all recipes, paired by item, with what the statistics say of it."""
+"""Contrasts: every measure of a study over all of its recipes, paired by item."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
+from kollama2.errors import BadData, Corrupt
+from kollama2.evaluation.measures import MEASURES
+from kollama2.evaluation.records import Items, load_items
+from kollama2.evaluation.statistics import RESAMPLES, Comparison, family
+from kollama2.report.records import Study
 
-from kollama2.report import records
-
-Scored = Mapping[str, Sequence[Mapping[str, records.Item]]]  # recipe -> seeds -> item id -> item
-RESAMPLES = 10_000
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A value and the ends of its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
+# Enough for the intervals of measures that decide nothing; a tier needs the full number.
+SIDE_RESAMPLES = 2_000
 
 
 @dataclass(frozen=True)
 class Contrast:
-    """What one measure says of one recipe; differences are recipe minus base."""
+    """One measure: the score of every recipe and, if the base has it, their comparison.
 
-    score: float
-    difference: Interval
-    percent: Interval
-    p: float
-    mde: float
-    tier: str
-    p_best: float
-    ranks: tuple[int, int]
+    Attributes:
+        scores: mean over a recipe's seeds.
+        comparison: None where the base was not measured, since then nothing can be paired.
+    """
 
+    measure: str
+    higher: bool
+    scores: Mapping[str, float]
+    comparison: Comparison | None
 
-def contrast(scored: Scored, base: str, lower: bool) -> dict[str, Contrast]:
-    """Compares every recipe with the base on the items that all of them answered."""
-    shared = set.intersection(*(set(seed) for seeds in scored.values() for seed in seeds))
-    ids = sorted(shared)
-    first = next(iter(scored.values()))[0]
-    clusters = sorted({first[name].cluster for name in ids})
-    code = np.array([clusters.index(first[name].cluster) for name in ids])
-    rng = np.random.default_rng(0)
-    n = len(clusters)
-    draws = rng.multinomial(n, np.full(n, 1 / n), size=RESAMPLES).astype(float)
-    draws = np.vstack([np.ones((1, n)), draws])
-    reps = {}
-    for recipe, seeds in scored.items():
-        per_seed = []
-        for seed in seeds:
-            value = np.bincount(code, [seed[name].value for name in ids], n)
-            weight = np.bincount(code, [seed[name].weight for name in ids], n)
-            per_seed.append((draws @ value) / (draws @ weight))
-        stack = np.array(per_seed)
-        picks = rng.integers(len(seeds), size=(len(seeds), RESAMPLES + 1))
-        picks[:, 0] = np.arange(len(seeds))
-        reps[recipe] = np.take_along_axis(stack, picks, 0).mean(0)
-    sign = 1 if lower else -1
-    order = sorted(reps, key=lambda name: (sign * reps[name][0], name))
-    table = sign * np.array([reps[name][1:] for name in order])
-    best = table == table.min(0)
-    p_best = (best / best.sum(0)).mean(1)
-    rank = 1 + (table[None] < table[:, None]).sum(1)
-    out = {}
-    tier, leader = "A", order[0]
-    for place, name in enumerate(order):
-        away = sign * (reps[name][1:] - reps[leader][1:])
-        if np.quantile(away, 0.025) > 0:
-            tier, leader = chr(ord(tier) + 1), name
-        gap = reps[name] - reps[base]
-        out[name] = Contrast(
-            score=float(reps[name][0]),
-            difference=_interval(gap),
-            percent=_interval(100 * gap / np.abs(reps[base])),
-            p=float(min(1.0, 2 * min((gap[1:] <= 0).mean(), (gap[1:] >= 0).mean()))),
-            mde=float(2.8 * gap[1:].std()),
-            tier=tier,
-            p_best=float(p_best[place]),
-            ranks=(int(np.quantile(rank[place], 0.05)), int(np.quantile(rank[place], 0.95))),
-        )
-    return out
+    @property
+    def in_bits(self) -> bool:
+        """Whether the measure is bits per byte, for which per cent of the base make sense."""
+        return self.measure.rpartition("/")[2] == "bpb"
 
 
-def _interval(values: np.ndarray) -> Interval:
-    low, high = np.quantile(values[1:], [0.025, 0.975])
-    return Interval(float(values[0]), float(low), float(high))
+def contrasts(study: Study) -> dict[str, Contrast]:
+    """The contrast of each measure of a study, the primary one first, then the English one.
+
+    Raises:
+        Corrupt: the items of a finished cell cannot be read.
+    """
+    measured = _measured(study)
+    decisive = (study.lock["primary"], study.lock["english"])
+    names = dict.fromkeys([*(name for name in decisive if name in measured), *measured])
+    return {name: _contrast(study, name, measured[name], name in decisive) for name in names}
+
+
+def _contrast(
+    study: Study, name: str, by_recipe: Mapping[str, list[Items]], decisive: bool
+) -> Contrast:
+    known = MEASURES.get(name.rpartition("/")[2])
+    higher = known.higher if known else True
+    base = study.recipes[0]
+    comparison = None
+    if base in by_recipe:
+        resamples = RESAMPLES if decisive else SIDE_RESAMPLES
+        try:
+            comparison = family(by_recipe, base, higher, resamples=resamples)
+        except BadData as error:
+            raise Corrupt(f"The records of {name} do not fit together: {error}") from error
+    scores = {
+        recipe: sum(seed.score for seed in seeds) / len(seeds)
+        for recipe, seeds in by_recipe.items()
+    }
+    return Contrast(name, higher, scores, comparison)
+
+
+def _measured(study: Study) -> dict[str, dict[str, list[Items]]]:
+    """Measure -> recipe -> one set of items per training.
+
+    A recipe that no seed changes (the base) has one evaluation under all seeds; it counts once. A
+    measure of a second suite that has the name of a first one gets the suite's name before it.
+    """
+    measured: dict[str, dict[str, list[Items]]] = {}
+    owner: dict[str, str] = {}
+    for recipe in study.recipes:
+        cells = {cell.evaluate: cell for cell in study.of(recipe) if cell.done}
+        for cell in cells.values():
+            path = study.store / cell.evaluate / "items.jsonl"
+            if not path.is_file():
+                raise Corrupt(f"{path} is missing from a finished stage; run the study again")
+            try:
+                found = load_items(path)
+            except BadData as error:
+                raise Corrupt(str(error)) from error
+            for plain, items in found.items():
+                same = owner.setdefault(plain, cell.suite) == cell.suite
+                name = plain if same else f"{cell.suite}:{plain}"
+                measured.setdefault(name, {}).setdefault(recipe, []).append(items)
+    return measured

@@ -4,22 +4,11 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from kollama2.errors import BadUsage, Corrupt
 
 Json = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Item:
-    """One scored item: a task's score is sum(value) / sum(weight) over its items."""
-
-    item: str
-    cluster: str
-    value: float
-    weight: float
-    truncated: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,7 +54,12 @@ class Cell:
     evaluate: str
     model: str
     path: tuple[str, ...]
-    done: bool
+    state: Literal["done", "failed", "waiting"]
+
+    @property
+    def done(self) -> bool:
+        """Whether the cell was measured."""
+        return self.state == "done"
 
 
 @dataclass(frozen=True)
@@ -112,7 +106,7 @@ def load(store: Path, study: str) -> Study:
         raw = [dict(cell) for cell in lock["cells"]]
         names = {name for cell in raw for name in (*cell["path"], cell["model"], cell["evaluate"])}
         stages = {name: stage for name in sorted(names) if (stage := _stage(store, name))}
-        cells = tuple(_cell(cell, stages) for cell in raw)
+        cells = tuple(_cell(store, cell, stages) for cell in raw)
     except (KeyError, TypeError, ValueError) as error:
         raise Corrupt(
             f"The lock {locks / study}.json is not a study's lock ({error!r}); run the study again"
@@ -120,25 +114,6 @@ def load(store: Path, study: str) -> Study:
     if len({cell.recipe for cell in cells if cell.base}) != 1:
         raise Corrupt(f"The lock {locks / study}.json must mark exactly one recipe as the base")
     return Study(name=study, store=store, lock=lock, cells=cells, stages=stages)
-
-
-def items(study: Study, cell: Cell) -> dict[str, dict[str, Item]]:
-    """The items of a finished cell: measure's full name -> item id -> item."""
-    found: dict[str, dict[str, Item]] = {}
-    path = study.store / cell.evaluate / "items.jsonl"
-    for number, line in enumerate(read_lines(path), start=1):
-        try:
-            item = Item(
-                item=str(line["item"]),
-                cluster=str(line.get("cluster", line["item"])),
-                value=float(line["value"]),
-                weight=float(line.get("weight", 1.0)),
-                truncated=bool(line.get("truncated", False)),
-            )
-            found.setdefault(f"{line['task']}/{line['measure']}", {})[item.item] = item
-        except (KeyError, TypeError, ValueError) as error:
-            raise Corrupt(f"{path}, line {number}: not an item ({error!r})") from error
-    return found
 
 
 def samples(study: Study, cell: Cell) -> list[Sample]:
@@ -208,7 +183,15 @@ def _stage(store: Path, name: str) -> Stage | None:
     return Stage(name=name, settings=settings, record=read_json(folder / "done.json"))
 
 
-def _cell(raw: Json, stages: Mapping[str, Stage]) -> Cell:
+def _cell(store: Path, raw: Json, stages: Mapping[str, Stage]) -> Cell:
+    state: Literal["done", "failed", "waiting"] = "waiting"
+    if raw["evaluate"] in stages:
+        state = "done"
+    # The engine leaves the traceback of a failed stage in its unfinished folder.
+    elif any(
+        (store / f"{n}.partial" / "error.log").is_file() for n in (*raw["path"], raw["evaluate"])
+    ):
+        state = "failed"
     return Cell(
         recipe=str(raw["recipe"]),
         options={str(axis): str(option) for axis, option in raw.get("options", {}).items()},
@@ -218,5 +201,5 @@ def _cell(raw: Json, stages: Mapping[str, Stage]) -> Cell:
         evaluate=str(raw["evaluate"]),
         model=str(raw["model"]),
         path=tuple(str(name) for name in raw["path"]),
-        done=raw["evaluate"] in stages,
+        state=state,
     )

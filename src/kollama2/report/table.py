@@ -1,77 +1,31 @@
 """The leaderboard of a study: one row per recipe, its seeds pooled, the base first."""
 
-import dataclasses
-import json
-import math
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from kollama2.report import records
-from kollama2.report.contrast import Contrast, Interval, contrast
+from kollama2.evaluation.statistics import Comparison, Difference
+from kollama2.evaluation.statistics import Standing as Place
+from kollama2.report import headline
+from kollama2.report.terminal import render_terminal
+from kollama2.report.board import (
+    Cost,
+    English,
+    Estimate,
+    Leaderboard,
+    Row,
+    Score,
+    Standing,
+    Versus,
+)
+from kollama2.report.contrast import Contrast, contrasts
+from kollama2.report.records import Cell, Study, load
+
+__all__ = ["Leaderboard", "leaderboard", "rank", "render_terminal"]
 
 ENGLISH_LIMIT = 2.0  # per cent by which English bits per byte may grow before a row is flagged
-
-
-@dataclass(frozen=True)
-class Score:
-    """One measure of one recipe: the score and its difference to the base."""
-
-    score: float
-    difference: Interval
-
-
-@dataclass(frozen=True)
-class English:
-    """The constraint axis: what the recipe did to English; positive per cent is worse."""
-
-    score: float
-    percent: Interval
-    flag: bool
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What the recipe cost on any machine: sums over the stages of its path."""
-
-    flops: float | None
-    korean_bytes: int | None
-    trainable_parameters: int | None
-
-
-@dataclass(frozen=True)
-class Row:
-    """One recipe; the fields after `seeds` are None where no cell of it is computed."""
-
-    recipe: str
-    base: bool
-    options: dict[str, str]
-    seeds: list[int]
-    missing: list[int]
-    primary: Contrast | None
-    english: English | None
-    measures: dict[str, Score]
-    cost: Cost
-
-
-@dataclass(frozen=True)
-class Leaderboard:
-    """A study's result; equal records give equal bytes, whatever the machine and the hour."""
-
-    study: str
-    kollama2: str
-    primary: str
-    english: str
-    seeds: list[int]
-    rows: list[Row]
-    measures: dict[str, str]
-    suites: dict[str, Any]
-    item_uncertainty_only: bool
-
-    def to_json(self) -> str:
-        """The leaderboard as JSON: sorted keys, six significant digits, no times, no machines."""
-        value = _rounded(dataclasses.asdict(self))
-        return json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+TRAINING = ("pretrain", "finetune")
+# A normal interval is 2 × 1.96 standard errors wide; at 80 % power a difference of 2.80 is found.
+MDE_OF_WIDTH = 2.8015852 / 3.9199280
 
 
 def leaderboard(store_root: Path, study: str) -> Leaderboard:
@@ -85,100 +39,155 @@ def leaderboard(store_root: Path, study: str) -> Leaderboard:
         BadUsage: the store knows no such study.
         Corrupt: a record cannot be read.
     """
-    return rank(records.load(Path(store_root), study))
+    found = load(Path(store_root), study)
+    return rank(found, contrasts(found))
 
 
-def rank(study: records.Study) -> Leaderboard:
-    """Ranks the recipes of a study that was read already."""
-    scored = _scored(study)
-    base = study.recipes[0]
+def rank(study: Study, measured: Mapping[str, Contrast]) -> Leaderboard:
+    """Ranks the recipes of a study that was read and contrasted already."""
     lock = study.lock
-    contrasts = {
-        name: contrast(by_recipe, base, _lower(name))
-        for name, by_recipe in scored.items()
-        if base in by_recipe
-    }
-    rows = [_row(study, recipe, contrasts) for recipe in study.recipes]
-    sign = 1 if _lower(lock["primary"]) else -1
-    rows.sort(
-        key=lambda row: (
-            not row.base,
-            row.primary is None,
-            sign * row.primary.score if row.primary else 0.0,
-            row.recipe,
-        )
-    )
+    primary = measured.get(lock["primary"])
+    rows = [_row(study, recipe, primary, measured) for recipe in study.recipes]
+    sign = -1 if primary and primary.higher else 1
+    rows.sort(key=lambda row: (not row.base, row.score is None, sign * (row.score or 0.0)))
+    comparison = primary.comparison if primary else None
     return Leaderboard(
         study=study.name,
-        kollama2=lock["kollama2"],
+        kollama2=str(lock["kollama2"]),
         primary=lock["primary"],
+        primary_in_bits=bool(primary and primary.in_bits),
         english=lock["english"],
+        english_limit=ENGLISH_LIMIT,
         seeds=list(lock["seeds"]),
+        uncertainty=comparison.uncertainty if comparison else "items only",
+        items=comparison.items if comparison else 0,
+        dropped=comparison.dropped if comparison else 0,
+        resamples=comparison.resamples if comparison else 0,
         rows=rows,
-        measures={name: "lower" if _lower(name) else "higher" for name in contrasts},
-        suites=lock["suites"],
-        item_uncertainty_only=len(lock["seeds"]) < 2,
+        measures={name: "higher" if one.higher else "lower" for name, one in measured.items()},
+        suites=dict(lock["suites"]),
+        headline=headline.headline(rows, primary, lock["english"], ENGLISH_LIMIT),
+        warnings=headline.warnings(study, measured),
     )
 
 
-def _scored(study: records.Study) -> dict[str, dict[str, list[dict[str, records.Item]]]]:
-    scored: dict[str, dict[str, list[dict[str, records.Item]]]] = {}
-    for recipe in study.recipes:
-        seen = set()
-        for cell in study.of(recipe):
-            if not cell.done or cell.evaluate in seen:
-                continue
-            seen.add(cell.evaluate)
-            for measure, found in records.items(study, cell).items():
-                scored.setdefault(measure, {}).setdefault(recipe, []).append(found)
-    return scored
-
-
-def _row(study: records.Study, recipe: str, contrasts: dict[str, dict[str, Contrast]]) -> Row:
+def _row(
+    study: Study, recipe: str, primary: Contrast | None, measured: Mapping[str, Contrast]
+) -> Row:
     cells = study.of(recipe)
-    primary = contrasts.get(study.lock["primary"], {}).get(recipe)
-    english = contrasts.get(study.lock["english"], {}).get(recipe)
+    english = measured.get(study.lock["english"])
     return Row(
         recipe=recipe,
         base=cells[0].base,
         options=dict(cells[0].options),
         seeds=sorted({cell.seed for cell in cells if cell.done}),
-        missing=sorted({cell.seed for cell in cells if not cell.done}),
-        primary=primary,
-        english=english
-        and English(
-            score=english.score,
-            percent=english.percent,
-            flag=english.percent.value > ENGLISH_LIMIT,
-        ),
+        missing=[f"{cell.suite} {cell.seed}: {cell.state}" for cell in cells if not cell.done],
+        standing=_standing(recipe, primary) if primary else None,
+        score=primary.scores.get(recipe) if primary else None,
+        english=_english(recipe, english) if english else None,
         measures={
-            name: Score(found[recipe].score, found[recipe].difference)
-            for name, found in contrasts.items()
-            if recipe in found
+            name: Score(one.scores[recipe], _difference(recipe, one))
+            for name, one in measured.items()
+            if recipe in one.scores
         },
         cost=_cost(study, cells),
+        frontier=recipe in frontier(primary, english),
     )
 
 
-def _cost(study: records.Study, cells: tuple[records.Cell, ...]) -> Cost:
-    metrics = [study.stages[name].metrics for name in cells[0].path if name in study.stages]
+def frontier(primary: Contrast | None, english: Contrast | None) -> set[str]:
+    """The recipes that no other beats in the primary score and in English at once."""
+    if primary is None or english is None:
+        return set()
+    both = {
+        name: (score * (1 if primary.higher else -1), -english.scores[name])
+        for name, score in primary.scores.items()
+        if name in english.scores
+    }
+    return {
+        name
+        for name, (ko, en) in both.items()
+        if not any(k >= ko and e >= en and (k, e) != (ko, en) for k, e in both.values())
+    }
 
-    def total(key: str) -> Any:
-        values = [found[key] for found in metrics if key in found]
-        return sum(values) if values else None
 
-    return Cost(total("flops"), total("ko_bytes"), total("trainable_parameters"))
+def _standing(recipe: str, primary: Contrast) -> Standing | None:
+    comparison = primary.comparison
+    if comparison is None or recipe not in primary.scores:
+        return None
+    place = comparison[recipe]
+    base, leader = comparison[comparison.base], comparison.standings[0]
+    return Standing(
+        score=Estimate(place.score, place.low, place.high),
+        tier=place.tier,
+        p_best=place.p_best,
+        ranks=(place.rank_low, place.rank_high),
+        seeds=place.seeds,
+        versus_base=place.versus_base and _versus(place.versus_base, primary, base),
+        versus_leader=_pair(comparison, recipe, leader.name, primary),
+    )
 
 
-def _lower(measure: str) -> bool:
-    return measure.rpartition("/")[2] in ("bpb", "brier", "repetition", "invalid_utf8")
+def _pair(comparison: Comparison, left: str, right: str, primary: Contrast) -> Versus | None:
+    """The difference of two recipes in the order that is asked for."""
+    for pair in comparison.pairs:
+        if {pair.left, pair.right} == {left, right} and left != right:
+            if pair.left != left:
+                turned = (-pair.value, -pair.high, -pair.low, pair.p, pair.p_holm)
+                pair = Difference(left, right, *turned)
+            return _versus(pair, primary, comparison[right])
+    return None
 
 
-def _rounded(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _rounded(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_rounded(inner) for inner in value]
-    if isinstance(value, float):
-        return float(f"{value:.6g}") if math.isfinite(value) else None
-    return value
+def _versus(pair: Difference, contrast: Contrast, other: Place) -> Versus:
+    difference = Estimate(pair.value, pair.low, pair.high)
+    # Per cent of the other's point score: its own sampling error is left out, which is small
+    # beside that of the difference because both saw the same items.
+    scale = 100 / abs(other.score) if contrast.in_bits and other.score else 1.0
+    gain = _scaled(difference, scale if contrast.higher else -scale)
+    mde = (gain.high - gain.low) * MDE_OF_WIDTH
+    return Versus(difference, gain, pair.p_holm, mde, pair.separable)
+
+
+def _difference(recipe: str, contrast: Contrast) -> Estimate | None:
+    versus = contrast.comparison and contrast.comparison[recipe].versus_base
+    return Estimate(versus.value, versus.low, versus.high) if versus else None
+
+
+def _english(recipe: str, english: Contrast) -> English | None:
+    if recipe not in english.scores:
+        return None
+    difference = _difference(recipe, english)
+    if difference is None or english.comparison is None:
+        return English(english.scores[recipe], None, False)
+    base = english.comparison[english.comparison.base].score
+    worse = -1.0 if english.higher else 1.0
+    change = _scaled(difference, worse * 100 / abs(base) if base else worse)
+    return English(english.scores[recipe], change, change.value > ENGLISH_LIMIT)
+
+
+def _scaled(estimate: Estimate, by: float) -> Estimate:
+    ends = sorted((estimate.low * by, estimate.high * by))
+    return Estimate(estimate.value * by, *ends)
+
+
+def _cost(study: Study, cells: tuple[Cell, ...]) -> Cost:
+    """Sums over the training stages of a path, mean over the paths; None where none is known."""
+    paths = [
+        [study.stages[name].metrics for name in path if name.rpartition("-")[0] in TRAINING]
+        for path in dict.fromkeys(cell.path for cell in cells)
+        if all(name in study.stages for name in path)
+    ]
+
+    def mean(key: str, trained: type[sum] | type[max] = sum) -> float | None:
+        known = [[float(one[key]) for one in path if key in one] for path in paths]
+        sums = [trained(values) if values else 0.0 for values in known]
+        return sum(sums) / len(sums) if sums else None
+
+    return Cost(
+        flops=mean("flops"),
+        korean_bytes=mean("ko_bytes"),
+        bytes=mean("bytes"),
+        tokens=mean("tokens"),
+        trainable_parameters=mean("trainable_parameters"),
+    )

@@ -1,0 +1,129 @@
+"""The shapes of a leaderboard and its JSON, which are the same bytes for the same records."""
+
+import dataclasses
+import json
+import math
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value and the ends of its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Versus:
+    """A paired difference (this recipe minus another one) in the measure's unit.
+
+    Attributes:
+        gain: the same, in the direction that is better: per cent of the other's bits that are
+            saved for bits per byte, else the difference with the sign that makes more better.
+        p_holm: p-value after Holm's correction within the family of the measure.
+        mde: smallest true `gain` that would be found in 80 % of repetitions.
+    """
+
+    difference: Estimate
+    gain: Estimate
+    p_holm: float
+    mde: float
+    separable: bool
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A recipe's place on the primary measure."""
+
+    score: Estimate
+    tier: str
+    p_best: float
+    ranks: tuple[int, int]
+    seeds: tuple[float, ...]
+    versus_base: Versus | None
+    versus_leader: Versus | None
+
+
+@dataclass(frozen=True)
+class English:
+    """The constraint axis: `change` in per cent of the base's bits, positive is worse."""
+
+    score: float
+    change: Estimate | None
+    flag: bool
+
+
+@dataclass(frozen=True)
+class Score:
+    """A recipe on one measure; the difference is recipe minus base."""
+
+    score: float
+    difference: Estimate | None
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a recipe costs on any machine: sums over its path, mean over its seeds."""
+
+    flops: float | None
+    korean_bytes: float | None
+    bytes: float | None
+    tokens: float | None
+    trainable_parameters: float | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One recipe with its seeds pooled; `standing` is None where nothing was computed."""
+
+    recipe: str
+    base: bool
+    options: dict[str, str]
+    seeds: list[int]
+    missing: list[str]
+    standing: Standing | None
+    score: float | None
+    english: English | None
+    measures: dict[str, Score]
+    cost: Cost
+    frontier: bool
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """A study's result: the base first, then the best first, what is not computed last."""
+
+    study: str
+    kollama2: str
+    primary: str
+    primary_in_bits: bool
+    english: str
+    english_limit: float
+    seeds: list[int]
+    uncertainty: str
+    items: int
+    dropped: int
+    resamples: int
+    rows: list[Row]
+    measures: dict[str, str]
+    suites: dict[str, Any]
+    headline: dict[str, list[str]]
+    warnings: dict[str, list[str]]
+
+    def to_json(self) -> str:
+        """Sorted keys, six significant digits, no times and nothing of a machine."""
+        value = _plain(dataclasses.asdict(self))
+        return json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, float):
+        return float(f"{value:.6g}") + 0.0 if math.isfinite(value) else None
+    return value

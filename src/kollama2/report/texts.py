@@ -1,0 +1,34 @@
+"""The fixed texts of the report in English and Korean; `texts.json` holds every one of them."""
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+Language = Literal["en", "ko"]
+LANGUAGES: tuple[Language, ...] = ("en", "ko")
+
+
+@cache
+def texts() -> dict[str, dict[Language, str]]:
+    """All texts: key -> language -> text."""
+    path = Path(__file__).with_name("texts.json")
+    found: dict[str, dict[Language, str]] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def say(key: str, language: Language, **values: object) -> str:
+    """One text with its values filled in."""
+    return texts()[key][language].format(**values)
+
+
+def say_all(key: str, **values: object) -> dict[Language, str]:
+    """One text in every language."""
+    return {language: say(key, language, **values) for language in LANGUAGES}
+
+
+def measure_title(measure: str, language: Language) -> str:
+    """The name of a measure, e.g. `bits per byte`; an unknown one keeps its own name."""
+    name = measure.rpartition("/")[2]
+    found = texts().get(f"measure.{name}")
+    return found[language] if found else name
