@@ -24,12 +24,15 @@ from kollama2.errors import Corrupt, Denied, Fault, StorageTrouble, TryLater
 MANIFEST = "MANIFEST.json"
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _REFUSED = frozenset({errno.EACCES, errno.EPERM})
+_BROKEN = frozenset({errno.EROFS, errno.EIO, errno.ENAMETOOLONG, errno.ESTALE})
 # Libraries written in Rust or C++ report a full disk in words only.
 _FULL_WORDS = re.compile(r"No space left on device|os error 28\b|Disk quota exceeded")
 
+_LEFTOVER = re.compile(r"\..+\.(partial-[0-9a-f]{8}|[0-9a-f]{32})")
+
 
 def storage_fault(error: BaseException, path: Path) -> Fault | None:
-    """The fault that an operating system's error about storage means, or None for other errors.
+    """The fault that an error means which speaks of storage, or None for other errors.
 
     The whole chain of causes is searched, because libraries wrap the error that tells the reason.
     """
@@ -43,11 +46,15 @@ def storage_fault(error: BaseException, path: Path) -> Fault | None:
             )
         if link is error and number in _REFUSED:
             return Denied(f"{_named(link, path)} may not be written or read; check its permissions")
-        if link is error and number is not None:
-            reason = os.strerror(number)
-            return StorageTrouble(f"{_named(link, path)} cannot be written or read: {reason}")
+        if link is error and number in _BROKEN:
+            return _trouble(link, path)
         link = link.__cause__ or link.__context__
     return None
+
+
+def _trouble(error: BaseException, path: Path) -> StorageTrouble:
+    reason = error.strerror if isinstance(error, OSError) else None
+    return StorageTrouble(f"{_named(error, path)} cannot be written or read: {reason or error}")
 
 
 def _named(error: BaseException, path: Path) -> str:
@@ -67,9 +74,7 @@ def storage(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        fault = storage_fault(error, path)
-        assert fault is not None, "every OSError is a storage fault"
-        raise fault from error
+        raise storage_fault(error, path) or _trouble(error, path) from error
 
 
 def write_json(path: Path, value: object, *, durable: bool = True) -> None:
@@ -128,25 +133,51 @@ def sync_folder(folder: Path) -> None:
 def publish(partial: Path, final: Path) -> None:
     """Make the folder `partial` the finished folder `final`, whole or not at all.
 
-    Every file gets the usual permissions (some libraries write 0600), is brought to the disk and
-    listed in `MANIFEST.json`, which is written last; then the folder is renamed.
-
     Args:
         partial: a folder of plain files and folders, on the same file system as `final`.
         final: a path that does not exist.
 
     Raises:
-        StorageTrouble: `final` exists already; it is never overwritten.
-        TryLater, Denied, StorageTrouble: as `storage`; the files of `partial` stay.
+        TryLater, Denied, StorageTrouble: as `seal` and `move`; the files of `partial` stay.
     """
-    mask = _umask()
+    seal(partial)
+    move(partial, final)
+
+
+def move(sealed: Path, final: Path) -> None:
+    """Rename a sealed folder to its final name, for good.
+
+    Raises:
+        StorageTrouble: `final` exists already; it is never overwritten.
+        Denied, StorageTrouble: as `storage`.
+    """
     with storage(final):
         if final.exists():
             raise StorageTrouble(f"{final} exists already and is never overwritten; move it away")
+        sealed.rename(final)
+        sync_folder(final.parent)
+
+
+def seal(partial: Path, leave: Path | None = None) -> None:
+    """Bring a folder to the disk and write its manifest, after everything else.
+
+    Every file gets the usual permissions, because some libraries write 0600.
+
+    Args:
+        partial: a folder of plain files and folders.
+        leave: a folder inside that is neither listed nor touched; it must go before `move`.
+
+    Raises:
+        TryLater, Denied, StorageTrouble: as `storage`.
+    """
+    mask = _umask()
+    with storage(partial):
         (partial / MANIFEST).unlink(missing_ok=True)
         folders = [partial, *(path for path in partial.rglob("*") if path.is_dir())]
         files: dict[str, dict[str, Any]] = {}
         for path in _files(partial):
+            if leave in path.parents:
+                continue
             assert path.is_file() and not path.is_symlink(), f"only plain files are kept: {path}"
             path.chmod(0o666 & ~mask)
             with path.open("rb+") as file:
@@ -162,8 +193,14 @@ def publish(partial: Path, final: Path) -> None:
         for folder in folders:
             folder.chmod(0o777 & ~mask)
             sync_folder(folder)
-        partial.rename(final)
-        sync_folder(final.parent)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what `write_json` and `committing` leave in a folder when they are killed."""
+    with storage(folder):
+        for path in sorted(folder.rglob(".*")):
+            if _LEFTOVER.fullmatch(path.name):
+                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -13,13 +13,15 @@ import threading
 from collections.abc import Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any
 
 from kollama2.engine import worker
 from kollama2.engine.graph import Launch
 from kollama2.engine.profile import Profile
+from kollama2.engine.provenance import gpu_names
 from kollama2.engine.stage import Stage
-from kollama2.engine.store import Failed, Record, Store, Tell, fault_of
+from kollama2.engine.store import Failed, Record, Store, Tell, fault_of, out_of_memory
 from kollama2.errors import Fault, TryLater
 
 _GRACE_SECONDS = 5.0
@@ -42,8 +44,7 @@ def local(
         parse: the function that reads a recipe, as `module:function`.
     """
     profile = profile or Profile()
-    # Elsewhere than on Linux, forking after importing the frameworks is unsafe or impossible.
-    method = "forkserver" if sys.platform == "linux" else "spawn"
+    method = "forkserver" if _can_fork(profile) else "spawn"
     context: Any = multiprocessing.get_context(method)
     if method == "forkserver":
         context.set_forkserver_preload([worker.__name__, parse.partition(":")[0], *preload])
@@ -75,6 +76,18 @@ def local(
         raise _death(stage, store, process.exitcode)
 
     return launch
+
+
+def _can_fork(profile: Profile) -> bool:
+    """Whether workers can be forked from a process that has imported the training stack.
+
+    Only on Linux; and not where a stage may use a GPU, because merely importing the stack can
+    initialise CUDA, which then does not work in a forked process.
+    """
+    if sys.platform != "linux":
+        return False
+    devices = {r.device for r in (profile.default, *profile.kinds.values())}
+    return devices == {"cpu"} or not (gpu_names() or Path("/dev/nvidiactl").exists())
 
 
 def _listen(
@@ -127,10 +140,7 @@ def _death(stage: Stage, store: Store, code: int | None) -> Fault:
         return Failed(f"the worker of {stage.name} ended with exit code {code}; see {log}")
     name = signal.Signals(-code).name
     if -code == signal.SIGKILL:
-        return TryLater(
-            f"{stage.name} was killed by SIGKILL (137), probably because memory ran out; "
-            "allow it a smaller micro_batch_tokens or run fewer at a time (--jobs 1), then continue"
-        )
+        return out_of_memory(stage, "was killed by SIGKILL (137), probably because memory ran out")
     if -code == signal.SIGTERM:
         return TryLater(f"{stage.name} was ended by SIGTERM; the same command continues it")
     return Failed(f"{stage.name} was killed by {name} ({128 - code}); see {log}")

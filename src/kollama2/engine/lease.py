@@ -114,7 +114,12 @@ class Lease:
             handle = os.open(self.file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
         except FileExistsError:
             return False
-        os.write(handle, self._content())
+        try:
+            os.write(handle, self._content())
+        except OSError:  # an empty lease would keep others waiting
+            os.close(handle)
+            self.file.unlink(missing_ok=True)
+            raise
         self._handle = handle
         return True
 
@@ -211,10 +216,13 @@ def is_stale(holder: dict[str, Any] | None, unchanged: float, expire: float) -> 
     return unchanged >= expire
 
 
-def is_live(file: Path) -> bool:
-    """Whether somebody may be holding this lease now; a holder elsewhere is believed."""
+def holder(file: Path) -> str | None:
+    """Who may be holding a lease now, in words; a holder on another machine is believed."""
     content = read(file)
-    return content is not None and not is_stale(parse(content), 0.0, EXPIRE_SECONDS)
+    found = parse(content or b"")
+    if content is None or is_stale(found, 0.0, EXPIRE_SECONDS):
+        return None
+    return describe(found) if found else "a process that is just starting"
 
 
 def describe(holder: dict[str, Any]) -> str:

@@ -17,8 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from kollama2.engine import commit, provenance
-from kollama2.engine.lease import Lease
+from kollama2.engine import commit, lease, provenance
 from kollama2.engine.profile import Resources
 from kollama2.engine.stage import Stage, Work
 from kollama2.errors import (
@@ -52,6 +51,14 @@ def fault_of(exit_code: int, message: str) -> Fault:
         if kind.exit_code == exit_code:
             return kind(message)
     return Failed(message)
+
+
+def out_of_memory(stage: Stage, what: str = "ran out of memory") -> TryLater:
+    """The sentence for a stage that did not fit."""
+    return TryLater(
+        f"{stage.name} {what}; allow it a smaller micro_batch_tokens in the profile, or run fewer "
+        "stages at a time (--jobs 1), then give the same command again"
+    )
 
 
 def _run(stage: Stage, work: Work) -> Mapping[str, Any]:
@@ -96,6 +103,10 @@ class Store:
             return None
         return figures
 
+    def holder(self, stage: Stage) -> str | None:
+        """Who is working on a stage now, in words."""
+        return lease.holder(self.root / f"{stage.name}.lease")
+
     def verify(self, full: bool = True) -> dict[str, str]:
         """The damaged folders among the finished ones: name to what is wrong."""
         problems = {}
@@ -134,24 +145,30 @@ class Store:
             return record
         with commit.storage(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
-        lease = Lease(
+        held = lease.Lease(
             self.root / f"{stage.name}.lease", lambda holder: tell("waiting", {"holder": holder})
         )
-        with lease:
+        with held:
             record = self._settled(stage)
             if record is not None:
                 return record
             for needed in stage.inputs():
                 self._need(needed, stage)
             tell("started", {})
-            return self._work(stage, resources or Resources(), tell, execute, lease)
+            return self._work(stage, resources or Resources(), tell, execute, held)
 
     def _work(
-        self, stage: Stage, resources: Resources, tell: Tell, execute: Execute, lease: Lease
+        self, stage: Stage, resources: Resources, tell: Tell, execute: Execute, held: lease.Lease
     ) -> Record:
         partial, scratch = self.partial(stage), self.partial(stage) / "scratch"
         with _Guard(stage, partial):
+            sealed = self._sealed(partial, scratch)
+            if sealed is not None:
+                held.fence()
+                commit.move(partial, self.path(stage))
+                return sealed
             scratch.mkdir(parents=True, exist_ok=True)
+            commit.remove_leftovers(partial)
             (partial / "error.log").unlink(missing_ok=True)
             commit.write_json(partial / "stage.json", stage.recipe())
             display = _Display(partial / "progress.json", tell)
@@ -172,12 +189,27 @@ class Store:
                 "inputs": [needed.name for needed in stage.inputs()],
                 **provenance.provenance(resources.threads),
             }
-            shutil.rmtree(scratch)
             display.file.unlink(missing_ok=True)
             _redact_log(partial / "log.txt")
             commit.write_json(partial / "done.json", record)
-            lease.fence()
-            commit.publish(partial, self.path(stage))
+            # Scratch holds the checkpoints, so it goes only when the result is safe on the disk.
+            commit.seal(partial, leave=scratch)
+            shutil.rmtree(scratch)
+            held.fence()
+            commit.move(partial, self.path(stage))
+        return record
+
+    def _sealed(self, partial: Path, scratch: Path) -> Record | None:
+        """The record if only the last rename is missing, because we were killed before it."""
+        if not (partial / commit.MANIFEST).is_file():
+            return None
+        shutil.rmtree(scratch, ignore_errors=True)
+        try:
+            commit.verify(partial, full=True)
+        except Corrupt:
+            (partial / commit.MANIFEST).unlink()
+            return None
+        record: Record = commit.read_json(partial / "done.json")
         return record
 
     def _settled(self, stage: Stage) -> Record | None:
@@ -260,10 +292,10 @@ class _Guard:
         if error is None or isinstance(error, Fault) or not isinstance(error, Exception):
             return
         fault = commit.storage_fault(error, self._partial)
-        if fault is not None and isinstance(error, OSError):
+        if fault is not None:
             raise fault from error
-        if fault is not None and fault.exit_code == 75:
-            raise fault from error
+        if type(error).__name__ in ("MemoryError", "OutOfMemoryError"):
+            raise out_of_memory(self._stage) from error
         log = self._partial / "error.log"
         with commit.storage(log):
             text = "".join(traceback.format_exception(error))

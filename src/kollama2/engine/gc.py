@@ -1,0 +1,58 @@
+"""Garbage: the folders of a store that no study names any more."""
+
+import re
+import shutil
+import uuid
+from collections.abc import Set as AbstractSet
+from pathlib import Path
+
+from kollama2.engine import commit, lease
+from kollama2.engine.store import Store
+
+_OURS = re.compile(
+    r"(?P<name>[a-z][a-z0-9_-]*-[0-9a-f]{12})(?P<rest>\.partial|\.(corrupt|gone)-\w+)?"
+)
+
+
+def gc(store: Store, keep: AbstractSet[str], *, dry_run: bool = True) -> list[tuple[Path, int]]:
+    """Find, and unless `dry_run` remove, the folders that are not wanted.
+
+    Finished and partial folders of stages outside `keep` go, and damaged folders that were moved
+    aside. Whatever somebody is working on stays, and so does everything that is not a stage.
+
+    Args:
+        store: where to look.
+        keep: names of stages, inputs included (e.g. all of `plan(...).stages`).
+        dry_run: only list.
+
+    Returns:
+        Each folder with its size in bytes.
+    """
+    found = []
+    with commit.storage(store.root):
+        for folder in sorted(store.root.iterdir()) if store.root.is_dir() else []:
+            match = _OURS.fullmatch(folder.name)
+            if match is None or not folder.is_dir():
+                continue
+            name, rest = match["name"], match["rest"] or ""
+            held = lease.holder(store.root / f"{name}.lease") is not None
+            set_aside = rest.startswith((".corrupt", ".gone"))
+            if set_aside or (name not in keep and not held):
+                found.append((folder, _bytes(folder)))
+                if not dry_run:
+                    _remove(folder, name)
+    return found
+
+
+def _remove(folder: Path, name: str) -> None:
+    """Out of sight in one step, so that a kill leaves nothing that looks finished."""
+    gone = folder.with_name(f"{name}.gone-{uuid.uuid4().hex[:8]}")
+    folder.rename(gone)
+    shutil.rmtree(gone)
+    stale = folder.with_name(f"{name}.lease")
+    if stale.exists() and lease.holder(stale) is None:
+        stale.unlink(missing_ok=True)
+
+
+def _bytes(folder: Path) -> int:
+    return sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir())
