@@ -1,0 +1,312 @@
+"""The one training loop, for continued pre-training and fine-tuning, on TRL's SFTTrainer."""
+
+import json
+import math
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from torch import Tensor
+from torch.optim.lr_scheduler import LambdaLR
+from transformers import PreTrainedTokenizerFast, PrinterCallback, TrainerCallback
+from trl import SFTConfig, SFTTrainer
+
+from kollama2.engine.profile import Resources
+from kollama2.errors import BadData
+from kollama2.train import checkpoint
+from kollama2.train.attention import by_document
+from kollama2.train.batches import Plan, Rows, micro_batches
+from kollama2.train.forward import autocast, summed_loss, tensors
+from kollama2.train.load import card, prepare
+from kollama2.train.record import Record, figures, read
+from kollama2.train.save import write_model
+from kollama2.train.schedule import factor
+from kollama2.train.settings import TrainSettings
+
+
+class Diverged(BadData):
+    """The loss or its gradient is no longer a number."""
+
+
+def train(
+    settings: TrainSettings,
+    *,
+    model: Path,
+    rows: Path,
+    out: Path,
+    scratch: Path,
+    resources: Resources,
+    progress: Callable[..., None],
+    report_to: str = "none",
+) -> dict[str, Any]:
+    """Train a model folder on encoded rows; the same call continues after an interruption.
+
+    Args:
+        settings: what changes the result.
+        model: the model folder to start from.
+        rows: folder with `rows.parquet` and `encoding.json`.
+        out: gets `model/` and `metrics.jsonl`.
+        scratch: checkpoints; the caller removes it when the result is safe.
+        resources: what changes only the speed.
+        progress: called after each step with (done, total, "steps", loss=, tokens_per_second=).
+        report_to: a tracker that transformers knows, such as "trackio", "wandb" or "tensorboard".
+
+    Returns:
+        Figures of the training, see `record.figures`.
+
+    Raises:
+        BadData: model or rows are not fit for training, or the loss is no longer a number
+            (`Diverged`; checkpoints stay as they are).
+        BadUsage: the settings do not fit the model, or `scratch` belongs to another training.
+        Missing: the method needs a kernel that is not here.
+    """
+    torch.set_num_threads(resources.threads)
+    out.mkdir(parents=True, exist_ok=True)
+    scratch.mkdir(parents=True, exist_ok=True)
+    table = Rows(rows, scratch)
+    plan = Plan(table, settings)
+    network = prepare(model, settings, resources.device)
+    check_fit(network, plan)
+    identity = {"settings": settings.model_dump(mode="json"), "rows": len(table)}
+    folder, done = checkpoint.newest(scratch, identity) or (None, 0)
+    record = Record(out / "metrics.jsonl", plan, done, progress)
+    with closing(record):
+        loop = Loop(settings, plan, network, resources, scratch, report_to)
+        loop.keep(record, identity, resources.checkpoint_seconds)
+        loop.run(folder)
+    encoding = rows / "encoding.json"
+    template = (
+        json.loads(encoding.read_text(encoding="utf-8")).get("template")
+        if encoding.is_file()
+        else None
+    )
+    answer = figures(read(out / "metrics.jsonl"), network, settings)
+    write_model(
+        network,
+        out / "model",
+        base=model,
+        method=settings.method,
+        template=template or card(model).get("template", "plain"),
+        recipe={"train": identity["settings"]},
+    )
+    return answer
+
+
+def check_fit(network: Any, plan: Plan) -> None:
+    """Refuse rows that the model has no embeddings or positions for.
+
+    Raises:
+        BadData: a token id beyond the embeddings, or a document beyond the positions.
+    """
+    text = network.config.get_text_config()
+    highest = plan.rows.highest_id()
+    if highest >= text.vocab_size:
+        raise BadData(
+            f"{plan.rows.path} has token {highest}, but the model embeds {text.vocab_size}; "
+            "encode the data with the model's own tokenizer"
+        )
+    longest = int((plan.parts[:, 2] - plan.parts[:, 1]).max())
+    positions = getattr(text, "max_position_embeddings", longest)
+    if longest > positions:
+        raise BadData(
+            f"a row has {longest} tokens and the model {positions} positions; "
+            f"set max_length to {positions}"
+        )
+
+
+class Loop(SFTTrainer):  # type: ignore[misc]
+    """SFTTrainer whose batch is a step of a plan: no padding, no pickle, no side effects.
+
+    One item of the dataset is one optimiser step; `training_step` cuts it into micro-batches. The
+    loss is the mean over all labelled tokens of the step, however it is cut.
+    """
+
+    def __init__(
+        self,
+        settings: TrainSettings,
+        plan: Plan,
+        network: Any,
+        resources: Resources,
+        scratch: Path,
+        report_to: str = "none",
+    ) -> None:
+        self.settings = settings
+        self.plan = plan
+        self.micro = resources.micro_batch_tokens
+        self.sums: dict[str, int] = {}
+        trained = {n: p.data for n, p in network.named_parameters() if p.requires_grad}
+        super().__init__(
+            model=network,
+            args=_arguments(settings, plan, resources, scratch, report_to),
+            train_dataset=Dataset.from_dict({"step": range(plan.steps)}),
+            data_collator=lambda items: self.batch(items[0]["step"]),
+            processing_class=_no_tokenizer(),
+        )
+        self.processing_class = None  # the model's special tokens are its own
+        self.remove_callback(PrinterCallback)
+        for name, weight in network.named_parameters():
+            if weight.requires_grad:  # TRL makes QLoRA's bfloat16, which loses small updates
+                weight.data = trained[name]
+
+    def run(self, folder: Path | None = None) -> None:
+        """Train from the beginning, or from a checkpoint."""
+        with by_document(self.model):
+            self.train(resume_from_checkpoint=str(folder) if folder else None)
+
+    def keep(self, record: Record, identity: dict[str, Any], seconds: float) -> None:
+        """Write the curve, and a checkpoint every so many seconds and at the end."""
+        self.record, self.identity = record, identity
+        self.add_callback(record)
+        self.add_callback(_Clock(seconds))
+
+    def batch(self, step: int) -> dict[str, Any]:
+        """The tensors of a step, in micro-batches, and what is in it."""
+        parts = self.plan.step(step)
+        micro = [tensors(self.plan.rows, run) for run in micro_batches(parts, self.micro)]
+        text, hangul = self.plan.seen(parts)
+        return {
+            "micro_batches": [m for m in micro if m["targets"].numel()],
+            "tokens": sum(part.length for part in parts),
+            "trained_tokens": sum(m["targets"].numel() for m in micro),
+            "bytes": text,
+            "ko_bytes": hangul,
+        }
+
+    def training_step(
+        self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None
+    ) -> Tensor:
+        """Forward and backward of a whole step; answers its mean loss."""
+        model.train()
+        # Dropout of a step depends on nothing that went before, so a resumed training draws alike.
+        torch.manual_seed(self.settings.seed * 1_000_003 + self.state.global_step)
+        device = self.args.device.type
+        total = torch.zeros((), device=device)
+        with autocast(self.settings.dtype, device):  # around all: weights are cast once a step
+            for micro in inputs["micro_batches"]:
+                loss = summed_loss(model, micro) / inputs["trained_tokens"]
+                with torch.autocast(device, enabled=False):
+                    self.accelerator.backward(loss)
+                total += loss.detach()
+        if not torch.isfinite(total):
+            self._diverged("loss", float(total))
+        self.sums = {k: v for k, v in inputs.items() if k != "micro_batches"}
+        return total
+
+    def _clip_grad_norm(self, model: Any) -> Any:
+        norm = super()._clip_grad_norm(model)
+        if not math.isfinite(norm):
+            self._diverged("norm of the gradient", float(norm))
+        return norm
+
+    def _diverged(self, what: str, value: float) -> None:
+        step = self.state.global_step
+        names = self.plan.rows.names(sorted({part.row for part in self.plan.step(step)}))
+        shown = ", ".join(names[:64]) + (f" and {len(names) - 64} more" if len(names) > 64 else "")
+        raise Diverged(
+            f"step {step + 1}: the {what} is {value}; lower lr ({self.settings.lr:g}) or look at "
+            f"the rows {shown}"
+        )
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+        """The schedule of the settings, a function of the step alone."""
+        assert num_training_steps == self.plan.steps
+        self.lr_scheduler = LambdaLR(
+            optimizer or self.optimizer,
+            lambda step: factor(step, self.plan.steps, self.settings),
+        )
+        return self.lr_scheduler
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Add what the step saw; keep no history, which would grow with every step."""
+        if "loss" in logs:
+            super().log({**logs, **self.sums}, start_time)
+        self.state.log_history.clear()
+
+    def floating_point_ops(self, inputs: Any) -> int:
+        """Counted by `record.figures` instead."""
+        return 0
+
+    def _send_telemetry(self) -> None:
+        """Nothing of a training leaves the machine unasked."""
+
+    # Checkpoints are this project's own.
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        self.record.sync()
+        checkpoint.save(
+            Path(self.args.output_dir),
+            self.state.global_step,
+            self.model,
+            self.optimizer,
+            self.lr_scheduler,
+            self.identity,
+        )
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        checkpoint.load_weights(Path(resume_from_checkpoint), self.model)
+
+    def _load_optimizer_and_scheduler(self, checkpoint_folder: str | None) -> None:
+        if checkpoint_folder is not None:
+            checkpoint.load_optimizer(Path(checkpoint_folder), self.optimizer, self.lr_scheduler)
+
+    def _load_rng_state(self, checkpoint_folder: str | None) -> None:
+        """Each step seeds its own; there is none to load."""
+
+
+class _Clock(TrainerCallback):  # type: ignore[misc]
+    """Asks for a checkpoint every so many seconds and after the last step."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.last = time.monotonic()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        now = time.monotonic()
+        if now - self.last >= self.seconds or state.global_step == state.max_steps:
+            control.should_save = True
+            self.last = now
+
+
+def _arguments(
+    settings: TrainSettings, plan: Plan, resources: Resources, scratch: Path, report_to: str
+) -> SFTConfig:
+    return SFTConfig(
+        output_dir=str(scratch),
+        max_steps=plan.steps,
+        per_device_train_batch_size=1,
+        gradient_accumulation_steps=1,
+        learning_rate=settings.lr,
+        weight_decay=settings.weight_decay,
+        adam_beta1=settings.betas[0],
+        adam_beta2=settings.betas[1],
+        max_grad_norm=settings.max_grad_norm or math.inf,
+        optim="adamw_torch_fused",
+        bf16=False,  # autocast is this loop's own, one for all micro-batches of a step
+        fp16=False,
+        activation_checkpointing=resources.gradient_checkpointing,
+        activation_checkpointing_kwargs={"use_reentrant": False},
+        logging_strategy="steps",
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        save_strategy="no",
+        report_to=report_to,
+        disable_tqdm=True,
+        seed=settings.seed,
+        remove_unused_columns=False,
+        train_sampling_strategy="sequential",
+        dataloader_pin_memory=False,
+        dataset_kwargs={"skip_prepare_dataset": True},
+        max_length=None,
+        use_cpu=resources.device == "cpu" or not torch.cuda.is_available(),
+    )
+
+
+def _no_tokenizer() -> PreTrainedTokenizerFast:
+    """SFTTrainer insists on a tokenizer; the rows hold token ids already, so it gets an empty one."""
+    return PreTrainedTokenizerFast(tokenizer_object=Tokenizer(WordLevel({"": 0}, unk_token="")))

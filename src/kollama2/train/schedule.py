@@ -1,0 +1,26 @@
+"""The learning rate as a function of the step alone."""
+
+import math
+
+from kollama2.train.settings import TrainSettings
+
+
+def factor(step: int, steps: int, settings: TrainSettings) -> float:
+    """The learning rate at `step` (from 0) of `steps`, as a share of the highest.
+
+    The warm-up rises from 1/n to 1 in n steps. Then `constant` stays; `linear` and `cosine` fall to
+    almost zero at the last step; `wsd` stays and in the last `decay` of the steps falls as
+    1 - sqrt(x) (Hägele et al. 2024, arXiv 2405.18392).
+    """
+    rising = math.ceil(settings.warmup * steps)
+    if step < rising:
+        return (step + 1) / rising
+    done = (step - rising) / max(1, steps - rising)
+    if settings.schedule == "linear":
+        return 1 - done
+    if settings.schedule == "cosine":
+        return (1 + math.cos(math.pi * done)) / 2
+    if settings.schedule == "wsd":
+        falling = math.ceil(settings.decay * steps)
+        return 1 - math.sqrt(max(0, step - (steps - falling)) / falling)
+    return 1.0
