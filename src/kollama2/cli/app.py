@@ -1,0 +1,81 @@
+"""The commands of kollama2. Heavy libraries are imported inside the commands that need them."""
+
+import os
+import sys
+
+import typer
+
+from kollama2 import __version__
+from kollama2.cli import data, doctor, model, study
+from kollama2.errors import Fault
+
+app = typer.Typer(
+    name="kollama2",
+    help="Find the best way to teach an English LLM Korean, prove it, and hand over the model.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=(
+        "Exit codes: 0 done, 1 a stage failed, 64 wrong usage, 65 bad data, 69 something is "
+        "missing, 74 input/output, 75 try again later, 76 corrupt file, 77 permission, "
+        "130 interrupted."
+    ),
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"kollama2 {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version and exit."
+    ),
+) -> None:
+    """Options of the program itself."""
+
+
+study.add_to(app)
+model.add_to(app)
+doctor.add_to(app)
+app.add_typer(data.app, name="data")
+
+
+def main() -> None:
+    """Run a command; a fault is one sentence on stderr and an exit code, never a traceback."""
+    try:
+        code = app(standalone_mode=False)
+    except Fault as fault:
+        _say(str(fault))
+        code = fault.exit_code
+    except typer.Abort:
+        code = 130
+    except KeyboardInterrupt:
+        _say("interrupted; the same command continues where this one stopped")
+        code = 130
+    except BrokenPipeError:
+        # The reader of our output has gone, e.g. `kollama2 query … | head`.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except Exception as error:
+        code = _usage(error)
+    sys.exit(code or 0)
+
+
+def _usage(error: Exception) -> int:
+    """Exit code 64 for what click rejects on the command line; anything else is a defect."""
+    from click import ClickException
+
+    if not isinstance(error, ClickException):
+        raise error
+    _say(error.format_message())
+    return 64
+
+
+def _say(message: str) -> None:
+    print(f"kollama2: {message}", file=sys.stderr)

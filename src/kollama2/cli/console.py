@@ -1,0 +1,46 @@
+"""What commands share: stdout is data, stderr is talk, and NO_COLOR is respected by rich."""
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+StoreOption = Annotated[
+    Path,
+    typer.Option("--store", envvar="KOLLAMA2_STORE", help="Folder that keeps all results."),
+]
+MirrorsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--mirrors", envvar="KOLLAMA2_MIRRORS", help="YAML file that maps hf: ids to local copies."
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+STORE = Path("runs")
+
+
+def talk() -> "Console":
+    """The console for messages, on stderr."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def out() -> "Console":
+    """The console for results, on stdout; wide when it is not a terminal, so nothing is cut."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console = Console(highlight=False, width=160)
+    return console
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on stdout."""
+    print(json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True))

@@ -1,0 +1,138 @@
+"""The commands of a model: recipes, adapt, evaluate, complete, convert."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kollama2.cli.console import (
+    STORE,
+    JsonOption,
+    MirrorsOption,
+    StoreOption,
+    out,
+    print_json,
+    talk,
+)
+
+ModelArgument = Annotated[str, typer.Argument(help="Model folder, hf: id or builtin:miniature.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (recipes, adapt, evaluate, complete, convert):
+        app.command()(command)
+
+
+def recipes(
+    name: Annotated[str | None, typer.Argument(help="A recipe to explain.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the named recipes by family, or explain one with the source of every number."""
+    from kollama2.cli.recipes import explain, listing
+    from kollama2.study import recipes as known
+
+    if name is None:
+        found = [known.load(one) for one in known.names()]
+        if as_json:
+            print_json([recipe.model_dump(mode="json") for recipe in found])
+        else:
+            out().print(listing(found))
+    else:
+        recipe = known.load(name)
+        if as_json:
+            print_json(recipe.model_dump(mode="json"))
+        else:
+            out().print(explain(recipe))
+
+
+def adapt(
+    base: ModelArgument,
+    recipe: Annotated[str, typer.Option(help="Name of a recipe; see `kollama2 recipes`.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the new model.")],
+    data: Annotated[
+        list[str] | None,
+        typer.Option(help="Training file; NAME=FILE when the recipe has several sources."),
+    ] = None,
+    miniature: Annotated[
+        bool, typer.Option("--miniature", help="Use the recipe's numbers for tiny models.")
+    ] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the training.")] = 0,
+    store: StoreOption = STORE,
+    mirrors: MirrorsOption = None,
+    profile: Annotated[Path | None, typer.Option(help="YAML file: the machine's size.")] = None,
+) -> None:
+    """Make one model: BASE adapted by a named recipe, ready for any tool that reads safetensors."""
+    from kollama2.cli.adapt import compute_one, export
+    from kollama2.errors import BadUsage
+    from kollama2.study.adapt import adaptation
+
+    if output.exists() and any(output.iterdir() if output.is_dir() else [output]):
+        raise BadUsage(f"{output} is not empty; name a new folder with -o")
+    made = adaptation(
+        base, recipe, data or [], store=store, mirrors=mirrors, small=miniature, seed=seed
+    )
+    folder = compute_one(made.stage, store, profile, f"adapt {recipe}")
+    export(folder / "model", output)
+    out().print(f"the model is in {output}; use it with")
+    out().print(f'  kollama2 complete {output} "안녕하세요"')
+    out().print(f"  kollama2 evaluate {output} --suite quick")
+
+
+def evaluate(
+    model: ModelArgument,
+    suite: Annotated[str, typer.Option(help="Name or YAML file of a suite.")] = "quick",
+    store: StoreOption = STORE,
+    mirrors: MirrorsOption = None,
+    profile: Annotated[Path | None, typer.Option(help="YAML file: the machine's size.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Score one model on a suite; the per-item records stay in the store."""
+    from rich.table import Table
+
+    from kollama2.cli.adapt import compute_one
+    from kollama2.evaluation.measures import measure
+    from kollama2.study.adapt import evaluation
+
+    stage = evaluation(model, suite, store=store, mirrors=mirrors)
+    folder = compute_one(stage, store, profile, f"evaluate {model}")
+    scores = _scores(folder)
+    if as_json:
+        print_json(scores)
+        return
+    table = Table("measure", "score", "unit", "better")
+    for name, value in scores.items():
+        about = measure(name)
+        table.add_row(name, f"{value:.3f}", about.unit, "higher" if about.higher else "lower")
+    out().print(table)
+
+
+def complete(
+    model: ModelArgument,
+    prompt: Annotated[str, typer.Argument(help="What the user says.")],
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer in tokens.")] = 256,
+) -> None:
+    """Answer one prompt with greedy decoding, by the model's own chat template."""
+    from kollama2.cli.adapt import answer
+
+    print(answer(model, prompt, max_new_tokens))
+
+
+def convert(
+    checkpoint: Annotated[Path, typer.Argument(help="llama2.c checkpoint (.bin).")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the model.")],
+    tokenizer: Annotated[Path, typer.Option(help="llama2.c tokenizer (.bin).")],
+) -> None:
+    """Import a llama2.c checkpoint as a Hugging Face model folder."""
+    from kollama2.llama.llama2c import convert as import_checkpoint
+
+    result = import_checkpoint(checkpoint, tokenizer, output)
+    talk().print(f"{output}: {result['parameters']:,} parameters")
+
+
+def _scores(folder: Path) -> dict[str, float]:
+    import json
+
+    record = json.loads((folder / "done.json").read_text(encoding="utf-8"))
+    scores: dict[str, float] = record["metrics"]["scores"]
+    return scores

@@ -1,0 +1,107 @@
+"""What `plan`, `status`, `why` and `gc` say about a study and its store."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from kollama2.engine.graph import Plan
+from kollama2.engine.store import Store
+from kollama2.errors import BadUsage
+from kollama2.study.lock import Locked, ancestors
+
+
+def describe(locked: Locked, todo: Plan, store: Path) -> dict[str, Any]:
+    """The plan as data: each stage once, with who uses it and whether it is there."""
+    names = locked.stage_names()
+    users: dict[str, set[str]] = {}
+    for cell in locked.cells:
+        for stage in ancestors(cell.stage):
+            users.setdefault(stage.name, set()).add(cell.recipe)
+    stages = [
+        {
+            "stage": stage.name,
+            "says": names[stage.name],
+            "recipes": sorted(users[stage.name]),
+            "cached": stage.name in todo.cached,
+        }
+        for stage in todo.stages
+    ]
+    return {
+        "study": locked.study.name,
+        "cells": len(locked.cells),
+        "stages": stages,
+        "to_compute": len(todo.todo),
+        "saved_by_sharing": todo.saved,
+    }
+
+
+def table(described: dict[str, Any]) -> Table:
+    """The plan for a terminal."""
+    shown = Table("stage", "what", "recipes", "state")
+    for stage in described["stages"]:
+        recipes = stage["recipes"]
+        who = ", ".join(recipes) if len(recipes) <= 3 else f"{len(recipes)} recipes"
+        state = "[green]cached[/]" if stage["cached"] else "to compute"
+        shown.add_row(stage["stage"], stage["says"], who, state)
+    return shown
+
+
+def states(locked: Locked, todo: Plan, store: Path) -> list[dict[str, Any]]:
+    """How far each cell is: done, computing (with the share), waiting or failed."""
+    kept = Store(store)
+    rows = []
+    for cell in locked.cells:
+        missing = [s for s in ancestors(cell.stage) if s.name not in todo.cached]
+        row = {"recipe": cell.recipe, "seed": cell.seed, "suite": cell.suite}
+        rows.append({**row, "state": _state(missing, kept)})
+    return rows
+
+
+def _state(missing: list[Any], store: Store) -> str:
+    if not missing:
+        return "done"
+    for stage in missing:
+        if (store.partial(stage) / "error.log").exists():
+            return f"failed at {stage.name}, see {store.partial(stage) / 'error.log'}"
+        figures = store.progress(stage)
+        if figures and figures.get("total"):
+            return f"{stage.name}: {100 * figures['done'] / figures['total']:.0f} %"
+    return f"waiting: {len(missing)} stages to compute"
+
+
+def recipe_of(store: Path, name: str) -> dict[str, Any]:
+    """The `stage.json` of the one folder whose name or key begins with `name`.
+
+    Raises:
+        BadUsage: no folder or more than one begins so.
+    """
+    found = [
+        file.parent
+        for file in sorted(store.glob("*/stage.json"))
+        if file.parent.name.startswith(name) or file.parent.name.partition("-")[2].startswith(name)
+    ]
+    if len(found) != 1:
+        names = ", ".join(folder.name for folder in found[:5])
+        problem = f"{len(found)} stages begin so: {names}" if found else "no stage begins so"
+        raise BadUsage(f"{name!r} in the store {store}: {problem}; give more of the key")
+    recipe: dict[str, Any] = json.loads((found[0] / "stage.json").read_text(encoding="utf-8"))
+    return recipe
+
+
+def kept_names(store: Path, studies: list[str]) -> set[str]:
+    """The names of all stages that the given studies, or all locked ones, stand on.
+
+    Raises:
+        BadUsage: the store has no study of that name.
+    """
+    locks = {file.stem: file for file in sorted((store / "studies").glob("*.json"))}
+    for name in studies:
+        if name not in locks:
+            raise BadUsage(f"the store {store} has no study {name!r}; it has {', '.join(locks)}")
+    keep: set[str] = set()
+    for name in studies or locks:
+        for cell in json.loads(locks[name].read_text(encoding="utf-8"))["cells"]:
+            keep |= {cell["evaluate"], cell["model"], *cell["path"], *cell["data"]}
+    return keep

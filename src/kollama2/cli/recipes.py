@@ -1,0 +1,40 @@
+"""How named recipes are shown on a terminal."""
+
+from collections.abc import Sequence
+
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+
+from kollama2.study.schema import RecipeFile
+
+
+def listing(recipes: Sequence[RecipeFile]) -> Table:
+    """All recipes, a line each, by family."""
+    table = Table("family", "recipe", "what it is")
+    for recipe in sorted(recipes, key=lambda one: (one.family, one.name)):
+        table.add_row(recipe.family, recipe.name, escape(recipe.title))
+    return table
+
+
+def explain(recipe: RecipeFile) -> RenderableType:
+    """One recipe: what it is, its steps, and where every number comes from."""
+    steps = Table("key", "value", "where it comes from", title="steps", title_justify="left")
+    for number, step in enumerate(recipe.steps, start=1):
+        for key, value in step.items():
+            steps.add_row(
+                f"{number}. {key}", escape(str(value)), escape(recipe.numbers.get(key, ""))
+            )
+    sources = ", ".join(f"{name} = {spec.uri}" for name, spec in recipe.sources.items())
+    return Group(
+        f"[bold]{recipe.name}[/]  {escape(recipe.title)}",
+        "",
+        escape(recipe.about.strip()),
+        "",
+        f"base: {recipe.base.uri}   template: {recipe.template}",
+        f"sources: {escape(sources)}",
+        steps,
+        *(f"note: {escape(note)}" for note in recipe.notes),
+        "",
+        f"kollama2 adapt {recipe.base.uri} --recipe {recipe.name} -o OUT",
+    )

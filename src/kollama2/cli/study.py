@@ -1,0 +1,225 @@
+"""The commands of a study: run, plan, status, why, report, query, gc."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kollama2.cli.console import (
+    STORE,
+    JsonOption,
+    MirrorsOption,
+    StoreOption,
+    out,
+    print_json,
+    talk,
+)
+
+if TYPE_CHECKING:
+    from kollama2.engine.graph import Outcome, Plan
+    from kollama2.engine.profile import Profile
+    from kollama2.study.lock import Locked
+
+StudyArgument = Annotated[
+    str | None, typer.Argument(help="YAML file or name of a study; the embedded one by default.")
+]
+ProfileOption = Annotated[
+    Path | None, typer.Option("--profile", help="YAML file: how big a machine each stage gets.")
+]
+JobsOption = Annotated[
+    int | None, typer.Option("--jobs", min=1, help="Stages at a time; by default one a core.")
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (run, plan, status, why, report, query, gc):
+        app.command()(command)
+
+
+def run(
+    study: StudyArgument = None,
+    store: StoreOption = STORE,
+    mirrors: MirrorsOption = None,
+    profile: ProfileOption = None,
+    jobs: JobsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compute a study, resume it or extend it; ends with a leaderboard and report.html."""
+    locked, todo = _planned(study, store, mirrors)
+    outcome = compute(locked, todo, store, load_profile(profile, jobs))
+    show(locked, store, fresh=bool(outcome.computed), as_json=as_json)
+    if outcome.failed:
+        talk().print(f"{len(outcome.failed)} stages failed; run again to try them once more")
+        raise typer.Exit(outcome.exit_code)
+
+
+def plan(
+    study: StudyArgument = None,
+    store: StoreOption = STORE,
+    mirrors: MirrorsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what a study would compute, what is cached and what shared stages save."""
+    from kollama2.cli.plan import describe, table
+
+    locked, todo = _planned(study, store, mirrors)
+    described = describe(locked, todo, store)
+    if as_json:
+        print_json(described)
+        return
+    out().print(table(described))
+    out().print(
+        f"{len(todo.stages)} stages for {len(locked.cells)} cells: {len(todo.todo)} to compute, "
+        f"{len(todo.stages) - len(todo.todo)} cached; sharing saves {todo.saved} stages"
+    )
+
+
+def status(
+    study: StudyArgument = None,
+    store: StoreOption = STORE,
+    mirrors: MirrorsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show how far each cell of a study is, also while another process computes it."""
+    from rich.table import Table
+
+    from kollama2.cli.plan import states
+
+    locked, todo = _planned(study, store, mirrors)
+    rows = states(locked, todo, store)
+    if as_json:
+        print_json(rows)
+        return
+    table = Table("recipe", "seed", "suite", "state")
+    for row in rows:
+        table.add_row(row["recipe"], str(row["seed"]), row["suite"], row["state"])
+    out().print(table)
+
+
+def why(
+    first: Annotated[str, typer.Argument(help="Key or folder name of a stage, or its beginning.")],
+    second: Annotated[str, typer.Argument(help="Another one.")],
+    store: StoreOption = STORE,
+    as_json: JsonOption = False,
+) -> None:
+    """Explain why two stages are not the same: the fields in which they differ."""
+    from rich.table import Table
+
+    from kollama2.cli.plan import recipe_of
+    from kollama2.engine.stage import why as differences
+
+    found = differences(recipe_of(store, first), recipe_of(store, second))
+    if as_json:
+        print_json([{"field": field, "first": a, "second": b} for field, a, b in found])
+        return
+    table = Table("field", first, second)
+    for field, a, b in found:
+        table.add_row(field, str(a), str(b))
+    out().print(table if found else "the same recipe")
+
+
+def report(
+    study: StudyArgument = None,
+    store: StoreOption = STORE,
+    mirrors: MirrorsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the report of what is computed so far and print the leaderboard."""
+    locked, _ = _planned(study, store, mirrors)
+    show(locked, store, fresh=True, as_json=as_json)
+
+
+def query(
+    sql: Annotated[str, typer.Argument(help="SQL over the views stages, scores, items, curves.")],
+    store: StoreOption = STORE,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask the records of all stages with SQL."""
+    from rich.table import Table
+
+    from kollama2.report.query import query as ask
+
+    rows = ask(store, sql)
+    if as_json:
+        print_json(rows)
+        return
+    table = Table(*(rows[0] if rows else ("no rows",)))
+    for row in rows:
+        table.add_row(*(str(value) for value in row.values()))
+    out().print(table)
+
+
+def gc(
+    studies: Annotated[
+        list[str] | None, typer.Argument(help="Studies whose stages stay; all locked ones.")
+    ] = None,
+    store: StoreOption = STORE,
+    delete: Annotated[bool, typer.Option("--delete", help="Delete, instead of listing.")] = False,
+) -> None:
+    """List folders of the store that no study names, or delete them."""
+    from kollama2.cli.plan import kept_names
+    from kollama2.engine.gc import gc as collect
+
+    found = collect(store, kept_names(store, studies or []), delete=delete)
+    for folder, size in found:
+        out().print(f"{size / 1e6:10.1f} MB  {folder.name}")
+    total = sum(size for _, size in found) / 1e6
+    done = "deleted" if delete else "could be deleted with --delete"
+    talk().print(f"{len(found)} folders, {total:.1f} MB {done}")
+
+
+def _planned(study: str | None, store: Path, mirrors: Path | None) -> "tuple[Locked, Plan]":
+    from kollama2.engine.graph import plan as planned
+    from kollama2.engine.store import Store
+    from kollama2.study.lock import find, lock
+
+    locked = lock(find(study), store, mirrors)
+    return locked, planned(locked.targets, Store(store))
+
+
+def load_profile(path: Path | None, jobs: int | None) -> "Profile":
+    """The profile of a file, or this machine's: one stage a core, one thread each."""
+    from kollama2.engine.profile import Profile
+    from kollama2.study.document import Document
+
+    profile = Document(path).read(Profile) if path else Profile()
+    return profile.model_copy(update={"jobs": jobs}) if jobs else profile
+
+
+def compute(locked: "Locked", todo: "Plan", store: Path, profile: "Profile") -> "Outcome":
+    """Compute what is missing, with a display on stderr."""
+    from kollama2.cli.display import Display
+    from kollama2.engine import graph
+    from kollama2.engine.commit import write_json
+    from kollama2.engine.launch import local
+    from kollama2.engine.store import Store
+
+    folder = store / "studies"
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / f"{locked.study.name}.json", locked.record())
+    names = locked.stage_names()
+    if not todo.todo:
+        return graph.run(locked.targets, Store(store), graph.inline(Store(store)))
+    launch = local(Store(store), profile, preload=todo.preload)
+    with Display(talk(), todo, lambda name: names.get(name, name)) as display:
+        return graph.run(locked.targets, Store(store), launch, profile.jobs, display)
+
+
+def show(locked: "Locked", store: Path, *, fresh: bool, as_json: bool) -> None:
+    """Print the leaderboard; write the report unless it already tells all of this."""
+    from kollama2.report.table import leaderboard, render_terminal
+
+    folder = store / "studies" / locked.study.name
+    page = folder / "report.html"
+    if fresh or not page.exists():
+        from kollama2.report.html import write_report
+
+        page = write_report(store, locked.study.name, folder)
+    board = leaderboard(store, locked.study.name)
+    if as_json:
+        print_json(board.as_json())
+    else:
+        out().print(render_terminal(board))
+        talk().print(f"report: {os.path.relpath(page)}")

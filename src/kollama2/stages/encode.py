@@ -1,0 +1,66 @@
+"""Encode: sources of text or chats, written as token ids with labels by a model's tokenizer."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt
+
+from kollama2.engine.stage import Stage, Work
+from kollama2.stages.source import Source, content
+
+
+class Part(BaseModel):
+    """One source of a mixture and its share of the bytes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: Source
+    weight: PositiveFloat = 1.0
+
+
+class Encode(Stage):
+    """Rows of token ids: shared by every method and seed that trains on the same data.
+
+    Attributes:
+        data: the sources and their shares of the bytes.
+        tokenizer: the stage that defines the tokenizer.
+        template: how a chat is written (`llama2`, `kullm`, `koalpaca`, `vicuna`, `plain`).
+        max_length: longest row in tokens.
+        loss: learn the assistant's turns only, or everything.
+        bytes: stop after this many UTF-8 bytes of text; None takes all.
+        seed: decides which rows fall under a byte limit.
+    """
+
+    kind: Literal["encode"] = "encode"
+    data: tuple[Part, ...]
+    tokenizer: Source
+    template: str = "llama2"
+    max_length: PositiveInt = 1024
+    loss: Literal["assistant", "all"] = "assistant"
+    bytes: PositiveInt | None = None
+    seed: int = 0
+
+    preload: ClassVar[tuple[str, ...]] = ("pyarrow.parquet", "sentencepiece")
+
+    def run(self, work: Work) -> Mapping[str, Any]:
+        """Read, normalise, encode; rejected rows are written beside the result."""
+        from kollama2.data.encode import Input, encode
+
+        return encode(
+            [
+                Input(
+                    content(work.path(part.source)),
+                    form=part.source.form,
+                    columns=dict(part.source.columns),
+                    weight=part.weight,
+                )
+                for part in self.data
+            ],
+            content(work.path(self.tokenizer)),
+            work.out,
+            template=self.template,
+            max_length=self.max_length,
+            loss=self.loss,
+            budget_bytes=self.bytes,
+            seed=self.seed,
+        )

@@ -1,0 +1,94 @@
+"""Evaluate: one model on one suite, with per-item records."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from kollama2.engine.stage import Stage, Work
+from kollama2.errors import BadData
+from kollama2.evaluation.suite import Suite
+from kollama2.stages.source import Source, content
+from kollama2.stages.train import Model, model_folder
+
+if TYPE_CHECKING:
+    from kollama2.data.chat import ChatEncoder
+    from kollama2.data.forms import Message
+    from kollama2.data.tokenizer import Tokenizer
+
+
+class Evaluate(Stage):
+    """The scores of a model on a suite.
+
+    Attributes:
+        model: the model.
+        suite: tasks, prompts and measures; its `data` are uris.
+        data: the source of each uri of the suite.
+        template: how the model is addressed; its own template, or the study's for a base.
+    """
+
+    kind: Literal["evaluate"] = "evaluate"
+    model: Model
+    suite: Suite
+    data: dict[str, Source]
+    template: str = "llama2"
+
+    preload: ClassVar[tuple[str, ...]] = ("kollama2.train.loop", "kollama2.evaluation.evaluate")
+
+    def run(self, work: Work) -> Mapping[str, Any]:
+        """Load the model as it was trained (adapter, 4-bit) and score every task."""
+        from kollama2.data.chat import ChatEncoder
+        from kollama2.data.tokenizer import load_tokenizer
+        from kollama2.evaluation.evaluate import evaluate
+        from kollama2.train.load import load_model
+
+        folder = model_folder(work, self.model)
+        tokenizer = load_tokenizer(folder)
+        return evaluate(
+            self.suite.resolved(lambda uri: _file(content(work.path(self.data[uri])))),
+            model=load_model(folder, device=work.resources.device),
+            encoder=ModelEncoder(tokenizer, ChatEncoder(tokenizer, self.template)),
+            out=work.out,
+            resources=work.resources,
+            progress=work.progress,
+        )
+
+
+@dataclass(frozen=True)
+class ModelEncoder:
+    """A model's tokenizer and chat template, in the form that the evaluation asks for."""
+
+    tokenizer: "Tokenizer"
+    chat: "ChatEncoder"
+
+    @property
+    def bos_id(self) -> int | None:
+        """The id that every sequence begins with."""
+        return self.tokenizer.bos_id
+
+    @property
+    def stop_ids(self) -> tuple[int, ...]:
+        """Ids that end an answer."""
+        return self.chat.stop_ids
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of a text's content."""
+        return self.tokenizer.encode(text)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of ids."""
+        return self.tokenizer.decode(ids)
+
+    def prompt(self, messages: Sequence["Message"]) -> list[int]:
+        """Ids of a chat up to where the answer begins."""
+        return self.chat.prompt(messages)
+
+
+def _file(place: Path) -> Path:
+    """The file of a source that may be a folder with one file in it."""
+    if place.is_file():
+        return place
+    files = [file for file in sorted(place.rglob("*")) if file.is_file()]
+    if len(files) != 1:
+        raise BadData(f"{place} holds {len(files)} files; a suite's data is one file")
+    return files[0]

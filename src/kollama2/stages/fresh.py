@@ -1,0 +1,29 @@
+"""Fresh: the shape and tokenizer of a model with random weights, the control for what it knew."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+from kollama2.engine.stage import Stage, Work
+from kollama2.stages.source import Source, content
+
+
+class Fresh(Stage):
+    """A model of the same shape and tokenizer that has learned nothing."""
+
+    kind: Literal["fresh"] = "fresh"
+    model: Source
+    seed: int = 0
+
+    preload: ClassVar[tuple[str, ...]] = ("kollama2.train.save",)
+
+    @property
+    def tokenizer_stage(self) -> Source:
+        """The stage whose tokenizer this model has."""
+        return self.model
+
+    def run(self, work: Work) -> Mapping[str, Any]:
+        """Write the folder `model/`."""
+        from kollama2.train.save import random_like
+
+        random_like(content(work.path(self.model)), work.out / "model", self.seed)
+        return {}

@@ -1,0 +1,156 @@
+"""Sources: the outside world, pinned. A model or data set from the hub, a file, or the miniature.
+
+A source's identity is what it holds (hub id and revision, or content hash), never where it lies;
+its place on this machine is a private attribute that is not part of the key.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from pydantic import PrivateAttr
+
+from kollama2.engine.commit import write_json
+from kollama2.engine.stage import Stage, Work
+from kollama2.errors import Denied, Missing, StorageTrouble
+
+MODEL_FILES = ["*.json", "*.safetensors", "*.model", "*.txt"]
+DATA_FILES = ["*.json", "*.jsonl", "*.csv", "*.tsv", "*.parquet", "*.txt", "*.gz", "*.md"]
+MINIATURE = "builtin:miniature"
+
+
+class Source(Stage):
+    """One outside input: `builtin:…`, `hf:owner/name` or `file:name`.
+
+    Attributes:
+        what: a model folder, or data to read.
+        uri: where it comes from; for files only the name, because the content is the identity.
+        revision: commit of the hub repository.
+        sha256: hash of the file or folder, for files and mirrors.
+        form: data form, when it should not be detected from the rows.
+        columns: names of the columns, as (our name, their name) pairs.
+        seed: seed of a generated corpus.
+        size: rows of a generated corpus.
+        edition: version of the generator that writes a built-in corpus.
+        alias: another name for the same content; it makes a distinct stage (a control).
+    """
+
+    kind: Literal["source"] = "source"
+    what: Literal["model", "data"]
+    uri: str
+    revision: str | None = None
+    sha256: str | None = None
+    form: str | None = None
+    columns: tuple[tuple[str, str], ...] = ()
+    seed: int = 0
+    size: int | None = None
+    edition: int | None = None
+    alias: str | None = None
+
+    inline: ClassVar[bool] = True
+    _place: Path | None = PrivateAttr(default=None)
+
+    @property
+    def tokenizer_stage(self) -> "Source":
+        """The stage whose tokenizer this model has: itself."""
+        return self
+
+    def at(self, place: Path | None) -> "Source":
+        """The same source, knowing where its content lies on this machine."""
+        self._place = place
+        return self
+
+    def run(self, work: Work) -> Mapping[str, Any]:
+        """Copy or generate a built-in source; for others write down where the content lies.
+
+        Raises:
+            StorageTrouble: the file is not where it was said to be.
+            Denied: the hub refuses (gated or private repository).
+            Missing: the hub cannot be reached and no mirror is given.
+        """
+        if self.uri.startswith("builtin:"):
+            return _write_builtin(self, work.out)
+        if self._place is not None:
+            place = self._place
+        elif self.uri.startswith("hf:"):
+            place = _download(self)
+        else:
+            raise StorageTrouble(
+                f"{self.uri}: its place on this machine is unknown; start from the study that "
+                "names it, so that the file can be found"
+            )
+        if not place.exists():
+            raise StorageTrouble(f"{self.uri}: nothing lies at {place}; correct the source's uri")
+        write_json(work.out / "place.json", {"path": str(place.resolve())})
+        return {"bytes": _size(place)}
+
+
+def content(folder: Path) -> Path:
+    """Where the content of a finished source lies, given the source's folder in the store.
+
+    Raises:
+        StorageTrouble: the file or folder was moved away since.
+    """
+    pointer = folder / "place.json"
+    if not pointer.exists():
+        return folder / "content"
+    place = Path(json.loads(pointer.read_text(encoding="utf-8"))["path"])
+    if not place.exists():
+        raise StorageTrouble(f"{place} was there when the study was locked and is gone now")
+    return place
+
+
+def _size(place: Path) -> int:
+    files = [place] if place.is_file() else [f for f in place.rglob("*") if f.is_file()]
+    return sum(f.stat().st_size for f in files)
+
+
+def _write_builtin(source: Source, out: Path) -> Mapping[str, Any]:
+    from kollama2.miniature import base, corpora
+
+    target = out / "content"
+    shutil.rmtree(target, ignore_errors=True)  # a killed attempt may have left half of it
+    name = source.uri.removeprefix(MINIATURE).removeprefix("/")
+    if source.what == "model":
+        shutil.copytree(base.FOLDER, target)
+        return {"bytes": _size(target)}
+    target.mkdir(parents=True)
+    return corpora.write(name, target, seed=source.seed, size=source.size)
+
+
+def _download(source: Source) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+    )
+
+    name = source.uri.removeprefix("hf:")
+    try:
+        folder = snapshot_download(
+            name,
+            repo_type="model" if source.what == "model" else "dataset",
+            revision=source.revision,
+            allow_patterns=MODEL_FILES if source.what == "model" else DATA_FILES,
+            token=os.environ.get("HF_TOKEN"),
+        )
+    except GatedRepoError as error:
+        raise Denied(
+            f"{source.uri} is gated: accept its conditions on https://huggingface.co/{name}, "
+            "then set HF_TOKEN to a token of the same account"
+        ) from error
+    except RepositoryNotFoundError as error:
+        raise Denied(
+            f"{source.uri}: no such repository, or it is private and HF_TOKEN does not open it"
+        ) from error
+    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+        raise Missing(
+            f"{source.uri}: the hub cannot be reached; name a local copy in a mirrors file "
+            f"(--mirrors FILE with a line '{source.uri}: path/to/copy')"
+        ) from error
+    return Path(folder)

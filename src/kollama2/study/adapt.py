@@ -1,0 +1,113 @@
+"""Adapt: one base, one named recipe, one model; the same stages as in a study."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from kollama2.errors import BadUsage
+from kollama2.evaluation.suite import load_suite
+from kollama2.stages import Evaluate, Source, Train
+from kollama2.study import recipes
+from kollama2.study.cells import build, named
+from kollama2.study.document import near
+from kollama2.study.locate import Locator, load_mirrors
+from kollama2.study.schema import RecipeFile, SourceSpec, Study
+
+SCHEMES = ("builtin:", "hf:", "file:")
+
+
+@dataclass(frozen=True)
+class Adaptation:
+    """What `adapt` computes: a trained model and where its files will lie."""
+
+    stage: Train
+    base: Source
+    template: str
+
+
+def adaptation(
+    base: str,
+    recipe: str,
+    data: list[str],
+    *,
+    store: Path,
+    mirrors: Path | None = None,
+    small: bool = False,
+    seed: int = 0,
+) -> Adaptation:
+    """The stage that makes one model.
+
+    Args:
+        base: `hf:` id, folder, or `builtin:miniature`.
+        recipe: name of a recipe.
+        data: files that replace the recipe's sources, `FILE` for its only source or `NAME=FILE`.
+        store: the folder of the store.
+        mirrors: a mirrors file.
+        small: use the numbers of the recipe's miniature twin.
+        seed: of the training.
+
+    Raises:
+        BadUsage: something named does not exist or does not fit the recipe.
+    """
+    document = recipes.document(recipe)
+    known = document.read(RecipeFile).sources
+    spec = SourceSpec(uri=base if base.startswith(SCHEMES) else f"file:{base}")
+    study = Study(
+        name=f"adapt-{recipe}",
+        base=spec,
+        sources=dict(_replaced(text, list(known)) for text in data),
+        recipes=(recipe,),
+        suites=("quick",),
+    )
+    locator = Locator(Path.cwd(), load_mirrors(mirrors), store / "hashes.json")
+    path = named(study, recipe, small=small or spec.uri.startswith("builtin:miniature"))
+    start = locator.source(spec, "model")
+    stage = build(path, start, seed, locator, document)
+    locator.save()
+    assert isinstance(stage, Train), "every recipe has at least one step"
+    return Adaptation(stage, start, path.template)
+
+
+def _replaced(text: str, known: list[str]) -> tuple[str, SourceSpec]:
+    name, equals, file = text.rpartition("=")
+    if not equals:
+        if len(known) != 1:
+            raise BadUsage(
+                f"this recipe learns from {', '.join(known)}; say which one {text!r} replaces, "
+                f"e.g. --data {known[0]}={text}"
+            )
+        name = known[0]
+    if name not in known:
+        raise BadUsage(f"this recipe has no source {name!r}; {near(name, known)}")
+    return name, SourceSpec(uri=file if file.startswith(SCHEMES) else f"file:{file}")
+
+
+def evaluation(model: str, suite: str, *, store: Path, mirrors: Path | None = None) -> Evaluate:
+    """The stage that scores one model on one suite.
+
+    Args:
+        model: `hf:` id, folder, or `builtin:miniature`.
+        suite: name or YAML file of a suite.
+        store: the folder of the store.
+        mirrors: a mirrors file.
+
+    Raises:
+        BadUsage: the model or the suite does not exist.
+    """
+    locator = Locator(Path.cwd(), load_mirrors(mirrors), store / "hashes.json")
+    spec = SourceSpec(uri=model if model.startswith(SCHEMES) else f"file:{model}")
+    source = locator.source(spec, "model")
+    chosen = load_suite(suite)
+    uris = sorted({task.data for task in chosen.tasks})
+    data = {uri: locator.source(SourceSpec(uri=uri), "data") for uri in uris}
+    locator.save()
+    return Evaluate(model=source, suite=chosen, data=data, template=_template(spec, locator))
+
+
+def _template(spec: SourceSpec, locator: Locator) -> str:
+    """The chat template that a local model folder was trained with; llama2 when it says none."""
+    if spec.uri.startswith("file:"):
+        about = locator.folder / spec.uri.removeprefix("file:") / "kollama2.json"
+        if about.exists():
+            return str(json.loads(about.read_text(encoding="utf-8")).get("template", "llama2"))
+    return "llama2"

@@ -1,0 +1,202 @@
+"""Cells: recipe x suite x seed, built as stages from the axes of a study."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any
+
+from kollama2.evaluation.suite import Suite, load_suite
+from kollama2.stages import Encode, Evaluate, Fresh, Probe, Source, Train
+from kollama2.stages.encode import Part
+from kollama2.study import recipes
+from kollama2.study.document import Document, near
+from kollama2.study.locate import Locator
+from kollama2.study.schema import RecipeFile, SourceSpec, Study
+from kollama2.study.steps import Step, parse_step
+
+BASE = "base"
+COPY = "base-copy"
+SKIPPED = (None, "none")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A recipe before seeds: named options, their steps and the sources these name."""
+
+    recipe: str
+    options: Mapping[str, str]
+    steps: tuple[Step, ...]
+    sources: Mapping[str, SourceSpec]
+    template: str
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One recipe with one seed on one suite, as the stage that measures it."""
+
+    recipe: str
+    options: Mapping[str, str] = field(hash=False)
+    seed: int
+    suite: str
+    base: bool
+    stage: Evaluate
+
+
+def cells(study: Study, document: Document, locator: Locator) -> list[Cell]:
+    """Every cell of a study, the untouched base first.
+
+    Args:
+        study: the study.
+        document: its file, for the places in errors.
+        locator: pins the sources.
+
+    Raises:
+        BadUsage: the study names something that does not exist.
+    """
+    base = locator.source(study.base, "model")
+    suites = [_suite(name, document, locator) for name in study.suites]
+    found: list[Cell] = []
+
+    def add(recipe: str, options: Mapping[str, str], seed: int, model: Any, template: str) -> None:
+        for suite, data in suites:
+            stage = Evaluate(model=model, suite=suite, data=data, template=template)
+            found.append(Cell(recipe, options, seed, suite.name, recipe == BASE, stage))
+
+    add(BASE, {}, study.seeds[0], base, study.template)
+    if study.controls.copy_of_base:
+        copy = locator.source(study.base, "model", alias="copy")
+        add(COPY, {}, study.seeds[0], copy, study.template)
+    paths = list(_paths(study, document))
+    known = [path.recipe for path in paths]
+    for name in study.controls.random:
+        if name not in known:
+            raise document.fault(
+                ("controls", "random"), f"no recipe is called {name!r}; {near(name, known)}"
+            )
+    for path in paths:
+        for seed in study.seeds:
+            model = build(path, base, seed, locator, document)
+            add(path.recipe, path.options, seed, model, path.template)
+            if path.recipe in study.controls.random:
+                start = Fresh(model=base, seed=seed)
+                model = build(path, start, seed, locator, document)
+                add(f"random-{path.recipe}", path.options, seed, model, path.template)
+    return found
+
+
+def _suite(name: str, document: Document, locator: Locator) -> tuple[Suite, dict[str, Source]]:
+    beside = document.path.parent / name
+    suite = load_suite(beside if beside.is_file() else name)
+    uris = {task.data for task in suite.tasks}
+    return suite, {uri: locator.source(SourceSpec(uri=uri), "data") for uri in sorted(uris)}
+
+
+def _paths(study: Study, document: Document) -> Iterator[Recipe]:
+    for name in study.axes:
+        if not study.axes[name]:
+            raise document.fault(("axes", name), f"the axis {name!r} has no options")
+    for rule in study.exclude:
+        for axis, option in rule.items():
+            known = study.axes.get(axis)
+            if known is None:
+                raise document.fault(
+                    ("exclude",), f"no axis is called {axis!r}; {near(axis, list(study.axes))}"
+                )
+            if option not in known:
+                raise document.fault(
+                    ("exclude",),
+                    f"the axis {axis!r} has no option {option!r}; {near(option, list(known))}",
+                )
+    for combination in product(*(options for options in study.axes.values())):
+        options = dict(zip(study.axes, combination, strict=True))
+        if any(rule.items() <= options.items() for rule in study.exclude):
+            continue
+        path = _crossed(study, document, options)
+        if path.steps:
+            yield path
+    for name in study.recipes:
+        yield named(study, name, small=study.base.uri.startswith("builtin:miniature"))
+
+
+def _crossed(study: Study, document: Document, options: dict[str, str]) -> Recipe:
+    """One combination of options; an option without `kind` fills the steps after it."""
+    shared: dict[str, Any] = {}
+    steps: list[Step] = []
+    for axis, option in options.items():
+        fields = study.axes[axis][option]
+        if fields is None or isinstance(fields, str):
+            continue
+        if "kind" not in fields:
+            shared |= fields
+            continue
+        place = ("axes", axis, option)
+        steps.append(parse_step({**shared, **fields}, study.budget, document, place))
+    named = [o for a, o in options.items() if study.axes[a][o] not in SKIPPED]
+    template = next((s.template for s in reversed(steps) if s.template), study.template)
+    return Recipe("-".join(named), options, tuple(steps), study.sources, template)
+
+
+def named(study: Study, name: str, *, small: bool) -> Recipe:
+    """A named recipe on the study's base.
+
+    Args:
+        study: gives the budget, and sources that replace the recipe's own of the same name.
+        name: the recipe.
+        small: use the numbers of the recipe's twin at the size of the miniature.
+
+    Raises:
+        BadUsage: no recipe has this name, or the study does not fit it.
+    """
+    document = recipes.document(name)
+    recipe = document.read(RecipeFile)
+    overrides = recipe.miniature.steps if small else ()
+    sources = {**recipe.sources, **(recipe.miniature.sources if small else {}), **study.sources}
+    steps = []
+    for index, fields in enumerate(recipe.steps):
+        merged = {**fields, **(overrides[index] if index < len(overrides) else {})}
+        steps.append(parse_step(merged, study.budget, document, ("steps", index)))
+    return Recipe(name, {"recipe": name}, tuple(steps), sources, recipe.template)
+
+
+def build(
+    path: Recipe, start: Source | Fresh, seed: int, locator: Locator, document: Document
+) -> Source | Fresh | Train:
+    """The stages of a recipe with one seed; `start` itself when it has no steps.
+
+    Raises:
+        BadUsage: a step names a source that the recipe does not have.
+    """
+    model: Source | Fresh | Train = start
+    for step in path.steps:
+        rows = Encode(
+            data=tuple(
+                _part(name, weight, path, locator, document) for name, weight in step.data.items()
+            ),
+            tokenizer=model.tokenizer_stage,
+            template=step.template or ("plain" if step.kind == "pretrain" else path.template),
+            max_length=step.settings.max_length,
+            loss=step.loss,
+        )
+        probe = None
+        if step.rates is not None:
+            # The probe starts from the first seed's model, so that all seeds share its answer.
+            probe = Probe(
+                model=model,
+                rows=rows,
+                settings=step.settings,
+                candidates=step.rates.probe,
+                share=step.rates.share,
+            )
+        settings = step.settings.model_copy(update={"seed": seed})
+        model = Train(kind=step.kind, model=model, rows=rows, settings=settings, probe=probe)
+    return model
+
+
+def _part(name: str, weight: float, path: Recipe, locator: Locator, document: Document) -> Part:
+    spec = path.sources.get(name)
+    if spec is None:
+        raise document.fault(
+            ("sources",),
+            f"recipe {path.recipe!r} names the source {name!r}; {near(name, list(path.sources))}",
+        )
+    return Part(source=locator.source(spec, "data"), weight=weight)

@@ -1,0 +1,154 @@
+"""Locate: from a uri to a pinned source; mirrors map hub ids to local files."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from kollama2.errors import BadData, BadUsage, Missing
+from kollama2.stages import Source
+from kollama2.study.document import near
+from kollama2.study.schema import SourceSpec
+
+What = Literal["model", "data"]
+
+
+def load_mirrors(path: Path | None) -> dict[str, Path]:
+    """Read a mirrors file: a YAML mapping of `hf:owner/name` to a local file or folder.
+
+    Environment variables in a path are expanded; a relative path is relative to the file.
+
+    Raises:
+        BadUsage: the file is missing or not such a mapping.
+    """
+    if path is None:
+        return {}
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise BadUsage(f"mirrors file {path} cannot be read: {error}") from error
+    if not isinstance(tree, dict) or not all(isinstance(v, str) for v in tree.values()):
+        raise BadUsage(f"mirrors file {path}: expected lines such as 'hf:owner/name: path/to/copy'")
+    return {uri: path.parent / os.path.expandvars(place) for uri, place in tree.items()}
+
+
+class Locator:
+    """Turns the uris of one study into pinned sources.
+
+    Args:
+        folder: what relative `file:` paths are relative to.
+        mirrors: local copies of hub repositories.
+        cache: file that remembers content hashes by path, size and time of change.
+    """
+
+    def __init__(self, folder: Path, mirrors: dict[str, Path], cache: Path) -> None:
+        self.folder = folder
+        self.mirrors = mirrors
+        self._cache = cache
+        self._hashes: dict[str, str] = {}
+        if cache.exists():
+            self._hashes = json.loads(cache.read_text(encoding="utf-8"))
+
+    def source(self, spec: SourceSpec, what: What, alias: str | None = None) -> Source:
+        """The pinned source of a spec.
+
+        Raises:
+            BadUsage: the uri names nothing.
+            BadData: the content differs from the sha256 that the study demands.
+            Missing: a revision cannot be looked up because the hub is out of reach.
+        """
+        scheme, _, name = spec.uri.partition(":")
+        fields: dict[str, Any] = {
+            "what": what,
+            "form": spec.form,
+            "columns": tuple(spec.columns.items()),
+            "alias": alias,
+        }
+        if scheme == "builtin":
+            return _builtin(spec, name, fields)
+        if scheme == "hf" and spec.uri not in self.mirrors:
+            revision = spec.revision or _revision(name, what)
+            return Source(uri=spec.uri, revision=revision, **fields)
+        place = self.mirrors.get(spec.uri)
+        if place is None:
+            place = self.folder / Path(os.path.expandvars(name)).expanduser()
+        if not place.exists():
+            raise BadUsage(f"{spec.uri}: nothing lies at {place}; correct the path")
+        found = self._hash(place)
+        if spec.sha256 and found != spec.sha256:
+            raise BadData(
+                f"{spec.uri}: the content of {place} has sha256 {found}, the study demands "
+                f"{spec.sha256}; get the right file or change the study"
+            )
+        uri = spec.uri if scheme == "hf" else f"file:{place.name}"
+        return Source(uri=uri, sha256=found, **fields).at(place)
+
+    def _hash(self, place: Path) -> str:
+        files = [place] if place.is_file() else sorted(f for f in place.rglob("*") if f.is_file())
+        if not files:
+            raise BadUsage(f"the folder {place} is empty")
+        whole = hashlib.sha256()
+        for file in files:
+            relative = file.relative_to(place).as_posix() if place.is_dir() else ""
+            whole.update(f"{relative}\0{self._file_hash(file)}\n".encode())
+        return self._file_hash(place) if place.is_file() else whole.hexdigest()
+
+    def _file_hash(self, file: Path) -> str:
+        stat = file.stat()
+        name = f"{file.resolve()}\0{stat.st_size}\0{stat.st_mtime_ns}"
+        if name not in self._hashes:
+            with file.open("rb") as stream:
+                self._hashes[name] = _sha256(stream.read)
+        return self._hashes[name]
+
+    def save(self) -> None:
+        """Remember the hashes, so that the next start does not read large files again."""
+        from kollama2.engine.commit import write_json
+
+        self._cache.parent.mkdir(parents=True, exist_ok=True)
+        write_json(self._cache, self._hashes)
+
+
+def _sha256(read: Callable[[int], bytes]) -> str:
+    digest = hashlib.sha256()
+    while block := read(1 << 20):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def _builtin(spec: SourceSpec, name: str, fields: dict[str, Any]) -> Source:
+    from kollama2.miniature import base, corpora
+
+    what = fields["what"]
+    known = ["miniature"] if what == "model" else [f"miniature/{n}" for n in corpora.NAMES]
+    if name not in known:
+        raise BadUsage(f"{spec.uri} is no built-in {what}; {near(name, known)}")
+    if what == "model":
+        return Source(uri=spec.uri, sha256=base.sha256(), **fields)
+    return Source(
+        uri=spec.uri,
+        seed=spec.seed,
+        size=spec.size,
+        edition=corpora.VERSION,
+        **fields,
+    )
+
+
+def _revision(name: str, what: What) -> str:
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+
+    api = HfApi()
+    try:
+        info = api.model_info(name) if what == "model" else api.dataset_info(name)
+    except (HfHubHTTPError, OfflineModeIsEnabled, OSError) as error:
+        raise Missing(
+            f"hf:{name}: its revision cannot be looked up because the hub is out of reach or "
+            f"refuses; name a revision, or a local copy in a mirrors file (--mirrors FILE with a "
+            f"line 'hf:{name}: path/to/copy')"
+        ) from error
+    return str(info.sha)

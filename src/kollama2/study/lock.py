@@ -1,0 +1,129 @@
+"""Lock: a study with every source pinned, its cells as stages, and the record for the report."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kollama2 import __version__
+from kollama2.engine.stage import Stage
+from kollama2.errors import BadUsage
+from kollama2.evaluation.suite import load_suite
+from kollama2.study.cells import Cell, cells
+from kollama2.study.document import Document
+from kollama2.study.locate import Locator, load_mirrors
+from kollama2.study.schema import Study
+
+QUICK = Path(__file__).parent / "quick.yaml"
+
+
+@dataclass(frozen=True)
+class Locked:
+    """A study ready to be computed."""
+
+    study: Study
+    document: Document
+    cells: tuple[Cell, ...]
+
+    @property
+    def targets(self) -> list[Stage]:
+        """The stages that answer the study: one evaluation a cell."""
+        return [cell.stage for cell in self.cells]
+
+    def stage_names(self) -> dict[str, str]:
+        """What a person calls each stage: its kind and the recipes that use it."""
+        users: dict[str, dict[str, None]] = {}
+        kinds: dict[str, str] = {}
+        for cell in self.cells:
+            for stage in ancestors(cell.stage):
+                label = cell.recipe if len(self.study.seeds) == 1 else f"{cell.recipe}/{cell.seed}"
+                users.setdefault(stage.name, {})[label] = None
+                kinds[stage.name] = stage.kind
+        return {name: _label(kinds[name], list(labels)) for name, labels in users.items()}
+
+    def record(self) -> dict[str, Any]:
+        """What the report reads: cells by the names of their folders, without any path."""
+        first = load_suite(self.study.suites[0])
+        return {
+            "study": self.study.name,
+            "about": self.study.about,
+            "kollama2": __version__,
+            "yaml": self.document.path.read_text(encoding="utf-8"),
+            "primary": first.primary,
+            "english": first.english,
+            "suites": {cell.suite: _suite(cell) for cell in self.cells},
+            "seeds": list(self.study.seeds),
+            "cells": [_cell(cell) for cell in self.cells],
+        }
+
+
+def lock(path: Path, store: Path, mirrors: Path | None = None) -> Locked:
+    """Read a study and pin its sources.
+
+    Args:
+        path: the study's YAML file.
+        store: the folder of the store, which remembers content hashes.
+        mirrors: a mirrors file, or None.
+
+    Raises:
+        BadUsage: the study, or something it names, cannot be.
+    """
+    document = Document(path)
+    study = document.read(Study)
+    locator = Locator(path.parent, load_mirrors(mirrors), store / "hashes.json")
+    locked = Locked(study, document, tuple(cells(study, document, locator)))
+    locator.save()
+    return locked
+
+
+def find(name: str | None) -> Path:
+    """The file of a study: a path, the name of a study in `studies/`, or the embedded one.
+
+    Raises:
+        BadUsage: there is no such study.
+    """
+    if name is None or name == "quick":
+        return QUICK
+    for candidate in (Path(name), Path("studies") / f"{name}.yaml"):
+        if candidate.is_file():
+            return candidate
+    ready = sorted(file.stem for file in Path("studies").glob("*.yaml"))
+    raise BadUsage(
+        f"no study {name!r}: give the path of a YAML file"
+        + (f" or one of {', '.join(['quick', *ready])}" if ready else ", or none for the quick one")
+    )
+
+
+def _label(kind: str, recipes: list[str]) -> str:
+    return f"{kind} {recipes[0]}" if len(recipes) == 1 else f"{kind} for {len(recipes)} cells"
+
+
+def _suite(cell: Cell) -> dict[str, Any]:
+    suite = cell.stage.suite
+    return {"tasks": [task.name for task in suite.tasks], "measures": list(suite.measures())}
+
+
+def _cell(cell: Cell) -> dict[str, Any]:
+    return {
+        "recipe": cell.recipe,
+        "options": dict(cell.options),
+        "seed": cell.seed,
+        "suite": cell.suite,
+        "base": cell.base,
+        "evaluate": cell.stage.name,
+        "model": cell.stage.model.name,
+        "path": [stage.name for stage in ancestors(cell.stage.model)],
+        "data": [source.name for source in cell.stage.data.values()],
+    }
+
+
+def ancestors(stage: Stage) -> list[Stage]:
+    """A stage and everything it stands on, inputs first, each once."""
+    found: dict[str, Stage] = {}
+
+    def visit(one: Stage) -> None:
+        for before in one.inputs():
+            visit(before)
+        found.setdefault(one.name, one)
+
+    visit(stage)
+    return list(found.values())

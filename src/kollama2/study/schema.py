@@ -1,0 +1,109 @@
+"""What a study and a named recipe may say. Every key is here; any other key is an error."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveFloat, PositiveInt
+
+UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+
+
+def parse_bytes(value: Any) -> Any:
+    """`50MB` → 50,000,000; numbers stay as they are."""
+    if not isinstance(value, str):
+        return value
+    text = value.strip().upper().replace("_", "").replace(",", "")
+    for unit in sorted(UNITS, key=len, reverse=True):
+        if text.endswith(unit):
+            return round(float(text[: -len(unit)]) * UNITS[unit])
+    return value
+
+
+Bytes = Annotated[PositiveInt, BeforeValidator(parse_bytes)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")]
+
+
+class Closed(BaseModel):
+    """A part of a document: immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SourceSpec(Closed):
+    """Where a model or data comes from: `builtin:`, `hf:`, `file:`, or a suite's uri."""
+
+    uri: str = Field(pattern=r"^(builtin|hf|file):.+")
+    revision: str | None = None
+    sha256: str | None = None
+    form: str | None = None
+    columns: dict[str, str] = {}
+    seed: int = 0
+    size: PositiveInt | None = None
+
+
+class Budget(Closed):
+    """How much every cell may learn from; exactly one of these."""
+
+    korean_bytes: Bytes | None = None
+    bytes: Bytes | None = None
+    epochs: PositiveFloat | None = None
+    steps: PositiveInt | None = None
+
+
+class RateProbe(Closed):
+    """Learning rates to try before training, each on a share of the budget."""
+
+    probe: tuple[PositiveFloat, ...] = Field(min_length=2)
+    share: float = Field(0.25, gt=0, le=1)
+
+
+class Controls(Closed):
+    """Negative controls: what must tie and what must lose.
+
+    Attributes:
+        copy_of_base: a copy of the base under another name; it must tie with the base.
+        random: recipes that are also trained from random weights; they must lose.
+    """
+
+    copy_of_base: bool = False
+    random: tuple[str, ...] = ()
+
+
+class Study(Closed):
+    """A matrix of recipes: axes crossed in pipeline order, minus the exclusions."""
+
+    name: Name
+    about: str = ""
+    base: SourceSpec
+    template: str = "llama2"
+    sources: dict[str, SourceSpec] = {}
+    budget: Budget = Budget()
+    seeds: tuple[int, ...] = Field((0,), min_length=1)
+    axes: dict[Name, dict[Name, dict[str, Any] | Literal["none"] | None]] = {}
+    exclude: tuple[dict[str, str], ...] = ()
+    recipes: tuple[str, ...] = ()
+    controls: Controls = Controls()
+    suites: tuple[str, ...] = Field(min_length=1)
+
+
+class Twin(Closed):
+    """What differs when a named recipe runs at the size of the miniature."""
+
+    base: SourceSpec
+    sources: dict[str, SourceSpec] = {}
+    steps: tuple[dict[str, Any], ...] = ()
+
+
+class RecipeFile(Closed):
+    """A named recipe: a path of stages with the source of every number."""
+
+    name: Name
+    family: Literal["sft", "cpt", "vocabulary", "merge", "preference"]
+    title: str
+    about: str
+    base: SourceSpec
+    template: str = "llama2"
+    sources: dict[str, SourceSpec]
+    steps: tuple[dict[str, Any], ...] = Field(min_length=1)
+    numbers: dict[str, str]
+    notes: tuple[str, ...] = ()
+    miniature: Twin

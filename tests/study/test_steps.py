@@ -1,0 +1,74 @@
+"""Steps: unknown keys, budgets, learning-rate probes."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kollama2.errors import BadUsage
+from kollama2.study.document import Document
+from kollama2.study.schema import Budget
+from kollama2.study.steps import parse_step
+
+FIELDS: dict[str, Any] = {
+    "kind": "finetune", "data": "ko", "method": "lora", "lr": 1e-3, "epochs": 2,
+}  # fmt: skip
+
+
+@pytest.fixture
+def document(tmp_path: Path) -> Document:
+    (tmp_path / "s.yaml").write_text("name: x\n", encoding="utf-8")
+    return Document(tmp_path / "s.yaml")
+
+
+def step(document: Document, budget: Budget | None = None, **changes: Any) -> Any:
+    fields = {k: v for k, v in {**FIELDS, **changes}.items() if v != "absent"}
+    return parse_step(fields, budget or Budget(), document, ("axes",))
+
+
+def test_defaults_by_kind(document: Document) -> None:
+    sft = step(document)
+    assert (sft.loss, sft.data, sft.rates) == ("assistant", {"ko": 1.0}, None)
+    assert (sft.settings.lr, sft.settings.epochs) == (1e-3, 2)
+    assert step(document, kind="pretrain").loss == "all"
+
+
+def test_the_study_gives_the_budget_where_the_step_has_none(document: Document) -> None:
+    given = step(document, Budget(bytes=5000), epochs="absent")
+    assert (given.settings.bytes, given.settings.epochs) == (5000, None)
+    own = step(document, Budget(bytes=5000))
+    assert (own.settings.bytes, own.settings.epochs) == (None, 2)
+    assert step(document, bytes="2KB", epochs=None).settings.bytes == 2000
+
+
+def test_rates_to_probe(document: Document) -> None:
+    probed = step(document, lr={"probe": [3e-3, 1e-3], "share": 0.5})
+    assert probed.rates.probe == (3e-3, 1e-3)
+    assert probed.rates.share == 0.5
+    # The placeholder must not depend on the order, or equal studies would have two keys.
+    assert probed.settings.lr == 1e-3
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"rnak": 8}, "unknown key 'rnak'; did you mean 'rank'?"),
+        ({"kind": "finetun"}, "kind is 'finetun'"),
+        ({"kind": "absent"}, "kind is None"),
+        ({"data": "absent"}, "the key 'data' is missing"),
+        ({"lr": "absent"}, "the key 'lr' is missing"),
+        ({"lr": {"probe": [1e-3]}}, "probe"),
+        ({"loss": "everything"}, "use assistant or all"),
+        ({"data": {"ko": -1}}, "shares above 0"),
+        ({"data": 7}, "shares above 0"),
+        ({"bytes": "many MB"}, "no amount of bytes"),
+        ({"method": "lorra"}, "got 'lorra'"),
+        ({"steps": 5}, "one budget"),
+        ({"epochs": "absent"}, "one budget"),
+    ],
+)
+def test_what_cannot_be_meant(document: Document, changes: dict[str, Any], says: str) -> None:
+    with pytest.raises(BadUsage) as caught:
+        step(document, **changes)
+    assert says in str(caught.value)
+    assert str(caught.value).startswith(str(document.path))
