@@ -1,0 +1,47 @@
+"""Fitting a sequence into rows of at most `max_length` tokens, with nothing lost unseen."""
+
+from dataclasses import dataclass
+
+from kollama2.data.chat import IGNORED, Encoded
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """The rows of one example and what was done to it.
+
+    A row is its ids, its labels and its share of the example's tokens; `reason` says why there is
+    none.
+    """
+
+    rows: tuple[tuple[list[int], list[int], float], ...]
+    change: str = ""
+    reason: str = ""
+
+
+def fit_text(encoded: Encoded, max_length: int) -> Fitted:
+    """Split running text into rows of `max_length`; the rows together hold every token."""
+    ids, labels = encoded.ids, encoded.labels
+    rows = tuple(
+        (
+            ids[i : i + max_length],
+            labels[i : i + max_length],
+            min(max_length, len(ids) - i) / len(ids),
+        )
+        for i in range(0, len(ids), max_length)
+    )
+    return Fitted(rows, "documents split" if len(rows) > 1 else "")
+
+
+def fit_chat(encoded: Encoded, max_length: int) -> Fitted:
+    """Shorten a chat: drop whole trailing turns, else cut its first answer before its EOS."""
+    total = len(encoded.ids)
+    end, change = total, ""
+    if total > max_length:
+        whole = [at for at in encoded.ends if at <= max_length]
+        end = whole[-1] if whole else max_length
+        change = "trailing turns dropped" if whole else "answers cut"
+    ids, labels = encoded.ids[:end], encoded.labels[:end]
+    # The first token is predicted from nothing, so a label there teaches nothing.
+    if all(label == IGNORED for label in labels[1:]):
+        return Fitted((), reason=f"no answer within {max_length} tokens")
+    return Fitted(((ids, labels, end / total),), change)

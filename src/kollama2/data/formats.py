@@ -1,0 +1,237 @@
+"""File formats: physical rows out of JSON, JSONL, CSV, TSV, Parquet and plain text.
+
+Every function yields a `Row` or a `Reject` for each physical row, so that nothing is lost unseen.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from kollama2.data.documents import read_documents
+from kollama2.data.lines import MAX_LINE, Reject, Row, open_bytes, read_lines, sample_of, suffixes
+from kollama2.data.tables import read_table
+from kollama2.errors import BadData, StorageTrouble
+
+FORMATS = ("json", "jsonl", "csv", "tsv", "parquet", "wiki", "markdown", "paragraphs", "lines")
+_BY_SUFFIX = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".tab": "tsv",
+    ".parquet": "parquet",
+    ".md": "markdown",
+    ".mdx": "markdown",
+    ".markdown": "markdown",
+}
+_SNIFF_BYTES = 1 << 16
+_FOREIGN = {
+    b"\xff\xfe": "UTF-16 text; convert it with: iconv -f UTF-16 -t UTF-8",
+    b"\xfe\xff": "UTF-16 text; convert it with: iconv -f UTF-16 -t UTF-8",
+    b"PK\x03\x04": "a ZIP archive (or an Excel sheet); unpack it or save it as CSV",
+    b"%PDF": "a PDF; extract its text first",
+    b"\x80\x04": "a pickle, which is never read; save it as JSONL or Parquet",
+    b"<!DOC": "a web page, not data; download the file itself",
+    b"<html": "a web page, not data; download the file itself",
+}
+
+
+def sniff(path: Path) -> str:
+    """Return the format of a file, one of `FORMATS`, from its name and its first bytes.
+
+    Raises:
+        BadData: the file is missing, empty, or of a kind that holds no rows.
+    """
+    suffix, packed = suffixes(path)
+    try:
+        with open_bytes(path) as stream:
+            head = stream.read(_SNIFF_BYTES)
+    except (EOFError, OSError) as error:
+        raise BadData(f"{path} is not a readable {packed or 'plain'} file: {error}") from error
+    if not head:
+        raise BadData(f"{path} is empty; give a file with at least one row")
+    for magic, what in _FOREIGN.items():
+        if head.startswith(magic):
+            raise BadData(f"{path} is {what}")
+    if head.startswith(b"PAR1"):
+        return "parquet"
+    head = head.removeprefix(b"\xef\xbb\xbf")
+    if suffix in _BY_SUFFIX:
+        return _BY_SUFFIX[suffix]
+    if not head.strip():
+        raise BadData(f"{path} holds nothing but white space; give a file with at least one row")
+    return _sniff_text(head, suffix)
+
+
+def _is_object(line: bytes) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _sniff_text(head: bytes, suffix: str) -> str:
+    start = head.lstrip()
+    lines = start.split(b"\n")
+    if start.startswith(b"<doc "):
+        return "wiki"
+    if suffix in {".jsonl", ".ndjson"}:
+        # A JSON list with the wrong name has no line that stands alone.
+        alone = start[:1] != b"[" or any(map(_is_object, lines[:20]))
+        return "jsonl" if alone else "json"
+    if start[:1] == b"{":
+        # A first line that the window cuts is a long JSON line, not a JSON file.
+        cut = len(lines) == 1 and len(head) == _SNIFF_BYTES
+        return "jsonl" if cut or _is_object(lines[0]) else "json"
+    if suffix == ".json" or re.match(rb"\[\s*[\[{\]]", start):
+        return "json"
+    whole = [line for line in lines[:-1][:50] or lines if line.strip()]
+    if len({line.count(b"\t") for line in whole}) == 1 and b"\t" in whole[0]:
+        return "tsv"
+    return "paragraphs" if re.search(rb"\n\s*\n", start.rstrip()) else "lines"
+
+
+def read_rows(
+    path: Path, kind: str, limit: int = MAX_LINE, is_header: Callable[[list[str]], bool] = bool
+) -> Iterator[Row | Reject]:
+    """Yield the physical rows of a file of a known format (one of `FORMATS`).
+
+    A row's line is its first line in the file, or its number where a format has no lines (Parquet,
+    a JSON object that holds the list).
+
+    Raises:
+        BadData: a JSON file that cannot be parsed, with line and column; a broken Parquet file.
+    """
+    if kind == "parquet":
+        return read_parquet(path)
+    if kind == "json":
+        return read_json(path)
+    lines = read_lines(path, limit)
+    if kind == "jsonl":
+        return read_jsonl(lines)
+    if kind in {"csv", "tsv"}:
+        return read_table(lines, "," if kind == "csv" else "\t", is_header)
+    return read_documents(lines, kind)
+
+
+def _bad_number(text: str) -> float:
+    raise ValueError(f"{text} is not a JSON number")
+
+
+def read_jsonl(lines: Iterable[Row | Reject]) -> Iterator[Row | Reject]:
+    """Parse one JSON object a line; blank lines are no rows."""
+    for line in lines:
+        if isinstance(line, Reject):
+            yield line
+        elif line.value.strip():
+            try:
+                value = json.loads(line.value, parse_constant=_bad_number)
+            except json.JSONDecodeError as error:
+                reason = f"not JSON: {error.msg} at column {error.colno}"
+                yield Reject(line.line, reason, sample_of(line.value))
+            except (ValueError, RecursionError) as error:
+                yield Reject(line.line, f"not usable JSON: {error}", sample_of(line.value))
+            else:
+                yield _object(line.line, value)
+
+
+def _object(line: int, value: Any) -> Row | Reject:
+    if isinstance(value, dict):
+        return Row(line, value)
+    return Reject(line, f"a {type(value).__name__} where an object was expected", sample_of(value))
+
+
+def read_json(path: Path) -> Iterator[Row | Reject]:
+    """Yield the elements of a JSON list, or of the list under "data" in a JSON object.
+
+    Bytes that are not UTF-8 become lone surrogates, so they cost the element that holds them.
+    """
+    try:
+        with open_bytes(path) as stream:
+            text = stream.read().decode("utf-8", "surrogateescape").removeprefix("\ufeff")
+    except (EOFError, OSError) as error:
+        raise BadData(f"{path} is cut off or damaged: {error}") from error
+    start = len(text) - len(text.lstrip())
+    try:
+        if text[start : start + 1] == "[":
+            yield from _list_elements(text, start)
+            return
+        root = json.loads(text)
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise BadData(
+            f"{path} is not valid JSON: {error.msg} at {where}; mend it there, or write one object "
+            "a line (JSONL), where a bad line costs only itself"
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise BadData(f"{path} is not usable JSON: {error}") from error
+    data = root.get("data") if isinstance(root, dict) else None
+    if not isinstance(data, list):
+        keys = ", ".join(list(root)[:8]) if isinstance(root, dict) else type(root).__name__
+        raise BadData(f'{path} holds no list of rows (found {keys}); give a list or {{"data": []}}')
+    for number, value in enumerate(data, 1):
+        yield _object(number, value)
+
+
+def _list_elements(text: str, start: int) -> Iterator[Row | Reject]:
+    # Element by element, so that every row knows its line and only one is held at a time.
+    decode = json.JSONDecoder().raw_decode
+    blank = re.compile(r"[ \t\n\r]*")
+    line, counted = 1, 0
+
+    def skip(position: int) -> int:
+        match = blank.match(text, position)
+        assert match is not None, "the pattern matches the empty string"
+        return match.end()
+
+    position = skip(start + 1)
+    if text[position : position + 1] == "]":
+        return
+    while True:
+        line += text.count("\n", counted, position)
+        counted = position
+        value, position = decode(text, position)
+        yield _object(line, value)
+        position = skip(position)
+        mark = text[position : position + 1]
+        if mark == "]":
+            position = skip(position + 1)
+            if position < len(text):
+                raise json.JSONDecodeError("Extra data", text, position)
+            return
+        if mark != ",":
+            raise json.JSONDecodeError("Expecting ',' or ']'", text, position)
+        position = skip(position + 1)
+
+
+def read_parquet(path: Path) -> Iterator[Row | Reject]:
+    """Yield the rows of a Parquet file batch by batch."""
+    import pyarrow
+    from pyarrow import parquet
+
+    number = 0
+    try:
+        with parquet.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=1024):
+                try:
+                    values = batch.to_pylist()
+                except UnicodeDecodeError:
+                    values = [_row_or_error(batch.slice(i, 1)) for i in range(batch.num_rows)]
+                for value in values:
+                    number += 1
+                    if isinstance(value, str):
+                        yield Reject(number, value, "")
+                    else:
+                        yield Row(number, value)
+    except pyarrow.ArrowInvalid as error:
+        raise BadData(f"{path} is not a sound Parquet file: {error}") from error
+    except OSError as error:
+        raise StorageTrouble(f"{path} cannot be read after row {number}: {error}") from error
+
+
+def _row_or_error(batch: Any) -> dict[str, Any] | str:
+    try:
+        value: dict[str, Any] = batch.to_pylist()[0]
+    except UnicodeDecodeError:
+        return "not UTF-8"
+    return value

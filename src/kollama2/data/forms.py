@@ -1,0 +1,173 @@
+"""Forms of training data: Alpaca, KULLM, ShareGPT, messages, pairs, text; all become `Example`.
+
+A form is a row of the table `FORMS`: for each role of a value, the column names it goes by.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypedDict
+
+from typing_extensions import NotRequired
+
+from kollama2.data import hangul
+from kollama2.errors import BadData, BadUsage
+
+
+class Message(TypedDict):
+    """One turn of a chat; `input` is the separate context of Alpaca-form instructions."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+    input: NotRequired[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One usable row, NFC: a chat (`messages`), running text (`text`), or both for a pair.
+
+    A chat has an optional system message, then user and assistant in turn, the assistant last.
+    """
+
+    line: int
+    messages: tuple[Message, ...] = ()
+    text: str = ""
+    file: str = ""
+
+    @property
+    def id(self) -> str:
+        """Where the row came from: `file:line`."""
+        return f"{self.file}:{self.line}"
+
+    def contents(self) -> list[str]:
+        """Return the texts of the example without any template."""
+        if not self.messages:
+            return [self.text]
+        return [part for m in self.messages for part in (m["content"], m.get("input", "")) if part]
+
+
+# Roles marked ? may be missing. The order decides where a row fits several forms.
+FORMS: Mapping[str, Mapping[str, Sequence[str]]] = {
+    "messages": {"turns": ("messages",), "chosen?": ("chosen",)},
+    "sharegpt": {
+        "turns": ("conversations", "conversation"),
+        "system?": ("system",),
+        "chosen?": ("chosen",),
+    },
+    "kullm": {
+        "id": ("id",),
+        "instruction": ("instruction",),
+        "input": ("input",),
+        "output": ("output",),
+    },
+    "alpaca": {
+        "instruction": ("instruction", "명령어", "지시"),
+        "input?": ("input", "context", "입력"),
+        "output": ("output", "response", "출력", "응답"),
+        "system?": ("system",),
+    },
+    "prompt": {
+        "instruction": ("prompt",),
+        "output": ("completion", "response", "chosen", "output"),
+        "system?": ("system",),
+    },
+    "qa": {"instruction": ("question", "q", "질문"), "output": ("answer", "a", "답변", "대답")},
+    "pairs": {
+        "en": ("en", "english", "eng", "영어", "en_*"),
+        "ko": ("ko", "korean", "kor", "한국어", "ko_*"),
+    },
+    "document": {"title": ("title", "제목"), "text": ("content", "text", "body", "본문", "내용")},
+    "text": {"text": ("text", "content", "document", "sentence", "본문", "문장")},
+}
+
+
+def _find(names: Sequence[str], keys: Mapping[str, str]) -> str | None:
+    for name in names:
+        if name in keys:
+            return keys[name]
+        if name.endswith("*"):
+            for low, key in keys.items():
+                if low.startswith(name[:-1]):
+                    return key
+    return None
+
+
+def match(form: str, keys: Sequence[str]) -> dict[str, str] | None:
+    """Return which column plays which role of `form`, or None where a needed one is missing."""
+    low = {key.strip().lower(): key for key in keys}
+    found = {}
+    for role, names in FORMS[form].items():
+        column = _find(names, low)
+        if column is not None:
+            found[role.rstrip("?")] = column
+        elif not role.endswith("?"):
+            return None
+    return found
+
+
+def names_columns(cells: list[str]) -> bool:
+    """Whether the first record of a table is a header: it names the columns of a known form."""
+    return any(match(form, cells) for form in FORMS)
+
+
+def detect(values: Sequence[Any], where: str) -> tuple[str, dict[str, str] | None]:
+    """Return the form that fits the most of the first rows, and its columns if not by name.
+
+    Args:
+        values: the first rows of a file: objects or texts.
+        where: the file, for the message.
+
+    Raises:
+        BadData: none fits; says which columns there are and how to name them.
+    """
+    if sum(isinstance(value, str) for value in values) * 2 > len(values):
+        return "text", None
+    objects = [value for value in values if isinstance(value, dict)]
+    votes = Counter(
+        next((form for form in FORMS if match(form, list(value))), "") for value in objects
+    )
+    del votes[""]
+    if votes:
+        return max(FORMS, key=lambda form: votes[form]), None
+    columns = Counter(map(_unnamed_pair, objects)).most_common(1)
+    if columns and columns[0][0]:
+        return "pairs", dict(zip(columns[0][0], "01", strict=True))
+    keys = sorted({key for value in objects for key in value})
+    raise BadData(
+        f"{where}: the columns {', '.join(keys[:12]) or '(none)'} fit no known form "
+        f"({', '.join(FORMS)}); say which is which, as in "
+        "columns={'instruction': 'ask', 'output': 'reply'}"
+    )
+
+
+def _unnamed_pair(value: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the languages of columns 0 and 1 where one is English and the other Korean."""
+    cells = [str(value.get("0") or ""), str(value.get("1") or "")]
+    korean = [hangul.syllables(cell) > 0 for cell in cells]
+    if not all(cells) or korean[0] == korean[1]:
+        return ()
+    return ("ko", "en") if korean[0] else ("en", "ko")
+
+
+def form_of(columns: Mapping[str, str]) -> str:
+    """Return the form whose roles a caller's columns name, as `{"instruction": "질문", …}`.
+
+    Raises:
+        BadUsage: no form has these roles.
+    """
+    for form, roles in FORMS.items():
+        needed = {role for role in roles if not role.endswith("?")}
+        if needed <= set(columns) <= {role.rstrip("?") for role in roles}:
+            return form
+    shapes = "; ".join(f"{form}: {', '.join(roles)}" for form, roles in FORMS.items())
+    raise BadUsage(f"columns name {', '.join(columns) or 'nothing'}, which is no form; {shapes}")
+
+
+def check_form(form: str | None) -> None:
+    """Refuse a form that does not exist.
+
+    Raises:
+        BadUsage: with the forms that do.
+    """
+    if form is not None and form not in FORMS:
+        raise BadUsage(f"there is no form {form!r}; the forms are {', '.join(FORMS)}")

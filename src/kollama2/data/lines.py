@@ -1,0 +1,118 @@
+"""Byte lines: a file as lines of text in which one bad line costs exactly that line.
+
+Lines end at the byte 0x0A and nowhere else: U+2028, U+0085 and a lone carriage return are content.
+"""
+
+import gzip
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from kollama2.errors import BadData, Denied, StorageTrouble
+
+MAX_LINE = 16 << 20
+SAMPLE_CHARACTERS = 120
+_SKIP_BYTES = 1 << 20
+_BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One physical row: `line` counts from 1; `value` is its text or its parsed object."""
+
+    line: int
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """One physical row that cannot be used, why, and how it begins."""
+
+    line: int
+    reason: str
+    sample: str
+    file: str = ""
+
+
+def sample_of(value: object) -> str:
+    """Return the beginning of a value as one printable line."""
+    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+    text = text[:SAMPLE_CHARACTERS].encode("utf-8", "replace").decode("utf-8")
+    return "".join(c if c.isprintable() else "\ufffd" for c in text)
+
+
+def suffixes(path: Path) -> tuple[str, str]:
+    """Return the suffix that names the format and the one of the compression, lower case."""
+    packed = path.suffix.lower() if path.suffix.lower() in {".gz", ".zst"} else ""
+    return (path.with_suffix("") if packed else path).suffix.lower(), packed
+
+
+def open_bytes(path: Path) -> BinaryIO:
+    """Open a file for reading bytes; `.gz` and `.zst` are unpacked on the way.
+
+    Raises:
+        BadData: there is no such file.
+        Denied: the file may not be read.
+        StorageTrouble: the disk refuses.
+    """
+    try:
+        packed = suffixes(path)[1]
+        if packed == ".gz":
+            return cast(BinaryIO, gzip.open(path))
+        if packed == ".zst":
+            import pyarrow
+
+            stream = pyarrow.CompressedInputStream(pyarrow.OSFile(str(path)), "zstd")
+            return cast(BinaryIO, stream)
+        return path.open("rb")
+    except FileNotFoundError:
+        raise BadData(f"there is no file {path}; check the path") from None
+    except PermissionError:
+        raise Denied(f"{path} may not be read by this user; change its permissions") from None
+    except OSError as error:
+        raise StorageTrouble(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def _raw_lines(stream: BinaryIO, limit: int) -> Iterator[bytes | str]:
+    """Yield each line's bytes without its end, or the reason why a line is not usable."""
+    while True:
+        try:
+            line = stream.readline(limit + 1)
+            if not line:
+                return
+            ended = line.endswith(b"\n")
+            while not ended and len(line) > limit:
+                rest = stream.readline(_SKIP_BYTES)
+                ended = not rest or rest.endswith(b"\n")
+                if ended:
+                    yield f"longer than {limit} bytes"
+        except (EOFError, zlib.error, OSError) as error:
+            yield f"the file is cut off or damaged here: {error}"
+            return
+        if len(line) <= limit or line.endswith(b"\n"):
+            yield line[:-2] if line.endswith(b"\r\n") else line[: len(line) - line.endswith(b"\n")]
+
+
+def read_lines(path: Path, limit: int = MAX_LINE) -> Iterator[Row | Reject]:
+    """Yield every line of a file in order, as its text (`Row`) or with what is wrong (`Reject`).
+
+    Args:
+        path: the file; `.gz` and `.zst` are unpacked.
+        limit: longest line in bytes; memory stays below a few times this.
+    """
+    with open_bytes(path) as stream:
+        for number, raw in enumerate(_raw_lines(stream, limit), 1):
+            if isinstance(raw, str):
+                yield Reject(number, raw, "")
+                continue
+            line = raw.removeprefix(_BOM) if number == 1 else raw
+            if b"\0" in line:
+                yield Reject(number, "holds a NUL byte", sample_of(line))
+                continue
+            try:
+                yield Row(number, line.decode("utf-8"))
+            except UnicodeDecodeError as error:
+                reason = f"not UTF-8 (byte 0x{line[error.start]:02x} at {error.start + 1})"
+                yield Reject(number, reason, sample_of(line))

@@ -1,0 +1,159 @@
+"""Reading: any file or folder of training data as examples and rejects, nothing lost unseen."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from itertools import chain, islice, zip_longest
+from pathlib import Path
+
+from kollama2.data.formats import read_rows, sniff
+from kollama2.data.forms import Example, check_form, detect, form_of, names_columns
+from kollama2.data.lines import MAX_LINE, Reject, Row, read_lines
+from kollama2.data.normalise import Normaliser
+from kollama2.errors import BadData
+
+__all__ = ["Example", "Reading", "Reject", "read"]
+SKIPPED = "_SOURCE.txt"
+_DETECT_ROWS = 50
+
+
+class Reading:
+    """One pass over a file or a folder: iterate it once for its `Example`s and `Reject`s.
+
+    Attributes:
+        counts: in, kept, rejected (in = kept + rejected) and what was changed, by its name.
+        reasons: rejected rows by reason.
+        kinds: the (format, form) of each file read so far.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        form: str | None = None,
+        columns: Mapping[str, str] | None = None,
+        limit: int = MAX_LINE,
+    ) -> None:
+        check_form(form)
+        self.path = path
+        self.counts: Counter[str] = Counter({"in": 0, "kept": 0, "rejected": 0})
+        self.reasons: Counter[str] = Counter()
+        self.kinds: Counter[tuple[str, str]] = Counter()
+        self._form = form or (form_of(columns) if columns else None)
+        self._columns = columns
+        self._limit = limit
+
+    def __iter__(self) -> Iterator[Example | Reject]:
+        for file, name in self._files():
+            for one in self._read_file(file, name):
+                self.counts["in"] += 1
+                if isinstance(one, Reject):
+                    self.counts["rejected"] += 1
+                    self.reasons[one.reason] += 1
+                else:
+                    self.counts["kept"] += 1
+                yield one
+        if not self.counts["kept"]:
+            raise BadData(self._nothing_usable())
+
+    def _nothing_usable(self) -> str:
+        why = "; ".join(f"{count} x {reason}" for reason, count in self.reasons.most_common(3))
+        hint = ""
+        if any(reason.startswith("not UTF-8") for reason in self.reasons):
+            hint = "; if it is Korean text in CP949, convert it with: iconv -f CP949 -t UTF-8"
+        return f"{self.path}: 0 of {self.counts['in']} rows are usable ({why or 'no rows'}){hint}"
+
+    def _files(self) -> list[tuple[Path, str]]:
+        if self.path.is_dir():
+            files = sorted(
+                file
+                for file in self.path.rglob("*")
+                if file.is_file() and file.name != SKIPPED and not file.name.startswith(".")
+            )
+            if not files:
+                raise BadData(f"the folder {self.path} holds no files to read")
+            return [(file, file.relative_to(self.path).as_posix()) for file in files]
+        return [(self.path, self.path.name)]
+
+    def _read_file(self, file: Path, name: str) -> Iterator[Example | Reject]:
+        sides = _aligned(file, self._form)
+        if sides:
+            kind, rows = "lines", _pair_lines(*sides, self._limit)
+        else:
+            kind = sniff(file)
+            rows = read_rows(file, kind, self._limit, self._is_header)
+        first = list(islice(rows, _DETECT_ROWS))
+        values = [row.value for row in first if isinstance(row, Row)]
+        form, columns = self._form, self._columns
+        if form is None and values:
+            form, columns = detect(values, str(file))
+        self._check_columns(values, file)
+        self.kinds[kind, form or "text"] += 1
+        normaliser = Normaliser(form or "text", name, columns, self.counts)
+        for row in chain(first, rows):
+            if isinstance(row, Reject):
+                yield Reject(row.line, row.reason, row.sample, name)
+            else:
+                yield normaliser.example(row)
+
+    def _is_header(self, cells: list[str]) -> bool:
+        if self._columns:
+            return set(self._columns.values()) <= {cell.strip() for cell in cells}
+        return names_columns(cells)
+
+    def _check_columns(self, values: list[object], file: Path) -> None:
+        rows = [value for value in values if isinstance(value, dict)]
+        for column in (self._columns or {}).values():
+            if rows and not any(column in row for row in rows):
+                found = ", ".join(str(key) for key in list(rows[0])[:12])
+                raise BadData(f"{file} has no column {column!r}; it has {found}")
+
+
+def _aligned(file: Path, form: str | None) -> tuple[Path, Path] | None:
+    """Return `x.en` and `x.ko` where `file` is `x`, or one of them read as pairs."""
+    stem = file.with_suffix("") if file.suffix in {".en", ".ko"} and form == "pairs" else file
+    english, korean = Path(f"{stem}.en"), Path(f"{stem}.ko")
+    if (stem == file and file.exists()) or not (english.is_file() and korean.is_file()):
+        return None
+    return english, korean
+
+
+def _pair_lines(english: Path, korean: Path, limit: int) -> Iterator[Row | Reject]:
+    sides = zip_longest(read_lines(english, limit), read_lines(korean, limit))
+    for number, (left, right) in enumerate(sides, 1):
+        if left is None or right is None:
+            more = sum(1 for _ in chain([left or right], sides))
+            raise BadData(
+                f"{english} and {korean} are not aligned: {number - 1} lines in the shorter, "
+                f"{number - 1 + more} in the longer; both need one line for each pair"
+            )
+        if isinstance(left, Reject):
+            yield left
+        elif isinstance(right, Reject):
+            yield right
+        else:
+            yield Row(number, {"en": left.value, "ko": right.value})
+
+
+def read(
+    path: str | Path,
+    form: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    limit: int = MAX_LINE,
+) -> Reading:
+    """Read a file, a folder or two aligned files (`x` for `x.en` and `x.ko`) of training data.
+
+    Args:
+        path: JSON, JSONL, CSV, TSV, Parquet, Markdown or plain text, also packed (.gz, .zst);
+            of a folder every file in the order of names, except `_SOURCE.txt` and hidden ones.
+        form: one of `forms.FORMS`; found from the first rows where it is None.
+        columns: which column plays which role, `{"instruction": "질문", "output": "답"}`.
+        limit: longest line in bytes.
+
+    Returns:
+        An iterable of `Example` and `Reject` that counts what it sees.
+
+    Raises:
+        BadUsage: an unknown form or role.
+        BadData: while iterating: a missing, empty or foreign file, broken JSON, no known form,
+            or no usable row at all.
+    """
+    return Reading(Path(path), form, columns, limit)

@@ -1,0 +1,99 @@
+"""CSV and TSV as rows: quoted cells may hold newlines, and an unclosed quote costs one line.
+
+A file whose every line splits into the same number of tabs is taken without quoting, as the text
+form of tab-separated values has none: there a quotation mark is content.
+"""
+
+import csv
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+
+from kollama2.data.lines import MAX_LINE, Reject, Row, sample_of
+
+# A quoted cell runs over at most this many lines; a quote that is never closed then costs its
+# own line instead of the rest of the file.
+RECORD_LINES = 1000
+_LOOK_AHEAD = 1000
+
+
+def read_table(
+    lines: Iterable[Row | Reject], delimiter: str, is_header: Callable[[list[str]], bool]
+) -> Iterator[Row | Reject]:
+    """Yield the records as objects; without a header the columns are called "0", "1", ….
+
+    Args:
+        lines: the lines of one file.
+        delimiter: `,` or a tab.
+        is_header: says of the first record whether it names the columns.
+    """
+    source = iter(lines)
+    waiting = deque[Row | Reject]()
+    while len(waiting) < _LOOK_AHEAD and (line := next(source, None)) is not None:
+        waiting.append(line)
+    quoted = delimiter == "," or not _regular(waiting)
+    columns: list[str] | None = None
+    for record in _records(waiting, source, delimiter, quoted):
+        if isinstance(record, Reject):
+            yield record
+            continue
+        cells: list[str] = record.value
+        if columns is None:
+            if is_header(cells):
+                columns = [cell.strip() for cell in cells]
+                continue
+            columns = [str(i) for i in range(len(cells))]
+        if len(cells) != len(columns):
+            reason = f"{len(cells)} cells where {len(columns)} were expected"
+            yield Reject(record.line, reason, sample_of(delimiter.join(cells)))
+        else:
+            yield Row(record.line, dict(zip(columns, cells, strict=True)))
+
+
+def _regular(lines: Iterable[Row | Reject]) -> bool:
+    return len({one.value.count("\t") for one in lines if isinstance(one, Row) and one.value}) == 1
+
+
+def _records(
+    waiting: deque[Row | Reject], source: Iterator[Row | Reject], delimiter: str, quoted: bool
+) -> Iterator[Row | Reject]:
+    def following() -> Row | Reject | None:
+        return waiting.popleft() if waiting else next(source, None)
+
+    while (first := following()) is not None:
+        if isinstance(first, Reject):
+            yield first
+            continue
+        if not first.value.strip():
+            continue
+        if not quoted or '"' not in first.value:
+            yield Row(first.line, first.value.split(delimiter))
+            continue
+        taken, text = list[Row | Reject](), first.value
+        quotes = text.count('"')
+        # An odd number of quotes is an open cell; an even one that does not parse stays broken.
+        while quotes % 2 and len(taken) < RECORD_LINES:
+            line = following()
+            if line is None:
+                break
+            taken.append(line)
+            if isinstance(line, Reject) or len(text) + len(line.value) > MAX_LINE:
+                break
+            text += "\n" + line.value
+            quotes += line.value.count('"')
+        cells = _parse(text, delimiter)
+        if cells is not None:
+            yield Row(first.line, cells)
+        else:
+            waiting.extendleft(reversed(taken))
+            yield Reject(first.line, "a quoted cell is not closed", sample_of(first.value))
+
+
+def _parse(text: str, delimiter: str) -> list[str] | None:
+    """Return the cells of one complete record, or None where the quoting does not add up."""
+    csv.field_size_limit(MAX_LINE)
+    lines = [line + "\n" for line in text.split("\n")]
+    try:
+        parsed = list(csv.reader(lines, delimiter=delimiter, strict=True))
+    except csv.Error:
+        return None
+    return parsed[0] if len(parsed) == 1 else None
