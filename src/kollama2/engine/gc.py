@@ -14,8 +14,8 @@ _OURS = re.compile(
 )
 
 
-def gc(store: Store, keep: AbstractSet[str], *, dry_run: bool = True) -> list[tuple[Path, int]]:
-    """Find, and unless `dry_run` remove, the folders that are not wanted.
+def gc(store: Store, keep: AbstractSet[str], *, delete: bool = False) -> list[tuple[Path, int]]:
+    """Find, and with `delete` remove, the folders that are not wanted.
 
     Finished and partial folders of stages outside `keep` go, and damaged folders that were moved
     aside. Whatever somebody is working on stays, and so does everything that is not a stage.
@@ -23,7 +23,7 @@ def gc(store: Store, keep: AbstractSet[str], *, dry_run: bool = True) -> list[tu
     Args:
         store: where to look.
         keep: names of stages, inputs included (e.g. all of `plan(...).stages`).
-        dry_run: only list.
+        delete: remove them; otherwise they are only listed.
 
     Returns:
         Each folder with its size in bytes.
@@ -39,7 +39,7 @@ def gc(store: Store, keep: AbstractSet[str], *, dry_run: bool = True) -> list[tu
             set_aside = rest.startswith((".corrupt", ".gone"))
             if set_aside or (name not in keep and not held):
                 found.append((folder, _bytes(folder)))
-                if not dry_run:
+                if delete:
                     _remove(folder, name)
     return found
 

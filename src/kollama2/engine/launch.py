@@ -60,7 +60,13 @@ def local(
         process = context.Process(
             target=worker.work, args=(theirs, order.model_dump_json()), name=stage.name
         )
-        process.start()
+        try:
+            process.start()
+        except (OSError, EOFError) as error:
+            raise Failed(
+                f"no worker could be started for {stage.name}; importing one of {list(preload)} "
+                f"probably failed: {error!r}"
+            ) from error
         theirs.close()
         try:
             answer = _listen(ours, process, tell, stop)
