@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from kollama2.data.forms import Example, Message
+from kollama2.data.jinja import jinja_template
 from kollama2.data.templates import TEMPLATES, Template
 from kollama2.data.tokenizer import Tokenizer
 from kollama2.errors import BadData, BadUsage
+
+__all__ = ["IGNORED", "ChatEncoder", "Encoded", "Loss", "jinja_template"]
 
 IGNORED = -100
 Loss = Literal["assistant", "all"]

@@ -38,7 +38,7 @@ Progress = Callable[[float, float, str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class Input:
     """A file or folder of training data.
 
     Attributes:
@@ -55,7 +55,7 @@ class Source:
 
 
 def encode(
-    sources: str | Path | Source | Sequence[str | Path | Source],
+    sources: str | Path | Input | Sequence[str | Path | Input],
     tokenizer: str | Path,
     out: str | Path,
     *,
@@ -92,8 +92,8 @@ def encode(
         BadUsage: an unknown template, a length or a budget that cannot be meant.
         BadData: a source that cannot be read, or nothing left to learn.
     """
-    given = [sources] if isinstance(sources, (str, Path, Source)) else list(sources)
-    listed = [one if isinstance(one, Source) else Source(Path(one)) for one in given]
+    given = [sources] if isinstance(sources, (str, Path, Input)) else list(sources)
+    listed = [one if isinstance(one, Input) else Input(Path(one)) for one in given]
     if not listed:
         raise BadUsage("there is no source to encode; give at least one file")
     if max_length < 2:
@@ -131,7 +131,7 @@ def encode(
 
 
 def _walk(
-    sources: Sequence[Source], counts: Counter[str]
+    sources: Sequence[Input], counts: Counter[str]
 ) -> Iterator[tuple[int, int, Example | Reject]]:
     """Yield (source, row, example) with rows numbered over what is no duplicate; rejects too."""
     seen = set[bytes]()
@@ -162,7 +162,7 @@ def _size(example: Example) -> int:
     return sum(len(part.encode()) for part in example.contents())
 
 
-def _sizes(sources: Sequence[Source]) -> list[NDArray[np.int64]]:
+def _sizes(sources: Sequence[Input]) -> list[NDArray[np.int64]]:
     sizes: list[list[int]] = [[] for _ in sources]
     for number, _, one in _walk(sources, Counter()):
         if isinstance(one, Example):
@@ -172,7 +172,7 @@ def _sizes(sources: Sequence[Source]) -> list[NDArray[np.int64]]:
 
 def _fill(
     work: "_Encoding",
-    sources: Sequence[Source],
+    sources: Sequence[Input],
     allowed: Sequence[NDArray[np.int64]] | None,
     tell: Callable[[int], object],
 ) -> None:

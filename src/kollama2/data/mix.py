@@ -42,7 +42,7 @@ def select(
 
     Raises:
         BadUsage: the budget or a weight is not positive, or only some sources have a weight.
-        BadData: a source has fewer bytes than its share of the budget.
+        BadData: a source of a mixture has fewer bytes than its share of the budget.
     """
     if budget is not None and budget <= 0:
         raise BadUsage(f"the budget is {budget} bytes; it must be positive")
@@ -60,7 +60,7 @@ def select(
     if budget is not None and wanted.size:
         wanted[0] += budget - wanted.sum()
     for number, (total, want) in enumerate(zip(totals, wanted, strict=True), 1):
-        if want > total and any(weight is not None for weight in weights):
+        if want > total and len(sizes) > 1 and weights[0] is not None:
             raise BadData(
                 f"source {number} holds {int(total)} bytes of text but its share of the budget is "
                 f"{int(want)}; lower the budget or its weight"

@@ -13,6 +13,9 @@ from kollama2.errors import BadData
 
 __all__ = ["Example", "Reading", "Reject", "read"]
 SKIPPED = "_SOURCE.txt"
+# What stands beside the data of a repository.
+_ABOUT = ("README", "LICENSE", "dataset_info")
+_PROSE = {".md", ".mdx", ".markdown", ".txt"}
 _DETECT_ROWS = 50
 
 
@@ -68,6 +71,8 @@ class Reading:
                 for file in self.path.rglob("*")
                 if file.is_file() and file.name != SKIPPED and not file.name.startswith(".")
             )
+            if any(file.suffix.lower() not in _PROSE and file.suffix for file in files):
+                files = [file for file in files if not file.name.startswith(_ABOUT)]
             if not files:
                 raise BadData(f"the folder {self.path} holds no files to read")
             return [(file, file.relative_to(self.path).as_posix()) for file in files]

@@ -46,6 +46,8 @@ class Template:
         if first:
             default = (extra and self.default_input) or self.default
             said = default if system is None else system
+            # Meta's reference keeps the white space inside of the first user's text.
+            said = said if self.system_inside else said.strip()
             before = self.system.format(system=said) if said else ""
         if self.system_inside:
             content, before = before + content, ""

@@ -71,8 +71,14 @@ class _Json:
         self._fast.no_padding()
         self.size: int = max(self._fast.get_vocab(with_added_tokens=True).values(), default=-1) + 1
 
+        # Some put no dummy prefix before a text that begins with a space, which would then lose it.
+        self._space = ""
+        if self.encode([" x"]) == self.encode(["x"]):
+            self._space = " "
+
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        encoded = self._fast.encode_batch_fast(list(texts), add_special_tokens=False)
+        texts = [self._space + text if text.startswith(" ") else text for text in texts]
+        encoded = self._fast.encode_batch_fast(texts, add_special_tokens=False)
         return [one.ids for one in encoded]
 
     def decode(self, ids: list[int]) -> str:
