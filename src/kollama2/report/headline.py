@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from kollama2.report.board import Estimate, Row, Standing
 from kollama2.report.contrast import Contrast
 from kollama2.report.records import Study
-from kollama2.report.texts import LANGUAGES, say_all
+from kollama2.report.texts import LANGUAGES, Language, say_all
 
 Sentences = dict[str, list[str]]
+Texts = dict[Language, str]
 # Versions that differ between stages of one study can change its result.
 DECISIVE_PACKAGES = ("torch", "transformers", "peft", "trl", "bitsandbytes")
 
@@ -87,9 +88,7 @@ def warnings(study: Study, contrasts: Mapping[str, Contrast]) -> Sentences:
     return _gathered(said + _mixed(study))
 
 
-def _against_leader(
-    leader: Row, others: Sequence[tuple[Row, Standing]], bits: bool
-) -> list[dict[str, str]]:
+def _against_leader(leader: Row, others: Sequence[tuple[Row, Standing]], bits: bool) -> list[Texts]:
     said = []
     rest = [(row, place.versus_leader) for row, place in others if row.recipe != leader.recipe]
     tied = [(row, versus) for row, versus in rest if versus and not versus.separable]
@@ -107,7 +106,7 @@ def _against_leader(
     ends = sorted(abs(end) * by for end in (versus.difference.low, versus.difference.high))
     gain = Estimate(abs(versus.difference.value) * by, *ends)
     mine, its = leader.cost.flops, row.cost.flops
-    cost = {language: "" for language in LANGUAGES}
+    cost = dict.fromkeys(LANGUAGES, "")
     if mine and its and not 0.95 < mine / its < 1.05:
         cost = say_all("headline.flops", ratio=f"{mine / its:.1f}")
     named = {"leader": leader.recipe, "other": row.recipe, "gain": estimate(gain, bits)}
@@ -123,7 +122,7 @@ def _verdict(place: Standing) -> int:
     return 1 if place.versus_base.gain.value > 0 else -1
 
 
-def _of_recipe(study: Study, recipe: str) -> list[dict[str, str]]:
+def _of_recipe(study: Study, recipe: str) -> list[Texts]:
     """Items cut off, answers empty or broken, classes degenerate; summed over the trainings."""
     cells = {cell.evaluate: cell for cell in study.of(recipe) if cell.done}
     counts: dict[tuple[str, str], list[int]] = {}
@@ -152,7 +151,7 @@ def _of_recipe(study: Study, recipe: str) -> list[dict[str, str]]:
     return said
 
 
-def _mixed(study: Study) -> list[dict[str, str]]:
+def _mixed(study: Study) -> list[Texts]:
     """Suites or packages that changed between the cells of one study."""
     said = []
     hashes: dict[str, set[str]] = {}
@@ -175,5 +174,5 @@ def _mixed(study: Study) -> list[dict[str, str]]:
     return said
 
 
-def _gathered(said: Sequence[Mapping[str, str]]) -> Sentences:
+def _gathered(said: Sequence[Texts]) -> Sentences:
     return {language: [text[language] for text in said] for language in LANGUAGES}

@@ -1,21 +1,171 @@
-"""The report: one self-contained HTML page that works offline."""
+"""The report: one self-contained HTML page that works offline and shows everything it rests on."""
 
-import html as escape
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from kollama2.report import table
+from kollama2.engine.commit import storage
+from kollama2.report import facts
+from kollama2.report.board import Leaderboard
+from kollama2.report.charts import Chart, charts
+from kollama2.report.contrast import contrasts
+from kollama2.report.records import Study, load
+from kollama2.report.table import rank
+from kollama2.report.terminal import quantity
+from kollama2.report.texts import LANGUAGES, measure_title, say, texts
+
+HERE = Path(__file__).parent
+SECTIONS = (
+    ("leaderboard", "board.title"),
+    ("gain", "forest.title"),
+    ("curves", "curves.title"),
+    ("measures", "measures.title"),
+    ("samples", "samples.title"),
+    ("ran", "ran.title"),
+)
+# Before the first paint, so that a dark page never flashes white.
+EARLY = """(() => {
+  const hash = new URLSearchParams(location.hash.slice(1));
+  const stored = (n) => { try { return localStorage.getItem("kollama2-" + n); } catch { return null; } };
+  const root = document.documentElement;
+  const dark = matchMedia("(prefers-color-scheme: dark)").matches;
+  root.classList.add("js");
+  root.dataset.theme = hash.get("theme") || stored("theme") || (dark ? "dark" : "light");
+  root.dataset.lang = root.lang = hash.get("lang") || stored("lang") || "en";
+})();"""
 
 
 def write_report(store_root: Path, study: str, out: Path) -> Path:
-    """Writes `report.html` and `leaderboard.json` of a study; returns the page's path."""
-    board = table.leaderboard(store_root, study)
+    """Writes `report.html` and `leaderboard.json` of a study.
+
+    Args:
+        store_root: the folder of the store; nothing in it is changed.
+        study: the study's name.
+        out: the folder to write into; it is made if needed.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        BadUsage: the store knows no such study.
+        Corrupt: a record cannot be read.
+        TryLater, Denied, StorageTrouble: the folder cannot be written.
+    """
+    found = load(Path(store_root), study)
+    measured = contrasts(found)
+    board = rank(found, measured)
+    page = render(found, board, charts(found, board, measured))
     out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "leaderboard.json").write_text(board.to_json(), encoding="utf-8")
-    rows = "".join(
-        f"<tr><td>{escape.escape(row.recipe)}<td>{row.primary.score if row.primary else '–'}"
-        for row in board.rows
+    with storage(out):
+        out.mkdir(parents=True, exist_ok=True)
+        _replace(out / "leaderboard.json", board.to_json())
+        _replace(out / "report.html", page)
+    return out / "report.html"
+
+
+def render(study: Study, board: Leaderboard, drawn: Mapping[str, list[Chart]]) -> str:
+    """The page as text."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(
+        loader=FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=False,
     )
-    page = out / "report.html"
-    page.write_text(f"<!doctype html><meta charset=utf-8><table>{rows}</table>", encoding="utf-8")
-    return page
+    # Our own files are not escaped; whatever comes from a store is, by the templates.
+    scripts = {
+        "early": EARLY,
+        "bundle": _bundle(),
+        "js": (HERE / "report.js").read_text(encoding="utf-8"),
+    }
+    answers = facts.sample_answers(study, [row.recipe for row in board.rows])
+    environment.globals.update(
+        {
+            "say": say,
+            "quantity": quantity,
+            "duration": facts.duration,
+            "amount": lambda value, unit=True: _amount(value, board.primary_in_bits, unit),
+        }
+    )
+    return environment.get_template("report.html.j2").render(
+        board=board,
+        headline=list(zip(*(board.headline[language] for language in LANGUAGES), strict=True)),
+        warnings=list(zip(*(board.warnings[language] for language in LANGUAGES), strict=True)),
+        sections=[one for one in SECTIONS if one[0] != "gain" or drawn["forest"]],
+        charts=drawn,
+        titles={
+            name: tuple(measure_title(name, language) for language in LANGUAGES)
+            for name in board.measures
+        },
+        kinds={one.name: _kind(one) for one in drawn["curves"]},
+        states={recipe: facts.missing_states(study, recipe) for recipe in study.recipes},
+        limit=f"{board.english_limit:g}",
+        samples=answers.shown,
+        sample_total=answers.total,
+        sample_seed=answers.seed,
+        costs=facts.costs(study, board),
+        encodings=facts.encodings(study),
+        suites=facts.suites(study),
+        versions=facts.versions(study),
+        cells=study.cells,
+        yaml=facts.visible(str(study.lock.get("yaml") or "")),
+        lock=facts.visible(_lock(study)),
+        hashes=" ".join(_hash(text) for text in scripts.values()),
+        css=Markup((HERE / "report.css").read_text(encoding="utf-8")),  # noqa: S704
+        data=Markup(_data(drawn)),  # noqa: S704
+        **{name: Markup(text) for name, text in scripts.items()},  # noqa: S704
+    )
+
+
+def _bundle() -> str:
+    """Vega, Vega-Lite and Vega-Embed as one script, from the installed package."""
+    import vl_convert
+
+    bundle: str = vl_convert.javascript_bundle()
+    assert "</script" not in bundle.lower(), "the bundle must not end the script that holds it"
+    return bundle
+
+
+def _data(drawn: Mapping[str, list[Chart]]) -> str:
+    """Charts and texts for the page's script, as JSON that no content can break out of."""
+    wanted = ("axis.", "tip.", "samples.filter", "page.contents", "ran.", "measures.table")
+    value = {
+        "charts": {one.name: one.spec for section in drawn.values() for one in section},
+        "texts": {key: both for key, both in texts().items() if key.startswith(wanted)},
+    }
+    text = json.dumps(value, ensure_ascii=True, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _hash(script: str) -> str:
+    digest = hashlib.sha256(script.encode("utf-8")).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"
+
+
+def _kind(chart: Chart) -> tuple[str, ...]:
+    kind = chart.name.partition("-")[2]
+    known = texts().get(f"kind.{kind}")
+    return tuple(known[language] if known else kind for language in LANGUAGES)
+
+
+def _amount(value: float, percent: bool, unit: bool) -> str:
+    text = f"{value + 0.0:.1f}" if percent else f"{value + 0.0:.3f}"
+    text = text.lstrip("-") if not text.strip("-0.") else text
+    return f"{text} %" if percent and unit else text
+
+
+def _lock(study: Study) -> str:
+    shown: dict[str, Any] = {key: value for key, value in study.lock.items() if key != "yaml"}
+    return json.dumps(shown, ensure_ascii=False, indent=1)
+
+
+def _replace(path: Path, text: str) -> None:
+    """Readers see the old file or the new one, never a half."""
+    beside = path.with_name(f".{path.name}.new")
+    beside.write_bytes(text.encode("utf-8", errors="replace"))
+    beside.replace(path)

@@ -117,7 +117,7 @@ def load(store: Path, study: str) -> Study:
 
 
 def samples(study: Study, cell: Cell) -> list[Sample]:
-    """The sample answers of a finished cell, in the order of its suite."""
+    """The free answers of a finished cell, in the order of its suite; choices are left out."""
     path = study.store / cell.evaluate / "samples.jsonl"
     if not path.is_file():
         return []
@@ -130,6 +130,7 @@ def samples(study: Study, cell: Cell) -> list[Sample]:
             reference=None if line.get("reference") is None else str(line["reference"]),
         )
         for line in read_lines(path)
+        if "choices" not in line
     ]
 
 

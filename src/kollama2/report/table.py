@@ -6,7 +6,6 @@ from pathlib import Path
 from kollama2.evaluation.statistics import Comparison, Difference
 from kollama2.evaluation.statistics import Standing as Place
 from kollama2.report import headline
-from kollama2.report.terminal import render_terminal
 from kollama2.report.board import (
     Cost,
     English,
@@ -19,6 +18,7 @@ from kollama2.report.board import (
 )
 from kollama2.report.contrast import Contrast, contrasts
 from kollama2.report.records import Cell, Study, load
+from kollama2.report.terminal import render_terminal
 
 __all__ = ["Leaderboard", "leaderboard", "rank", "render_terminal"]
 
@@ -123,7 +123,7 @@ def _standing(recipe: str, primary: Contrast) -> Standing | None:
         p_best=place.p_best,
         ranks=(place.rank_low, place.rank_high),
         seeds=place.seeds,
-        versus_base=place.versus_base and _versus(place.versus_base, primary, base),
+        versus_base=_versus(place.versus_base, primary, base) if place.versus_base else None,
         versus_leader=_pair(comparison, recipe, leader.name, primary),
     )
 
@@ -172,22 +172,22 @@ def _scaled(estimate: Estimate, by: float) -> Estimate:
 
 
 def _cost(study: Study, cells: tuple[Cell, ...]) -> Cost:
-    """Sums over the training stages of a path, mean over the paths; None where none is known."""
+    """Sums over the training stages of a path, mean over the seeds' paths that are finished."""
     paths = [
         [study.stages[name].metrics for name in path if name.rpartition("-")[0] in TRAINING]
         for path in dict.fromkeys(cell.path for cell in cells)
         if all(name in study.stages for name in path)
     ]
 
-    def mean(key: str, trained: type[sum] | type[max] = sum) -> float | None:
-        known = [[float(one[key]) for one in path if key in one] for path in paths]
-        sums = [trained(values) if values else 0.0 for values in known]
+    def mean(key: str) -> float | None:
+        sums = [sum(float(one.get(key, 0)) for one in path) for path in paths]
         return sum(sums) / len(sums) if sums else None
 
+    trainable = [max((one.get("trainable_parameters", 0) for one in p), default=0) for p in paths]
     return Cost(
         flops=mean("flops"),
         korean_bytes=mean("ko_bytes"),
         bytes=mean("bytes"),
         tokens=mean("tokens"),
-        trainable_parameters=mean("trainable_parameters"),
+        trainable_parameters=max(trainable, default=None),
     )
