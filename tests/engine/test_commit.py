@@ -164,15 +164,9 @@ def test_errors_of_storage_are_faults(number: int, fault: type[Exception], words
 
 
 def test_a_full_disk_is_seen_through_other_errors() -> None:
-    def wrapped() -> None:
-        try:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        except OSError as error:
-            raise RuntimeError("write failed") from error
-
-    with pytest.raises(RuntimeError) as caught:
-        wrapped()
-    assert isinstance(commit.storage_fault(caught.value, Path()), TryLater)
+    error = RuntimeError("write failed")
+    error.__cause__ = OSError(errno.ENOSPC, "no room")
+    assert isinstance(commit.storage_fault(error, Path()), TryLater)
     words = Exception("I/O error: No space left on device (os error 28)")
     assert isinstance(commit.storage_fault(words, Path()), TryLater)
     assert commit.storage_fault(ConnectionRefusedError(111, "refused"), Path()) is None
@@ -193,8 +187,8 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_full_disk_keeps_what_is_finished(small_disk: Path) -> None:
     folder = finished(small_disk)
-    with pytest.raises(TryLater), commit.committing(small_disk / "b") as partial:
-        with commit.storage(partial):
-            (partial / "big").write_bytes(bytes(1 << 20))
+    target = small_disk / "b"
+    with pytest.raises(TryLater), commit.committing(target) as partial, commit.storage(partial):
+        (partial / "big").write_bytes(bytes(1 << 20))
     commit.verify(folder, full=True)
     assert [path.name for path in small_disk.iterdir()] == ["a"]

@@ -268,7 +268,7 @@ class _Display:
         last = figures.get("done") == figures.get("total")
         if now - self._shown < _SHOW_SECONDS and not last:
             return
-        self._shown = now
+        self._shown = now if figures else self._shown
         whole = {**figures, "seconds": round(self.seconds(), 3), "attempts": self.attempts}
         commit.write_json(self.file, {**whole, "pid": os.getpid()}, durable=False)
         if figures:

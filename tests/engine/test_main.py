@@ -1,0 +1,73 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kollama2.engine.graph import run
+from kollama2.engine.launch import local
+from kollama2.engine.profile import Profile, Resources
+from kollama2.engine.stage import Stage
+from kollama2.engine.store import Store
+from tests.engine.fakes import PARSE, Corpus, Look, Trouble
+
+ROOT = Path(__file__).parents[2]
+
+
+def compute(
+    file: Path, store: Store, resources: Resources | None = None
+) -> "subprocess.CompletedProcess[str]":
+    chosen = resources or Resources()
+    return subprocess.run(
+        [
+            sys.executable, "-m", "kollama2.engine", str(file), "--store", str(store.root),
+            "--parse", PARSE, "--resources", chosen.model_dump_json(),
+        ],
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def write(stage: Stage, folder: Path) -> Path:
+    file = folder / "recipe.json"
+    file.write_text(json.dumps(stage.recipe()), encoding="utf-8")
+    return file
+
+
+def test_one_stage_from_a_file(tmp_path: Path) -> None:
+    store, stage = Store(tmp_path / "runs"), Corpus(text="나무")
+    result = compute(write(stage, tmp_path), store)
+    assert result.returncode == 0
+    assert json.loads(result.stdout) == store.record(stage)
+    assert compute(store.path(stage) / "stage.json", store).stdout == result.stdout
+
+
+@pytest.mark.parametrize(("how", "exit_code"), [("fault", 65), ("error", 70)])
+def test_what_goes_wrong_is_one_sentence_and_a_code(
+    tmp_path: Path, how: str, exit_code: int
+) -> None:
+    result = compute(write(Trouble(how=how), tmp_path), Store(tmp_path / "runs"))
+    assert result.returncode == exit_code
+    assert "Traceback" not in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 2  # "in words" is the stage's own
+
+
+def test_a_missing_or_broken_file_is_said(tmp_path: Path) -> None:
+    store = Store(tmp_path / "runs")
+    assert compute(tmp_path / "none.json", store).returncode == 74
+    (tmp_path / "half.json").write_text('{"kind":')
+    assert compute(tmp_path / "half.json", store).returncode == 76
+
+
+def test_several_processes_compute_one_stage(tmp_path: Path) -> None:
+    store = Store(tmp_path / "runs")
+    profile = Profile(default=Resources(gpus=2, device="cpu"))
+    bad = Trouble(how="fault")
+    outcome = run([Look(), bad], store, local(store, profile, parse=PARSE), 2)
+    assert outcome.failed == {bad.name: "row 7 is empty; remove it"}
+    record = store.record(Look())
+    assert record is not None
+    assert (record["metrics"]["rank"], record["metrics"]["ranks"]) == ("0", "2")
+    assert (store.path(Look()) / "log.txt").read_text().count("looking") == 2
+    assert store.verify() == {}
