@@ -1,0 +1,34 @@
+set positional-arguments
+
+# List the targets.
+default:
+    @just --list
+
+# Rewrite the code in the project's format and sort its imports.
+fmt:
+    ruff check --select I --fix
+    ruff format
+
+# Everything that reads the code without running it: format, lint, types, arrows.
+check:
+    ruff format --check
+    ruff check
+    mypy
+    lint-imports
+
+# The quick tests; arguments go to pytest.
+test *arguments:
+    pytest "$@"
+
+# All tests, those of more than ten seconds too.
+slow *arguments:
+    pytest --slow "$@"
+
+# Compute a study (the embedded one if none is named) and write its report.
+run *arguments:
+    kollama2 run "$@"
+
+# Remove what tests and linters leave behind; stores of studies stay.
+clean:
+    rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build dist
+    find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
