@@ -84,6 +84,10 @@ class ChatEncoder:
         """Whether an example is encoded as a chat, not as running text."""
         return bool(example.messages) and not (self.template.document and example.text)
 
+    def contents(self, example: Example) -> list[str]:
+        """Return the texts of an example that the template puts in."""
+        return example.contents() if self.is_chat(example) else [example.text]
+
     def _example(self, example: Example) -> list[_Segment]:
         if self.is_chat(example):
             return self._chat(example.messages)

@@ -1,39 +1,27 @@
 """Encoding: sources of training data to one file of token rows, with every loss accounted for."""
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
-import pyarrow
 from numpy.typing import NDArray
-from pyarrow import parquet
 
-from kollama2.data import hangul
-from kollama2.data.chat import IGNORED, ChatEncoder, Loss
+from kollama2.data.chat import ChatEncoder, Loss
 from kollama2.data.fit import fit_chat, fit_text
 from kollama2.data.forms import Example
-from kollama2.data.lines import Reject
+from kollama2.data.lines import Reject, sample_of
 from kollama2.data.mix import select
 from kollama2.data.read import Reading, read
+from kollama2.data.rows import RowWriter
 from kollama2.data.tokenizer import load_tokenizer
 from kollama2.errors import BadData, BadUsage
 
 _BATCH_BYTES = 1 << 20
 _BATCH_ROWS = 512
-SCHEMA = pyarrow.schema(
-    {
-        "id": pyarrow.string(),
-        "input_ids": pyarrow.list_(pyarrow.int32()),
-        "labels": pyarrow.list_(pyarrow.int32()),
-        "bytes": pyarrow.int32(),
-        "ko_bytes": pyarrow.int32(),
-    }
-)
 Progress = Callable[[float, float, str], None]
 
 
@@ -103,7 +91,9 @@ def encode(
     folder.mkdir(parents=True, exist_ok=True)
     allowed = None
     if budget_bytes is not None or any(one.weight is not None for one in listed):
-        allowed = select(_sizes(listed), [one.weight for one in listed], budget_bytes, seed)
+        allowed = select(
+            _sizes(encoder, listed), [one.weight for one in listed], budget_bytes, seed
+        )
     work = _Encoding(encoder, max_length, loss, folder)
     total = sum(map(len, allowed)) if allowed is not None else 0
     try:
@@ -142,8 +132,7 @@ def _walk(
             if isinstance(one, Reject):
                 yield number, -1, one
                 continue
-            content = json.dumps(one.messages or one.text, ensure_ascii=False)
-            digest = hashlib.blake2b(content.encode(), digest_size=16).digest()
+            digest = one.digest()
             if digest in seen:
                 counts["duplicates"] += 1
                 continue
@@ -158,15 +147,15 @@ def _add_up(counts: Counter[str], reading: Reading) -> None:
     counts.update({k: n for k, n in reading.counts.items() if k not in {"in", "kept", "rejected"}})
 
 
-def _size(example: Example) -> int:
-    return sum(len(part.encode()) for part in example.contents())
+def _size(parts: Sequence[str]) -> int:
+    return sum(len(part.encode()) for part in parts)
 
 
-def _sizes(sources: Sequence[Input]) -> list[NDArray[np.int64]]:
+def _sizes(encoder: ChatEncoder, sources: Sequence[Input]) -> list[NDArray[np.int64]]:
     sizes: list[list[int]] = [[] for _ in sources]
     for number, _, one in _walk(sources, Counter()):
         if isinstance(one, Example):
-            sizes[number].append(_size(one))
+            sizes[number].append(_size(encoder.contents(one)))
     return [np.array(size, dtype=np.int64) for size in sizes]
 
 
@@ -182,14 +171,14 @@ def _fill(
             work.reject(one)
             continue
         done += 1
-        size = _size(one)
+        size = _size(work.encoder.contents(one))
         take = size if allowed is None else int(allowed[number][row])
         if not take:
             work.counts["beyond the budget"] += 1
             continue
-        if take < size and not one.messages:
-            text = one.text.encode()[:take].decode("utf-8", "ignore")
-            one = replace(one, text=text)
+        if take < size and not work.encoder.is_chat(one):
+            # The last text of a budget is cut to the byte, at a whole character.
+            one = replace(one, text=one.text.encode()[:take].decode("utf-8", "ignore"))
         batch.append(one)
         held += take
         if len(batch) >= _BATCH_ROWS or held >= _BATCH_BYTES:
@@ -206,12 +195,11 @@ class _Encoding:
     def __init__(self, encoder: ChatEncoder, max_length: int, loss: Loss, out: Path) -> None:
         self.counts: Counter[str] = Counter({"in": 0, "kept": 0, "rejected": 0})
         self.reasons: Counter[str] = Counter()
-        self._sums = dict.fromkeys(("rows", "tokens", "learned", "bytes", "ko_bytes"), 0)
-        self._encoder = encoder
+        self.encoder = encoder
         self._max_length = max_length
         self._loss: Loss = loss
         self._rejected = (out / "rejected.jsonl").open("w", encoding="utf-8")
-        self._rows = parquet.ParquetWriter(out / "rows.parquet", SCHEMA, compression="zstd")
+        self._rows = RowWriter(out / "rows.parquet")
 
     def reject(self, one: Reject) -> None:
         self.counts["rejected"] += 1
@@ -219,58 +207,27 @@ class _Encoding:
         self._rejected.write(json.dumps(asdict(one), ensure_ascii=False) + "\n")
 
     def add(self, examples: Sequence[Example]) -> None:
-        columns: dict[str, list[Any]] = {name: [] for name in SCHEMA.names}
-        encoded = self._encoder.encode_batch(examples, self._loss)
+        encoded = self.encoder.encode_batch(examples, self._loss)
         for example, one in zip(examples, encoded, strict=True):
-            chat = self._encoder.is_chat(example)
-            fitted = (fit_chat if chat else fit_text)(one, self._max_length)
+            parts = self.encoder.contents(example)
+            fit = fit_chat if self.encoder.is_chat(example) else fit_text
+            fitted = fit(one, self._max_length)
             if fitted.reason:
-                sample = example.contents()[0][:120]
+                sample = sample_of(parts[0])
                 self.reject(Reject(example.line, fitted.reason, sample, example.file))
                 continue
             self.counts["kept"] += 1
             if fitted.change:
                 self.counts[fitted.change] += 1
-            self._append(columns, example, fitted.rows)
-        if columns["id"]:
-            self._rows.write_table(pyarrow.table(columns, schema=SCHEMA))
-
-    def _append(
-        self,
-        columns: dict[str, list[Any]],
-        example: Example,
-        rows: Sequence[tuple[list[int], list[int], float]],
-    ) -> None:
-        parts = example.contents()
-        total = sum(len(part.encode()) for part in parts), sum(map(hangul.hangul_bytes, parts))
-        upto, before = 0.0, (0, 0)
-        for number, (ids, labels, share) in enumerate(rows):
-            upto += share
-            # The bytes of a part of a text are those of its share of the tokens; the parts of a
-            # whole text add up to exactly its bytes.
-            after = round(total[0] * upto), round(total[1] * upto)
-            values = {
-                "id": example.id if len(rows) == 1 else f"{example.id}#{number}",
-                "input_ids": ids,
-                "labels": labels,
-                "bytes": after[0] - before[0],
-                "ko_bytes": after[1] - before[1],
-            }
-            before = after
-            for name, value in values.items():
-                columns[name].append(value)
-            self._sums["rows"] += 1
-            self._sums["tokens"] += len(ids)
-            self._sums["learned"] += len(labels) - labels.count(IGNORED)
-            self._sums["bytes"] += cast(int, values["bytes"])
-            self._sums["ko_bytes"] += cast(int, values["ko_bytes"])
+            self._rows.add(example.id, parts, fitted)
+        self._rows.flush()
 
     def figures(self) -> dict[str, Any]:
-        tokenizer = self._encoder.tokenizer
+        tokenizer = self.encoder.tokenizer
         return {
             "counts": dict(self.counts),
             "reasons": dict(self.reasons.most_common()),
-            **self._sums,
+            **self._rows.sums,
             "bos": tokenizer.bos_id,
             "eos": tokenizer.eos_id,
             "pad": tokenizer.pad_id,

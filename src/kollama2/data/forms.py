@@ -3,6 +3,8 @@
 A form is a row of the table `FORMS`: for each role of a value, the column names it goes by.
 """
 
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -38,6 +40,11 @@ class Example:
     def id(self) -> str:
         """Where the row came from: `file:line`."""
         return f"{self.file}:{self.line}"
+
+    def digest(self) -> bytes:
+        """Return what tells exact duplicates: 16 bytes of a hash of the content."""
+        content = json.dumps(self.messages or self.text, ensure_ascii=False)
+        return hashlib.blake2b(content.encode(), digest_size=16).digest()
 
     def contents(self) -> list[str]:
         """Return the texts of the example without any template."""

@@ -37,7 +37,7 @@ _SHAPE = """\
 {%- endif -%}
 {%- set said.turns = said.turns + 1 -%}
 {%- else -%}
-{{ raise_exception('messages must be an optional system message, then user and assistant in turn') }}
+{{ raise_exception('after an optional system message, user and assistant must take turns') }}
 {%- endif -%}
 {%- endfor -%}
 """

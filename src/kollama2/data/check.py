@@ -1,0 +1,142 @@
+"""Checking a file before it is trained on: what it is, what is wrong with it, how it will look."""
+
+import random
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from kollama2.data import hangul
+from kollama2.data.chat import IGNORED, ChatEncoder
+from kollama2.data.checked import Checked, Lengths, Reason, Span, render
+from kollama2.data.forms import Example
+from kollama2.data.lines import Reject
+from kollama2.data.read import Reading, read
+from kollama2.data.tokenizer import load_tokenizer
+
+__all__ = ["Checked", "Lengths", "Reason", "Span", "check", "render"]
+_TOKENIZED_ROWS = 2000
+_LINES_SHOWN = 5
+
+
+class _Totals:
+    """What is added up over the rows of a file."""
+
+    def __init__(self) -> None:
+        self.lengths = list[int]()
+        self.syllables = self.letters = self.turns = self.chats = self.duplicates = 0
+        self.where: dict[str, list[str]] = {}
+        self.sample = list[Example]()
+        self.first: Example | None = None
+        self._seen = set[bytes]()
+        self._random = random.Random(0)
+
+    def add(self, one: Example | Reject) -> None:
+        if isinstance(one, Reject):
+            places = self.where.setdefault(one.reason, [])
+            if len(places) < _LINES_SHOWN:
+                places.append(f"{one.file}:{one.line}")
+            return
+        text = "\n".join(one.contents())
+        self.lengths.append(len(text))
+        self.syllables += hangul.syllables(text)
+        self.letters += hangul.letters(text)
+        self.chats += bool(one.messages)
+        self.turns += len(one.messages)
+        key = one.digest()
+        self.duplicates += key in self._seen
+        self._seen.add(key)
+        if self.first is None or (not self.first.messages and one.messages):
+            self.first = one
+        # A reservoir: every row is in the sample with the same probability (Vitter 1985, R).
+        if len(self.sample) < _TOKENIZED_ROWS:
+            self.sample.append(one)
+        elif (place := self._random.randrange(len(self.lengths))) < _TOKENIZED_ROWS:
+            self.sample[place] = one
+
+
+def check(
+    path: str | Path,
+    tokenizer_folder: str | Path | None = None,
+    *,
+    template: str = "llama2",
+    form: str | None = None,
+) -> Checked:
+    """Read a whole file or folder and say what training would make of it.
+
+    Args:
+        path: what `read` takes.
+        tokenizer_folder: counts tokens and encodes the example; without it neither is done.
+        template: the chat template of the token counts and of the example.
+        form: one of `forms.FORMS`, or None to find it.
+
+    Raises:
+        BadUsage: an unknown form or template.
+        BadData: the file cannot be read or holds no usable row.
+    """
+    encoder = ChatEncoder(load_tokenizer(tokenizer_folder), template) if tokenizer_folder else None
+    reading, totals = read(path, form), _Totals()
+    for one in reading:
+        totals.add(one)
+    found = _found(str(path), reading, totals, template)
+    assert totals.first is not None, "reading raises where nothing is kept"
+    if encoder is not None:
+        counted = [len(one.ids) for one in encoder.encode_batch(totals.sample)]
+        characters = sum(len("\n".join(one.contents())) for one in totals.sample)
+        found.tokens = _lengths(counted)
+        found.estimated_tokens = round(sum(counted) * sum(totals.lengths) / max(characters, 1))
+        found.tokenizer = encoder.tokenizer.source
+        found.example = spans(encoder, totals.first)
+    return found
+
+
+def _found(path: str, reading: Reading, totals: _Totals, template: str) -> Checked:
+    counts = reading.counts
+    changed = {k: n for k, n in counts.items() if k not in {"in", "kept", "rejected"}}
+    return Checked(
+        path=path,
+        kinds={f"{kind}, {form}": files for (kind, form), files in reading.kinds.items()},
+        rows_in=counts["in"],
+        kept=counts["kept"],
+        rejected=counts["rejected"],
+        reasons=[
+            Reason(reason=reason, rows=rows, first=totals.where[reason])
+            for reason, rows in reading.reasons.most_common()
+        ],
+        changed=changed,
+        nfd=counts["composed to NFC"],
+        duplicates=totals.duplicates,
+        hangul_share=totals.syllables / max(totals.letters, 1),
+        turns=totals.turns / max(totals.chats, 1),
+        characters=_lengths(totals.lengths),
+        template=template,
+    )
+
+
+def _lengths(values: Iterable[int]) -> Lengths:
+    """Return nearest-rank percentiles and a histogram in powers of two."""
+    ordered = sorted(values)
+    bins = Counter(value.bit_length() for value in ordered)
+    return Lengths(
+        p50=ordered[(len(ordered) - 1) // 2],
+        p95=ordered[-(-len(ordered) * 95 // 100) - 1],
+        max=ordered[-1],
+        bars=[(1 << b >> 1, 1 << b, bins[b]) for b in range(min(bins), max(bins) + 1)],
+    )
+
+
+def spans(encoder: ChatEncoder, example: Example) -> list[Span]:
+    """Return an encoded example as text, cut at control tokens and where learning changes."""
+    one = encoder.encode_batch([example])[0]
+    names = {token: name for name, token in encoder.tokenizer.special.items()}
+    marks = [(i in names, label != IGNORED) for i, label in zip(one.ids, one.labels, strict=True)]
+    found, start, shown = list[Span](), 0, 0
+    for at, (control, learned) in enumerate(marks):
+        if control:
+            found.append(Span(text=names[one.ids[at]], learned=learned, control=True))
+            start, shown = at + 1, 0
+        elif at + 1 == len(marks) or marks[at + 1] != marks[at]:
+            # Decoded from the last control token on, so that no space is lost in between.
+            text = encoder.tokenizer.decode(one.ids[start : at + 1])
+            found.append(Span(text=text[shown:], learned=learned))
+            shown = len(text)
+    return found
