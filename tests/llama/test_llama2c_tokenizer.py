@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 import sentencepiece
+from hypothesis import given
+from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
 from kollama2.errors import BadData, StorageTrouble
@@ -47,6 +49,28 @@ def test_three_readings_of_one_tokenizer_agree(
         if text == " ".join(text.split()):  # the original folds spaces, llama2.c does not
             assert original.encode(text) == ids
     assert (auto.unk_token_id, auto.bos_token_id, auto.eos_token_id) == (0, 1, 2)
+
+
+@pytest.fixture(scope="module")
+def both(tokenizer_bin: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Any]:
+    pieces = llama2c_tokenizer.read(tokenizer_bin, 384)
+    model = llama2c_tokenizer.sentencepiece_model(pieces)
+    return (
+        sentencepiece.SentencePieceProcessor(model_proto=model),
+        auto_tokenizer(pieces, tmp_path_factory.mktemp("both")),
+    )
+
+
+words = st.sampled_from([*"aeotnrsh 0▁가힣ㅎ\n\t🦊é", "the ", "The fox", " li", "<s>", "미라는"])
+
+
+@given(parts=st.lists(words, max_size=30))
+def test_sentencepiece_and_transformers_agree_on_any_text(
+    parts: list[str], both: tuple[Any, Any]
+) -> None:
+    text = "".join(parts)
+    sp, auto = both
+    assert auto.encode(text, add_special_tokens=False) == sp.encode(text)
 
 
 def test_the_real_llama_2_tokenizer_is_rebuilt_exactly(real_data: Path, tmp_path: Path) -> None:

@@ -48,7 +48,8 @@ class Shape(NamedTuple):
 def convert(checkpoint: Path, tokenizer: Path, out: Path) -> dict[str, Any]:
     """Turn a llama2.c checkpoint and its tokenizer.bin into a Hugging Face Llama folder.
 
-    Nothing is written before both files have been read and checked to the last byte.
+    Nothing is written before both files have been read and checked to the last byte. Memory: about
+    the checkpoint's size, because the weights are written as one file.
 
     Args:
         checkpoint: a legacy or version 1 `.bin` file with float32 weights.
