@@ -63,7 +63,6 @@ def evaluate(
     tools = Tools(
         Scorer(model, batch_tokens=batch_tokens or resources.micro_batch_tokens),
         encoder,
-        lambda tokens: None,
     )
     training = model.training
     model.eval()

@@ -1,5 +1,6 @@
 """Compact letter display: models share a letter exactly if they cannot be told apart."""
 
+import string
 from collections.abc import Collection, Sequence
 
 
@@ -15,7 +16,7 @@ def compact_letters(names: Sequence[str], separable: Collection[frozenset[str]])
         separable: pairs of names that differ.
 
     Returns:
-        Letters in alphabetical order, e.g. "a", "ab"; after z come columns such as "a1".
+        Letters in alphabetical order, e.g. "a", "ab"; after z come columns "A" to "Z".
     """
     columns: list[frozenset[str]] = [frozenset(names)]
     for pair in sorted(separable, key=sorted):
@@ -36,5 +37,6 @@ def compact_letters(names: Sequence[str], separable: Collection[frozenset[str]])
 
 
 def _letter(index: int) -> str:
-    turn, letter = divmod(index, 26)
-    return chr(ord("a") + letter) + (str(turn) if turn else "")
+    """One character for each column: a to z, A to Z, then Greek and what follows it."""
+    known = string.ascii_letters
+    return known[index] if index < len(known) else chr(ord("α") + index - len(known))

@@ -1,7 +1,7 @@
 """Measures of likelihood: bits per byte, instruction gain, translation PMI."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -16,15 +16,12 @@ from kollama2.evaluation.suite import (
 )
 from kollama2.evaluation.windows import byte_windows, window_request
 
-Done = Callable[[int], None]
-
 
 class Tools(NamedTuple):
-    """What a task is measured with; `done` hears the positions computed."""
+    """What a task is measured with."""
 
     scorer: Scorer
     encoder: Encoder
-    done: Done
 
 
 @dataclass
@@ -186,5 +183,5 @@ def scored(
     ]
     outcome.truncated = len(rows) - len(kept)
     flat = [request for _, wanted in kept for request in wanted]
-    scores = iter(tools.scorer.score(flat, tools.done).tolist())
+    scores = iter(tools.scorer.score(flat).tolist())
     return [(row, [next(scores) for _ in wanted]) for row, wanted in kept]

@@ -1,12 +1,15 @@
 """Log-likelihoods of continuations under a causal language model, exact and fast."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import torch
 from torch import nn
+
+Floats: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 
 # Logits kept at a time: 2**24 floats are 64 MiB.
 _LOGITS = 2**24
@@ -40,8 +43,20 @@ class Request(NamedTuple):
     continuation: tuple[int, ...]
 
 
+@dataclass
+class _Row:
+    """A context and the continuations that branch off it; the last id of each is never fed."""
+
+    context: tuple[int, ...]
+    requests: list[int] = field(default_factory=list)
+    branches: list[tuple[int, ...]] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.context) + sum(map(len, self.branches))
+
+
 class Scorer:
-    """Scores requests with one model; rows are computed once however many requests share them."""
+    """Scores requests with one model; a context that several requests share is computed once."""
 
     def __init__(self, model: nn.Module, *, batch_tokens: int = 2048) -> None:
         """`batch_tokens`: padded positions in one forward pass; small ones are fastest on CPU."""
@@ -59,72 +74,101 @@ class Scorer:
         return len(request.context) + len(request.continuation) - 1 <= self.max_length
 
     @torch.inference_mode()
-    def score(
-        self, requests: Sequence[Request], done: Callable[[int], None] = lambda tokens: None
-    ) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    def score(self, requests: Sequence[Request]) -> Floats:
         """Log-likelihood (nats) of each continuation after its context.
 
         Rows are sorted by length and padded on the right: attention is causal, so padding cannot
-        reach a scored position and needs no mask. Only scored positions go through the head, and
-        log-softmax is in float32 whatever the model's dtype.
+        reach a scored position. Only scored positions go through the head, and log-softmax is in
+        float32 whatever the model's dtype.
 
         Args:
             requests: none may have an empty context, and each must fit (see `fits`).
-            done: called with the number of positions after each batch.
 
         Returns:
             float64 array, shape (len(requests),).
         """
-        rows: dict[tuple[int, ...], list[int]] = defaultdict(list)
+        result = np.zeros(len(requests))
+        for rows in self._rows(requests):
+            rows.sort(key=lambda row: (-len(row), row.requests))
+            start = 0
+            while start < len(rows):
+                count = max(1, self.batch_tokens // len(rows[start]))
+                self._score_batch(rows[start : start + count], requests, result)
+                start += count
+        return result
+
+    def _rows(self, requests: Sequence[Request]) -> tuple[list[_Row], list[_Row]]:
+        """Rows of one branch, which need no mask, and rows of several."""
+        groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
         for index, request in enumerate(requests):
             assert request.context, "a continuation needs something before it"
             assert self.fits(request), "callers count and leave out what does not fit"
-            rows[request.context + request.continuation[:-1]].append(index)
-        result = np.zeros(len(requests))
-        for batch in self._batches(list(rows)):
-            width = max(map(len, batch))
-            padded = torch.zeros(len(batch), width, dtype=torch.long)
-            where: list[tuple[int, int, int]] = []
-            for number, row in enumerate(batch):
-                padded[number, : len(row)] = torch.tensor(row)
-                where.extend(
-                    (index, number, len(row) - len(requests[index].continuation))
-                    for index in rows[row]
-                )
-            self._score_batch(padded, where, requests, result)
-            done(padded.numel())
-        return result
+            groups[request.context].append(index)
+        rows: list[_Row] = []
+        for context, members in groups.items():
+            row = _Row(context)
+            for index in members:
+                branch = requests[index].continuation[:-1]
+                full = len(row) + len(branch) > min(self.max_length, self.batch_tokens)
+                # Attention over the other branches is wasted: a short context is not worth it.
+                if row.requests and (full or 2 * len(context) < len(branch)):
+                    rows.append(row)
+                    row = _Row(context)
+                row.requests.append(index)
+                row.branches.append(branch)
+            rows.append(row)
+        single = [row for row in rows if len(row.requests) == 1]
+        return single, [row for row in rows if len(row.requests) > 1]
 
-    def _batches(self, rows: list[tuple[int, ...]]) -> Iterator[list[tuple[int, ...]]]:
-        """Rows, longest first, in batches of at most `batch_tokens` padded positions."""
-        rows.sort(key=lambda row: (-len(row), row))
-        start = 0
-        while start < len(rows):
-            count = max(1, self.batch_tokens // len(rows[start]))
-            yield rows[start : start + count]
-            start += count
-
-    def _score_batch(
-        self,
-        padded: torch.Tensor,
-        where: list[tuple[int, int, int]],
-        requests: Sequence[Request],
-        result: np.ndarray[tuple[int], np.dtype[np.float64]],
-    ) -> None:
-        """Add to `result` what the requests at `where` = (index, row, last unscored) get."""
-        hidden = self._decoder(input_ids=padded.to(self._device), use_cache=False)[0]
-        flat: list[int] = []
+    def _score_batch(self, rows: list[_Row], requests: Sequence[Request], result: Floats) -> None:
+        """Write the scores of the rows' requests into `result`."""
+        width = max(map(len, rows))
+        ids = torch.zeros(len(rows), width, dtype=torch.long)
+        positions = torch.arange(width).repeat(len(rows), 1)
+        # 0 in contexts and padding, else the number of the branch.
+        branch_of = torch.zeros_like(ids)
+        scored: list[int] = []
         targets: list[int] = []
         owners: list[int] = []
-        for index, row, last in where:
-            continuation = requests[index].continuation
-            flat.extend(row * padded.shape[1] + last + k for k in range(len(continuation)))
-            targets.extend(continuation)
-            owners.extend([index] * len(continuation))
-        chosen = hidden.reshape(-1, hidden.shape[-1])[torch.tensor(flat, device=self._device)]
+        for number, row in enumerate(rows):
+            end = len(row.context)
+            ids[number, :end] = torch.tensor(row.context)
+            for branch, (index, fed) in enumerate(zip(row.requests, row.branches, strict=True), 1):
+                start, end = end, end + len(fed)
+                ids[number, start:end] = torch.tensor(fed, dtype=torch.long)
+                positions[number, start:end] = len(row.context) + torch.arange(len(fed))
+                branch_of[number, start:end] = branch
+                # What follows the context is predicted at its end, the rest inside the branch.
+                before = (len(row.context) - 1, *range(start, end))
+                continuation = requests[index].continuation
+                scored.extend(number * width + at for at in before[: len(continuation)])
+                targets.extend(continuation)
+                owners.extend([index] * len(continuation))
+        hidden = self._hidden(ids, positions, branch_of)[
+            torch.tensor(scored, dtype=torch.long, device=self._device)
+        ]
         step = max(1, _LOGITS // self.vocab_size)
-        for start in range(0, len(flat), step):
-            logits = self._head(chosen[start : start + step]).float()
+        for start in range(0, len(scored), step):
+            logits = self._head(hidden[start : start + step]).float()
             target = torch.tensor(targets[start : start + step], device=self._device)
             logprob = -nn.functional.cross_entropy(logits, target, reduction="none")
             np.add.at(result, owners[start : start + step], logprob.double().cpu().numpy())
+
+    def _hidden(
+        self, ids: torch.Tensor, positions: torch.Tensor, branch_of: torch.Tensor
+    ) -> torch.Tensor:
+        """Last hidden states, shape (rows * width, hidden); a branch sees the context and itself.
+
+        Args:
+            ids: shape (rows, width), as the others.
+            positions: place of each id in its own request.
+            branch_of: 0 in the context, else the branch.
+        """
+        inputs = {"input_ids": ids.to(self._device), "use_cache": False}
+        if branch_of.any():
+            last = branch_of[:, :, None]
+            seen = (branch_of[:, None, :] == 0) | (branch_of[:, None, :] == last)
+            inputs["attention_mask"] = seen.tril()[:, None].to(self._device)
+            inputs["position_ids"] = positions.to(self._device)
+        hidden: torch.Tensor = self._decoder(**inputs)[0]
+        return hidden.reshape(-1, hidden.shape[-1])

@@ -1,0 +1,85 @@
+import random
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from kollama2.evaluation.generate import generation, greedy
+from kollama2.evaluation.likelihood import Tools
+from kollama2.evaluation.rows import Row
+from kollama2.evaluation.scorer import Scorer
+from kollama2.evaluation.suite import Generation
+from tests.evaluation.models import ByteEncoder, constant, llama
+
+
+def naive(
+    model: nn.Module, prompt: Sequence[int], limit: int, stops: Sequence[int]
+) -> tuple[list[int], bool]:
+    """Greedy decoding without a cache, a batch or padding."""
+    answer: list[int] = []
+    with torch.no_grad():
+        for _ in range(limit):
+            table = model(input_ids=torch.tensor([[*prompt, *answer]])).logits[0, -1]
+            chosen = int(table.argmax())
+            if chosen in stops:
+                return answer, True
+            answer.append(chosen)
+    return answer, False
+
+
+def test_greedy_equals_one_by_one_for_any_batch() -> None:
+    draw, model = random.Random(0), llama(seed=5)
+    prompts = [[1, *(draw.randrange(3, 260) for _ in range(size))] for size in range(1, 40, 5)]
+    first = [naive(model, prompt, 12, [])[0] for prompt in prompts]
+    stops = sorted({first[0][3], first[4][0], first[6][6]})
+    expected = [naive(model, prompt, 12, stops) for prompt in prompts]
+    assert 0 < sum(stopped for _, stopped in expected) < len(expected)
+    for batch_tokens in (1, 100, 10_000):
+        assert expected == greedy(
+            model, prompts, max_new_tokens=12, stop_ids=stops, batch_tokens=batch_tokens
+        )
+
+
+def rows(*contents: str) -> list[Row]:
+    return [
+        {
+            "id": str(number),
+            "cluster": str(number),
+            "messages": [{"role": "user", "content": content}],
+            "reference": "답",
+        }
+        for number, content in enumerate(contents)
+    ]
+
+
+def test_empty_answers_are_failures() -> None:
+    p = torch.full((260,), 0.001)
+    p[2] = 1 - 0.001 * 259  # EOS at once
+    model = constant(p)
+    task = Generation(name="t", measure_kind="generation", data="", max_new_tokens=4)
+    outcome = generation(task, rows("안녕", "x" * 600), Tools(Scorer(model), ByteEncoder()), model)
+    assert (outcome.items, outcome.truncated, outcome.empty, outcome.failed) == (2, 1, 1, 1)
+    found = {one["measure"]: one["value"] for one in outcome.records}
+    assert (found["fidelity"], found["empty"], found["eos"]) == (0, 1, 1)
+    assert outcome.samples == [
+        {
+            "task": "t",
+            "item": "0",
+            "prompt": "안녕",
+            "answer": "",
+            "reference": "답",
+            "tokens": 0,
+            "stopped": True,
+        }
+    ]
+
+
+def test_broken_bytes_are_failures() -> None:
+    p = torch.full((260,), 0.001)
+    p[0xEA + 3] = 1 - 0.001 * 259  # the first byte of a syllable, again and again
+    model = constant(p)
+    task = Generation(name="t", measure_kind="generation", data="", max_new_tokens=8)
+    outcome = generation(task, rows("안녕"), Tools(Scorer(model), ByteEncoder()), model)
+    found = {one["measure"]: one["value"] for one in outcome.records}
+    assert (found["invalid_utf8"], found["repetition"], found["eos"]) == (1, 0.8, 0)
+    assert outcome.failed == 1

@@ -1,0 +1,69 @@
+import random
+
+import numpy as np
+import pytest
+
+from kollama2.evaluation.scorer import Request, Scorer
+from tests.evaluation.models import llama, naive_score
+
+
+def requests(seed: int) -> list[Request]:
+    """Continuations of all lengths, alone and after shared contexts, in mixed order."""
+    draw = random.Random(seed)
+
+    def ids(low: int, high: int) -> tuple[int, ...]:
+        return tuple(draw.randrange(3, 260) for _ in range(draw.randint(low, high)))
+
+    found = [Request(ids(1, 90), ids(1, 40)) for _ in range(30)]
+    for _ in range(8):
+        context = ids(1, 120)
+        found.extend(Request(context, ids(1, 30)) for _ in range(draw.randint(2, 6)))
+    found.extend([Request((1,), ids(200, 300)), Request((1,), ids(200, 300))])
+    found.extend([found[3], found[3], Request((1, 5), ())])
+    draw.shuffle(found)
+    return found
+
+
+@pytest.mark.parametrize("batch_tokens", [1, 150, 1024, 100_000])
+def test_scores_equal_one_by_one(batch_tokens: int) -> None:
+    model, wanted = llama(), requests(1)
+    scores = Scorer(model, batch_tokens=batch_tokens).score(wanted)
+    naive = [naive_score(model, *one) for one in wanted]
+    assert np.abs(scores - naive).max() < 1e-4
+    assert scores[[len(one.continuation) == 0 for one in wanted]].tolist() == [0.0]
+
+
+def test_a_shared_context_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = llama()
+    scorer = Scorer(model)
+    context = tuple(range(3, 103))
+    wanted = [Request(context, (5, 6, 7, number)) for number in range(3, 7)]
+    seen: list[int] = []
+    inner = model.model.forward
+    monkeypatch.setattr(
+        model.model, "forward", lambda **kw: (seen.append(kw["input_ids"].numel()), inner(**kw))[1]
+    )
+    scorer.score(wanted)
+    assert seen == [100 + 4 * 3]
+
+
+# peft asks transformers for a property that transformers has renamed.
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
+def test_an_adapter_counts() -> None:
+    from peft import LoraConfig, get_peft_model
+
+    wanted, plain = requests(2)[:12], llama()
+    before = Scorer(plain).score(wanted)
+    adapted = get_peft_model(
+        llama(),
+        LoraConfig(r=4, target_modules=["q_proj", "down_proj"], init_lora_weights=False),
+    ).eval()
+    scores = Scorer(adapted).score(wanted)
+    assert np.abs(scores - [naive_score(adapted, *one) for one in wanted]).max() < 1e-4
+    assert np.abs(scores - before).max() > 0.01
+
+
+def test_what_does_not_fit_is_said() -> None:
+    scorer = Scorer(llama(max_length=16))
+    assert scorer.fits(Request((1,) * 10, (5,) * 7))
+    assert not scorer.fits(Request((1,) * 10, (5,) * 8))
