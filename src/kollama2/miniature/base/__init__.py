@@ -1,6 +1,6 @@
 """The base model of the miniature: it knows its world in English and almost no Korean.
 
-`scripts/build_miniature.py` makes the folder `model/`; its card says how it was trained.
+`scripts/build_base.py` makes the folder `model/`; its card says how it was trained.
 """
 
 import hashlib

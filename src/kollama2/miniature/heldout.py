@@ -1,0 +1,79 @@
+"""Held-out passages: text whose every sentence is kept out of all training corpora of all seeds."""
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from kollama2.miniature import korean, scenes
+from kollama2.miniature.compose import Line, Telling
+from kollama2.miniature.world import Fact, facts, index
+
+# The three kinds of passage; an item is about one cluster (whom, which plot, which frames).
+KINDS = ("portrait", "story", "scene")
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A held-out passage with the kind and the cluster it belongs to."""
+
+    kind: str
+    cluster: str
+    text: str
+
+
+def portraits(lang: str) -> list[tuple[Fact, ...]]:
+    """The facts of each subject: in Korean those that only English text states come first."""
+    found: dict[str, list[Fact]] = {}
+    for fact in facts():
+        found.setdefault(fact.subject.ko, []).append(fact)
+    return [
+        tuple(sorted(rows, key=lambda fact: lang == "ko" and fact.known_in == "both"))
+        for rows in found.values()
+    ]
+
+
+def passage(rng: random.Random, lang: str, kind: str) -> Passage:
+    """One passage of about 100 to 300 bytes."""
+    telling = Telling(lang, rng.choice(korean.REGISTERS), digits=rng.random() < 0.3)
+    if kind == "story":
+        plot = rng.choice(scenes.STORIES)
+        lines = scenes.story(rng, held=True, plot=plot)
+        start = rng.randrange(0, max(1, len(lines) - 3))
+        return Passage(kind, f"story {plot.name}", telling.tell(lines[start : start + 3]))
+    if kind == "portrait":
+        group = rng.choice(portraits(lang))
+        chosen = rng.sample(group, min(len(group), 4))
+        told = [scenes.fact_line(rng, fact, lang, held=True) for fact in chosen]
+        return Passage(kind, f"portrait {group[0].subject.ko}", telling.tell(told))
+    frames = rng.sample(scenes.SENTENCES, 3)
+    drawn: list[Line] = [scenes.sentence(rng, frame, held=True) for frame in frames]
+    return Passage(kind, f"scene {frames[0].name}", telling.tell(drawn))
+
+
+def passages(lang: str, seed: int) -> Iterator[Passage]:
+    """Passages without end, the three kinds in turn, none twice."""
+    rng = random.Random(f"heldout-{lang} {seed}")
+    seen: set[str] = set()
+    while True:
+        for kind in KINDS:
+            one = passage(rng, lang, kind)
+            while one.text in seen:
+                one = passage(rng, lang, kind)
+            seen.add(one.text)
+            yield one
+
+
+def _texts(lang: str, seed: int) -> Iterator[str]:
+    for one in passages(lang, seed):
+        yield one.text
+
+
+def text(lang: str) -> Callable[[int], Iterator[str]]:
+    """The passages of a language as plain text, by seed."""
+    return partial(_texts, lang)
+
+
+def fact(relation: str, subject: str) -> Fact:
+    """The fact about this subject (by its Korean name)."""
+    return next(f for (rel, noun), f in index().items() if rel == relation and noun.ko == subject)
