@@ -69,7 +69,8 @@ def documents_attention(
         return _varlen(rows, lengths, scaling, grouped), None
     runs = [(length, len(list(group))) for length, group in groupby(lengths)]
     # split, not slices: its backward is one concatenation, a slice's a full-size zero tensor each.
-    parts = zip(*(r.split([length * n for length, n in runs], dim=1) for r in rows), strict=True)
+    sizes = [length * n for length, n in runs]
+    parts = zip(*(torch.split(r, sizes, dim=1) for r in rows), strict=True)
     out = []
     for (length, n), qkv in zip(runs, parts, strict=True):
         q, k, v = (p.reshape(n, length, *p.shape[2:]).transpose(1, 2) for p in qkv)

@@ -157,6 +157,11 @@ def pack(lengths: np.ndarray, size: int) -> list[list[int]]:
     return packed
 
 
+def order(count: int, seed: int, epoch: int) -> np.ndarray:
+    """The permutation of `count` things in an epoch: a pure function of (seed, epoch)."""
+    return np.random.Generator(np.random.Philox(key=[seed, epoch])).permutation(count)
+
+
 class Plan:
     """The steps of a training: step i is a list of documents, whoever asks and whenever.
 
@@ -217,9 +222,8 @@ class Plan:
         return epochs * self.items + more
 
     def order(self, epoch: int) -> np.ndarray:
-        """The permutation of the items in an epoch: a pure function of (seed, epoch)."""
-        generator = np.random.Generator(np.random.Philox(key=[self.seed, epoch]))
-        return generator.permutation(self.items)
+        """The permutation of the items in an epoch."""
+        return order(self.items, self.seed, epoch)
 
     def step(self, index: int) -> list[Document]:
         """The documents of step `index` (from 0), longest first, so that equal lengths meet."""

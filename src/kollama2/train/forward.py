@@ -1,7 +1,6 @@
 """The loss of a few documents: forward without padding, the head only where a label is."""
 
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from kollama2.errors import BadData
 from kollama2.train.attention import by_document
 from kollama2.train.batches import IGNORED, Document, Rows, cut, micro_batches
 
@@ -50,3 +50,39 @@ def autocast(dtype: str, device: str) -> AbstractContextManager[Any]:
     if dtype == "float32":
         return nullcontext()
     return torch.autocast(device, dtype=torch.bfloat16)
+
+
+def held_out_loss(
+    model: Any,
+    rows: Rows,
+    keep: np.ndarray | None = None,
+    *,
+    max_length: int = 1024,
+    micro_batch_tokens: int = 4096,
+) -> float:
+    """The mean cross-entropy over the labelled tokens of rows, in nats a token.
+
+    Args:
+        model: a causal language model, with or without an adapter.
+        rows: encoded rows.
+        keep: indices of the rows that count; all by default.
+        max_length: longer rows become several documents, as in training.
+        micro_batch_tokens: tokens in one forward pass.
+    """
+    chosen = np.arange(len(rows)) if keep is None else keep
+    table, _ = cut(rows.lengths[chosen], max_length)
+    parts = [Document(int(chosen[row]), start, stop) for row, start, stop in table.tolist()]
+    parts.sort(key=lambda part: -part.length)
+    device = next(model.parameters()).device
+    model.eval()
+    total, count = 0.0, 0
+    with torch.inference_mode(), by_document(model):
+        for run in micro_batches(parts, micro_batch_tokens):
+            micro = tensors(rows, run)
+            if micro["targets"].numel():
+                here = {k: v.to(device) if isinstance(v, Tensor) else v for k, v in micro.items()}
+                total += float(summed_loss(model, here))
+                count += micro["targets"].numel()
+    if not count:
+        raise BadData(f"{rows.path}: none of {len(chosen)} rows has a label, so they have no loss")
+    return total / count

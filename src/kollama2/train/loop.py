@@ -308,5 +308,5 @@ def _arguments(
 
 
 def _no_tokenizer() -> PreTrainedTokenizerFast:
-    """SFTTrainer insists on a tokenizer; the rows hold token ids already, so it gets an empty one."""
+    """An empty one: SFTTrainer insists on a tokenizer, and the rows hold token ids already."""
     return PreTrainedTokenizerFast(tokenizer_object=Tokenizer(WordLevel({"": 0}, unk_token="")))

@@ -1,0 +1,233 @@
+"""Useful tokens per second of kollama2's loop against TRL's SFTTrainer called directly.
+
+    python bench/train.py [--json] [--dtype bfloat16] [--repeats 3]
+
+Two cores, a Llama of 5.8 M parameters with a vocabulary of 4,096, rows as long as Korean
+instructions are (log-normal: mean 176 tokens, 95 % below 488, at most 1,024), loss on the answers.
+Each side lives in a process of its own, as a user would start it; they take turns, and the answer
+is the median of the ratios of neighbouring turns, so that a busy machine disturbs both sides alike.
+Gradient checkpointing, which TRL turns on by default, is off on both sides.
+"""
+
+import argparse
+import json
+import multiprocessing
+import os
+import statistics
+import sys
+import tempfile
+import time
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+BATCH, STEPS, MAX_LENGTH, VOCABULARY = 8, 12, 1024, 4096
+SIDES = ("kollama2", "trl default", "trl grouped")
+
+
+def lengths(count: int, seed: int = 0) -> np.ndarray:
+    """Log-normal with median 127 and mean 176, sampled by quantiles so that every seed is alike."""
+    from statistics import NormalDist
+
+    sigma = (2 * np.log(176 / 127)) ** 0.5
+    quantiles = (np.arange(count) + 0.5) / count
+    normal = np.array([NormalDist().inv_cdf(q) for q in quantiles])
+    drawn = np.exp(np.log(127) + sigma * normal).round().clip(8, MAX_LENGTH).astype(int)
+    return np.random.default_rng(seed).permutation(drawn)
+
+
+def prepare_inputs(folder: Path) -> None:
+    """Write the model and the rows that both sides read."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=VOCABULARY,
+        hidden_size=256,
+        intermediate_size=688,
+        num_hidden_layers=5,
+        num_attention_heads=4,
+        num_key_value_heads=4,
+        max_position_embeddings=MAX_LENGTH,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder / "model")
+    random = np.random.default_rng(1)
+    ids = [random.integers(3, VOCABULARY, n).tolist() for n in lengths(BATCH * STEPS)]
+    labels = [[-100] * (len(row) // 3) + row[len(row) // 3 :] for row in ids]
+    table = {
+        "id": [str(i) for i in range(len(ids))],
+        "input_ids": pa.array(ids, pa.list_(pa.int32())),
+        "labels": pa.array(labels, pa.list_(pa.int32())),
+        "bytes": [3 * len(row) for row in ids],
+        "ko_bytes": [3 * len(row) for row in ids],
+    }
+    (folder / "rows").mkdir()
+    pq.write_table(pa.table(table), folder / "rows" / "rows.parquet")
+
+
+def ours(folder: Path, method: str, dtype: str, threads: int) -> float:
+    """Seconds of one epoch in kollama2's loop."""
+    from kollama2.engine.profile import Resources
+    from kollama2.train.batches import Plan, Rows
+    from kollama2.train.load import prepare
+    from kollama2.train.loop import Loop
+    from kollama2.train.record import Record
+    from kollama2.train.settings import TrainSettings
+
+    settings = TrainSettings(
+        method=method, batch=BATCH, epochs=1, dtype=dtype, max_length=MAX_LENGTH, lr=1e-4
+    )
+    resources = Resources(threads=threads, device="cpu")
+    plan = Plan(Rows(folder / "rows"), settings)
+    with tempfile.TemporaryDirectory() as scratch:
+        loop = Loop(
+            settings,
+            plan,
+            prepare(folder / "model", settings, "cpu"),
+            resources,
+            Path(scratch),
+        )
+        record = Record(Path(scratch) / "metrics.jsonl", plan, 0, lambda *_, **__: None)
+        loop.add_callback(record)
+        start = time.perf_counter()
+        loop.run()
+        seconds = time.perf_counter() - start
+        record.close()
+        return seconds
+
+
+def trl(folder: Path, method: str, dtype: str, grouped: bool) -> float:
+    """Seconds of one epoch in SFTTrainer as its documentation shows it."""
+    import torch
+    from datasets import Dataset
+    from peft import LoraConfig
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast, PrinterCallback
+    from trl import SFTConfig, SFTTrainer
+
+    words = {"<unk>": 0, "<s>": 1, "</s>": 2}
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer(WordLevel(words, unk_token="<unk>")),
+        eos_token="</s>",
+        pad_token="<unk>",
+    )
+    stored = Dataset.from_parquet(
+        str(folder / "rows" / "rows.parquet"), cache_dir=str(folder / "cache")
+    )
+    narrow = torch.bfloat16 if dtype == "bfloat16" and method == "lora" else torch.float32
+    with tempfile.TemporaryDirectory() as scratch:
+        trainer = SFTTrainer(
+            model=AutoModelForCausalLM.from_pretrained(folder / "model", dtype=narrow),
+            args=SFTConfig(
+                output_dir=scratch,
+                per_device_train_batch_size=BATCH,
+                num_train_epochs=1,
+                max_length=MAX_LENGTH,
+                learning_rate=1e-4,
+                bf16=dtype == "bfloat16",
+                activation_checkpointing=False,
+                gradient_checkpointing=False,
+                train_sampling_strategy="group_by_length" if grouped else "random",
+                save_strategy="no",
+                report_to="none",
+                use_cpu=True,
+                disable_tqdm=True,
+                dataloader_pin_memory=False,
+            ),
+            train_dataset=stored.select_columns(["input_ids", "labels"]),
+            processing_class=tokenizer,
+            peft_config=LoraConfig(
+                r=16, lora_alpha=32, target_modules="all-linear", task_type="CAUSAL_LM"
+            )
+            if method == "lora"
+            else None,
+        )
+        trainer.remove_callback(PrinterCallback)
+        start = time.perf_counter()
+        trainer.train()
+        return time.perf_counter() - start
+
+
+def worker(link: Connection, folder: Path, side: str, dtype: str, threads: int) -> None:
+    """Answer each method with the seconds of one epoch, until the link closes."""
+    import warnings
+
+    import torch
+
+    warnings.simplefilter("ignore", FutureWarning)
+    torch.set_num_threads(threads)
+    while (method := link.recv()) is not None:
+        if side == "kollama2":
+            link.send(ours(folder, method, dtype, threads))
+        else:
+            link.send(trl(folder, method, dtype, side == "trl grouped"))
+
+
+def measure(dtype: str, repeats: int, threads: int) -> dict[str, Any]:
+    """Take turns and compare."""
+    useful = int(lengths(BATCH * STEPS).sum())
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    context = multiprocessing.get_context("spawn")
+    answer: dict[str, Any] = {"dtype": dtype, "threads": threads, "tokens": useful, "methods": {}}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        prepare_inputs(folder)
+        links = {}
+        for side in SIDES:
+            links[side], far = context.Pipe()
+            process = context.Process(
+                target=worker, args=(far, folder, side, dtype, threads), daemon=True
+            )
+            process.start()
+        for method in ("full", "lora"):
+            speeds: dict[str, list[float]] = {side: [] for side in SIDES}
+            for turn in range(repeats + 1):
+                for side in SIDES:
+                    links[side].send(method)
+                    seconds = links[side].recv()
+                    if turn:  # the first turn warms up
+                        speeds[side].append(useful / seconds)
+                    print(f"{method} {side}: {useful / seconds:.0f}", file=sys.stderr)
+            answer["methods"][method] = {
+                "tokens_per_second": {s: statistics.median(v) for s, v in speeds.items()},
+                "ratio": {
+                    other: statistics.median(
+                        a / b for a, b in zip(speeds["kollama2"], speeds[other], strict=True)
+                    )
+                    for other in SIDES[1:]
+                },
+            }
+        for link in links.values():
+            link.send(None)
+    return answer
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", action="store_true", help="print JSON on stdout")
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
+    answer = measure(options.dtype, options.repeats, options.threads)
+    if options.json:
+        print(json.dumps(answer, indent=1))
+        return
+    print(f"{answer['dtype']}, {answer['threads']} threads, {answer['tokens']} tokens an epoch")
+    print(
+        f"{'':8}" + "".join(f"{side:>14}" for side in SIDES) + f"{'x default':>11}{'x grouped':>11}"
+    )
+    for method, found in answer["methods"].items():
+        speeds = "".join(f"{found['tokens_per_second'][side]:>8.0f} tok/s" for side in SIDES)
+        ratios = "".join(f"{found['ratio'][side]:>11.2f}" for side in SIDES[1:])
+        print(f"{method:8}{speeds}{ratios}")
+
+
+if __name__ == "__main__":
+    main()
