@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 import sentencepiece
 import torch
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from kollama2.errors import BadData, StorageTrouble
+from kollama2.engine.commit import verify
+from kollama2.errors import BadData, StorageTrouble, TryLater
 from kollama2.llama import llama2c
 from tests.llama.files import HEADER, Tensors, legacy_bytes, random_model, v1_bytes
 
@@ -187,10 +189,37 @@ def test_missing_files_and_a_blocked_folder_are_storage_trouble(
     tokenizer_bin: Path, tmp_path: Path
 ) -> None:
     checkpoint = tmp_path / "model.bin"
-    with pytest.raises(StorageTrouble, match=r"cannot read .*model\.bin: No such file"):
+    with pytest.raises(StorageTrouble, match=r"model\.bin cannot be written or read: No such file"):
         llama2c.convert(checkpoint, tokenizer_bin, tmp_path / "out")
     checkpoint.write_bytes(GOOD)
-    with pytest.raises(StorageTrouble, match=r"cannot read .*none\.bin: No such file"):
+    with pytest.raises(StorageTrouble, match=r"none\.bin cannot be written or read: No such file"):
         llama2c.convert(checkpoint, tmp_path / "none.bin", tmp_path / "out")
-    with pytest.raises(StorageTrouble, match="cannot write the model folder"):
+    with pytest.raises(StorageTrouble, match="out"):
         llama2c.convert(checkpoint, tokenizer_bin, checkpoint / "out")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "precious").touch()
+    with pytest.raises(StorageTrouble, match="exists already and is never overwritten"):
+        llama2c.convert(checkpoint, tokenizer_bin, tmp_path / "out")
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["precious"]
+
+
+def test_the_folder_is_whole_and_readable_by_others(tokenizer_bin: Path, tmp_path: Path) -> None:
+    (tmp_path / "model.bin").write_bytes(GOOD)
+    llama2c.convert(tmp_path / "model.bin", tokenizer_bin, tmp_path / "out")
+    verify(tmp_path / "out", full=True)
+    modes = {file.stat().st_mode & 0o777 for file in (tmp_path / "out").iterdir()}
+    assert modes == {(tmp_path / "model.bin").stat().st_mode & 0o777}
+    assert sorted(tmp_path.iterdir()) == [tmp_path / "model.bin", tmp_path / "out"]
+
+
+def test_a_full_disk_loses_nothing_and_says_so(
+    tokenizer_bin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr("safetensors.numpy.save_file", full)
+    (tmp_path / "model.bin").write_bytes(GOOD)
+    with pytest.raises(TryLater, match=r"the disk of .*out is full"):
+        llama2c.convert(tmp_path / "model.bin", tokenizer_bin, tmp_path / "out")
+    assert [file.name for file in tmp_path.iterdir()] == ["model.bin"]

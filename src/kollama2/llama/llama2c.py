@@ -5,7 +5,6 @@ layout, where neighbouring rows (2i, 2i+1) of a head turn together (RoFormer, ar
 equation 34). Hugging Face's Llama turns row i with row i + head_size/2, so the rows are re-ordered.
 """
 
-import json
 import math
 import struct
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from kollama2.engine.commit import committing, storage, storage_fault, write_json
 from kollama2.errors import BadData, StorageTrouble
 from kollama2.llama import llama2c_tokenizer
 
@@ -54,15 +54,17 @@ def convert(checkpoint: Path, tokenizer: Path, out: Path) -> dict[str, Any]:
     Args:
         checkpoint: a legacy or version 1 `.bin` file with float32 weights.
         tokenizer: the `tokenizer.bin` that belongs to it.
-        out: the folder to write; made if absent, its files of the same name are replaced.
+        out: the folder to make; it appears whole, with a manifest, or not at all.
 
     Returns:
         What was imported: `format` ("legacy" or "v1"), `parameters` and the header's numbers.
 
     Raises:
         BadData: a file is empty, truncated, too long, or its header cannot be meant.
-        StorageTrouble: a file cannot be read or the folder cannot be written.
+        StorageTrouble: a file cannot be read, or the folder exists or cannot be written.
+        Denied, TryLater: the folder's place is read-only or full.
     """
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
     layout, shape, weights = read_checkpoint(checkpoint)
@@ -75,15 +77,17 @@ def convert(checkpoint: Path, tokenizer: Path, out: Path) -> dict[str, Any]:
         "tokenizer_config.json": llama2c_tokenizer.config(shape.max_length),
         "kollama2.json": {"template": "plain", "method": "full", "recipe": {"llama2c": about}},
     }
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        save_file(weights, out / "model.safetensors", metadata={"format": "pt"})
-        (out / "tokenizer.model").write_bytes(llama2c_tokenizer.sentencepiece_model(pieces))
-        (out / "tokenizer.json").write_text(llama2c_tokenizer.tokenizer_json(pieces), "utf-8")
+    with committing(out) as folder, storage(out):
+        try:
+            save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+        except SafetensorError as error:
+            fault = storage_fault(error, out)
+            raise fault or StorageTrouble(f"{out} cannot be written: {error}") from error
+        model = llama2c_tokenizer.sentencepiece_model(pieces)
+        (folder / "tokenizer.model").write_bytes(model)
+        (folder / "tokenizer.json").write_text(llama2c_tokenizer.tokenizer_json(pieces), "utf-8")
         for name, value in texts.items():
-            (out / name).write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise StorageTrouble(f"cannot write the model folder {out}: {error}") from error
+            write_json(folder / name, value, durable=False)
     return about
 
 
@@ -98,14 +102,11 @@ def read_checkpoint(path: Path) -> tuple[str, Shape, Weights]:
 
     Raises:
         BadData: the file is not exactly what its header says, or a weight is not finite.
-        StorageTrouble: the file cannot be read.
+        Denied, StorageTrouble: the file cannot be read.
     """
-    try:
+    with storage(path), path.open("rb") as file:
         size = path.stat().st_size
-        with path.open("rb") as file:
-            head = file.read(_V1_HEADER_BYTES)
-    except OSError as error:
-        raise StorageTrouble(f"cannot read {path}: {error.strerror}") from error
+        head = file.read(_V1_HEADER_BYTES)
     if not head:
         raise BadData(f"{path} is empty; fetch it again")
     if head[:4] == struct.pack("<I", _MAGIC):

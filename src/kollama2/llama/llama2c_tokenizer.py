@@ -11,7 +11,8 @@ import struct
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from kollama2.errors import BadData, StorageTrouble
+from kollama2.engine.commit import storage
+from kollama2.errors import BadData
 
 _SPECIAL = ["<unk>", "<s>", "</s>"]
 _FIRST_BYTE = len(_SPECIAL)
@@ -38,12 +39,10 @@ def read(path: Path, vocab: int) -> list[Piece]:
     Raises:
         BadData: the file is not exactly `vocab` pieces, or they are not <unk>, <s>, </s>, the 256
             bytes and then distinct text pieces.
-        StorageTrouble: the file cannot be read.
+        Denied, StorageTrouble: the file cannot be read.
     """
-    try:
+    with storage(path):
         data = path.read_bytes()
-    except OSError as error:
-        raise StorageTrouble(f"cannot read {path}: {error.strerror}") from error
     if not data:
         raise BadData(f"{path} is empty; fetch it again")
     pieces: list[Piece] = []
