@@ -90,10 +90,9 @@ def encode(
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     allowed = None
-    if budget_bytes is not None or any(one.weight is not None for one in listed):
-        allowed = select(
-            _sizes(encoder, listed), [one.weight for one in listed], budget_bytes, seed
-        )
+    weights = [one.weight for one in listed]
+    if budget_bytes is not None or (len(listed) > 1 and any(w is not None for w in weights)):
+        allowed = select(_sizes(encoder, listed), weights, budget_bytes, seed)
     work = _Encoding(encoder, max_length, loss, folder)
     total = sum(map(len, allowed)) if allowed is not None else 0
     try:

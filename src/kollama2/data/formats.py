@@ -50,11 +50,13 @@ def sniff(path: Path) -> str:
         raise BadData(f"{path} is not a readable {packed or 'plain'} file: {error}") from error
     if not head:
         raise BadData(f"{path} is empty; give a file with at least one row")
-    for magic, what in _FOREIGN.items():
-        if head.startswith(magic):
-            raise BadData(f"{path} is {what}")
-    if head.startswith(b"PAR1"):
-        return "parquet"
+    # A first line that looks foreign says nothing where the lines after it are rows.
+    if not any(map(_is_object, head.split(b"\n")[1:20])):
+        for magic, what in _FOREIGN.items():
+            if head.startswith(magic):
+                raise BadData(f"{path} is {what}")
+        if head.startswith(b"PAR1"):
+            return "parquet"
     head = head.removeprefix(b"\xef\xbb\xbf")
     if suffix in _BY_SUFFIX:
         return _BY_SUFFIX[suffix]

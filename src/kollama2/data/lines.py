@@ -4,6 +4,7 @@ Lines end at the byte 0x0A and nowhere else: U+2028, U+0085 and a lone carriage 
 """
 
 import gzip
+import io
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -65,7 +66,7 @@ def open_bytes(path: Path) -> BinaryIO:
             import pyarrow
 
             stream = pyarrow.CompressedInputStream(pyarrow.OSFile(str(path)), "zstd")
-            return cast(BinaryIO, stream)
+            return cast(BinaryIO, io.BufferedReader(stream))
         return path.open("rb")
     except FileNotFoundError:
         raise BadData(f"there is no file {path}; check the path") from None

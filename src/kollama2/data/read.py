@@ -101,7 +101,7 @@ class Reading:
 
     def _is_header(self, cells: list[str]) -> bool:
         if self._columns:
-            return set(self._columns.values()) <= {cell.strip() for cell in cells}
+            return not {cell.strip() for cell in cells}.isdisjoint(self._columns.values())
         return names_columns(cells)
 
     def _check_columns(self, values: list[object], file: Path) -> None:

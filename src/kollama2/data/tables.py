@@ -69,9 +69,8 @@ def _records(
             yield Row(first.line, first.value.split(delimiter))
             continue
         taken, text = list[Row | Reject](), first.value
-        quotes = text.count('"')
-        # An odd number of quotes is an open cell; an even one that does not parse stays broken.
-        while quotes % 2 and len(taken) < RECORD_LINES:
+        cells = _parse(text, delimiter)
+        while cells == [] and len(taken) < RECORD_LINES:
             line = following()
             if line is None:
                 break
@@ -79,21 +78,25 @@ def _records(
             if isinstance(line, Reject) or len(text) + len(line.value) > MAX_LINE:
                 break
             text += "\n" + line.value
-            quotes += line.value.count('"')
-        cells = _parse(text, delimiter)
-        if cells is not None:
+            if '"' in line.value:
+                cells = _parse(text, delimiter)
+        if cells:
             yield Row(first.line, cells)
         else:
             waiting.extendleft(reversed(taken))
-            yield Reject(first.line, "a quoted cell is not closed", sample_of(first.value))
+            yield Reject(
+                first.line,
+                "a quoted cell is not closed" if cells == [] else "broken quoting",
+                sample_of(first.value),
+            )
 
 
 def _parse(text: str, delimiter: str) -> list[str] | None:
-    """Return the cells of one complete record, or None where the quoting does not add up."""
+    """Return the cells of a record, none while a quote is open, None where quoting is broken."""
     csv.field_size_limit(MAX_LINE)
     lines = [line + "\n" for line in text.split("\n")]
     try:
         parsed = list(csv.reader(lines, delimiter=delimiter, strict=True))
-    except csv.Error:
-        return None
+    except csv.Error as error:
+        return [] if "end of data" in str(error) else None
     return parsed[0] if len(parsed) == 1 else None
