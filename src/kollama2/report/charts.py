@@ -10,6 +10,7 @@ from typing import Any
 
 import altair as alt
 
+from kollama2.report import labels
 from kollama2.report.board import Leaderboard, Row
 from kollama2.report.contrast import Contrast
 from kollama2.report.records import Study, curve
@@ -18,9 +19,15 @@ from kollama2.report.terminal import quantity
 Spec = dict[str, Any]
 
 ROW = 30  # pixels of a recipe in a chart with one row each
-AXES = 56  # pixels below such a chart, for its axis and title
+AXES, TITLED = 27, 29  # pixels below a chart for its axis, and for the title of the axis
 POINTS = 160  # of a curve; more cannot be told apart on a page
 PALETTE = 8  # colours before lines are dashed
+LABELS: dict[str, Spec] = {  # how a name stands on each side of its bubble
+    "right": {"align": "left", "dx": 22},
+    "left": {"align": "right", "dx": -22},
+    "above": {"align": "center", "dy": -27},
+    "below": {"align": "center", "dy": 27},
+}
 MAIN = ("bpb", "gain", "pmi_en_ko", "pmi_ko_en", "p_gold", "accuracy", "fidelity")
 
 
@@ -76,6 +83,7 @@ def _forest(board: Leaderboard, rows: Sequence[Row]) -> Chart:
                 "clear": versus.separable,
             }
         )
+    height = round(len(rows) * min(52, max(ROW, 300 / len(rows))))
     title = "@axis.saved" if board.primary_in_bits else "@axis.gain"
     base = alt.Chart().encode(
         y=alt.Y("recipe:N", sort=[row.recipe for row in rows], title=None),
@@ -100,9 +108,7 @@ def _forest(board: Leaderboard, rows: Sequence[Row]) -> Chart:
             scale=alt.Scale(domain=[True, False], range=["circle", "diamond"]),
         ),
     )
-    return _chart(
-        "forest", alt.layer(band, zero, line, dot, data=alt.Data(values=data)), len(rows) * ROW
-    )
+    return _chart("forest", alt.layer(band, zero, line, dot), data, height)
 
 
 def _tradeoff(board: Leaderboard, rows: Sequence[Row]) -> Chart:
@@ -122,14 +128,23 @@ def _tradeoff(board: Leaderboard, rows: Sequence[Row]) -> Chart:
         )
     unit = ".1f" if board.primary_in_bits else ".3f"
     height = 340
-    ys, xs = (
-        _domain([one["gain"] for one in data], 0.1),
-        _domain([one["english"] for one in data] + [board.english_limit], 0.1),
+    ys = _domain([one["gain"] for one in data], 0.1)
+    xs = _domain([one["english"] for one in data] + [board.english_limit], 0.1)
+    for one, side in zip(data, _sides(data, xs, ys, height), strict=True):
+        one["side"] = side
+    x = alt.X(
+        "english:Q",
+        title="@axis.english",
+        scale=alt.Scale(domain=xs, nice=False, zero=False),
+        axis=alt.Axis(tickCount=6),
     )
-    _place_labels(data, xs, ys, height)
-    x = alt.X("english:Q", title="@axis.english", scale=alt.Scale(domain=xs, nice=False))
     title = "@axis.saved" if board.primary_in_bits else "@axis.gain"
-    y = alt.Y("gain:Q", title=title, scale=alt.Scale(domain=ys, nice=False))
+    y = alt.Y(
+        "gain:Q",
+        title=title,
+        scale=alt.Scale(domain=ys, nice=False, zero=False),
+        axis=alt.Axis(tickCount=6),
+    )
     base = alt.Chart().encode(x=x, y=y)
     tips = [
         _tip("recipe"),
@@ -148,27 +163,29 @@ def _tradeoff(board: Leaderboard, rows: Sequence[Row]) -> Chart:
         .encode(x="limit:Q")
     )
     layers = [limit, bubbles]
-    for side in ("left", "right"):
-        label = base.transform_filter(f"datum.named && datum.side == '{side}'").mark_text(
-            align=side, dx={"left": 16, "right": -16}[side], fontSize=12, style="label"
+    for side, offset in LABELS.items():
+        for named, style in ((True, "named"), (False, "unnamed")):
+            here = f"datum.side == '{side}' && datum.named == {str(named).lower()}"
+            label = base.transform_filter(here).mark_text(style=style, **offset)
+            layers.append(label.encode(text="recipe:N"))
+    return _chart("tradeoff", alt.layer(*layers), data, height)
+
+
+def _sides(
+    data: Sequence[Spec], xs: Sequence[float], ys: Sequence[float], height: int
+) -> list[str | None]:
+    """Where each bubble's name stands; the frontier chooses first, None has no room."""
+    bubbles = [
+        labels.Bubble(
+            one["recipe"],
+            (one["english"] - xs[0]) / (xs[1] - xs[0]) * labels.WIDTH,
+            (ys[1] - one["gain"]) / (ys[1] - ys[0]) * height,
         )
-        layers.append(label.encode(text="recipe:N", y=alt.Y("label:Q", title=title)))
-    return _chart("tradeoff", alt.layer(*layers, data=alt.Data(values=data)), height)
-
-
-def _place_labels(
-    data: list[dict[str, Any]], xs: Sequence[float], ys: Sequence[float], height: int
-) -> None:
-    """Gives every named bubble a side for its name and a height that no other name has."""
-    step = 15 * (ys[1] - ys[0]) / height
-    middle = (xs[0] + xs[1]) / 2
-    ceiling = {"left": ys[1] + step, "right": ys[1] + step}
-    for one in sorted(data, key=lambda one: (-one["gain"], one["english"])):
-        one["side"] = "left" if one["english"] <= middle else "right"
-        one["label"] = one["gain"]
-        if one["named"]:
-            one["label"] = min(one["gain"], ceiling[one["side"]] - step)
-            ceiling[one["side"]] = one["label"]
+        for one in data
+    ]
+    order = [one["recipe"] for one in sorted(data, key=lambda one: not one["named"])]
+    sides = labels.place(bubbles, order, height)
+    return [sides.get(one["recipe"]) for one in data]
 
 
 def _curves(study: Study, order: Sequence[str]) -> list[Chart]:
@@ -198,7 +215,7 @@ def _curve(kind: str, data: list[Spec], order: Sequence[str]) -> Chart:
         y=alt.Y(
             "loss:Q",
             title="@axis.loss",
-            scale=alt.Scale(domain=_domain(losses, 0.04), nice=False),
+            scale=alt.Scale(domain=_domain(losses, 0.04), nice=False, zero=False),
             axis=alt.Axis(tickCount=6),
         ),
         color=_color(order, legend=True, values=shown),
@@ -214,7 +231,7 @@ def _curve(kind: str, data: list[Spec], order: Sequence[str]) -> Chart:
     tips = [alt.Tooltip("label:N", title="@tip.recipe"), _tip("seed"), _tip("loss", ".3f")]
     tips += [alt.Tooltip(f"{x}:Q", title=f"@tip.{x}", format=",")]
     dots = base.mark_circle(size=60, opacity=0.001).encode(tooltip=tips)
-    return _chart(f"curve-{kind}", alt.layer(line, dots, data=alt.Data(values=data)), 320)
+    return _chart(f"curve-{kind}", alt.layer(line, dots), data, 320)
 
 
 def _thinned(lines: Sequence[Mapping[str, Any]]) -> list[Spec]:
@@ -251,7 +268,7 @@ def _multiple(contrast: Contrast, order: Sequence[str]) -> Chart:
     ends = [one[end] for one in data for end in ("low", "high")]
     options: Spec = {
         "title": None,
-        "scale": alt.Scale(domain=_domain(ends, 0.08), nice=False),
+        "scale": alt.Scale(domain=_domain(ends, 0.08), nice=False, zero=False),
         "axis": alt.Axis(tickCount=4),
     }
     tips = [_tip("recipe"), _tip("score", ".4f"), alt.Tooltip("interval:N", title="@tip.interval")]
@@ -267,17 +284,23 @@ def _multiple(contrast: Contrast, order: Sequence[str]) -> Chart:
         at_base = alt.Data(values=[{"base": _short(contrast.scores[order[0]])}])
         layers.insert(0, alt.Chart(at_base).mark_rule(style="zero").encode(x="base:Q"))
     name = "measure-" + contrast.measure.replace("/", "-").replace(":", "-")
-    panel = alt.layer(*layers, data=alt.Data(values=data))
-    return _chart(name, panel, len(shown) * 22, contrast.measure)
+    panel = alt.layer(*layers)
+    return _chart(name, panel, data, len(shown) * 22, contrast.measure)
 
 
-def _chart(name: str, layers: Any, height: int, measure: str | None = None) -> Chart:
-    spec: Spec = layers.properties(width="container", height=height).to_dict(validate=False)
-    # The page needs neither the schema's address nor Altair's own look.
+def _chart(
+    name: str, layers: Any, data: Sequence[Spec], height: int, measure: str | None = None
+) -> Chart:
+    rows = alt.NamedData(name="rows")
+    sized = layers.properties(width="container", height=height, data=rows)
+    spec: Spec = sized.to_dict(validate=False)  # a test validates; here it would cost a second
+    # The page needs neither the schema's address nor Altair's own look. The data join late,
+    # because Altair would walk through every number of them.
     spec.pop("$schema", None)
     spec.pop("config", None)
+    spec["data"] = {"values": list(data)}
     spec["autosize"] = {"type": "fit-x", "contains": "padding"}
-    return Chart(name, height + AXES, spec, measure)
+    return Chart(name, height + AXES + (0 if measure else TITLED), spec, measure)
 
 
 def _color(order: Sequence[str], *, legend: bool, values: Sequence[str] = ()) -> Any:

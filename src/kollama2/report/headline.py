@@ -64,9 +64,9 @@ def headline(
 
 
 def estimate(value: Estimate, percent: bool, sign: bool = False) -> str:
-    """A value with its interval: `44.2 % [41.0, 47.3]` or `0.123 [0.101, 0.140]`."""
+    """A value with its interval: `44.2% [41.0, 47.3]` or `0.123 [0.101, 0.140]`."""
     digits = ".1f" if percent else ".3f"
-    unit = " %" if percent else ""
+    unit = "%" if percent else ""
     plus = "+" if sign else ""
     first = format(value.value + 0.0, plus + digits)
     return f"{first}{unit} [{value.low + 0.0:{digits}}, {value.high + 0.0:{digits}}]"
@@ -95,7 +95,7 @@ def _against_leader(leader: Row, others: Sequence[tuple[Row, Standing]], bits: b
     if tied:
         mde = max(versus.mde for _, versus in tied)
         names = ", ".join(row.recipe for row, _ in tied)
-        text = f"{mde:.1f} %" if bits else f"{mde:.3f}"
+        text = f"{mde:.1f}%" if bits else f"{mde:.3f}"
         said.append(say_all("headline.tied", leader=leader.recipe, names=names, mde=text))
     behind = next(((row, versus) for row, versus in rest if versus and versus.separable), None)
     if behind is None:

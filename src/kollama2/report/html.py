@@ -26,16 +26,6 @@ SECTIONS = (
     ("samples", "samples.title"),
     ("ran", "ran.title"),
 )
-# Before the first paint, so that a dark page never flashes white.
-EARLY = """(() => {
-  const hash = new URLSearchParams(location.hash.slice(1));
-  const stored = (n) => { try { return localStorage.getItem("kollama2-" + n); } catch { return null; } };
-  const root = document.documentElement;
-  const dark = matchMedia("(prefers-color-scheme: dark)").matches;
-  root.classList.add("js");
-  root.dataset.theme = hash.get("theme") || stored("theme") || (dark ? "dark" : "light");
-  root.dataset.lang = root.lang = hash.get("lang") || stored("lang") || "en";
-})();"""
 
 
 def write_report(store_root: Path, study: str, out: Path) -> Path:
@@ -79,7 +69,7 @@ def render(study: Study, board: Leaderboard, drawn: Mapping[str, list[Chart]]) -
     )
     # Our own files are not escaped; whatever comes from a store is, by the templates.
     scripts = {
-        "early": EARLY,
+        "early": (HERE / "early.js").read_text(encoding="utf-8"),
         "bundle": _bundle(),
         "js": (HERE / "report.js").read_text(encoding="utf-8"),
     }
@@ -94,8 +84,8 @@ def render(study: Study, board: Leaderboard, drawn: Mapping[str, list[Chart]]) -
     )
     return environment.get_template("report.html.j2").render(
         board=board,
-        headline=list(zip(*(board.headline[language] for language in LANGUAGES), strict=True)),
-        warnings=list(zip(*(board.warnings[language] for language in LANGUAGES), strict=True)),
+        headline=_pairs(board.headline),
+        warnings=_pairs(board.warnings),
         sections=[one for one in SECTIONS if one[0] != "gain" or drawn["forest"]],
         charts=drawn,
         titles={
@@ -153,10 +143,15 @@ def _kind(chart: Chart) -> tuple[str, ...]:
     return tuple(known[language] if known else kind for language in LANGUAGES)
 
 
+def _pairs(sentences: Mapping[str, list[str]]) -> list[tuple[str, ...]]:
+    """Each sentence in every language."""
+    return list(zip(*(sentences[language] for language in LANGUAGES), strict=True))
+
+
 def _amount(value: float, percent: bool, unit: bool) -> str:
     text = f"{value + 0.0:.1f}" if percent else f"{value + 0.0:.3f}"
     text = text.lstrip("-") if not text.strip("-0.") else text
-    return f"{text} %" if percent and unit else text
+    return f"{text}%" if percent and unit else text
 
 
 def _lock(study: Study) -> str:

@@ -42,7 +42,8 @@
         limit: { color: color("bad"), strokeDash: [5, 4], strokeWidth: 1.2 },
         effect: { color: color("effect") },
         bubble: { stroke: color("card") },
-        label: { color: color("ink"), font },
+        named: { fill: color("ink"), font, fontSize: 12, fontWeight: 650 },
+        unnamed: { fill: color("soft"), font, fontSize: 12 },
       },
     };
   };
@@ -59,8 +60,8 @@
   const drawAll = () => Promise.all([...document.querySelectorAll(".chart")].map(draw));
 
   const dress = () => {
-    const theme = hash.get("theme") || stored("theme") || (media.matches ? "dark" : "light");
-    const lang = hash.get("lang") || stored("lang") || "en";
+    const theme = (hash.get("theme") || stored("theme") || (media.matches ? "dark" : "light")) === "dark" ? "dark" : "light";
+    const lang = (hash.get("lang") || stored("lang")) === "ko" ? "ko" : "en";
     const changed = root.dataset.theme !== theme || root.dataset.lang !== lang;
     root.dataset.theme = theme;
     root.dataset.lang = root.lang = lang;
@@ -101,7 +102,6 @@
     });
   };
 
-  root.classList.add("js");
   dress();
   document.querySelectorAll("table.sortable").forEach(sortable);
   document.querySelectorAll(".search input").forEach(searching);

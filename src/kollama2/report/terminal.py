@@ -108,7 +108,7 @@ def _english(row: Row) -> str:
         return "–"
     if row.english.change is None:
         return f"{row.english.score:.3f}" if row.base else "–"
-    text = f"{row.english.change.value + 0.0:+.1f} %"
+    text = f"{row.english.change.value + 0.0:+.1f}%"
     return f"[{BAD}]{text} ![/]" if row.english.flag else text
 
 
