@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from kollama2 import recipes
+from kollama2.miniature.corpora import NAMES
 from kollama2.train.settings import TrainSettings
 
 FOLDER = Path(recipes.__file__).parent
@@ -74,8 +75,11 @@ def test_sources_are_those_that_the_steps_name(file: Path) -> None:
     for spec in (recipe["base"], *recipe["sources"].values()):
         assert re.fullmatch(r"hf:[\w.-]+/[\w.-]+", spec["uri"])
     small = recipe["miniature"]
-    for spec in (small["base"], *small["sources"].values()):
-        assert spec["uri"].startswith("builtin:miniature")
+    assert small["base"] == {"uri": "builtin:miniature"}
+    for name, spec in small["sources"].items():
+        corpus = spec["uri"].removeprefix("builtin:miniature/")
+        chats = {"sharegpt", "alpaca"} if name == "sharegpt" else {recipe["sources"][name]["form"]}
+        assert NAMES[corpus] in chats
 
 
 def test_every_number_has_its_source_and_no_source_is_left_over(file: Path) -> None:
