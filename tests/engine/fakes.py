@@ -120,3 +120,10 @@ PARSE = "tests.engine.fakes:parse"
 
 def parse(recipe: dict[str, Any]) -> Stage:
     return _ADAPTER.validate_python(recipe)
+
+
+def golden() -> Train:
+    """A stage with every kind of field, whose key must never change."""
+    corpus = Corpus(text="나무")
+    first = Train(model=corpus, lr=3e-4)
+    return Train(model=first, data=(Part(source=corpus, share=0.5),), named={"b": corpus}, seed=1)

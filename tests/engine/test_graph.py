@@ -81,7 +81,8 @@ def test_events_come_in_the_calling_thread_and_tell_the_record(store: Store) -> 
 
     run([BASE], store, inline(store), 4, watch)
     assert [e.what for e in events if e.stage == CORPUS] == ["started", "finished"]
-    assert [e.what for e in events if e.stage == BASE] == ["started", "progress", "finished"]
+    whats = [event.what for event in events if event.stage == BASE]
+    assert (whats[0], set(whats[1:-1]), whats[-1]) == ("started", {"progress"}, "finished")
     assert events[-1].figures == store.record(BASE)
 
 

@@ -19,7 +19,7 @@ def targets(pause: float = 0.0) -> list[Train]:
     base = Train(model=CORPUS, seed=9, steps=6, pause=pause)
     return [
         Train(model=base, data=(Part(source=CORPUS),), seed=s, steps=6, pause=pause)
-        for s in range(6)
+        for s in range(4)
     ]
 
 
@@ -52,7 +52,7 @@ def test_kills_at_random_moments(tmp_path: Path) -> None:
     for _ in range(5):
         main = start(killed.root)
         try:
-            main.wait(moments.uniform(0.5, 1.7))
+            main.wait(moments.uniform(0.4, 1.5))
         except subprocess.TimeoutExpired:
             main.kill()
             main.wait()

@@ -2,8 +2,10 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from kollama2.engine.graph import run
@@ -50,7 +52,9 @@ def test_what_goes_wrong_is_one_sentence_and_a_code(
     result = compute(write(Trouble(how=how), tmp_path), Store(tmp_path / "runs"))
     assert result.returncode == exit_code
     assert "Traceback" not in result.stderr
-    assert len(result.stderr.strip().splitlines()) == 2  # "in words" is the stage's own
+    assert result.stdout == ""
+    said = result.stderr.strip().splitlines()
+    assert len(said) == 3, said  # the stage's own two lines and one sentence
 
 
 def test_a_missing_or_broken_file_is_said(tmp_path: Path) -> None:
@@ -63,11 +67,43 @@ def test_a_missing_or_broken_file_is_said(tmp_path: Path) -> None:
 def test_several_processes_compute_one_stage(tmp_path: Path) -> None:
     store = Store(tmp_path / "runs")
     profile = Profile(default=Resources(gpus=2, device="cpu"))
-    bad = Trouble(how="fault")
-    outcome = run([Look(), bad], store, local(store, profile, parse=PARSE), 2)
-    assert outcome.failed == {bad.name: "row 7 is empty; remove it"}
+    assert run([Look()], store, local(store, profile, parse=PARSE)).exit_code == 0
     record = store.record(Look())
     assert record is not None
     assert (record["metrics"]["rank"], record["metrics"]["ranks"]) == ("0", "2")
     assert (store.path(Look()) / "log.txt").read_text().count("looking") == 2
     assert store.verify() == {}
+
+
+@pytest.mark.slow
+def test_a_fault_comes_back_from_several_processes(tmp_path: Path) -> None:
+    store = Store(tmp_path / "runs")
+    bad, dead = Trouble(how="fault"), Trouble(how="SIGKILL")
+    profile = Profile(default=Resources(gpus=2, device="cpu"))
+    outcome = run([bad, dead], store, local(store, profile, parse=PARSE))
+    assert outcome.failed[bad.name] == "row 7 is empty; remove it"
+    assert "stopped in one of its 2 processes" in outcome.failed[dead.name]
+
+
+@pytest.mark.slow
+def test_several_processes_die_with_the_one_that_holds_the_lease(tmp_path: Path) -> None:
+    store, stage = Store(tmp_path / "runs"), Trouble(how="hang")
+    resources = Resources(gpus=2, device="cpu").model_dump_json()
+    leader = subprocess.Popen(
+        [
+            sys.executable, "-m", "kollama2.engine", str(write(stage, tmp_path)), "--store",
+            str(store.root), "--parse", PARSE, "--resources", resources,
+        ],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    log = store.partial(stage) / "log.txt"
+    for _ in range(600):
+        if log.exists() and log.read_text().count("in words") == 2:
+            break
+        time.sleep(0.1)
+    ranks = psutil.Process(leader.pid).children(recursive=True)
+    assert len(ranks) >= 3
+    leader.kill()
+    leader.wait()
+    _, alive = psutil.wait_procs(ranks, timeout=20)
+    assert alive == []

@@ -102,6 +102,23 @@ def test_a_flipped_bit_is_found_by_the_full_check(here: Store) -> None:
     assert "SHA-256" in here.verify()[CORPUS.name]
 
 
+def test_metrics_of_any_number_type_are_kept(here: Store) -> None:
+    numpy = pytest.importorskip("numpy")
+
+    def execute(stage: Stage, work: Work) -> Mapping[str, Any]:
+        return {"a": numpy.float32(0.5), "b": {"c": [float("nan"), float("inf"), 1]}}
+
+    record = here.compute(CORPUS, execute=execute)
+    assert record["metrics"] == {"a": 0.5, "b": {"c": [None, None, 1]}}
+    assert here.record(CORPUS) == record
+
+
+def test_a_progress_file_cut_by_lost_power_does_not_matter(here: Store) -> None:
+    here.partial(CORPUS).mkdir(parents=True)
+    (here.partial(CORPUS) / "progress.json").write_text("")
+    assert here.compute(CORPUS)["attempts"] == 1
+
+
 def test_a_fault_of_a_stage_stays_what_it_is(here: Store) -> None:
     with pytest.raises(BadData, match="row 7 is empty; remove it"):
         here.compute(Trouble(how="fault"))

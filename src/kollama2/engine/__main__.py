@@ -2,12 +2,15 @@
 
 import argparse
 import json
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from kollama2.engine import commit, ranks, worker
 from kollama2.engine.profile import Resources
-from kollama2.engine.store import Store
+from kollama2.engine.store import Store, say_damage
 from kollama2.errors import Fault
 
 
@@ -29,12 +32,27 @@ def main() -> int:
         )
         if arguments.rank_of:
             return _rank(order, json.loads(arguments.rank_of))
-        record = worker.compute(order, lambda what, figures: None, quiet=False)
+        with _output_to_stderr():
+            record = worker.compute(order, say_damage, quiet=False)
     except Fault as fault:
         print(fault, file=sys.stderr)
         return fault.exit_code
     print(json.dumps(record, ensure_ascii=False))
     return 0
+
+
+@contextmanager
+def _output_to_stderr() -> Iterator[None]:
+    """What a stage prints is talk; only the record is data."""
+    sys.stdout.flush()
+    data = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(data, 1)
+        os.close(data)
 
 
 def _rank(order: worker.Order, leader: dict[str, object]) -> int:

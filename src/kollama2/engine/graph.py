@@ -9,7 +9,7 @@ from graphlib import TopologicalSorter
 from typing import Any, Literal, Protocol
 
 from kollama2.engine.stage import Stage
-from kollama2.engine.store import Record, Store, Tell
+from kollama2.engine.store import Record, Store, Tell, say_damage
 from kollama2.errors import Fault
 
 
@@ -192,7 +192,10 @@ class _Loop:
         def tell(what: str, figures: dict[str, Any]) -> None:
             if stage.inline and self._stop.is_set():
                 raise _Interrupted(f"{stage.name} was interrupted")
-            self._news.put(Event(what, stage, figures))  # type: ignore[arg-type]
+            if what == "damaged":
+                say_damage(what, figures)
+            else:
+                self._news.put(Event(what, stage, figures))  # type: ignore[arg-type]
 
         def compute() -> Record:
             if stage.inline:

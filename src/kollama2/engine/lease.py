@@ -86,11 +86,11 @@ class Lease:
         self._stop.set()
         if self._renewer is not None:
             self._renewer.join()  # it must not write to a handle that is used again by others
-        if self.held():
-            self.file.unlink(missing_ok=True)
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None
+        if self.held():
+            self.file.unlink(missing_ok=True)
 
     def held(self) -> bool:
         """Whether the file still names us."""

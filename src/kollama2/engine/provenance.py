@@ -111,6 +111,14 @@ def peak_memory_bytes() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
+def peak_gpu_memory_bytes() -> int | None:
+    """The largest memory that torch held on the current GPU so far; None where it used none."""
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_initialized():
+        return None
+    return int(torch.cuda.max_memory_allocated())
+
+
 def cpu_seconds() -> float:
     """Processor seconds of this process and its finished children so far."""
     times = os.times()

@@ -5,6 +5,7 @@
 <root>/<kind>-<key>.lease     held by who works on it
 """
 
+import json
 import os
 import shutil
 import sys
@@ -33,7 +34,8 @@ from kollama2.errors import (
 
 Record = dict[str, Any]
 Tell = Callable[[str, dict[str, Any]], None]
-"""Receives `("waiting", {"holder": …})`, `("started", {})` and `("progress", {…})`."""
+"""Receives `("waiting", {"holder": …})`, `("started", {})`, `("progress", {…})` and, when a damaged
+result was found and moved aside, `("damaged", {"message": …})`."""
 Execute = Callable[[Stage, Work], Mapping[str, Any]]
 
 _SHOW_SECONDS = 0.25
@@ -59,6 +61,12 @@ def out_of_memory(stage: Stage, what: str = "ran out of memory") -> TryLater:
         f"{stage.name} {what}; allow it a smaller micro_batch_tokens in the profile, or run fewer "
         "stages at a time (--jobs 1), then give the same command again"
     )
+
+
+def say_damage(what: str, figures: Mapping[str, Any]) -> None:
+    """A `Tell` that says on standard error which result was damaged, and nothing else."""
+    if what == "damaged":
+        print(figures["message"], file=sys.stderr)
 
 
 def _run(stage: Stage, work: Work) -> Mapping[str, Any]:
@@ -121,7 +129,7 @@ class Store:
         self,
         stage: Stage,
         resources: Resources | None = None,
-        tell: Tell = lambda event, figures: None,
+        tell: Tell = say_damage,
         *,
         execute: Execute = _run,
     ) -> Record:
@@ -149,7 +157,7 @@ class Store:
             self.root / f"{stage.name}.lease", lambda holder: tell("waiting", {"holder": holder})
         )
         with held:
-            record = self._settled(stage)
+            record = self._settled(stage, tell)
             if record is not None:
                 return record
             for needed in stage.inputs():
@@ -171,7 +179,7 @@ class Store:
             commit.remove_leftovers(partial)
             (partial / "error.log").unlink(missing_ok=True)
             commit.write_json(partial / "stage.json", stage.recipe())
-            display = _Display(partial / "progress.json", tell)
+            display = _Display(partial / "progress.json", self.progress(stage) or {}, tell)
             work = Work(partial, scratch, resources, self.path, display)
             cpu, begun = provenance.cpu_seconds(), datetime.now(timezone.utc)
             metrics = execute(stage, work)
@@ -179,11 +187,12 @@ class Store:
                 "name": stage.name,
                 "kind": stage.kind,
                 "key": stage.key,
-                "metrics": dict(metrics),
+                "metrics": _as_json(metrics),
                 "seconds": round(display.seconds(), 3),
                 "cpu_seconds": round(provenance.cpu_seconds() - cpu, 3),
                 "attempts": display.attempts,
                 "peak_memory_bytes": provenance.peak_memory_bytes(),
+                "peak_gpu_memory_bytes": provenance.peak_gpu_memory_bytes(),
                 "started": begun.isoformat(timespec="seconds"),
                 "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
                 "inputs": [needed.name for needed in stage.inputs()],
@@ -212,7 +221,7 @@ class Store:
         record: Record = commit.read_json(partial / "done.json")
         return record
 
-    def _settled(self, stage: Stage) -> Record | None:
+    def _settled(self, stage: Stage, tell: Tell) -> Record | None:
         """The record if the stage is finished; a damaged folder is moved aside."""
         folder = self.path(stage)
         try:
@@ -223,7 +232,8 @@ class Store:
                 n += 1
             with commit.storage(folder):
                 folder.rename(aside)
-            print(f"{fault}; it is now {aside.name} and is computed again", file=sys.stderr)
+            message = f"{fault}; it is now {aside.name} and is computed again"
+            tell("damaged", {"message": message})
             return None
 
     def _verified(self, folder: Path) -> Record | None:
@@ -234,7 +244,12 @@ class Store:
         return record
 
     def _need(self, needed: Stage, stage: Stage) -> None:
-        if self._verified(self.path(needed)) is None:
+        try:
+            found = self._verified(self.path(needed))
+        except Corrupt as fault:
+            again = f"the same command computes {needed.name} again"
+            raise Corrupt(f"{fault}; {again}") from fault
+        if found is None:
             raise Missing(f"{stage.name} needs {needed.name}, which is not in {self.root}")
 
     def _finished(self) -> Iterator[Path]:
@@ -250,8 +265,7 @@ class _Display:
     The file also carries the seconds of interrupted attempts into the next one.
     """
 
-    def __init__(self, file: Path, tell: Tell) -> None:
-        before = commit.read_json(file) if file.is_file() else {}
+    def __init__(self, file: Path, before: Record, tell: Tell) -> None:
         self.file, self._tell = file, tell
         self._earlier = float(before.get("seconds", 0.0))
         self.attempts = int(before.get("attempts", 0)) + 1
@@ -302,6 +316,16 @@ class _Guard:
             log.write_text(provenance.redact(text), encoding="utf-8")
         line = provenance.redact(f"{type(error).__name__}: {error}".strip().splitlines()[0])
         raise Failed(f"{self._stage.name} stopped with {line} (traceback: {log})") from error
+
+
+def _as_json(metrics: Mapping[str, Any]) -> Record:
+    """Metrics as JSON holds them: numpy's numbers as floats, NaN and infinity as null.
+
+    They come at the end of hours of work, which must not fail because of how a number is spelt.
+    """
+    text = json.dumps(dict(metrics), default=float)
+    plain: Record = json.loads(text, parse_constant=lambda name: None)
+    return plain
 
 
 def _redact_log(log: Path) -> None:
