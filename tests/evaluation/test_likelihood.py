@@ -32,7 +32,7 @@ from tests.evaluation.models import (
 )
 
 TEXTS = [
-    "여우가 숲에서 잡니다. 선생님이 책을 읽었어요.",
+    "여우가 숲에서 잡니다. 책을 읽었어요.",
     "The fox lives in the old town. " * 12,
     "가",
 ]
@@ -130,9 +130,7 @@ def test_a_tokenizer_without_bos_is_refused() -> None:
 
 
 def test_what_does_not_fit_is_counted_and_left_out() -> None:
-    outcome = bits_per_byte(
-        bpb_task(), texts(), Tools(Scorer(llama(max_length=200)), ByteEncoder())
-    )
+    outcome = bits_per_byte(bpb_task(), texts(), tools)
     assert (outcome.items, outcome.truncated) == (3, 1)
     assert [one["item"] for one in outcome.records] == ["0", "2"]
 
@@ -187,7 +185,7 @@ def chats() -> list[Row]:
             [
                 ("수도는?", "서울"),
                 ("수도를 말해", "서울"),
-                ("산은?", "한라산"),
+                ("산은?", "설악"),
                 ("강은 무엇?", "한강"),
             ]
         )

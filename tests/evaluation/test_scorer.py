@@ -1,7 +1,10 @@
 import random
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from transformers import LlamaForCausalLM
 
 from kollama2.evaluation.scorer import Request, Scorer
 from tests.evaluation.models import llama, naive_score
@@ -61,6 +64,18 @@ def test_an_adapter_counts() -> None:
     scores = Scorer(adapted).score(wanted)
     assert np.abs(scores - [naive_score(adapted, *one) for one in wanted]).max() < 1e-4
     assert np.abs(scores - before).max() > 0.01
+
+
+def test_logits_that_are_more_than_the_head_are_respected() -> None:
+    class Capped(LlamaForCausalLM):
+        def forward(self, **inputs: Any) -> Any:
+            output = super().forward(**inputs)
+            output.logits = 3 * torch.tanh(output.logits / 3)
+            return output
+
+    wanted, capped = requests(3), Capped(llama().config).eval()
+    scores = Scorer(capped).score(wanted)
+    assert np.abs(scores - [naive_score(capped, *one) for one in wanted]).max() < 1e-4
 
 
 def test_what_does_not_fit_is_said() -> None:

@@ -15,6 +15,7 @@ from kollama2.evaluation.statistics import (
     holm,
     p_value,
     ranks,
+    seed_stretch,
 )
 
 
@@ -100,7 +101,7 @@ def slow(tables: Sequence[tuple[Floats, Floats]], resamples: int, seed: int) -> 
             ]
             size, mean = len(ratios), sum(ratios) / len(ratios)
             drawn = sum(ratios[at] for at in seeds[size]) / size
-            row.append(mean + (math.sqrt(size / (size - 1)) * (drawn - mean) if size > 1 else 0.0))
+            row.append(mean + (seed_stretch(size) * (drawn - mean) if size > 1 else 0.0))
         rows.append(row)
     return rows
 
@@ -161,11 +162,35 @@ def test_the_interval_covers_the_truth() -> None:
 
 
 def test_seeds_widen_the_interval_as_they_should() -> None:
-    """The bootstrap variance over n seeds is that of their mean, s^2 / n, not (n - 1) / n of it."""
     shifts = np.array([-0.2, 0.1, 0.4])
     tables = [(np.ones((3, 40)) * shifts[:, None], np.ones((3, 40)))]
     drawn = bootstrap(tables, resamples=40_000)
-    assert float(drawn.var()) == pytest.approx(shifts.var(ddof=1) / 3, rel=0.03)
+    assert float(drawn.var()) == pytest.approx(
+        shifts.var(ddof=1) / 3 * (4.3027 / 1.96) ** 2, rel=0.03
+    )
+    assert seed_stretch(2) == pytest.approx(math.sqrt(2) * 12.7062 / 1.96, rel=1e-4)
+    # t with 29 degrees of freedom: 2.0452.
+    assert seed_stretch(30) == pytest.approx(math.sqrt(30 / 29) * 2.0452 / 1.96, rel=2e-3)
+
+
+@pytest.mark.parametrize("seeds", [3, 5])
+def test_few_seeds_still_cover_the_truth(seeds: int) -> None:
+    """Simulated: trainings that differ more than items do; nominal 95 %."""
+    draw, hits, trials = np.random.default_rng(seeds), 0, 150
+    for _ in range(trials):
+        table = draw.normal(size=(seeds, 1)) + draw.normal(0, 0.5, (1, 60))
+        low, high = np.quantile(
+            bootstrap([(table, np.ones_like(table))], resamples=1_000), [0.025, 0.975]
+        )
+        hits += low <= 0 <= high
+    assert 0.91 <= hits / trials <= 0.99
+
+
+def test_a_handful_of_items_proves_nothing() -> None:
+    few = family({"base": [items([0.0] * 4)], "m": [items([1.0] * 4)]}, "base", True)["m"]
+    assert few.versus_base is not None
+    assert few.versus_base.p == 0.125
+    assert not few.versus_base.separable
 
 
 def test_the_mde_is_what_would_be_found_in_eight_of_ten() -> None:
@@ -188,11 +213,11 @@ def test_the_mde_is_what_would_be_found_in_eight_of_ten() -> None:
 
 def test_p_values_agree_with_intervals_and_survive_large_families() -> None:
     drawn = np.random.default_rng(0).normal(2.0, 1.0, 10_000)
-    assert p_value(2.0, drawn) == pytest.approx(math.erfc(2 / math.sqrt(2)), rel=0.15)
+    assert p_value(2.0, drawn, 99) == pytest.approx(math.erfc(2 / math.sqrt(2)), rel=0.15)
     far = np.random.default_rng(0).normal(8.0, 1.0, 10_000)
-    assert p_value(8.0, far) < 1e-12
-    assert p_value(-8.0, -far) == p_value(8.0, far)
-    assert p_value(0.0, np.zeros(100)) == 1
+    assert p_value(8.0, far, 99) < 1e-12
+    assert p_value(-8.0, -far, 99) == p_value(8.0, far, 99)
+    assert p_value(0.0, np.zeros(100), 99) == 1
 
 
 def test_ranks_by_hand() -> None:

@@ -48,7 +48,7 @@ def evaluate(
         encoder: text to ids as this model was taught them.
         out: an existing folder.
         resources: `micro_batch_tokens` bounds a forward pass, unless `batch_tokens` is given.
-        progress: called as `progress(done, total, "items", task=...)` after each task.
+        progress: called as `progress(done, total, "items", task=...)` after each batch.
         batch_tokens: padded positions in one forward pass.
 
     Returns:
@@ -60,21 +60,25 @@ def evaluate(
     """
     data = {task.name: read_rows(task) for task in suite.tasks}
     total = sum(map(len, data.values()))
-    tools = Tools(
-        Scorer(model, batch_tokens=batch_tokens or resources.micro_batch_tokens),
-        encoder,
-    )
+    scorer = Scorer(model, batch_tokens=batch_tokens or resources.micro_batch_tokens)
     training = model.training
     model.eval()
     outcomes: list[Outcome] = []
     seconds: dict[str, float] = {}
     done = 0
     for task in suite.tasks:
+        rows = data[task.name]
+
+        def heard(
+            share: float, before: int = done, task: Task = task, size: int = len(rows)
+        ) -> None:
+            progress(before + share * size, total, "items", task=task.name)
+
         started = time.perf_counter()
-        outcomes.append(_measure(task, data[task.name], tools, model))
+        outcomes.append(_measure(task, rows, Tools(scorer, encoder, heard), model))
         seconds[task.name] = round(time.perf_counter() - started, 3)
-        done += len(data[task.name])
-        progress(done, total, "items", task=task.name)
+        done += len(rows)
+    progress(total, total, "items")
     model.train(training)
     records = [record for outcome in outcomes for record in outcome.records]
     _write_lines(out / "items.jsonl", records)

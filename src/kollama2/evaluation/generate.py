@@ -1,6 +1,6 @@
 """Greedy answers in batches, and the measures of their language."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
@@ -24,6 +24,7 @@ def generation(task: Generation, rows: Sequence[Row], tools: Tools, model: nn.Mo
         max_new_tokens=task.max_new_tokens,
         stop_ids=sorted(tools.encoder.stop_ids),
         batch_tokens=tools.scorer.batch_tokens,
+        heard=tools.heard,
     )
     for index, (ids, stopped) in zip(kept, answers, strict=True):
         row, text = rows[index], tools.encoder.decode(ids)
@@ -52,6 +53,7 @@ def greedy(
     max_new_tokens: int,
     stop_ids: Sequence[int],
     batch_tokens: int,
+    heard: Callable[[float], None] = lambda share: None,
 ) -> list[tuple[list[int], bool]]:
     """The most probable next token, again and again, with a KV cache.
 
@@ -64,6 +66,7 @@ def greedy(
         max_new_tokens: where an answer is cut.
         stop_ids: ids that end an answer; not part of it.
         batch_tokens: positions in one batch.
+        heard: called with the share of the prompts that is done, after each batch.
 
     Returns:
         For each prompt the ids of its answer and whether it ended by a stop id.
@@ -78,6 +81,7 @@ def greedy(
         for index, answer in zip(batch, found, strict=True):
             answers[index] = answer
         start += len(batch)
+        heard(start / len(order))
     return answers
 
 

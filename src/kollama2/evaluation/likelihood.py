@@ -1,7 +1,7 @@
 """Measures of likelihood: bits per byte, instruction gain, translation PMI."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -18,10 +18,11 @@ from kollama2.evaluation.windows import byte_windows, window_request
 
 
 class Tools(NamedTuple):
-    """What a task is measured with."""
+    """What a task is measured with; `heard` is told the share of the task that is done."""
 
     scorer: Scorer
     encoder: Encoder
+    heard: Callable[[float], None] = lambda share: None
 
 
 @dataclass
@@ -183,5 +184,5 @@ def scored(
     ]
     outcome.truncated = len(rows) - len(kept)
     flat = [request for _, wanted in kept for request in wanted]
-    scores = iter(tools.scorer.score(flat).tolist())
+    scores = iter(tools.scorer.score(flat, tools.heard).tolist())
     return [(row, [next(scores) for _ in wanted]) for row, wanted in kept]

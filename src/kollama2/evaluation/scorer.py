@@ -1,7 +1,7 @@
 """Log-likelihoods of continuations under a causal language model, exact and fast."""
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
@@ -62,19 +62,30 @@ class Scorer:
         """`batch_tokens`: padded positions in one forward pass; small ones are fastest on CPU."""
         unwrapped = getattr(model, "get_base_model", lambda: model)
         base: Any = unwrapped()
-        self._decoder = base.get_decoder()
-        self._head = base.get_output_embeddings()
+        self._decoder: Any = base.get_decoder()
+        self._head: nn.Module = base.get_output_embeddings()
         self._device = next(model.parameters()).device
         self.batch_tokens = batch_tokens
         self.max_length = int(base.config.max_position_embeddings)
-        self.vocab_size = int(self._head.weight.shape[0])
+        self.vocab_size = int(base.get_output_embeddings().weight.shape[0])
+        if not self._head_makes_the_logits(base):
+            # Some models change their logits after the head (soft caps, scales): ask the whole.
+            self._decoder, self._head = base, nn.Identity()
 
     def fits(self, request: Request) -> bool:
         """Whether the whole request can be seen by the model at once."""
         return len(request.context) + len(request.continuation) - 1 <= self.max_length
 
     @torch.inference_mode()
-    def score(self, requests: Sequence[Request]) -> Floats:
+    def _head_makes_the_logits(self, base: nn.Module) -> bool:
+        ids = torch.tensor([[0, 1, 0]], device=self._device)
+        logits = self._head(self._decoder(input_ids=ids, use_cache=False)[0])
+        return torch.allclose(logits, base(input_ids=ids, use_cache=False)[0], atol=1e-2)
+
+    @torch.inference_mode()
+    def score(
+        self, requests: Sequence[Request], heard: Callable[[float], None] = lambda share: None
+    ) -> Floats:
         """Log-likelihood (nats) of each continuation after its context.
 
         Rows are sorted by length and padded on the right: attention is causal, so padding cannot
@@ -83,18 +94,22 @@ class Scorer:
 
         Args:
             requests: none may have an empty context, and each must fit (see `fits`).
+            heard: called with the share of the requests that is done, after each batch.
 
         Returns:
             float64 array, shape (len(requests),).
         """
-        result = np.zeros(len(requests))
+        result, done = np.zeros(len(requests)), 0
         for rows in self._rows(requests):
             rows.sort(key=lambda row: (-len(row), row.requests))
             start = 0
             while start < len(rows):
                 count = max(1, self.batch_tokens // len(rows[start]))
-                self._score_batch(rows[start : start + count], requests, result)
+                batch = rows[start : start + count]
+                self._score_batch(batch, requests, result)
                 start += count
+                done += sum(len(row.requests) for row in batch)
+                heard(done / len(requests))
         return result
 
     def _rows(self, requests: Sequence[Request]) -> tuple[list[_Row], list[_Row]]:
