@@ -39,7 +39,7 @@ def write_rows(
 
 
 def some_ids(
-    count: int, *, seed: int = 0, low: int = 4, high: int = 40, vocab: int = 384
+    count: int, *, seed: int = 0, low: int = 4, high: int = 40, vocab: int = 32
 ) -> list[list[int]]:
     """Rows with a pattern a model can learn: each token follows from the one before."""
     random = np.random.default_rng(seed)

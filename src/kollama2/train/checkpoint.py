@@ -22,13 +22,18 @@ WEIGHTS, MOMENTS, STATE = "weights.safetensors", "optimizer.safetensors", "state
 
 
 def save(
-    scratch: Path, step: int, model: Any, optimizer: Any, schedule: Any, identity: dict[str, Any]
+    scratch: Path,
+    trainer_state: dict[str, Any],
+    model: Any,
+    optimizer: Any,
+    schedule: Any,
+    identity: dict[str, Any],
 ) -> Path:
     """Write `checkpoint-<step>`, then remove all but the newest two.
 
     Args:
         scratch: the folder of the checkpoints.
-        step: optimiser steps done.
+        trainer_state: transformers' `TrainerState` as a dictionary; `global_step` steps are done.
         model: its parameters that require a gradient are kept.
         optimizer: a torch optimiser (or accelerate's wrapper).
         schedule: its learning-rate schedule.
@@ -40,6 +45,7 @@ def save(
     Raises:
         TryLater, StorageTrouble: as `engine.commit`; older checkpoints stay as they are.
     """
+    step = trainer_state["global_step"]
     final = scratch / f"checkpoint-{step}"
     if final.exists():
         shutil.rmtree(final)  # found unfit before: a fit one would have been resumed
@@ -53,13 +59,9 @@ def save(
         }
         save_file(moments, partial / MOMENTS)
         kept = {"step": step, "identity": identity, "groups": state["param_groups"]}
-        kept["schedule"] = {
-            k: v for k, v in schedule.state_dict().items() if isinstance(v, (int, float, list))
-        }
-        kept["schedule"].pop("lr_lambdas", None)
+        kept["schedule"] = {k: v for k, v in schedule.state_dict().items() if k != "lr_lambdas"}
         write_json(partial / STATE, kept)
-        # The two fields that transformers' Trainer reads when it resumes.
-        write_json(partial / "trainer_state.json", {"global_step": step, "epoch": 0.0})
+        write_json(partial / "trainer_state.json", trainer_state)
     for old in _found(scratch)[KEPT:]:
         shutil.rmtree(old)
     return final

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 from transformers.utils import logging as hf_logging
@@ -243,7 +244,7 @@ def _from_pretrained(folder: Path, dtype: Dtype, **options: Any) -> Any:
             output_loading_info=True,
             **options,
         )
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         raise BadData(f"{folder} cannot be loaded: {error}") from error
     absent = sorted(report["missing_keys"])
     if absent:
@@ -259,7 +260,7 @@ def _adapter(model: Any, folder: Path) -> Any:
     try:
         with _quiet_peft():
             return PeftModel.from_pretrained(model, folder)
-    except RuntimeError as error:
+    except (RuntimeError, SafetensorError) as error:
         raise BadData(f"the adapter {folder} does not fit its base: {error}") from error
 
 

@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -241,7 +242,7 @@ class Loop(SFTTrainer):  # type: ignore[misc]
         self.record.sync()
         checkpoint.save(
             Path(self.args.output_dir),
-            self.state.global_step,
+            asdict(self.state),
             self.model,
             self.optimizer,
             self.lr_scheduler,

@@ -115,7 +115,8 @@ def _write_adapter(model: Any, out: Path, base: str) -> None:
     from peft import get_peft_model_state_dict
 
     weights = get_peft_model_state_dict(model, save_embedding_layers=False)
-    tensors = {name: w.detach().cpu().contiguous() for name, w in sorted(weights.items())}
+    # clone: a tied head and its embeddings share memory, which safetensors refuses.
+    tensors = {name: w.detach().cpu().clone() for name, w in sorted(weights.items())}
     save_file(tensors, out / ADAPTER, metadata={"format": "pt"})
     _readable(out / ADAPTER)
     config = {
