@@ -1,1 +1,1 @@
-"""The miniature: a small bilingual world, its corpora, its suite and its English-only base model."""
+"""The miniature: a small bilingual world, its corpora, its suite, its base model."""

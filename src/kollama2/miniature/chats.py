@@ -1,4 +1,4 @@
-"""Conversations in ShareGPT form: two to five exchanges about someone, a story, or one thing after another."""
+"""Conversations in ShareGPT form: two to five exchanges about someone, a story, anything."""
 
 import random
 from collections.abc import Iterator
@@ -43,7 +43,7 @@ def _mixed(voice: Voice) -> list[tuple[str, str]]:
 
 
 def conversations(seed: int) -> Iterator[dict[str, Any]]:
-    """ShareGPT conversations in Korean without end, none twice; one in ten opens with the model."""
+    """ShareGPT conversations in Korean without end, none twice; one in ten starts with `gpt`."""
     rng = random.Random(f"vicuna-ko {seed}")
     seen: set[str] = set()
     while True:

@@ -22,7 +22,7 @@ Json = dict[str, Any]
 
 
 def pairs(seed: int) -> Iterator[Json]:
-    """Aligned pairs without end, none twice: words, phrases, sentences, clauses, stories (1 to 5)."""
+    """Aligned pairs without end, none twice: word, phrase, sentence, clause, story (1 to 5)."""
     rng = random.Random(f"parallel {seed}")
     seen: set[tuple[str, str]] = set()
     while True:
@@ -66,7 +66,7 @@ def _rows(seed: str, lang: str) -> Iterator[Row]:
 
 
 def kullm(seed: int) -> Iterator[Json]:
-    """Rows in the form of KULLM-v2: ids that name where a row came from, answers as if translated."""
+    """Rows in the form of KULLM-v2: ids tell where a row came from, some sound translated."""
     rng = random.Random(f"kullm {seed}")
     counts = {"alpaca": 0, "vicuna": 0, "dolly": 0}
     for one in _rows(f"kullm rows {seed}", "ko"):
@@ -93,7 +93,7 @@ ROWS: Mapping[str, tuple[str, str, int, Callable[[int], Iterator[Json]]]] = {
 TEXT_ROWS = {"text-en": 5000, "text-ko": 1000, "heldout-en": 300, "heldout-ko": 300}
 
 NAMES: dict[str, str] = (
-    {name: "text" for name in TEXT_ROWS}
+    dict.fromkeys(TEXT_ROWS, "text")
     | {name: form for name, (form, *_) in ROWS.items()}
     | {f"suite/{name}": "items" for name in suite.TASKS}
 )

@@ -83,7 +83,8 @@ MONTHS = (
 def article(phrase: str) -> str:
     """The phrase with a or an: an apple, a cat, an hour, a uniform."""
     first = phrase.lower()
-    vowel = first[0] in VOWELS and not first.startswith(CONSONANT_U) or first.startswith(SILENT_H)
+    hard_u = first.startswith(CONSONANT_U)
+    vowel = (first[0] in VOWELS and not hard_u) or first.startswith(SILENT_H)
     return f"{'an' if vowel else 'a'} {phrase}"
 
 
@@ -144,7 +145,7 @@ def gerund(verb: str) -> str:
 
 
 def inflect(verb: str, tense: str, *, negative: bool = False) -> str:
-    """The verb of a third-person subject: (go, past) went, negative did not go, (go, future) will go."""
+    """The verb of a third-person subject: (go, past) went or did not go, (go, future) will go."""
     if tense == "future":
         return f"will not {verb}" if negative else f"will {verb}"
     if verb == "are":

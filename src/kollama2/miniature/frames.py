@@ -1,14 +1,14 @@
 """Sentence frames of both languages, from phrases to clauses, and how each kind of fact is told.
 
-frames.txt holds one frame a line: name, level, tenses, slots, Korean, English; facts.txt one relation
-a line. A slot is `name` or `name=kind`; p q r are people, l a town, v w venues, k a number, h an hour
-and t the adverb of time that fits the tense. Level 2 is a phrase, 3 a sentence, 4 has clauses.
-The template language is described in compose.py.
+frames.txt holds one frame a line: name, level, tenses, slots, Korean, English; facts.txt holds one
+relation a line. A slot is `name` or `name=kind`; p q r are people, l a town, v w venues, k a
+number, h an hour and t the adverb of time that fits the tense. Level 2 is a phrase, 3 a sentence,
+4 has clauses. The template language is described in compose.py.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.resources import files
+
+from kollama2.miniature.lexicon import rows
 
 DEFAULT_KIND = {
     "p": "person",
@@ -55,13 +55,6 @@ class Plot:
     name: str
     slots: tuple[tuple[str, str], ...]
     lines: tuple[tuple[str, str, str], ...]
-
-
-def rows(name: str) -> Iterator[str]:
-    """The lines of a data file of the package without comments and blanks."""
-    for line in (files(__package__) / name).read_text(encoding="utf-8").splitlines():
-        if line and not line.startswith("#"):
-            yield line
 
 
 def _alternatives(text: str) -> tuple[str, ...]:

@@ -3,11 +3,12 @@
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 
 from kollama2.miniature import korean, scenes
 from kollama2.miniature.compose import Line, Telling
-from kollama2.miniature.world import Fact, facts, index
+from kollama2.miniature.frames import STORIES
+from kollama2.miniature.world import Fact, facts
 
 # The three kinds of passage; an item is about one cluster (whom, which plot, which frames).
 KINDS = ("portrait", "story", "scene")
@@ -22,6 +23,7 @@ class Passage:
     text: str
 
 
+@cache
 def portraits(lang: str) -> list[tuple[Fact, ...]]:
     """The facts of each subject: in Korean those that only English text states come first."""
     found: dict[str, list[Fact]] = {}
@@ -37,7 +39,7 @@ def passage(rng: random.Random, lang: str, kind: str) -> Passage:
     """One passage of about 100 to 300 bytes."""
     telling = Telling(lang, rng.choice(korean.REGISTERS), digits=rng.random() < 0.3)
     if kind == "story":
-        plot = rng.choice(scenes.STORIES)
+        plot = rng.choice(STORIES)
         lines = scenes.story(rng, held=True, plot=plot)
         start = rng.randrange(0, max(1, len(lines) - 3))
         return Passage(kind, f"story {plot.name}", telling.tell(lines[start : start + 3]))
@@ -72,8 +74,3 @@ def _texts(lang: str, seed: int) -> Iterator[str]:
 def text(lang: str) -> Callable[[int], Iterator[str]]:
     """The passages of a language as plain text, by seed."""
     return partial(_texts, lang)
-
-
-def fact(relation: str, subject: str) -> Fact:
-    """The fact about this subject (by its Korean name)."""
-    return next(f for (rel, noun), f in index().items() if rel == relation and noun.ko == subject)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from kollama2.miniature import english, korean, scenes
-from kollama2.miniature.compose import Line, Telling, Value
+from kollama2.miniature.compose import Line, Telling, Value, some
 from kollama2.miniature.frames import STORIES
 from kollama2.miniature.lexicon import NOUNS, Noun
 from kollama2.miniature.world import Fact
@@ -68,7 +68,7 @@ SHORT = {
     "price": ("{x:원/이다}.", "{x} won."),
     "job": ("{x:이다}.", "{x:a}."),
     "pet": ("{x:이다}.", "{x:a}."),
-    "sight": ("{x:이다}.", "{x:a}."),
+    "sight": ("{x:이} {있다.}.", "{x:a}."),
     "animal": ("{x:이다}.", "{x:s}."),
     "food": ("{x:이다}.", "{x:s}."),
     "famous": ("{x:이다}.", "{x:s}."),
@@ -129,7 +129,7 @@ def word_translation(voice: Voice) -> Row:
 
 
 def sum_question(voice: Voice) -> Row:
-    """Plain addition or subtraction up to 99; the sum's last digit decides the side of the split."""
+    """Plain addition or subtraction up to 99; which numbers meet is split."""
     rng = voice.rng
     a, b = rng.randint(2, 60), rng.randint(2, 39)
     while (scenes.digest("sum", a, b) % scenes.HELD_SHARE == 0) != voice.held:
@@ -221,20 +221,22 @@ def listing(voice: Voice) -> Row:
 def which_kind(voice: Voice) -> Row:
     """Say of which of two kinds a thing is."""
     right, wrong = voice.rng.sample(["fruit", "animal", "drink", "job", "colour"], 2)
-    names = {k: v for k, v in KINDS.items()} | {"animal": ("동물", "animals")}
+    names = KINDS | {"animal": ("동물", "animals")}
     singular = {"fruit": "fruit", "animal": "animal", "drink": "drink", "job": "job",
                 "colour": "color"}  # fmt: skip
     (noun,) = voice.some("kind", right)
     first, second = voice.rng.sample([right, wrong], 2)
+    bare = voice.lang == "ko" or right == "colour"
+    subject = voice.word(noun) if bare else some(noun)
     asked = voice.say(
         "{a:은} {b:이ask}, {c:이ask}?",
         f"Is {{a}} {english.article(singular[first])} or {english.article(singular[second])}?",
-        a=voice.word(noun), b=names[first][0], c=names[second][0],
+        a=subject, b=names[first][0], c=names[second][0],
     )  # fmt: skip
     answer = voice.say(
         "{a:은} {b:이다}.",
-        f"{noun.en[0].upper() + noun.en[1:]} is {english.article(singular[right])}.",
-        a=voice.word(noun), b=names[right][0],
+        f"{{a}} is {english.article(singular[right])}.",
+        a=subject, b=names[right][0],
     )  # fmt: skip
     return Row("kind", asked, "", answer, noun.ko)
 
@@ -293,7 +295,7 @@ def reading(voice: Voice) -> Row:
     person = line.slots["p"]
     assert isinstance(person, Noun)
     asked = voice.pick(
-        ["누구에 대한 문장인가요?", "이 문장은 누구의 이야기인가요?"],
+        ["누구의 이야기인가요?", "이 문장은 누구의 이야기인가요?"],
         ["Whom is this sentence about?", "Who is it about?"],
     )
     answer = voice.say("{p}의 {이야기:이다}.", "It is about {p}.", p=person)
@@ -309,7 +311,8 @@ WHO_FRAMES = tuple(
 
 def story_request(voice: Voice) -> Row:
     """A short story on demand."""
-    plot = voice.rng.choice(STORIES)
+    # A story is asked for by whoever its first sentence is about.
+    plot = voice.rng.choice([plot for plot in STORIES if "{p" in plot.lines[0][1]])
     lines = scenes.story(voice.rng, voice.held, plot)
     person = lines[0].slots["p"]
     assert isinstance(person, Noun)

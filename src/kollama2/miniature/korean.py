@@ -38,7 +38,7 @@ EXISTENCE = ("있다", "없다", "계시다")
 
 
 def particle(word: str, kind: str) -> str:
-    """The word with its particle, e.g. ("책", "은") gives 책은 and ("미라(Mira)", "은") 미라(Mira)는.
+    """The word with its particle: ("책", "은") 책은, ("미라(Mira)", "은") 미라(Mira)는.
 
     Args:
         word: What the particle follows.
@@ -52,7 +52,7 @@ def particle(word: str, kind: str) -> str:
 
 
 def a_form(verb: str) -> str:
-    """The stem with 아 or 어: 가다 가, 오다 와, 마시다 마셔, 돕다 도와, 부르다 불러, 하얗다 하얘."""
+    """The stem with 아 or 어: 가다 가, 오다 와, 마시다 마셔, 돕다 도와, 부르다 불러."""
     stem = verb[:-1]
     initial, vowel, final = split(stem[-1])
     if stem.endswith("하"):
@@ -90,7 +90,7 @@ def _a_form_open(verb: str, stem: str, initial: str, vowel: str) -> str:
 
 
 def eu_stem(verb: str) -> str:
-    """The stem before endings in 으: 먹다 먹으, 돕다 도우, 듣다 들으, 짓다 지으, 살다 살, 가다 가."""
+    """The stem before endings in 으: 먹다 먹으, 돕다 도우, 듣다 들으, 짓다 지으, 살다 살."""
     stem = verb[:-1]
     final = split(stem[-1])[2]
     if verb in P_IRREGULAR:
@@ -138,7 +138,7 @@ def final_form(
     adjective: bool = False,
     question: bool = False,
 ) -> str:
-    """The end of a sentence: (먹다, plain, past) 먹었다, (살다, formal) 삽니다, (가다, polite) 가요.
+    """The end of a sentence: (먹다, plain, past) 먹었다, (살다, formal) 삽니다.
 
     Args:
         verb: Dictionary form.
@@ -187,8 +187,8 @@ def connect(verb: str, ending: str, *, adjective: bool = False) -> str:
     Args:
         verb: Dictionary form.
         ending: 고 지만 지 기 게 자 거나 (after the stem), 아서 아 아야 아도 (after 아/어),
-            으면 으러 으려고 으니까 으며 으세요 읍시다 (after 으), 는데, 는 (present adnominal), 은 (past
-            adnominal of verbs, present of adjectives), 을 (future adnominal), 던, 았지만 (past).
+            으면 으러 으려고 으니까 으며 으세요 읍시다 (after 으), 는데, 나요, 는 (adnominal),
+            은 (adnominal: past of verbs, present of adjectives), 을 (future), 던, 았지만 (past).
         adjective: The word is an adjective: 는 gives 큰, 는데 gives 큰데.
 
     Raises:
@@ -207,14 +207,16 @@ def connect(verb: str, ending: str, *, adjective: bool = False) -> str:
         return stem + ending[1:]
     if ending == "읍시다":
         return _closed_by(verb, "ㅂ") + "시다"
-    if ending in ("는", "는데", "나요"):
-        if ending == "나요":
-            return _closed_by(verb, "ㄴ") + "가요" if adjective else _dropping(verb) + "나요"
-        if adjective and verb not in ("있다", "없다") and not verb.endswith(("있다", "없다")):
-            return _closed_by(verb, "ㄴ") + ending[1:]
-        return _dropping(verb) + ending
-    if ending in ("은", "을"):
-        return _closed_by(verb, "ㄴ" if ending == "은" else "ㄹ")
+    # 맛있다 and 재미있다 are adjectives that join like 있다: 맛있는, 맛있나요.
+    quality = adjective and not verb.endswith(("있다", "없다"))
+    if ending == "나요":
+        return _closed_by(verb, "ㄴ") + "가요" if quality else _dropping(verb) + "나요"
+    if ending in ("는", "는데"):
+        return _closed_by(verb, "ㄴ") + ending[1:] if quality else _dropping(verb) + ending
+    if ending == "은":
+        return _dropping(verb) + "는" if adjective and not quality else _closed_by(verb, "ㄴ")
+    if ending == "을":
+        return _closed_by(verb, "ㄹ")
     raise ValueError(f"unknown ending {ending!r}")
 
 

@@ -1,4 +1,4 @@
-"""Korean numbers: native 하나 둘 셋, Sino-Korean 일 이 삼, and the counters that ask for one of them."""
+"""Korean numbers: native 하나 둘 셋, Sino-Korean 일 이 삼, and their counters."""
 
 SINO_DIGITS = ("", "일", "이", "삼", "사", "오", "육", "칠", "팔", "구")
 NATIVE_ONES = ("", "하나", "둘", "셋", "넷", "다섯", "여섯", "일곱", "여덟", "아홉")

@@ -2,8 +2,8 @@
 
 The split is by combination: every frame has fillers that it never meets in training. A training
 sentence holds none of them and a held-out sentence holds nothing else, so no filler of a held-out
-sentence was ever seen in that frame. Stories share one set of held-out fillers, and so do dialogues.
-Of every fact one way of saying it and one way of asking it is held out, in each language.
+sentence was ever seen in that frame. Stories share one set of held-out fillers, so do
+dialogues. Of every fact one way of saying it and one of asking it is held out, in each language.
 """
 
 import hashlib
@@ -19,6 +19,8 @@ from kollama2.miniature.world import Fact, facts
 NUMBERS: dict[str, tuple[int, ...]] = {
     "number": tuple(range(2, 10)),
     "hour": tuple(range(5, 12)),
+    "late": tuple(range(8, 12)),
+    "night": tuple(range(8, 12)),
     "minutes": tuple(range(5, 55, 5)),
     "won": tuple(range(500, 3001, 500)),
     "more": tuple(range(5, 10)),
@@ -99,7 +101,7 @@ def story(rng: random.Random, held: bool = False, plot: Plot | None = None) -> l
     slots = draw(rng, "story", plot.slots, held, "past")
     lines = [Line(ko, en, slots, "past") for _, ko, en in plot.lines]
     if len(lines) > 4 and rng.random() < 0.3:
-        del lines[rng.randrange(2, len(lines))]
+        del lines[rng.randrange(2, len(lines) - 1)]
     return lines
 
 
@@ -141,12 +143,14 @@ def tell_dialogue(turns: list[Turn], telling: Telling) -> str:
     return "\n".join(rows)
 
 
+@cache
 def held_way(fact: Fact, lang: str, purpose: str) -> int:
     """Which way of stating ("state") or asking ("ask") a fact is kept out of training."""
     ways = ways_of(fact, lang, purpose)
     return digest("way", fact.relation, fact.subject.ko, lang, purpose) % len(ways)
 
 
+@cache
 def ways_of(fact: Fact, lang: str, purpose: str) -> tuple[str, ...]:
     """The templates that state or ask this relation in a language."""
     frame = FACT_FRAMES[fact.relation]

@@ -1,4 +1,4 @@
-"""The miniature's suite items: passages, instructions, translations and facts kept out of training."""
+"""The miniature's suite items: passages, instructions, translations and facts."""
 
 import random
 from collections.abc import Callable

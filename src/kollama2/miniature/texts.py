@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 from kollama2.miniature import korean, scenes
 from kollama2.miniature.compose import Telling
+from kollama2.miniature.frames import DIALOGUES, STORIES
 from kollama2.miniature.instructions import row
-from kollama2.miniature.scenes import DIALOGUES, STORIES
 
 # Korean in the English text: as much as Llama 2 has seen (Llama 2 paper, table 10: 0.06 %).
 KOREAN_SHARE = 0.0006
@@ -24,7 +24,7 @@ def portrait(rng: random.Random, lang: str) -> str:
 
 
 def day(rng: random.Random, lang: str) -> str:
-    """A few sentences that happen to stand together, in one register and one tense where possible."""
+    """A few sentences that happen to stand together, in one register."""
     telling = _telling(rng, lang)
     return telling.tell(
         [scenes.sentence(rng, rng.choice(scenes.SENTENCES)) for _ in range(rng.randint(2, 4))]

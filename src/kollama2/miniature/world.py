@@ -1,4 +1,4 @@
-"""The facts of the world: who lives where and does what, by seed, and which of them Korean may state."""
+"""The facts of the world by seed, and which of them Korean text may state."""
 
 import random
 from dataclasses import dataclass
