@@ -29,9 +29,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real Korean and English data, where a developer has one."""
-    folder = Path(os.environ.get("KOLLAMA2_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
+    folder = Path(os.environ.get("KOLLAMA2_DATA", REPOSITORY.parent / "shared" / "data"))
     if not folder.is_dir():
-        pytest.skip("no real data here; set KOLLAMA2_TEST_DATA to its folder")
+        pytest.skip("no real data here; set KOLLAMA2_DATA to its folder")
     return folder
 
 

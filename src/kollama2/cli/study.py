@@ -49,7 +49,7 @@ def run(
     """Compute a study, resume it or extend it; ends with a leaderboard and report.html."""
     locked, todo = _planned(study, store, mirrors)
     outcome = compute(locked, todo, store, load_profile(profile, jobs))
-    show(locked, store, fresh=bool(outcome.computed), as_json=as_json)
+    show(locked, store, as_json=as_json)
     if outcome.failed:
         talk().print(f"{len(outcome.failed)} stages failed; run again to try them once more")
         raise typer.Exit(outcome.exit_code)
@@ -128,7 +128,7 @@ def report(
 ) -> None:
     """Write the report of what is computed so far and print the leaderboard."""
     locked, _ = _planned(study, store, mirrors)
-    show(locked, store, fresh=True, as_json=as_json)
+    show(locked, store, as_json=as_json)
 
 
 def query(
@@ -141,13 +141,13 @@ def query(
 
     from kollama2.report.query import query as ask
 
-    rows = ask(store, sql)
+    found = ask(store, sql)
     if as_json:
-        print_json(rows)
+        print_json([dict(zip(found.columns, row, strict=True)) for row in found.rows])
         return
-    table = Table(*(rows[0] if rows else ("no rows",)))
-    for row in rows:
-        table.add_row(*(str(value) for value in row.values()))
+    table = Table(*found.columns)
+    for row in found.rows:
+        table.add_row(*("" if value is None else str(value) for value in row))
     out().print(table)
 
 
@@ -161,8 +161,9 @@ def gc(
     """List folders of the store that no study names, or delete them."""
     from kollama2.cli.plan import kept_names
     from kollama2.engine.gc import gc as collect
+    from kollama2.engine.store import Store
 
-    found = collect(store, kept_names(store, studies or []), delete=delete)
+    found = collect(Store(store), kept_names(store, studies or []), delete=delete)
     for folder, size in found:
         out().print(f"{size / 1e6:10.1f} MB  {folder.name}")
     total = sum(size for _, size in found) / 1e6
@@ -207,19 +208,16 @@ def compute(locked: "Locked", todo: "Plan", store: Path, profile: "Profile") -> 
         return graph.run(locked.targets, Store(store), launch, profile.jobs, display)
 
 
-def show(locked: "Locked", store: Path, *, fresh: bool, as_json: bool) -> None:
-    """Print the leaderboard; write the report unless it already tells all of this."""
+def show(locked: "Locked", store: Path, *, as_json: bool) -> None:
+    """Write the report, unless it already tells all of this, and print the leaderboard."""
+    from kollama2.report.html import write_report
     from kollama2.report.table import leaderboard, render_terminal
 
-    folder = store / "studies" / locked.study.name
-    page = folder / "report.html"
-    if fresh or not page.exists():
-        from kollama2.report.html import write_report
-
-        page = write_report(store, locked.study.name, folder)
-    board = leaderboard(store, locked.study.name)
+    name = locked.study.name
+    page = write_report(store, name, store / "studies" / name)
     if as_json:
-        print_json(board.as_json())
+        print((page.parent / "leaderboard.json").read_text(encoding="utf-8"), end="")
     else:
-        out().print(render_terminal(board))
+        console = out()
+        console.print(render_terminal(leaderboard(store, name), console.width))
         talk().print(f"report: {os.path.relpath(page)}")

@@ -52,7 +52,7 @@ class Encode(Stage):
                     content(work.path(part.source)),
                     form=part.source.form,
                     columns=dict(part.source.columns),
-                    weight=part.weight,
+                    weight=part.weight if len(self.data) > 1 else None,
                 )
                 for part in self.data
             ],

@@ -52,7 +52,7 @@ class Probe(Stage):
         from kollama2.engine.commit import write_json
         from kollama2.train.probe import probe
 
-        result = probe(
+        result: dict[str, Any] = probe(
             self.settings,
             self.candidates,
             share=self.share,

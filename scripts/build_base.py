@@ -1,16 +1,19 @@
-"""Builds the miniature's base model: tokenizer, English pre-training, card. About 20 CPU minutes.
+"""Builds a small English base model: tokenizer, pre-training, card. About 20 CPU minutes.
 
-    python scripts/build_miniature.py [--megabytes 9] [--output src/kollama2/miniature/base/model]
+    python scripts/build_base.py                                        the miniature's base
+    python scripts/build_base.py --text FOLDER --output bases/english   a base from your own text
 
-The text is written by the miniature's own grammar, so nothing is borrowed and anyone can build the
+The miniature's text is written by its own grammar, so nothing is borrowed and anyone can build the
 same model again.
 """
 
 import argparse
 import json
+import random
 import shutil
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import sentencepiece
@@ -19,12 +22,13 @@ from safetensors.torch import load_file, save_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from kollama2.data.encode import Input, encode
+from kollama2.data.read import Example, read
 from kollama2.engine.profile import Resources
-from kollama2.miniature import base, corpora
+from kollama2.miniature import base
+from kollama2.miniature.texts import english_text
 from kollama2.train.loop import train
 from kollama2.train.settings import TrainSettings
 
-VOCABULARY = 2048
 SETTINGS = {
     "method": "full",
     "lr": 3e-3,
@@ -36,23 +40,32 @@ SETTINGS = {
     "max_length": 512,
     "packing": True,
     "epochs": 1,
-    "dtype": "bfloat16",
+    "dtype": "float32",
 }
 
 
 def main() -> None:
+    """Build and write the model."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--megabytes", type=float, default=9.0, help="English text to learn from")
+    parser.add_argument("--text", type=Path, help="file or folder; the miniature's by default")
+    parser.add_argument("--megabytes", type=float, default=9.0, help="text to learn from")
+    parser.add_argument("--vocabulary", type=int, default=2048)
     parser.add_argument("--output", type=Path, default=base.FOLDER)
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
+    size = round(options.megabytes * 1e6)
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
-        text = write_text(work / "text", round(options.megabytes * 1e6))
-        start = random_model(work / "start", text)
+        text = write_text(work / "text", documents(options.text), size)
+        start = random_model(work / "start", text, options.vocabulary)
         began = time.monotonic()
-        counts = encode(
-            [Input(text)], start, work / "rows", template="plain", max_length=512, loss="all"
+        encode(
+            [Input(text)],
+            start,
+            work / "rows",
+            template="plain",
+            max_length=SETTINGS["max_length"],
+            loss="all",
         )
         figures = train(
             TrainSettings(**SETTINGS),
@@ -65,29 +78,43 @@ def main() -> None:
         )
         print()
         finish(work / "out" / "model", options.output)
-        write_card(options.output, figures, counts, time.monotonic() - began)
+        write_card(options, figures, time.monotonic() - began)
     print(json.dumps(figures, indent=1))
 
 
-def write_text(folder: Path, size: int) -> Path:
-    """English text of the miniature's world, documents separated by blank lines."""
+def documents(place: Path | None) -> Iterator[str]:
+    """The miniature's English text, or the documents of a file or folder in a fixed mixed order."""
+    if place is None:
+        yield from english_text()
+        return
+    texts = [e.text for e in read(place) if isinstance(e, Example) and e.text]
+    random.Random(0).shuffle(texts)
+    yield from texts
+
+
+def write_text(folder: Path, texts: Iterator[str], size: int) -> Path:
+    """Write documents as JSON lines until there are `size` bytes of text."""
     folder.mkdir()
     file = folder / "text-en.jsonl"
+    written = 0
     with file.open("w", encoding="utf-8") as stream:
-        for document in corpora.english(size):
-            stream.write(json.dumps({"text": document}, ensure_ascii=False) + "\n")
+        for text in texts:
+            if written >= size:
+                break
+            written += len(text.encode())
+            stream.write(json.dumps({"text": text}, ensure_ascii=False) + "\n")
     return file
 
 
-def random_model(folder: Path, text: Path) -> Path:
-    """A Llama of 3.4 million parameters with a tokenizer like Llama 2's, not yet trained."""
+def random_model(folder: Path, text: Path, vocabulary: int) -> Path:
+    """A Llama of a few million parameters with a tokenizer like Llama 2's, not yet trained."""
     folder.mkdir()
     lines = (json.loads(line)["text"] for line in text.open(encoding="utf-8"))
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=(line for _, line in zip(range(20000), lines, strict=False)),
         model_prefix=str(folder / "tokenizer"),
         model_type="bpe",
-        vocab_size=VOCABULARY,
+        vocab_size=vocabulary,
         byte_fallback=True,
         split_digits=True,
         character_coverage=0.9995,
@@ -112,7 +139,7 @@ def random_model(folder: Path, text: Path) -> Path:
     (folder / "tokenizer_config.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
     torch.manual_seed(0)
     config = LlamaConfig(
-        vocab_size=VOCABULARY,
+        vocab_size=vocabulary,
         hidden_size=192,
         intermediate_size=512,
         num_hidden_layers=6,
@@ -139,31 +166,33 @@ def finish(model: Path, output: Path) -> None:
     (output / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
 
 
-def write_card(output: Path, figures: dict, counts: dict, seconds: float) -> None:
+def write_card(options: argparse.Namespace, figures: dict, seconds: float) -> None:
     """The model card, with the figures of this very training."""
-    lines = [
-        "# The miniature's base model",
-        "",
-        "A Llama of "
-        f"{figures['total_parameters'] / 1e6:.1f} million parameters (6 layers, hidden size 192, "
-        f"vocabulary {VOCABULARY}, SentencePiece BPE with byte fallback), trained on "
-        f"{figures['bytes'] / 1e6:.1f} MB of English text that the miniature's grammar wrote.",
-        "",
-        "- **Purpose**: the embedded, offline base of kollama2's quick study and tests. It is an "
-        "instrument for comparing methods, not a language model for use.",
-        "- **Language**: English; 0.06 % of its text is Korean, as for Llama 2. Hangul falls to "
-        "bytes.",
-        f"- **Training**: `python scripts/build_miniature.py`; {figures['tokens']:,} tokens, "
-        f"{figures['steps']:,} steps, {seconds / 60:.0f} minutes on two CPU cores, "
-        f"settings {json.dumps(SETTINGS)}; loss at the end {figures['loss_end']:.3f}.",
-        "- **Data**: generated, no borrowed text and no real people.",
-        "- **Licence**: Apache-2.0.",
-        "",
-    ]
-    (output / "README.md").write_text("\n".join(lines), encoding="utf-8")
+    source = (
+        "text that the miniature's own grammar wrote: no borrowed text, no real people"
+        if options.text is None
+        else f"the files of `{options.text.name}`"
+    )
+    card = f"""# A small English base model
+
+A Llama of {figures["total_parameters"] / 1e6:.1f} million parameters (6 layers, hidden size 192,
+vocabulary {options.vocabulary}, SentencePiece BPE with byte fallback), pre-trained on
+{figures["bytes"] / 1e6:.1f} MB of English.
+
+- **Purpose**: the base of kollama2's own studies and tests. It is an instrument for comparing
+  methods, not a language model for use.
+- **Language**: English. Of the miniature's text 0.06 % is Korean, as for Llama 2; Hangul falls to
+  bytes.
+- **Data**: {source}.
+- **Training**: `scripts/build_base.py`, {figures["tokens"]:,} tokens in {figures["steps"]:,} steps,
+  {seconds / 60:.0f} minutes on {options.threads} CPU cores; loss {figures["loss_end"]:.3f} nats per
+  token at the end. Settings: `{json.dumps(SETTINGS)}`.
+"""
+    (options.output / "README.md").write_text(card, encoding="utf-8")
 
 
 def show(done: float, total: float, unit: str, **figures: float) -> None:
+    """Print progress now and then."""
     if done % 50 == 0:
         print(f"\r{done:.0f}/{total:.0f} {unit}, loss {figures['loss']:.3f}, "
               f"{figures['tokens_per_second']:,.0f} tokens/s", end="", flush=True)  # fmt: skip
