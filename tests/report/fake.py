@@ -161,7 +161,8 @@ def _record(name: str, seconds: float, metrics: dict[str, Any]) -> dict[str, Any
 def _write_training(store: Path, recipe: Recipe, path: list[str], seed: int, steps: int) -> None:
     for name in path[:-1] if recipe.flops else path:
         folder = store / name
-        _json(folder / "stage.json", {"kind": name.rpartition("-")[0], "uri": "builtin:miniature"})
+        settings = {"kind": name.rpartition("-")[0], "data": [{"source": {"uri": "hf:a/b"}}]}
+        _json(folder / "stage.json", settings)
         _json(folder / "done.json", _record(name, 0.4, {}))
         if name.startswith("encode"):
             counts = {"in": 2001, "kept": 1998, "rejected": 3}
@@ -227,8 +228,13 @@ def _write_evaluation(
     _lines(folder / "samples.jsonl", shown)
     _json(folder / "stage.json", {"kind": "evaluate", "suite": "quick"})
     counts = {"items": items, "truncated": 0, "empty": 0, "failed": 0}
+    sums: dict[str, list[float]] = {}
+    for line in lines:
+        both = sums.setdefault(f"{line['task']}/{line['measure']}", [0.0, 0.0])
+        both[0] += line["value"]
+        both[1] += line["weight"]
     metrics = {
-        "scores": {},
+        "scores": {name: value / weight for name, (value, weight) in sums.items()},
         "counts": {
             "text-ko": {**counts, "truncated": 2 * (recipe.name == "vicuna-lora")},
             "answer-ko": {**counts, "empty": 3 * (recipe.name == "alpaca-qlora")},
@@ -247,5 +253,5 @@ def _json(path: Path, value: dict[str, Any]) -> None:
 
 def _lines(path: Path, lines: list[dict[str, Any]]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    text = "".join(json.dumps(line) + "\n" for line in lines)
     path.write_text(text, encoding="utf-8")

@@ -64,7 +64,7 @@ def charts(
 
 def _forest(board: Leaderboard, rows: Sequence[Row]) -> Chart:
     unit = ".1f" if board.primary_in_bits else ".3f"
-    data = []
+    data: list[Spec] = []
     for row in rows:
         assert row.standing is not None
         assert row.standing.versus_base is not None
@@ -112,7 +112,7 @@ def _forest(board: Leaderboard, rows: Sequence[Row]) -> Chart:
 
 
 def _tradeoff(board: Leaderboard, rows: Sequence[Row]) -> Chart:
-    data = []
+    data: list[Spec] = []
     for row in rows:
         versus = row.standing.versus_base if row.standing else None
         change = row.english.change if row.english else None
@@ -251,7 +251,7 @@ def _thinned(lines: Sequence[Mapping[str, Any]]) -> list[Spec]:
 def _multiple(contrast: Contrast, order: Sequence[str]) -> Chart:
     """One small panel: every recipe's score on one measure, the base as a line."""
     shown = [recipe for recipe in order if recipe in contrast.scores]
-    data = []
+    data: list[Spec] = []
     for recipe in shown:
         score = contrast.scores[recipe]
         place = contrast.comparison[recipe] if contrast.comparison else None

@@ -5,17 +5,19 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kollama2.engine.commit import storage
 from kollama2.report import facts
 from kollama2.report.board import Leaderboard
-from kollama2.report.charts import Chart, charts
 from kollama2.report.contrast import contrasts
 from kollama2.report.records import Study, load
 from kollama2.report.table import rank
 from kollama2.report.terminal import quantity
 from kollama2.report.texts import LANGUAGES, measure_title, say, texts
+
+if TYPE_CHECKING:  # Altair takes half a second to import; a page that is up to date needs none
+    from kollama2.report.charts import Chart
 
 HERE = Path(__file__).parent
 SECTIONS = (
@@ -37,7 +39,7 @@ def write_report(store_root: Path, study: str, out: Path) -> Path:
         out: the folder to write into; it is made if needed.
 
     Returns:
-        The path of the page.
+        The path of the page, which is left alone if the same records made it.
 
     Raises:
         BadUsage: the store knows no such study.
@@ -45,18 +47,23 @@ def write_report(store_root: Path, study: str, out: Path) -> Path:
         TryLater, Denied, StorageTrouble: the folder cannot be written.
     """
     found = load(Path(store_root), study)
+    page, board_file = Path(out) / "report.html", Path(out) / "leaderboard.json"
+    with storage(Path(out)):
+        if board_file.is_file() and _up_to_date(page, found):
+            return page
     measured = contrasts(found)
     board = rank(found, measured)
-    page = render(found, board, charts(found, board, measured))
-    out = Path(out)
-    with storage(out):
-        out.mkdir(parents=True, exist_ok=True)
-        _replace(out / "leaderboard.json", board.to_json())
-        _replace(out / "report.html", page)
-    return out / "report.html"
+    from kollama2.report.charts import charts
+
+    text = render(found, board, charts(found, board, measured))
+    with storage(Path(out)):
+        page.parent.mkdir(parents=True, exist_ok=True)
+        _replace(board_file, board.to_json())
+        _replace(page, text)
+    return page
 
 
-def render(study: Study, board: Leaderboard, drawn: Mapping[str, list[Chart]]) -> str:
+def render(study: Study, board: Leaderboard, drawn: "Mapping[str, list[Chart]]") -> str:
     """The page as text."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
@@ -84,6 +91,7 @@ def render(study: Study, board: Leaderboard, drawn: Mapping[str, list[Chart]]) -
     )
     return environment.get_template("report.html.j2").render(
         board=board,
+        fingerprint=fingerprint(study),
         headline=_pairs(board.headline),
         warnings=_pairs(board.warnings),
         sections=[one for one in SECTIONS if one[0] != "gain" or drawn["forest"]],
@@ -112,16 +120,36 @@ def render(study: Study, board: Leaderboard, drawn: Mapping[str, list[Chart]]) -
     )
 
 
+def fingerprint(study: Study) -> str:
+    """What a page depends on: the lock, every record, each cell's state and this package."""
+    digest = hashlib.sha256()
+    for file in sorted(HERE.iterdir()):
+        if file.is_file():
+            digest.update(file.name.encode() + file.read_bytes())
+    records = {name: stage.record for name, stage in study.stages.items()}
+    states = [cell.state for cell in study.cells]
+    digest.update(json.dumps([study.lock, records, states], sort_keys=True).encode())
+    return digest.hexdigest()
+
+
+def _up_to_date(page: Path, study: Study) -> bool:
+    if not page.is_file():
+        return False
+    with page.open("rb") as file:
+        head = file.read(4096)
+    return f'content="{fingerprint(study)}"'.encode() in head
+
+
 def _bundle() -> str:
     """Vega, Vega-Lite and Vega-Embed as one script, from the installed package."""
     import vl_convert
 
-    bundle: str = vl_convert.javascript_bundle()
+    bundle: str = vl_convert.javascript_bundle()  # type: ignore[call-arg]  # its stub is wrong
     assert "</script" not in bundle.lower(), "the bundle must not end the script that holds it"
     return bundle
 
 
-def _data(drawn: Mapping[str, list[Chart]]) -> str:
+def _data(drawn: "Mapping[str, list[Chart]]") -> str:
     """Charts and texts for the page's script, as JSON that no content can break out of."""
     wanted = ("axis.", "tip.", "samples.filter", "page.contents", "ran.", "measures.table")
     value = {
@@ -137,7 +165,7 @@ def _hash(script: str) -> str:
     return f"'sha256-{base64.b64encode(digest).decode()}'"
 
 
-def _kind(chart: Chart) -> tuple[str, ...]:
+def _kind(chart: "Chart") -> tuple[str, ...]:
     kind = chart.name.partition("-")[2]
     known = texts().get(f"kind.{kind}")
     return tuple(known[language] if known else kind for language in LANGUAGES)

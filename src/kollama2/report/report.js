@@ -42,8 +42,8 @@
         limit: { color: color("bad"), strokeDash: [5, 4], strokeWidth: 1.2 },
         effect: { color: color("effect") },
         bubble: { stroke: color("card") },
-        named: { fill: color("ink"), font, fontSize: 12, fontWeight: 650 },
-        unnamed: { fill: color("soft"), font, fontSize: 12 },
+        named: { color: color("ink"), font, fontSize: 12, fontWeight: 650 },
+        unnamed: { color: color("soft"), font, fontSize: 12 },
       },
     };
   };

@@ -1,0 +1,187 @@
+"""SQL over the records of a store: `stages`, `scores`, `items`, `curves`, by DuckDB, read-only."""
+
+import json
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kollama2.errors import BadUsage
+from kollama2.report.records import Json, read_json, read_lines
+
+if TYPE_CHECKING:
+    import duckdb
+
+VIEWS = {
+    "stages": {
+        "stage": "VARCHAR",
+        "kind": "VARCHAR",
+        "key": "VARCHAR",
+        "seconds": "DOUBLE",
+        "peak_memory_bytes": "BIGINT",
+        "finished": "VARCHAR",
+        "kollama2": "VARCHAR",
+        "metrics": "JSON",
+        "record": "JSON",
+        "settings": "JSON",
+    },
+    "scores": {
+        "study": "VARCHAR",
+        "recipe": "VARCHAR",
+        "seed": "BIGINT",
+        "suite": "VARCHAR",
+        "base": "BOOLEAN",
+        "measure": "VARCHAR",
+        "score": "DOUBLE",
+        "stage": "VARCHAR",
+        "model": "VARCHAR",
+    },
+    "items": {
+        "stage": "VARCHAR",
+        "task": "VARCHAR",
+        "measure": "VARCHAR",
+        "item": "VARCHAR",
+        "cluster": "VARCHAR",
+        "value": "DOUBLE",
+        "weight": "DOUBLE",
+    },
+    "curves": {
+        "stage": "VARCHAR",
+        "step": "BIGINT",
+        "loss": "DOUBLE",
+        "lr": "DOUBLE",
+        "tokens": "BIGINT",
+        "seconds": "DOUBLE",
+    },
+}
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The answer to a query: column names and rows of plain values."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+
+
+def query(store: Path, sql: str) -> Rows:
+    """Answers one SQL statement over the finished stages of a store.
+
+    Views: `stages` (one row per finished stage; `metrics`, `record` and `settings` are JSON),
+    `scores` (one row per cell of a study and measure), `items` (one row per scored item) and
+    `curves` (one row per logged training step). The statement sees nothing else: no file can be
+    read or written by it.
+
+    Args:
+        store: the folder of the store.
+        sql: one statement, e.g. `SELECT recipe, avg(score) FROM scores GROUP BY recipe`.
+
+    Raises:
+        BadUsage: the statement is not valid, or there is no such store.
+        Corrupt: a record cannot be read.
+    """
+    import duckdb
+
+    store = Path(store)
+    if not store.is_dir():
+        raise BadUsage(f"There is no store at {store}; give its folder with --store")
+    readers: dict[str, Callable[[Path], Iterator[Json]]] = {
+        "stages": _stages,
+        "scores": _scores,
+        "items": _items,
+        "curves": _curves,
+    }
+    with duckdb.connect(":memory:") as connection, tempfile.TemporaryDirectory() as scratch:
+        wanted = [name for name in readers if name in sql.lower()]
+        for name in readers:
+            rows = readers[name](store) if name in wanted else iter(())
+            _table(connection, name, rows, Path(scratch) / f"{name}.jsonl")
+        # From here on the statement is a stranger's.
+        connection.execute("SET enable_external_access = false")
+        connection.execute("SET lock_configuration = true")
+        try:
+            statements = duckdb.extract_statements(sql)
+            kinds = [one.type for one in statements]
+            if len(kinds) != 1 or kinds[0] not in (
+                duckdb.StatementType.SELECT,
+                duckdb.StatementType.EXPLAIN,
+            ):
+                raise BadUsage("A query is exactly one SELECT (or DESCRIBE, SHOW, EXPLAIN)")
+            answer = connection.execute(statements[0])
+            columns = tuple(column[0] for column in answer.description or ())
+            return Rows(columns, tuple(answer.fetchall()))
+        except duckdb.Error as error:
+            first = str(error).strip().splitlines()[0]
+            views = "; ".join(f"{name}({', '.join(fields)})" for name, fields in VIEWS.items())
+            raise BadUsage(f"The query cannot be answered: {first}. Views: {views}") from error
+
+
+def _table(
+    connection: "duckdb.DuckDBPyConnection", name: str, rows: Iterator[Json], file: Path
+) -> None:
+    """Fills a table through a file of JSON lines, which DuckDB reads far faster than values."""
+    fields = VIEWS[name]
+    columns = ", ".join(f'"{field}" {kind}' for field, kind in fields.items())
+    connection.execute(f"CREATE TABLE {name} ({columns})")
+    with file.open("w", encoding="utf-8") as lines:
+        empty = True
+        for row in rows:
+            empty = False
+            lines.write(json.dumps({field: row.get(field) for field in fields}) + "\n")
+    if empty:
+        return
+    types = ", ".join(f"{field}: '{kind}'" for field, kind in fields.items())
+    connection.execute(
+        f"INSERT INTO {name} SELECT * FROM read_json(?, format = 'newline_delimited', "  # noqa: S608
+        f"columns = {{{types}}})",
+        [str(file)],
+    )
+
+
+def _finished(store: Path, *, has: str = "done.json") -> Iterator[Path]:
+    """The finished stages' folders; an unfinished one has a dot in its name."""
+    for folder in sorted(store.iterdir()):
+        whole = "." not in folder.name and (folder / "done.json").is_file()
+        if whole and (folder / has).is_file():
+            yield folder
+
+
+def _stages(store: Path) -> Iterator[Json]:
+    for folder in _finished(store):
+        record = read_json(folder / "done.json")
+        settings = folder / "stage.json"
+        yield {
+            **record,
+            "stage": folder.name,
+            "kind": folder.name.rpartition("-")[0],
+            "key": folder.name.rpartition("-")[2],
+            "metrics": record.get("metrics", {}),
+            "record": record,
+            "settings": read_json(settings) if settings.is_file() else {},
+        }
+
+
+def _scores(store: Path) -> Iterator[Json]:
+    for lock in sorted((store / "studies").glob("*.json")):
+        study = read_json(lock)
+        for cell in study.get("cells", []):
+            done = store / str(cell.get("evaluate")) / "done.json"
+            if not done.is_file():
+                continue
+            scores = read_json(done).get("metrics", {}).get("scores", {})
+            for measure, score in scores.items():
+                same = {"study": lock.stem, "stage": cell["evaluate"], "measure": measure}
+                yield {**cell, **same, "score": score}
+
+
+def _items(store: Path) -> Iterator[Json]:
+    for folder in _finished(store, has="items.jsonl"):
+        for line in read_lines(folder / "items.jsonl"):
+            yield {**line, "stage": folder.name}
+
+
+def _curves(store: Path) -> Iterator[Json]:
+    for folder in _finished(store, has="metrics.jsonl"):
+        for line in read_lines(folder / "metrics.jsonl"):
+            yield {**line, "stage": folder.name}

@@ -1,0 +1,203 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from kollama2.errors import BadUsage, Corrupt
+from kollama2.report.board import Row
+from kollama2.report.table import leaderboard
+from tests.report import fake
+
+
+def rows(store: Path, study: str = "quick") -> dict[str, Row]:
+    return {row.recipe: row for row in leaderboard(store, study).rows}
+
+
+def score(store: Path, evaluate: str, measure: str) -> float:
+    value = weight = 0.0
+    for line in (store / evaluate / "items.jsonl").read_text().splitlines():
+        item = json.loads(line)
+        if f"{item['task']}/{item['measure']}" == measure:
+            value += item["value"]
+            weight += item["weight"]
+    return value / weight
+
+
+def cells(store: Path, recipe: str) -> list[str]:
+    lock = json.loads((store / "studies" / "quick.json").read_text())
+    return [cell["evaluate"] for cell in lock["cells"] if cell["recipe"] == recipe]
+
+
+def test_rows_are_the_base_and_then_the_best_first(store: Path) -> None:
+    order = [row.recipe for row in leaderboard(store, "quick").rows]
+    assert order[0] == "base"
+    assert order[1:3] == ["alpaca-full", "alpaca-lora"]
+    assert order[-1] == "base-copy"
+
+
+def test_scores_pool_the_seeds(store: Path) -> None:
+    each = [score(store, name, "text-ko/bpb") for name in cells(store, "alpaca-lora")]
+    base = score(store, cells(store, "base")[0], "text-ko/bpb")
+    row = rows(store)["alpaca-lora"]
+    assert row.standing is not None
+    assert row.standing.versus_base is not None
+    assert row.score == pytest.approx(sum(each) / 3, rel=1e-12)
+    assert row.standing.seeds == pytest.approx(each, rel=1e-12)
+    versus = row.standing.versus_base
+    assert versus.difference.value == pytest.approx(sum(each) / 3 - base, rel=1e-9)
+    assert versus.gain.value == pytest.approx(100 * (base - sum(each) / 3) / base, rel=1e-9)
+    assert versus.gain.low < versus.gain.value < versus.gain.high
+    assert versus.gain.low == pytest.approx(-100 * versus.difference.high / base, rel=1e-9)
+
+
+def test_english_is_flagged_beyond_its_limit(store: Path) -> None:
+    flagged = [name for name, row in rows(store).items() if row.english and row.english.flag]
+    assert flagged == ["alpaca-full"]
+    change = rows(store)["alpaca-full"].english
+    assert change is not None
+    assert change.change is not None
+    assert 4 < change.change.low < change.change.value < change.change.high < 7
+
+
+def test_a_copy_of_the_base_ties_with_it(store: Path) -> None:
+    copy, base = rows(store)["base-copy"].standing, rows(store)["base"].standing
+    assert copy is not None
+    assert base is not None
+    assert copy.versus_base is not None
+    assert copy.tier == base.tier
+    assert not copy.versus_base.separable
+    assert copy.versus_base.difference.value == 0
+    said = leaderboard(store, "quick").headline["en"]
+    assert "Not separable from the base: base-copy." in said
+
+
+def test_costs_are_sums_over_the_training_stages(store: Path) -> None:
+    cost = rows(store)["alpaca-full"].cost
+    assert cost.flops == 6.1e14
+    assert cost.korean_bytes == 7_500_000
+    assert cost.trainable_parameters == 4_200_000
+    assert rows(store)["base"].cost.flops == 0
+
+
+def test_what_is_missing_is_shown(store: Path) -> None:
+    board = leaderboard(store, "quick")
+    row = rows(store)["vicuna-lora"]
+    assert row.seeds == [0, 1]
+    assert row.missing == ["quick 2: waiting"]
+    assert "Not computed yet: vicuna-lora (2)." in board.warnings["en"]
+    assert any(
+        "vicuna-lora" in text and "text-ko: 4 items" in text for text in board.warnings["en"]
+    )
+    assert any(
+        "alpaca-qlora" in text and "9 answers are empty" in text for text in board.warnings["en"]
+    )
+    assert any("degenerate" in text for text in board.warnings["ko"])
+
+
+def test_a_recipe_without_any_cell_stands_last(tmp_path: Path) -> None:
+    fake.write(tmp_path, seeds=(0,), missing=frozenset({("alpaca-full", 0)}))
+    (tmp_path / f"{cells(tmp_path, 'alpaca-full')[0]}.partial").mkdir()
+    (tmp_path / f"{cells(tmp_path, 'alpaca-full')[0]}.partial" / "error.log").write_text("…")
+    board = leaderboard(tmp_path, "quick")
+    assert board.rows[-1].recipe == "alpaca-full"
+    assert board.rows[-1].standing is None
+    assert board.rows[-1].missing == ["quick 0: failed"]
+    assert board.warnings["en"][0].startswith("Failed: alpaca-full (0).")
+
+
+def test_without_the_base_there_are_scores_and_no_ranks(tmp_path: Path) -> None:
+    fake.write(tmp_path, seeds=(0,), missing=frozenset({("base", 0)}))
+    board = leaderboard(tmp_path, "quick")
+    assert all(row.standing is None for row in board.rows)
+    assert sum(row.score is not None for row in board.rows) == 5
+    assert board.headline["en"][0].startswith("Nothing can be ranked yet")
+
+
+def test_a_study_of_which_nothing_is_computed(tmp_path: Path) -> None:
+    names = frozenset((recipe.name, 0) for recipe in fake.RECIPES)
+    fake.write(tmp_path, seeds=(0,), missing=names)
+    board = leaderboard(tmp_path, "quick")
+    assert [row.score for row in board.rows] == [None] * 6
+    assert len(board.headline["ko"]) == 1
+
+
+def test_one_seed_says_so(tmp_path: Path) -> None:
+    fake.write(tmp_path, seeds=(0,))
+    board = leaderboard(tmp_path, "quick")
+    assert board.uncertainty == "items only"
+    assert board.headline["en"][-1].startswith("Item uncertainty only")
+    assert board.headline["ko"][-1].startswith("문항의 불확실성만")
+
+
+def test_no_recipe_beats_the_base(tmp_path: Path) -> None:
+    worse = fake.Recipe("worse", 0.5, 0.0, 1e12, 10, (("data", "x"),))
+    fake.write(tmp_path, recipes=(fake.RECIPES[0], worse), seeds=(0,))
+    assert leaderboard(tmp_path, "quick").headline["en"][0].startswith("No recipe beats")
+
+
+def test_equal_records_give_equal_bytes(store: Path, tmp_path: Path) -> None:
+    """A killed and resumed study differs in times and machines only."""
+    again = tmp_path / "again"
+    shutil.copytree(store, again)
+    for done in again.glob("*/done.json"):
+        record = json.loads(done.read_text())
+        record.update(seconds=99.5, attempts=3, host="other", started="x", peak_memory_bytes=1)
+        done.write_text(json.dumps(record))
+    first, second = leaderboard(store, "quick").to_json(), leaderboard(again, "quick").to_json()
+    assert first == second
+    assert json.loads(first)["rows"][1]["recipe"] == "alpaca-full"
+    assert "seconds" not in first
+    assert "node-1" not in first
+
+
+def test_suites_with_a_measure_of_the_same_name_stay_apart(tmp_path: Path) -> None:
+    fake.write(tmp_path, seeds=(0,))
+    path = tmp_path / "studies" / "quick.json"
+    lock = json.loads(path.read_text())
+    lock["suites"]["second"] = lock["suites"]["quick"]
+    lock["cells"] += [
+        {**cell, "suite": "second", "evaluate": cell["evaluate"] + "0"} for cell in lock["cells"]
+    ]
+    for cell in lock["cells"][:6]:
+        shutil.copytree(tmp_path / cell["evaluate"], tmp_path / (cell["evaluate"] + "0"))
+    path.write_text(json.dumps(lock))
+    board = leaderboard(tmp_path, "quick")
+    assert {"text-ko/bpb", "second:text-ko/bpb"} <= set(board.measures)
+    assert board.uncertainty == "items only"
+
+
+def test_unknown_study(store: Path) -> None:
+    with pytest.raises(BadUsage, match=r"no study 'nope' \(it knows: quick\)"):
+        leaderboard(store, "nope")
+    with pytest.raises(BadUsage):
+        leaderboard(store, "../quick")
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "message"),
+    [
+        ("items.jsonl", '{"task": "x"}\n', "line 1"),
+        ("items.jsonl", "{", "line 1"),
+        ("done.json", "[]", "JSON object"),
+        ("done.json", "{", "not JSON"),
+    ],
+)
+def test_damaged_records(tmp_path: Path, file: str, text: str, message: str) -> None:
+    fake.write(tmp_path, seeds=(0,))
+    (tmp_path / cells(tmp_path, "alpaca-lora")[0] / file).write_text(text)
+    with pytest.raises(Corrupt, match=message):
+        leaderboard(tmp_path, "quick")
+
+
+def test_damaged_lock(tmp_path: Path) -> None:
+    fake.write(tmp_path, seeds=(0,))
+    path = tmp_path / "studies" / "quick.json"
+    lock = json.loads(path.read_text())
+    path.write_text(json.dumps({**lock, "cells": [{"recipe": "x"}]}))
+    with pytest.raises(Corrupt, match="not a study's lock"):
+        leaderboard(tmp_path, "quick")
+    lock["cells"][1]["base"] = True
+    path.write_text(json.dumps(lock))
+    with pytest.raises(Corrupt, match="exactly one recipe"):
+        leaderboard(tmp_path, "quick")

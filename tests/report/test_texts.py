@@ -1,0 +1,39 @@
+import re
+
+from kollama2.evaluation.measures import MEASURES
+from kollama2.report.texts import LANGUAGES, measure_title, say, texts
+
+HANGUL = re.compile("[가-힣]")
+PLACES = re.compile(r"{(\w+)}")
+
+
+def test_every_text_is_there_in_both_languages_with_the_same_places() -> None:
+    for key, both in texts().items():
+        assert set(both) == set(LANGUAGES), key
+        assert sorted(PLACES.findall(both["en"])) == sorted(PLACES.findall(both["ko"])), key
+
+
+def test_korean_is_korean() -> None:
+    for key, both in texts().items():
+        if key != "page.language":
+            assert HANGUL.search(both["ko"]), key
+            assert not HANGUL.search(both["en"]), key
+
+
+def test_names_are_not_followed_by_a_particle_that_depends_on_them() -> None:
+    particles = re.compile(
+        r"{(leader|other|base|names|recipe|task|measure)}(은|는|이|가|을|를|와|과|로|으로)\b"
+    )
+    for key, both in texts().items():
+        assert not particles.search(both["ko"]), key
+
+
+def test_every_measure_has_a_title() -> None:
+    for name, measure in MEASURES.items():
+        assert measure_title(f"task/{name}", "en") == measure.title
+        assert HANGUL.search(measure_title(f"task/{name}", "ko")), name
+    assert measure_title("task/unheard", "ko") == "unheard"
+
+
+def test_values_are_filled_in() -> None:
+    assert say("page.title", "ko", study="quick") == "quick 연구 보고서"
