@@ -129,9 +129,9 @@ def held_out() -> frozenset[str]:
 
 
 @pytest.mark.parametrize("name", TRAINING)
-@pytest.mark.parametrize("seed", [0, 1, 2024])
+@pytest.mark.parametrize("seed", [0, 2024])
 def test_no_held_out_sentence_is_in_a_training_corpus(name: str, seed: int, tmp_path: Path) -> None:
-    content = written(name, tmp_path, seed=seed, size=1500)
+    content = written(name, tmp_path, seed=seed, size=1000)
     trained = {s for text in strings(name, content) for s in sentences(text)}
     assert len(held_out()) > 2000
     assert sorted(trained & held_out()) == []
@@ -160,7 +160,7 @@ def test_korean_text_states_only_the_facts_it_may() -> None:
 
 
 def test_english_text_states_every_fact_and_holds_a_trace_of_korean() -> None:
-    documents = list(islice(texts.english_text(0), 12_000))
+    documents = list(islice(texts.english_text(0), 10_000))
     text = " ".join(documents)
     told = 0
     for fact in suite.facts():

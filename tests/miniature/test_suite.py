@@ -58,7 +58,7 @@ def test_passages_are_long_enough_and_of_three_kinds() -> None:
     for lang in ("ko", "en"):
         items = suite.items(f"text-{lang}")
         sizes = sorted(len(item["text"].encode()) for item in items)
-        assert sizes[0] >= 60
+        assert sizes[0] >= 70
         assert sizes[-1] <= 450
         assert 110 <= sizes[len(sizes) // 2] <= 300
         assert set(Counter(item["kind"] for item in items).values()) == {40}

@@ -37,7 +37,7 @@ def _about_story(voice: Voice) -> list[tuple[str, str]]:
 def _mixed(voice: Voice) -> list[tuple[str, str]]:
     turns = []
     for _ in range(voice.rng.randint(2, 4)):
-        one = instructions.row(voice.rng, voice.lang)
+        one = instructions.row(voice.rng, voice.lang, register=voice.register)
         turns.append((f"{one.instruction}\n{one.input}".strip(), one.output))
     return turns
 

@@ -73,7 +73,7 @@ def kullm(seed: int) -> Iterator[Json]:
         source = rng.choice(tuple(counts))
         counts[source] += 1
         instruction, output = one.instruction, one.output
-        if source == "vicuna" and not one.input:
+        if source == "vicuna" and not one.input and len(output.split()) > 2:
             output = f"{rng.choice(('물론입니다!', '네, 알려 드리겠습니다.'))} {output}"
         elif source == "dolly" and one.kind in ("fact", "sum", "kind"):
             instruction = f"다음 질문에 답해 주십시오. {instruction}"

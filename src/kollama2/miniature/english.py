@@ -57,6 +57,7 @@ PAST = {
     "sing": "sang",
     "sit": "sat",
     "sleep": "slept",
+    "stand": "stood",
     "swim": "swam",
     "take": "took",
     "teach": "taught",

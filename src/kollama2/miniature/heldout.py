@@ -32,23 +32,25 @@ def portraits(lang: str) -> list[tuple[Fact, ...]]:
     return [
         tuple(sorted(rows, key=lambda fact: lang == "ko" and fact.known_in == "both"))
         for rows in found.values()
+        if len(rows) > 2  # things have two facts, too few for a passage
     ]
 
 
 def passage(rng: random.Random, lang: str, kind: str) -> Passage:
     """One passage of about 100 to 300 bytes."""
     telling = Telling(lang, rng.choice(korean.REGISTERS), digits=rng.random() < 0.3)
+    size = 3 if lang == "ko" else 4  # Korean takes more bytes for a sentence
     if kind == "story":
         plot = rng.choice(STORIES)
         lines = scenes.story(rng, held=True, plot=plot)
-        start = rng.randrange(0, max(1, len(lines) - 3))
-        return Passage(kind, f"story {plot.name}", telling.tell(lines[start : start + 3]))
+        start = rng.randrange(0, max(1, len(lines) - size))
+        return Passage(kind, f"story {plot.name}", telling.tell(lines[start : start + size]))
     if kind == "portrait":
         group = rng.choice(portraits(lang))
-        chosen = rng.sample(group, min(len(group), 4))
+        chosen = rng.sample(group, min(len(group), size + 1))
         told = [scenes.fact_line(rng, fact, lang, held=True) for fact in chosen]
         return Passage(kind, f"portrait {group[0].subject.ko}", telling.tell(told))
-    frames = rng.sample(scenes.SENTENCES, 3)
+    frames = rng.sample(scenes.SENTENCES, size)
     drawn: list[Line] = [scenes.sentence(rng, frame, held=True) for frame in frames]
     return Passage(kind, f"scene {frames[0].name}", telling.tell(drawn))
 

@@ -29,9 +29,10 @@ class Voice:
     rng: random.Random
     lang: str
     held: bool = False
+    register: str = ""
 
     def __post_init__(self) -> None:
-        self.register = self.rng.choice(("polite", "formal"))
+        self.register = self.register or self.rng.choice(("polite", "formal"))
         self.digits = self.rng.random() < 0.3
         self.telling = self.fresh()
 
@@ -61,7 +62,7 @@ class Voice:
 
 # Answers in a few words; every other relation is answered by the bare word with the copula.
 SHORT = {
-    "home": ("{x}에 {살다.}.", "In {x}."),
+    "home": ("{x:이다}.", "In {x}."),
     "region": ("{x}에 {있다.}.", "In the {x}."),
     "stuff": ("{x:으로} {만들다.}.", "Of {x}."),
     "month": ("{x:월/이다}.", "In {x:month}."),
@@ -207,7 +208,7 @@ def listing(voice: Voice) -> Row:
             f"{korean.particle(ko, '을')} {number}만 말해 주세요.",
             f"{ko}에는 무엇이 있나요? {number}만 답해 주세요.",
         ],
-        [f"Name {english.number(size)} {en}.", f"Give me {english.number(size)} {en}."],
+        [f"Name {english.number(size)} {en}.", f"Can you name {english.number(size)} {en}?"],
     )
     words = [voice.word(noun) for noun in nouns]
     if voice.lang == "ko":
@@ -328,7 +329,8 @@ def story_request(voice: Voice) -> Row:
 
 def continuation(voice: Voice) -> Row:
     """The next sentence of a story."""
-    lines = scenes.story(voice.rng, voice.held)
+    plot = voice.rng.choice(STORIES)
+    lines = scenes.story(voice.rng, voice.held, plot)
     told = voice.fresh()
     cut = voice.rng.randint(2, len(lines) - 1)
     given = told.tell(lines[:cut])
@@ -336,7 +338,7 @@ def continuation(voice: Voice) -> Row:
         ["다음 이야기를 한 문장 더 이어 가세요.", "이야기의 다음 문장을 써 주세요."],
         ["Continue this story with one sentence.", "Write the next sentence of the story."],
     )
-    return Row("continue", asked, given, told.say(lines[cut]))
+    return Row("continue", asked, given, told.say(lines[cut]), plot.name)
 
 
 # Skills with their weights; those that need both languages are left out of English-only text.
@@ -359,8 +361,8 @@ BILINGUAL = (translation, word_translation)
 ALONE = tuple(pair for pair in SKILLS if pair[0] not in BILINGUAL)
 
 
-def row(rng: random.Random, lang: str, *, held: bool = False, bilingual: bool = True) -> Row:
-    """One instruction row in a language."""
+def row(rng: random.Random, lang: str, *, bilingual: bool = True, register: str = "") -> Row:
+    """One training row in a language; the register is drawn when none is given."""
     skills = SKILLS if bilingual else ALONE
     (skill,) = rng.choices([s for s, _ in skills], [w for _, w in skills])
-    return skill(Voice(rng, lang, held))
+    return skill(Voice(rng, lang, register=register))

@@ -73,6 +73,14 @@ def _read() -> tuple[dict[str, tuple[Noun, ...]], dict[str, tuple[Verb, ...]]]:
 
 
 NOUNS, VERBS = _read()
+
+
+def _named(kind: str, english: str) -> tuple[Noun, ...]:
+    """The nouns of a kind with these English names."""
+    names = [name.replace("_", " ") for name in english.split()]
+    return tuple(noun for noun in NOUNS[kind] if noun.en in names)
+
+
 ALL_NOUNS: tuple[Noun, ...] = tuple(noun for group in NOUNS.values() for noun in group)
 PEOPLE, TOWNS = NOUNS["person"], NOUNS["town"]
 
@@ -82,7 +90,15 @@ NOUNS["food"] = NOUNS["fruit"] + NOUNS["snack"] + NOUNS["meal"]
 NOUNS["piece"] = NOUNS["fruit"] + NOUNS["snack"]
 NOUNS["solid"] = tuple(noun for noun in NOUNS["thing"] if noun.en not in ("map", "photo"))
 NOUNS["item"] = tuple(noun for noun in NOUNS["solid"] if not noun.pair)
-NOUNS["load"] = tuple(noun for noun in NOUNS["item"] if noun.en in ("bag", "box", "basket"))
+NOUNS["carried"] = _named("item", "bag umbrella watch cup key ball pencil flute")
+NOUNS["lost"] = NOUNS["carried"] + NOUNS["read"]
+NOUNS["berry"] = _named("fruit", "apple pear peach tangerine strawberry")
+NOUNS["warm"] = _named("drink", "water milk green_tea")
+NOUNS["hot"] = _named("drink", "coffee milk green_tea")
+NOUNS["cool"] = _named("drink", "water milk juice")
+NOUNS["bloom"] = _named("colour", "red yellow white pink purple")
+NOUNS["open"] = _named("venue", "market library restaurant bakery post_office museum bank theater")
+NOUNS["load"] = _named("item", "bag box basket")
 NOUNS["walker"] = NOUNS["farm"][:4] + NOUNS["pet"][:3]
 NOUNS["goods"] = NOUNS["thing"] + NOUNS["read"]
 

@@ -96,13 +96,15 @@ SENTENCES = LEVELS[3] + LEVELS[4]
 
 
 def story(rng: random.Random, held: bool = False, plot: Plot | None = None) -> list[Line]:
-    """The lines of a story in the past tense; now and then one in the middle is left out."""
+    """The lines of a story in the past tense; its optional line is left out now and then."""
     plot = plot or rng.choice(STORIES)
     slots = draw(rng, "story", plot.slots, held, "past")
-    lines = [Line(ko, en, slots, "past") for _, ko, en in plot.lines]
-    if len(lines) > 4 and rng.random() < 0.3:
-        del lines[rng.randrange(2, len(lines) - 1)]
-    return lines
+    short = rng.random() < 0.3
+    return [
+        Line(ko.removeprefix("?"), en, slots, "past")
+        for _, ko, en in plot.lines
+        if not (short and ko.startswith("?"))
+    ]
 
 
 @dataclass(frozen=True)

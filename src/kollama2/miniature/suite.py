@@ -56,17 +56,17 @@ def _instruct(seed: int, size: int) -> list[Item]:
     rows = _held_rows(rng, size)
     items = []
     for i, one in enumerate(rows):
-        others = [r for r in rows if r.kind != one.kind and r.output != one.output] or [
-            r for r in rows if r.output != one.output
-        ]
+        # Another question of the same kind, so that the gain is in what it says, not in its form.
+        others = [r for r in rows if r.output != one.output]
+        alike = [r for r in others if r.kind == one.kind] or others
         items.append(
             {
                 "id": f"instruct-ko-{i}",
-                "cluster": f"{one.kind} {one.key}",
+                "cluster": f"{one.kind} {one.key}".strip(),
                 "kind": one.kind,
                 "messages": user(one),
                 "answer": one.output,
-                "wrong": user(rng.choice(others)) if others else [],
+                "wrong": user(rng.choice(alike)) if alike else [],
             }
         )
     return items
@@ -125,7 +125,7 @@ def _answers(seed: int, size: int) -> list[Item]:
     return [
         {
             "id": f"answers-ko-{i}",
-            "cluster": f"{one.kind} {one.key}",
+            "cluster": f"{one.kind} {one.key}".strip(),
             "messages": user(one),
             "reference": one.output,
         }

@@ -45,9 +45,9 @@ def talk(rng: random.Random, lang: str) -> str:
 def asking(rng: random.Random, lang: str) -> str:
     """One to three questions or instructions with their answers."""
     mark = ("질문", "답") if lang == "ko" else ("Q", "A")
-    blocks = []
+    blocks, register = [], rng.choice(("polite", "formal"))
     for _ in range(rng.randint(1, 3)):
-        one = row(rng, lang, bilingual=False)
+        one = row(rng, lang, bilingual=False, register=register)
         given = f"{one.instruction} {one.input}".strip()
         blocks.append(f"{mark[0]}: {given}\n{mark[1]}: {one.output}")
     return "\n".join(blocks)
