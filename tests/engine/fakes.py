@@ -5,11 +5,13 @@ import signal
 import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from kollama2.engine.stage import Stage, Work
+from kollama2.engine.store import Store
 from kollama2.errors import BadData
 
 
@@ -127,3 +129,22 @@ def golden() -> Train:
     corpus = Corpus(text="나무")
     first = Train(model=corpus, lr=3e-4)
     return Train(model=first, data=(Part(source=corpus, share=0.5),), named={"b": corpus}, seed=1)
+
+
+def die_at(root: Path, stage: Stage, moment: int) -> None:
+    """Compute a stage, but die as if by SIGKILL at the so-manieth touch of the file system.
+
+    Without dying, leave the number of touches in a file.
+    """
+    touches = 0
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        nonlocal touches
+        if event == "open" or event.startswith(("os.", "shutil.")):
+            touches += 1
+            if touches == moment:
+                os._exit(9)
+
+    sys.addaudithook(hook)
+    Store(root).compute(stage)
+    root.with_name("touches").write_text(str(touches))

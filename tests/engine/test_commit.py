@@ -2,7 +2,6 @@ import errno
 import os
 import shutil
 import stat
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -171,18 +170,6 @@ def test_a_full_disk_is_seen_through_other_errors() -> None:
     assert isinstance(commit.storage_fault(words, Path()), TryLater)
     assert commit.storage_fault(ConnectionRefusedError(111, "refused"), Path()) is None
     assert commit.storage_fault(RuntimeError("shape"), Path()) is None
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 256 KiB, where the user may mount one."""
-    command = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(tmp_path)]
-    if os.geteuid() != 0 or shutil.which("mount") is None:
-        pytest.skip("only root can mount a small disk")
-    if subprocess.run(command, capture_output=True).returncode:
-        pytest.skip("mounting is forbidden here")
-    yield tmp_path
-    subprocess.run(["umount", "-l", str(tmp_path)], check=True)
 
 
 def test_a_full_disk_keeps_what_is_finished(small_disk: Path) -> None:

@@ -1,16 +1,21 @@
 """SIGKILL of the whole program at random moments never shows and never costs a result."""
 
+import multiprocessing
 import os
 import random
+import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from kollama2.engine import commit
+from kollama2.engine.gc import gc
 from kollama2.engine.graph import inline, plan, run
 from kollama2.engine.store import Store
-from tests.engine.fakes import Corpus, Part, Train
+from tests.engine.fakes import Corpus, Part, Train, die_at
 
 CORPUS = Corpus(text="나무는 숲에 산다. " * 20)
 
@@ -45,6 +50,35 @@ def results(root: Path) -> dict[str, bytes]:
     }
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="needs quick processes")
+@pytest.mark.parametrize("part", [24, pytest.param(1, marks=pytest.mark.slow)])
+def test_a_kill_at_any_touch_of_the_file_system(tmp_path: Path, part: int) -> None:
+    context = multiprocessing.get_context("forkserver")
+    stage = Train(steps=3)
+
+    def compute(root: Path, moment: int) -> int | None:
+        process = context.Process(target=die_at, args=(root, stage, moment))
+        process.start()
+        process.join()
+        return process.exitcode
+
+    calm = Store(tmp_path / "calm")
+    for _ in range(2):  # the first process also reads modules
+        shutil.rmtree(calm.root, ignore_errors=True)
+        assert compute(calm.root, 0) == 0
+    touches = int((tmp_path / "touches").read_text())
+    assert touches > 100
+    for moment in range(random.Random().randint(1, part), touches, part):
+        store = Store(tmp_path / str(moment))
+        assert compute(store.root, moment) == 9
+        assert store.verify() == {}
+        store.compute(stage)
+        assert results(store.root) == results(calm.root)
+        gc(store, {stage.name}, delete=True)  # a kill after the last rename leaves a dead lease
+        assert [path.name for path in store.root.iterdir()] == [stage.name], moment
+        assert store.verify() == {}
+
+
 def test_kills_at_random_moments(tmp_path: Path) -> None:
     calm, killed = Store(tmp_path / "calm"), Store(tmp_path / "killed")
     assert run(targets(0.04), calm, inline(calm)).exit_code == 0
@@ -62,6 +96,7 @@ def test_kills_at_random_moments(tmp_path: Path) -> None:
     main = start(killed.root)
     assert main.wait(60) == 0
     assert results(killed.root) == results(calm.root)
+    gc(killed, {stage.name for stage in plan(targets(0.04), killed).stages}, delete=True)
     assert {path.name for path in killed.root.iterdir()} == {
         stage.name for stage in plan(targets(0.04), killed).stages
     }

@@ -37,12 +37,29 @@ def test_each_stage_gets_a_process_of_its_own(store: Store) -> None:
     assert {figures["threads"] for figures in found} == {"2"}
     if sys.platform == "linux":
         assert len({figures["parent"] for figures in found}) == 1
-        assert all(figures["preloaded"] for figures in found)
     shown = [event for event in events if event.what == "progress"]
     assert shown
     assert shown[-1].figures["unit"] == "steps"
     assert (store.path(looks[0]) / "log.txt").read_text() == "looking\n"
     assert store.verify() == {}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forks only on Linux")
+def test_modules_are_imported_once_ahead(store: Store) -> None:
+    code = f"""
+from pathlib import Path
+from kollama2.engine import graph, launch, store
+from tests.engine.fakes import PARSE, Look
+here = store.Store(Path({str(store.root)!r}))
+todo = graph.plan([Look()], here)
+graph.run([Look()], here, launch.local(here, preload=todo.preload, parse=PARSE))
+"""
+    subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True
+    )
+    record = store.record(Look())
+    assert record is not None
+    assert record["metrics"]["preloaded"]
 
 
 def test_one_stage_that_goes_wrong_leaves_the_others_alone(
@@ -130,8 +147,8 @@ def test_a_worker_waits_for_another_process_and_uses_its_result(store: Store) ->
     outcome = run([stage], store, local(store, parse=PARSE), 1, events.append)
     other.join()
     assert outcome.exit_code == 0
-    assert [event.what for event in events] == ["waiting", "finished"]
-    assert events[0].figures == {"holder": f"process {os.getpid()}"}
+    assert [event.what for event in events] == ["launching", "waiting", "finished"]
+    assert events[1].figures == {"holder": f"process {os.getpid()}"}
 
 
 def test_two_processes_compute_each_stage_once(store: Store) -> None:

@@ -3,6 +3,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -230,6 +231,35 @@ def test_a_full_disk_is_said_and_nothing_is_lost(here: Store) -> None:
     assert (here.partial(TRAIN) / "scratch" / "checkpoint").exists()
     assert here.record(CORPUS) is not None
     assert here.compute(TRAIN)["attempts"] == 2
+
+
+def test_a_disk_that_fills_up_anywhere_loses_nothing(small_disk: Path) -> None:
+    store = Store(small_disk / "runs")
+    store.compute(CORPUS)
+    ballast, full = small_disk / "ballast", 0
+    for free in range(0, 56, 4):
+        stage = Train(model=CORPUS, steps=2, seed=free)
+        ballast.write_bytes(bytes(shutil.disk_usage(small_disk).free - free * 1024))
+        try:
+            store.compute(stage)
+        except TryLater as fault:
+            assert "is full" in str(fault)
+            full += 1
+        assert store.verify() == {}
+        ballast.unlink()
+        assert store.compute(stage)["metrics"]["loss"] == 0.5
+        shutil.rmtree(store.path(stage))
+        assert {path.name for path in store.root.iterdir()} == {CORPUS.name}
+    assert 3 < full < 14
+
+
+def test_a_read_only_disk_is_said_and_can_be_read(small_disk: Path) -> None:
+    store = Store(small_disk / "runs")
+    record = store.compute(CORPUS)
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    assert store.compute(CORPUS) == record
+    with pytest.raises(StorageTrouble, match=r"train.* cannot be written or read: Read-only"):
+        store.compute(TRAIN)
 
 
 def test_a_store_that_cannot_be_written_is_said_before_any_work(

@@ -41,6 +41,9 @@ def gc(store: Store, keep: AbstractSet[str], *, delete: bool = False) -> list[tu
                 found.append((folder, _bytes(folder)))
                 if delete:
                     _remove(folder, name)
+        for file in store.root.glob("*.lease") if delete else ():
+            if lease.holder(file) is None and not file.with_suffix(".partial").exists():
+                file.unlink(missing_ok=True)
     return found
 
 
@@ -49,9 +52,6 @@ def _remove(folder: Path, name: str) -> None:
     gone = folder.with_name(f"{name}.gone-{uuid.uuid4().hex[:8]}")
     folder.rename(gone)
     shutil.rmtree(gone)
-    stale = folder.with_name(f"{name}.lease")
-    if stale.exists() and lease.holder(stale) is None:
-        stale.unlink(missing_ok=True)
 
 
 def _bytes(folder: Path) -> int:

@@ -17,10 +17,11 @@ from kollama2.errors import Fault
 class Event:
     """Something that happened to a stage, for the display."""
 
-    what: Literal["waiting", "started", "progress", "finished", "failed", "blocked"]
+    what: Literal["launching", "waiting", "started", "progress", "finished", "failed", "blocked"]
     stage: Stage
     figures: dict[str, Any] = field(default_factory=dict)
-    """waiting: holder; progress: done, total, unit, seconds, …; finished: the record;
+    """launching: nothing, but the first may take seconds, while the training stack is imported;
+    waiting: holder; progress: done, total, unit, seconds, …; finished: the record;
     failed: message; blocked: by (the name of the stage that failed)."""
 
 

@@ -40,7 +40,8 @@ def local(
         store: where results lie.
         profile: what each kind of stage may use.
         preload: modules that the server imports once; take them from `Plan.preload`. The server
-            starts with the first stage, so nothing is imported where nothing is to do.
+            starts with the first stage, so nothing is imported where nothing is to do; it serves
+            all launchers of this process, with what the first of them wanted.
         parse: the function that reads a recipe, as `module:function`.
     """
     profile = profile or Profile()
@@ -60,6 +61,7 @@ def local(
         process = context.Process(
             target=worker.work, args=(theirs, order.model_dump_json()), name=stage.name
         )
+        tell("launching", {})
         try:
             process.start()
         except (OSError, EOFError) as error:

@@ -34,8 +34,8 @@ from kollama2.errors import (
 
 Record = dict[str, Any]
 Tell = Callable[[str, dict[str, Any]], None]
-"""Receives `("waiting", {"holder": …})`, `("started", {})`, `("progress", {…})` and, when a damaged
-result was found and moved aside, `("damaged", {"message": …})`."""
+"""Receives an event and its figures: `launching` (none), `waiting` (holder), `started` (none),
+`progress` (done, total, unit, …) or `damaged` (message: a result was moved aside)."""
 Execute = Callable[[Stage, Work], Mapping[str, Any]]
 
 _SHOW_SECONDS = 0.25
