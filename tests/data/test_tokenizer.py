@@ -38,6 +38,7 @@ def test_what_a_llama_tokenizer_is(pieces: Tokenizer, fast: Tokenizer):
         assert (one.bos_id, one.eos_id, one.pad_id, one.vocab_size) == (1, 2, 0, 384)
         assert one.special == {"<unk>": 0, "<s>": 1, "</s>": 2}
         assert one.source == source
+        assert one.dummy_prefix
 
 
 @settings(max_examples=200, deadline=None)
@@ -126,6 +127,44 @@ def test_added_special_tokens_of_a_json_tokenizer(fast_folder: Path, tmp_path: P
     ids = one.encode("a<|im_end|><pad>b")
     assert max(ids) < 384
     assert one.decode(ids) == "a<|im_end|><pad>b"
+
+
+def byte_level(folder: Path) -> Tokenizer:
+    """A byte-level BPE without dummy prefix, unk and BOS, as GPT-2 and Llama 3 have it."""
+    from tokenizers import Tokenizer as Fast
+    from tokenizers import decoders, models, pre_tokenizers, trainers
+
+    from tests.tiny import ENGLISH, KOREAN
+
+    fast = Fast(models.BPE())
+    fast.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    fast.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=400,
+        special_tokens=["<|endoftext|>", "<|reserved_0|>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    fast.train_from_iterator((ENGLISH + KOREAN) * 9, trainer)
+    fast.save(str(folder / "tokenizer.json"))
+    return load_tokenizer(folder)
+
+
+@settings(max_examples=100, deadline=None)
+@given(TEXTS, TEXTS)
+@example("a<|endoftext|>", "<|reserved_0|>")
+def test_a_byte_level_tokenizer(bytes_only: Tokenizer, text: str, after: str):
+    one = bytes_only
+    assert (one.bos_id, one.eos_id, one.pad_id, one.dummy_prefix) == (None, 0, 1, False)
+    start, rest = one.encode_batch([text, after], [False, True])
+    assert start == one.encode(text)
+    assert not {0, 1} & {*start, *rest}
+    assert one.decode(start) + one.decode(rest) == text + after
+
+
+@pytest.fixture(scope="module")
+def bytes_only(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
+    return byte_level(tmp_path_factory.mktemp("bytes"))
 
 
 def test_pad_is_never_eos(tiny_tokenizer: Path, tmp_path: Path):

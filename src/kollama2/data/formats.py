@@ -25,6 +25,7 @@ _BY_SUFFIX = {
     ".markdown": "markdown",
 }
 _SNIFF_BYTES = 1 << 16
+_CONTROL = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1b"))
 _FOREIGN = {
     b"\xff\xfe": "UTF-16 text; convert it with: iconv -f UTF-16 -t UTF-8",
     b"\xfe\xff": "UTF-16 text; convert it with: iconv -f UTF-16 -t UTF-8",
@@ -62,7 +63,14 @@ def sniff(path: Path) -> str:
         return _BY_SUFFIX[suffix]
     if not head.strip():
         raise BadData(f"{path} holds nothing but white space; give a file with at least one row")
-    return _sniff_text(head, suffix)
+    kind = _sniff_text(head, suffix)
+    odd = len(head) - len(head.translate(None, _CONTROL))
+    if kind in {"lines", "paragraphs", "tsv"} and odd * 50 > len(head):
+        raise BadData(
+            f"{path} is a binary file of no known format; give JSON, JSONL, CSV, TSV, Parquet, "
+            "Markdown or plain text"
+        )
+    return kind
 
 
 def _is_object(line: bytes) -> bool:
@@ -116,8 +124,8 @@ def read_rows(
     return read_documents(lines, kind)
 
 
-def _bad_number(text: str) -> float:
-    raise ValueError(f"{text} is not a JSON number")
+def _missing(_: str) -> None:
+    """Read NaN, which some programs write for an empty cell, as null."""
 
 
 def read_jsonl(lines: Iterable[Row | Reject]) -> Iterator[Row | Reject]:
@@ -127,7 +135,7 @@ def read_jsonl(lines: Iterable[Row | Reject]) -> Iterator[Row | Reject]:
             yield line
         elif line.value.strip():
             try:
-                value = json.loads(line.value, parse_constant=_bad_number)
+                value = json.loads(line.value, parse_constant=_missing)
             except json.JSONDecodeError as error:
                 reason = f"not JSON: {error.msg} at column {error.colno}"
                 yield Reject(line.line, reason, sample_of(line.value))
@@ -158,7 +166,7 @@ def read_json(path: Path) -> Iterator[Row | Reject]:
         if text[start : start + 1] == "[":
             yield from _list_elements(text, start)
             return
-        root = json.loads(text)
+        root = json.loads(text, parse_constant=_missing)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise BadData(
@@ -177,7 +185,7 @@ def read_json(path: Path) -> Iterator[Row | Reject]:
 
 def _list_elements(text: str, start: int) -> Iterator[Row | Reject]:
     # Element by element, so that every row knows its line and only one is held at a time.
-    decode = json.JSONDecoder().raw_decode
+    decode = json.JSONDecoder(parse_constant=_missing).raw_decode
     blank = re.compile(r"[ \t\n\r]*")
     line, counted = 1, 0
 

@@ -93,7 +93,7 @@ def _raw_lines(stream: BinaryIO, limit: int) -> Iterator[bytes | str]:
             yield f"the file is cut off or damaged here: {error}"
             return
         if len(line) <= limit or line.endswith(b"\n"):
-            yield line[:-2] if line.endswith(b"\r\n") else line[: len(line) - line.endswith(b"\n")]
+            yield line.removesuffix(b"\n").removesuffix(b"\r")
 
 
 def read_lines(path: Path, limit: int = MAX_LINE) -> Iterator[Row | Reject]:
@@ -108,7 +108,7 @@ def read_lines(path: Path, limit: int = MAX_LINE) -> Iterator[Row | Reject]:
             if isinstance(raw, str):
                 yield Reject(number, raw, "")
                 continue
-            line = raw.removeprefix(_BOM) if number == 1 else raw
+            line = raw.removeprefix(_BOM)  # also where files were joined end to end
             if b"\0" in line:
                 yield Reject(number, "holds a NUL byte", sample_of(line))
                 continue

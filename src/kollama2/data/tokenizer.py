@@ -99,6 +99,7 @@ class Tokenizer:
         pad_id: fills batches; never `eos_id`, so that ending stays learnable.
         vocab_size: one more than the largest id.
         special: the control tokens by name; content never becomes one of them.
+        dummy_prefix: whether a text begins with a space of the tokenizer's own.
         source: the file that is used, with the reason where there was a choice.
     """
 
@@ -121,8 +122,13 @@ class Tokenizer:
             )
         self.eos_id: int = eos
         self.pad_id = self._padding(config, folder)
-        self._control = frozenset(self.special.values())
-        self._fence = len(self._backend.encode([_FENCE])[0])
+        # A tokenizer without byte fallback makes unknown characters <unk>; that is content.
+        unknown = self._named(config, {}, "unk", ("<unk>",))
+        self._control = frozenset(self.special.values()) - {unknown}
+        start, middle, fence = self._backend.encode(["a", _FENCE + "a", _FENCE])
+        self.dummy_prefix = middle[len(fence) :] != start
+        self._fence_text = _FENCE if self.dummy_prefix else ""
+        self._fence = len(fence) if self.dummy_prefix else 0
 
     def _named(
         self, config: dict[str, Any], model: dict[str, Any], kind: str, usual: Sequence[str]
@@ -169,7 +175,8 @@ class Tokenizer:
             found = self._backend.encode(texts)
         else:
             marked = zip(texts, continuing, strict=True)
-            found = self._backend.encode([_FENCE + t if go_on else t for t, go_on in marked])
+            fence = self._fence_text
+            found = self._backend.encode([fence + t if go_on else t for t, go_on in marked])
             found = [
                 ids[self._fence :] if go_on else ids
                 for ids, go_on in zip(found, continuing, strict=True)
@@ -190,7 +197,7 @@ class Tokenizer:
             parts.append(rest[:cut])
             rest = rest[cut:]
         fenced = [go_on or i > 0 for i in range(len(parts))]
-        texts = [_FENCE + part if f else part for part, f in zip(parts, fenced, strict=True)]
+        texts = [self._fence_text * f + part for part, f in zip(parts, fenced, strict=True)]
         found = list[int]()
         for ids, f in zip(self._backend.encode(texts), fenced, strict=True):
             found += ids[self._fence :] if f else ids
@@ -198,7 +205,8 @@ class Tokenizer:
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of ids without control tokens; the inverse of `encode`."""
-        return self._backend.decode([i for i in ids if i not in self._control])
+        hidden = self._control | {self.pad_id}
+        return self._backend.decode([i for i in ids if i not in hidden])
 
 
 def load_tokenizer(folder: str | Path) -> Tokenizer:
