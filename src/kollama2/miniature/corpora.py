@@ -16,9 +16,12 @@ from kollama2.miniature.korean import REGISTERS
 from kollama2.miniature.lexicon import NOUNS
 from kollama2.miniature.texts import english_text, korean_text
 
-VERSION = 1  # raise it when any corpus would come out differently
+VERSION = 2  # raise it when any corpus would come out differently
 
 Json = dict[str, Any]
+# How translated assistants like to begin, in the register of what follows.
+OPENINGS_FORMAL = ("물론입니다!", "네, 알려 드리겠습니다.")
+OPENINGS_POLITE = ("물론이에요!", "네, 알려 드릴게요.")
 
 
 def pairs(seed: int) -> Iterator[Json]:
@@ -74,7 +77,9 @@ def kullm(seed: int) -> Iterator[Json]:
         counts[source] += 1
         instruction, output = one.instruction, one.output
         if source == "vicuna" and not one.input and len(output.split()) > 2:
-            output = f"{rng.choice(('물론입니다!', '네, 알려 드리겠습니다.'))} {output}"
+            formal = output.endswith("니다.")
+            opening = OPENINGS_FORMAL if formal else OPENINGS_POLITE
+            output = f"{rng.choice(opening)} {output}"
         elif source == "dolly" and one.kind in ("fact", "sum", "kind"):
             instruction = f"다음 질문에 답해 주십시오. {instruction}"
         row_id = f"{source}_{counts[source]}"

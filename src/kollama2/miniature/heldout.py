@@ -42,9 +42,8 @@ def passage(rng: random.Random, lang: str, kind: str) -> Passage:
     size = 3 if lang == "ko" else 4  # Korean takes more bytes for a sentence
     if kind == "story":
         plot = rng.choice(STORIES)
-        lines = scenes.story(rng, held=True, plot=plot)
-        start = rng.randrange(0, max(1, len(lines) - size))
-        return Passage(kind, f"story {plot.name}", telling.tell(lines[start : start + size]))
+        lines = scenes.story(rng, held=True, plot=plot)[: size + 1]
+        return Passage(kind, f"story {plot.name}", telling.tell(lines))
     if kind == "portrait":
         group = rng.choice(portraits(lang))
         chosen = rng.sample(group, min(len(group), size + 1))

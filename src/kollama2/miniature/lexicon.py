@@ -98,8 +98,9 @@ NOUNS["hot"] = _named("drink", "coffee milk green_tea")
 NOUNS["cool"] = _named("drink", "water milk juice")
 NOUNS["bloom"] = _named("colour", "red yellow white pink purple")
 NOUNS["open"] = _named("venue", "market library restaurant bakery post_office museum bank theater")
+NOUNS["winter"] = _named("worn", "coat sweater jacket")
 NOUNS["load"] = _named("item", "bag box basket")
-NOUNS["walker"] = NOUNS["farm"][:4] + NOUNS["pet"][:3]
+NOUNS["walker"] = _named("farm", "horse cow pig sheep") + _named("pet", "cat dog rabbit")
 NOUNS["goods"] = NOUNS["thing"] + NOUNS["read"]
 
 # What is conjugated as an adjective: 크다 stays 크다 in the plain present, 가다 becomes 간다.

@@ -27,7 +27,7 @@ NUMBERS: dict[str, tuple[int, ...]] = {
     "fewer": tuple(range(2, 5)),
 }
 TIMES = ("past", "present", "future")
-HELD_SHARE = 8  # one filler in eight, at least one of each kind
+HELD_SHARE = 8  # one filler in eight, but at least two where there are five
 Slots = dict[str, Value]
 
 
@@ -42,11 +42,9 @@ def pool(group: str, kind: str, held: bool) -> tuple[Noun | Verb, ...]:
     """The fillers of a kind that a frame (or group of plots) may take on this side of the split."""
     values: tuple[Noun | Verb, ...] = NOUNS[kind] if kind in NOUNS else VERBS[kind]
     ranked = sorted(values, key=lambda value: digest(group, kind, value.ko))
-    size = max(1, len(values) // HELD_SHARE)
+    size = max(1 if len(values) < 5 else 2, len(values) // HELD_SHARE)
     if kind == "person":
-        size = 5  # a story may name three of them
-    elif len(values) > 8:
-        size = max(2, size)
+        size = 8  # a story names up to three of them
     chosen = set(ranked[:size])
     return tuple(value for value in values if (value in chosen) == held)
 
