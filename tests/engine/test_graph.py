@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from kollama2.engine.graph import Event, Plan, inline, plan, run
+from kollama2.engine.progress import Record
 from kollama2.engine.stage import Stage
-from kollama2.engine.store import Record, Store
+from kollama2.engine.store import Store
 from tests.engine.fakes import Corpus, Look, Part, Train, Trouble
 
 CORPUS = Corpus(text="나무")
@@ -49,7 +50,7 @@ def test_shared_stages_are_computed_once_and_a_second_time_nothing_is(store: Sto
     before = {path: path.stat().st_mtime_ns for path in store.root.rglob("*")}
     started = time.monotonic()
     second = run(nine(), store, launch, jobs=3)
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 3
     assert launched == []
     assert (second.computed, len(second.cached)) == ((), 11)
     assert before == {path: path.stat().st_mtime_ns for path in store.root.rglob("*")}
@@ -145,7 +146,7 @@ def test_an_interrupt_ends_a_stage_in_this_process(store: Store) -> None:
     started = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         run([Slow(text="a")], store, inline(store), 1, interrupt)
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 5
 
 
 def test_only_modules_of_stages_to_compute_are_preloaded(store: Store) -> None:

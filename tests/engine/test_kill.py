@@ -103,4 +103,4 @@ def test_kills_at_random_moments(tmp_path: Path) -> None:
     assert killed.verify() == {}
     began = time.monotonic()
     assert run(targets(0.04), killed, inline(killed)).computed == ()
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 3

@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from kollama2.engine.stage import Stage, why
 from tests.engine.fakes import Corpus, Look, Part, Train, golden, parse
 
+unhurried = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 texts = st.text(max_size=8)
 corpora = st.builds(Corpus, text=texts, revision=st.none() | texts)
 parts = st.builds(Part, source=corpora, share=st.floats(0, 1))
@@ -36,6 +37,7 @@ def test_the_key_is_the_same_in_every_process() -> None:
     assert result.stdout.strip() == golden().name == "train-946ad9de61cb"
 
 
+@unhurried
 @given(trains)
 def test_a_recipe_comes_back_with_the_same_key(stage: Train) -> None:
     again = parse(stage.recipe())
@@ -45,6 +47,7 @@ def test_a_recipe_comes_back_with_the_same_key(stage: Train) -> None:
     assert Train.model_validate_json(stage.model_dump_json()).key == stage.key
 
 
+@unhurried
 @given(trains, st.randoms())
 def test_the_order_of_fields_does_not_matter(stage: Train, random: Any) -> None:
     def shuffled(value: Any) -> Any:
@@ -57,6 +60,7 @@ def test_the_order_of_fields_does_not_matter(stage: Train, random: Any) -> None:
     assert parse(shuffled(stage.recipe())).key == stage.key
 
 
+@unhurried
 @given(trains)
 def test_equal_stages_are_found_once_however_deep(stage: Train) -> None:
     mixed = Train(model=stage, data=(Part(source=Corpus(text="a")),), named={"x": Corpus(text="a")})

@@ -12,9 +12,10 @@ from typing import Any, Literal
 import pytest
 
 from kollama2.engine import commit, store
+from kollama2.engine.failure import Failed
 from kollama2.engine.profile import Resources
 from kollama2.engine.stage import Stage, Work
-from kollama2.engine.store import Failed, Store
+from kollama2.engine.store import Store
 from kollama2.errors import BadData, Denied, Missing, StorageTrouble, TryLater
 from tests.engine.fakes import Corpus, Look, Train, Trouble, parse
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from typing import Any, Literal, Protocol
 
+from kollama2.engine.progress import Record, Tell
 from kollama2.engine.stage import Stage
-from kollama2.engine.store import Record, Store, Tell, say_damage
+from kollama2.engine.store import Store, say_damage
 from kollama2.errors import Fault
 
 

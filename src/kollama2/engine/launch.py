@@ -17,11 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from kollama2.engine import worker
+from kollama2.engine.failure import Failed, fault_of, out_of_memory
 from kollama2.engine.graph import Launch
 from kollama2.engine.profile import Profile
+from kollama2.engine.progress import Record, Tell
 from kollama2.engine.provenance import gpu_names
 from kollama2.engine.stage import Stage
-from kollama2.engine.store import Failed, Record, Store, Tell, fault_of, out_of_memory
+from kollama2.engine.store import Store
 from kollama2.errors import Fault, TryLater
 
 _GRACE_SECONDS = 5.0

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from kollama2.engine import commit
+from kollama2.engine.failure import Failed, fault_of
 from kollama2.engine.lease import identity, is_stale
 from kollama2.engine.profile import Resources
 from kollama2.engine.stage import Stage, Work
-from kollama2.engine.store import Failed, Store, fault_of
+from kollama2.engine.store import Store
 
 _METRICS, _PROGRESS, _FAULT = "metrics.json", "told.json", "fault.json"
 

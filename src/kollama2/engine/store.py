@@ -6,61 +6,22 @@
 """
 
 import json
-import os
 import shutil
 import sys
-import time
-import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from kollama2.engine import commit, lease, provenance
+from kollama2.engine.failure import Guard
 from kollama2.engine.profile import Resources
+from kollama2.engine.progress import Progress, Record, Tell
 from kollama2.engine.stage import Stage, Work
-from kollama2.errors import (
-    BadData,
-    BadUsage,
-    Corrupt,
-    Denied,
-    Fault,
-    Missing,
-    StorageTrouble,
-    TryLater,
-)
+from kollama2.errors import Corrupt, Fault, Missing
 
-Record = dict[str, Any]
-Tell = Callable[[str, dict[str, Any]], None]
-"""Receives an event and its figures: `launching` (none), `waiting` (holder), `started` (none),
-`progress` (done, total, unit, …) or `damaged` (message: a result was moved aside)."""
 Execute = Callable[[Stage, Work], Mapping[str, Any]]
-
-_SHOW_SECONDS = 0.25
-
-
-class Failed(Fault):
-    """A stage stopped with an error of its own, which is a defect and not the user's (exit 70)."""
-
-    exit_code = 70
-
-
-def fault_of(exit_code: int, message: str) -> Fault:
-    """The fault that a worker reported: the class with its exit code, and its sentence."""
-    for kind in (BadUsage, BadData, Missing, StorageTrouble, TryLater, Corrupt, Denied):
-        if kind.exit_code == exit_code:
-            return kind(message)
-    return Failed(message)
-
-
-def out_of_memory(stage: Stage, what: str = "ran out of memory") -> TryLater:
-    """The sentence for a stage that did not fit."""
-    return TryLater(
-        f"{stage.name} {what}; allow it a smaller micro_batch_tokens in the profile, or run fewer "
-        "stages at a time (--jobs 1), then give the same command again"
-    )
 
 
 def say_damage(what: str, figures: Mapping[str, Any]) -> None:
@@ -169,7 +130,7 @@ class Store:
         self, stage: Stage, resources: Resources, tell: Tell, execute: Execute, held: lease.Lease
     ) -> Record:
         partial, scratch = self.partial(stage), self.partial(stage) / "scratch"
-        with _Guard(stage, partial):
+        with Guard(stage, partial):
             sealed = self._sealed(partial, scratch)
             if sealed is not None:
                 held.fence()
@@ -179,7 +140,7 @@ class Store:
             commit.remove_leftovers(partial)
             (partial / "error.log").unlink(missing_ok=True)
             commit.write_json(partial / "stage.json", stage.recipe())
-            display = _Display(partial / "progress.json", self.progress(stage) or {}, tell)
+            display = Progress(partial / "progress.json", self.progress(stage) or {}, tell)
             work = Work(partial, scratch, resources, self.path, display)
             cpu, begun = provenance.cpu_seconds(), datetime.now(timezone.utc)
             metrics = execute(stage, work)
@@ -257,65 +218,6 @@ class Store:
             for folder in sorted(self.root.iterdir()):
                 if (folder / commit.MANIFEST).is_file() and "." not in folder.name:
                     yield folder
-
-
-class _Display:
-    """Passes progress on, at most four times a second, and to a file for other processes.
-
-    The file also carries the seconds of interrupted attempts into the next one.
-    """
-
-    def __init__(self, file: Path, before: Record, tell: Tell) -> None:
-        self.file, self._tell = file, tell
-        self._earlier = float(before.get("seconds", 0.0))
-        self.attempts = int(before.get("attempts", 0)) + 1
-        self._begun = time.monotonic()
-        self._shown = -_SHOW_SECONDS
-        self({})
-
-    def seconds(self) -> float:
-        """Seconds of work in all attempts."""
-        return self._earlier + time.monotonic() - self._begun
-
-    def __call__(self, figures: dict[str, Any]) -> None:
-        now = time.monotonic()
-        last = figures.get("done") == figures.get("total")
-        if now - self._shown < _SHOW_SECONDS and not last:
-            return
-        self._shown = now if figures else self._shown
-        whole = {**figures, "seconds": round(self.seconds(), 3), "attempts": self.attempts}
-        commit.write_json(self.file, {**whole, "pid": os.getpid()}, durable=False)
-        if figures:
-            self._tell("progress", whole)
-
-
-class _Guard:
-    """Turns what goes wrong in a stage into a fault of one sentence, the traceback into a file."""
-
-    def __init__(self, stage: Stage, partial: Path) -> None:
-        self._stage, self._partial = stage, partial
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if error is None or isinstance(error, Fault) or not isinstance(error, Exception):
-            return
-        fault = commit.storage_fault(error, self._partial)
-        if fault is not None:
-            raise fault from error
-        if type(error).__name__ in ("MemoryError", "OutOfMemoryError"):
-            raise out_of_memory(self._stage) from error
-        log = self._partial / "error.log"
-        with commit.storage(log):
-            text = "".join(traceback.format_exception(error))
-            log.write_text(provenance.redact(text), encoding="utf-8")
-        line = provenance.redact(f"{type(error).__name__}: {error}".strip().splitlines()[0])
-        raise Failed(f"{self._stage.name} stopped with {line} (traceback: {log})") from error
 
 
 def _as_json(metrics: Mapping[str, Any]) -> Record:

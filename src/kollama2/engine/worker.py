@@ -16,9 +16,11 @@ from typing import Any, cast
 from pydantic import BaseModel
 
 from kollama2.engine import ranks
+from kollama2.engine.failure import Failed
 from kollama2.engine.profile import Resources
+from kollama2.engine.progress import Tell
 from kollama2.engine.stage import Parse, Stage, Work
-from kollama2.engine.store import Failed, Store
+from kollama2.engine.store import Store
 from kollama2.errors import Fault
 
 PARSE = "kollama2.stages:parse"
@@ -56,7 +58,7 @@ def work(channel: "Connection[Any, Any]", order: str) -> None:
         send("record", record)
 
 
-def compute(order: Order, tell: Any, *, quiet: bool = True) -> dict[str, Any]:
+def compute(order: Order, tell: Tell, *, quiet: bool = True) -> dict[str, Any]:
     """Compute the stage of an order in this process.
 
     Args:

@@ -1,0 +1,70 @@
+"""Failures of a stage: whatever goes wrong in it becomes a fault of one sentence."""
+
+import traceback
+from pathlib import Path
+from types import TracebackType
+
+from kollama2.engine import commit
+from kollama2.engine.provenance import redact
+from kollama2.engine.stage import Stage
+from kollama2.errors import (
+    BadData,
+    BadUsage,
+    Corrupt,
+    Denied,
+    Fault,
+    Missing,
+    StorageTrouble,
+    TryLater,
+)
+
+
+class Failed(Fault):
+    """A stage stopped with an error of its own, which is a defect and not the user's (exit 70)."""
+
+    exit_code = 70
+
+
+def fault_of(exit_code: int, message: str) -> Fault:
+    """The fault that a worker reported: the class with its exit code, and its sentence."""
+    for kind in (BadUsage, BadData, Missing, StorageTrouble, TryLater, Corrupt, Denied):
+        if kind.exit_code == exit_code:
+            return kind(message)
+    return Failed(message)
+
+
+def out_of_memory(stage: Stage, what: str = "ran out of memory") -> TryLater:
+    """The sentence for a stage that did not fit."""
+    return TryLater(
+        f"{stage.name} {what}; allow it a smaller micro_batch_tokens in the profile, or run fewer "
+        "stages at a time (--jobs 1), then give the same command again"
+    )
+
+
+class Guard:
+    """Turns what goes wrong in a stage into a fault of one sentence, the traceback into a file."""
+
+    def __init__(self, stage: Stage, partial: Path) -> None:
+        self._stage, self._partial = stage, partial
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None or isinstance(error, Fault) or not isinstance(error, Exception):
+            return
+        fault = commit.storage_fault(error, self._partial)
+        if fault is not None:
+            raise fault from error
+        if type(error).__name__ in ("MemoryError", "OutOfMemoryError"):
+            raise out_of_memory(self._stage) from error
+        log = self._partial / "error.log"
+        with commit.storage(log):
+            text = "".join(traceback.format_exception(error))
+            log.write_text(redact(text), encoding="utf-8")
+        line = redact(f"{type(error).__name__}: {error}".strip().splitlines()[0])
+        raise Failed(f"{self._stage.name} stopped with {line} (traceback: {log})") from error
