@@ -219,6 +219,8 @@ def test_folders_are_read_in_order_without_what_is_about_them(tmp_path: Path):
     kept, _ = split(reading)
     assert [one.id for one in kept] == ["a.jsonl:1", "b/second.jsonl:1"]
     assert set(reading.kinds) == {("jsonl", "alpaca"), ("jsonl", "text")}
+    write(tmp_path, "# 하나", "pages/README.md")
+    assert len(split(read(tmp_path / "pages"))[0]) == 1
     (tmp_path / "empty").mkdir()
     assert "holds no files" in fault(tmp_path / "empty")
 
@@ -235,7 +237,7 @@ def test_packed_jsonl(tmp_path: Path):
         ("a.jsonl", b"", "is empty"),
         ("a.jsonl", b" \n \n", "nothing but white space"),
         ("a.jsonl", b"{}\n", "fit no known form"),
-        ("a.csv", b"x,y\n1,2\n", "fit no known form"),
+        ("a.csv", b"x,y\n1,2\n", "the columns 0, 1 (its first row: x, y) fit no known form"),
         ("a.json", b"[]", "0 of 0 rows are usable (no rows)"),
         ("a.txt", "한국어".encode("cp949"), "iconv -f CP949"),
         ("a.txt", "한국어".encode("utf-16"), "is UTF-16 text"),
@@ -265,6 +267,13 @@ def test_named_columns(tmp_path: Path):
     assert [m["content"] for m in kept[0].messages] == ["수도는?", "서울"]
     with pytest.raises(BadData, match="has no column '대답'; it has 질의, 회신"):
         list(read(path, columns={"instruction": "질의", "output": "대답"}))
+    (kept,), _ = split(read(path, form="alpaca", columns=columns))
+    assert kept.messages[1]["content"] == "서울"
+    path = write(
+        tmp_path, lines({"instruction": "x", "회신": "y"}, {"instruction": "x"}), "b.jsonl"
+    )
+    kept, rejected = split(read(path, form="alpaca", columns={"output": "회신"}))
+    assert (len(kept), len(rejected)) == (1, 1)
     with pytest.raises(BadUsage, match="columns name answer, which is no form"):
         read(path, columns={"answer": "회신"})
     with pytest.raises(BadUsage, match="no form 'alpacca'; the forms are messages, sharegpt"):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kollama2.data import hangul
 from kollama2.data.chat import IGNORED, ChatEncoder
-from kollama2.data.checked import Checked, Lengths, Reason, Span, render
+from kollama2.data.checked import COMPOSED, Checked, Lengths, Reason, Span, render
 from kollama2.data.forms import Example
 from kollama2.data.lines import Reject
 from kollama2.data.read import Reading, read
@@ -103,7 +103,7 @@ def _found(path: str, reading: Reading, totals: _Totals, template: str) -> Check
             for reason, rows in reading.reasons.most_common()
         ],
         changed=changed,
-        nfd=counts["composed to NFC"],
+        nfd=counts[COMPOSED],
         duplicates=totals.duplicates,
         hangul_share=totals.syllables / max(totals.letters, 1),
         turns=totals.turns / max(totals.chats, 1),

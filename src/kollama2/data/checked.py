@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
+COMPOSED = "composed to NFC"
 _BAR = 40
 _EXAMPLE_CHARACTERS = 1500
 
@@ -118,7 +119,9 @@ def _facts(found: Checked) -> list[tuple[str, str]]:
         ("Duplicates", f"{found.duplicates:,}"),
         ("Not NFC", f"{found.nfd:,}"),
     ]
-    facts += [(what.capitalize(), f"{n:,}") for what, n in found.changed.items() if n]
+    # The rows that were not NFC have a line of their own above.
+    changed = [one for one in found.changed.items() if one[0] != COMPOSED]
+    facts += [(what[0].upper() + what[1:], f"{n:,}") for what, n in changed]
     if found.estimated_tokens is not None:
         facts.append(("Tokens", f"{found.estimated_tokens:,} in all ({found.tokenizer})"))
     return facts

@@ -83,12 +83,12 @@ def _is_object(line: bytes) -> bool:
 def _sniff_text(head: bytes, suffix: str) -> str:
     start = head.lstrip()
     lines = start.split(b"\n")
-    if start.startswith(b"<doc "):
-        return "wiki"
     if suffix in {".jsonl", ".ndjson"}:
         # A JSON list with the wrong name has no line that stands alone.
         alone = start[:1] != b"[" or any(map(_is_object, lines[:20]))
         return "jsonl" if alone else "json"
+    if start.startswith(b"<doc "):
+        return "wiki"
     if start[:1] == b"{":
         # A first line that the window cuts is a long JSON line, not a JSON file.
         cut = len(lines) == 1 and len(head) == _SNIFF_BYTES

@@ -99,14 +99,24 @@ def _find(names: Sequence[str], keys: Mapping[str, str]) -> str | None:
     return None
 
 
-def match(form: str, keys: Sequence[str]) -> dict[str, str] | None:
-    """Return which column plays which role of `form`, or None where a needed one is missing."""
+def match(
+    form: str, keys: Sequence[str], columns: Mapping[str, str] | None = None
+) -> dict[str, str] | None:
+    """Return which column plays which role of `form`, or None where a needed one is missing.
+
+    Args:
+        form: one of `FORMS`.
+        keys: the columns that there are.
+        columns: a caller's own names of some or all roles.
+    """
     low = {key.strip().lower(): key for key in keys}
     found = {}
     for role, names in FORMS[form].items():
-        column = _find(names, low)
+        plain = role.rstrip("?")
+        own = (columns or {}).get(plain)
+        column = _find(names, low) if own is None else own if own in keys else None
         if column is not None:
-            found[role.rstrip("?")] = column
+            found[plain] = column
         elif not role.endswith("?"):
             return None
     return found
@@ -140,8 +150,11 @@ def detect(values: Sequence[Any], where: str) -> tuple[str, dict[str, str] | Non
     if columns and columns[0][0]:
         return "pairs", dict(zip(columns[0][0], "01", strict=True))
     keys = sorted({key for value in objects for key in value})
+    found = ", ".join(keys[:12]) or "(none)"
+    if keys[:1] == ["0"]:
+        found += f" (its first row: {', '.join(map(str, objects[0].values()))[:120]})"
     raise BadData(
-        f"{where}: the columns {', '.join(keys[:12]) or '(none)'} fit no known form "
+        f"{where}: the columns {found} fit no known form "
         f"({', '.join(FORMS)}); say which is which, as in "
         "columns={'instruction': 'ask', 'output': 'reply'}"
     )
@@ -156,25 +169,27 @@ def _unnamed_pair(value: Mapping[str, Any]) -> tuple[str, ...]:
     return ("ko", "en") if korean[0] else ("en", "ko")
 
 
-def form_of(columns: Mapping[str, str]) -> str:
-    """Return the form whose roles a caller's columns name, as `{"instruction": "질문", …}`.
+def form_of(form: str | None, columns: Mapping[str, str] | None) -> str | None:
+    """Return the form that a caller means by its name or by the roles that the columns play.
+
+    Args:
+        form: one of `FORMS`, or None.
+        columns: which column plays which role, as `{"instruction": "질문", "output": "답"}`; with
+            a form only those whose names do not say it.
+
+    Returns:
+        The form, or None where the rows have to tell.
 
     Raises:
-        BadUsage: no form has these roles.
-    """
-    for form, roles in FORMS.items():
-        needed = {role for role in roles if not role.endswith("?")}
-        if needed <= set(columns) <= {role.rstrip("?") for role in roles}:
-            return form
-    shapes = "; ".join(f"{form}: {', '.join(roles)}" for form, roles in FORMS.items())
-    raise BadUsage(f"columns name {', '.join(columns) or 'nothing'}, which is no form; {shapes}")
-
-
-def check_form(form: str | None) -> None:
-    """Refuse a form that does not exist.
-
-    Raises:
-        BadUsage: with the forms that do.
+        BadUsage: there is no such form, or none with these roles.
     """
     if form is not None and form not in FORMS:
         raise BadUsage(f"there is no form {form!r}; the forms are {', '.join(FORMS)}")
+    if not columns:
+        return form
+    for one in FORMS if form is None else (form,):
+        needed = {role for role in FORMS[one] if not role.endswith("?")} if form is None else set()
+        if needed <= set(columns) <= {role.rstrip("?") for role in FORMS[one]}:
+            return one
+    shapes = "; ".join(f"{form}: {', '.join(roles)}" for form, roles in FORMS.items())
+    raise BadUsage(f"columns name {', '.join(columns) or 'nothing'}, which is no form; {shapes}")

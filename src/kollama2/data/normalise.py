@@ -94,10 +94,8 @@ class Normaliser:
         )
 
     def _roles(self, keys: tuple[str, ...]) -> dict[str, str]:
-        if self._columns is not None:
-            return self._columns
         if keys not in self._matched:
-            self._matched[keys] = match(self.form, keys)
+            self._matched[keys] = match(self.form, keys, self._columns)
         roles = self._matched[keys]
         if roles is None:
             raise _Unusable(f"has no columns of the form {self.form} (found {', '.join(keys[:8])})")

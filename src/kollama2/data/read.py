@@ -6,7 +6,7 @@ from itertools import chain, islice, zip_longest
 from pathlib import Path
 
 from kollama2.data.formats import read_rows, sniff
-from kollama2.data.forms import Example, check_form, detect, form_of, names_columns
+from kollama2.data.forms import Example, detect, form_of, names_columns
 from kollama2.data.lines import MAX_LINE, Reject, Row, read_lines
 from kollama2.data.normalise import Normaliser
 from kollama2.errors import BadData
@@ -15,7 +15,7 @@ __all__ = ["Example", "Reading", "Reject", "read"]
 SKIPPED = "_SOURCE.txt"
 # What stands beside the data of a repository.
 _ABOUT = ("README", "LICENSE", "dataset_info")
-_PROSE = {".md", ".mdx", ".markdown", ".txt"}
+_MARKDOWN = {".md", ".mdx", ".markdown"}
 _DETECT_ROWS = 50
 
 
@@ -35,12 +35,11 @@ class Reading:
         columns: Mapping[str, str] | None = None,
         limit: int = MAX_LINE,
     ) -> None:
-        check_form(form)
         self.path = path
         self.counts: Counter[str] = Counter({"in": 0, "kept": 0, "rejected": 0})
         self.reasons: Counter[str] = Counter()
         self.kinds: Counter[tuple[str, str]] = Counter()
-        self._form = form or (form_of(columns) if columns else None)
+        self._form = form_of(form, columns)
         self._columns = columns
         self._limit = limit
 
@@ -66,12 +65,15 @@ class Reading:
 
     def _files(self) -> list[tuple[Path, str]]:
         if self.path.is_dir():
-            files = sorted(
-                file
-                for file in self.path.rglob("*")
-                if file.is_file() and file.name != SKIPPED and not file.name.startswith(".")
-            )
-            if any(file.suffix.lower() not in _PROSE and file.suffix for file in files):
+            names = sorted(file.relative_to(self.path) for file in self.path.rglob("*"))
+            files = [
+                self.path / name
+                for name in names
+                if name.name != SKIPPED and not any(part[0] == "." for part in name.parts)
+            ]
+            files = [file for file in files if file.is_file()]
+            # Among pages of Markdown a README is one of them.
+            if any(file.suffix.lower() not in _MARKDOWN for file in files):
                 files = [file for file in files if not file.name.startswith(_ABOUT)]
             if not files:
                 raise BadData(f"the folder {self.path} holds no files to read")
