@@ -31,6 +31,9 @@ class ByteEncoder:
         parts = [self._merged if one == 259 else bytes([one - 3]) for one in ids if one > 2]
         return b"".join(parts).decode(errors="replace")
 
+    def answer(self, text: str) -> list[int]:
+        return self.encode(text)
+
     def prompt(self, messages: Sequence[dict[str, str]]) -> list[int]:
         return [1, *self.encode("".join(f"{one['content']}\n" for one in messages))]
 
@@ -55,6 +58,9 @@ class PieceEncoder:
     def decode(self, ids: Sequence[int]) -> str:
         text: str = self._pieces.decode(list(ids))
         return text
+
+    def answer(self, text: str) -> list[int]:
+        return self.encode(f" {text}")[1:]
 
     def prompt(self, messages: Sequence[dict[str, str]]) -> list[int]:
         return [1, *self.encode("".join(f"[INST] {one['content']} [/INST]" for one in messages))]

@@ -83,3 +83,13 @@ def test_broken_bytes_are_failures() -> None:
     found = {one["measure"]: one["value"] for one in outcome.records}
     assert (found["invalid_utf8"], found["repetition"], found["eos"]) == (1, 0.8, 0)
     assert outcome.failed == 1
+
+
+def test_a_character_cut_by_the_length_limit_is_not_broken() -> None:
+    p = torch.full((260,), 0.001)
+    p[0xEA + 3] = 1 - 0.001 * 259
+    model = constant(p)
+    task = Generation(name="t", measure_kind="generation", data="", max_new_tokens=2)
+    outcome = generation(task, rows("안녕"), Tools(Scorer(model), ByteEncoder()), model)
+    found = {one["measure"]: one["value"] for one in outcome.records}
+    assert (found["invalid_utf8"], found["empty"]) == (0, 1)

@@ -130,6 +130,7 @@ def test_a_tokenizer_without_bos_is_refused() -> None:
 
 
 def test_what_does_not_fit_is_counted_and_left_out() -> None:
+    tools = Tools(Scorer(llama(max_length=200)), ByteEncoder())
     outcome = bits_per_byte(bpb_task(), texts(), tools)
     assert (outcome.items, outcome.truncated) == (3, 1)
     assert [one["item"] for one in outcome.records] == ["0", "2"]
@@ -211,6 +212,26 @@ def test_instruction_gain_is_what_the_right_prompt_saves() -> None:
             model, encoder.prompt(wrong), answer
         )
         assert value == pytest.approx(saved / math.log(2) / len(answer), abs=1e-4)
+
+
+def test_an_answer_is_encoded_as_it_follows_a_prompt() -> None:
+    class Spaced(ByteEncoder):
+        def answer(self, text: str) -> list[int]:
+            return self.encode(f" {text}")
+
+    model = Scorer(uniform())
+    task = InstructionGain(name="t", measure_kind="instruction_gain", data="")
+    plain, spaced = (
+        instruction_gain(task, chats(), Tools(model, encoder)).records[0]["bits"]
+        for encoder in (ByteEncoder(), Spaced())
+    )
+    assert spaced == pytest.approx(plain * 7 / 6)
+
+
+def test_short_fields_of_a_row_go_with_its_records() -> None:
+    row = texts()[0] | {"kind": "news", "level": 3, "url": "x" * 50, "parts": ["a"]}
+    outcome = bits_per_byte(bpb_task(), [row], Tools(Scorer(uniform()), ByteEncoder()))
+    assert list(outcome.records[0])[6:] == ["kind", "level"]
 
 
 def test_a_model_without_context_gains_nothing() -> None:

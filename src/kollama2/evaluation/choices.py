@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kollama2.evaluation.likelihood import Outcome, Tools, answer_request, scored, user
+from kollama2.evaluation.likelihood import Outcome, Tools, answer_request, row_details, scored, user
 from kollama2.evaluation.rows import Row
 from kollama2.evaluation.suite import MultipleChoice
 
@@ -30,14 +30,8 @@ def multiple_choice(task: MultipleChoice, rows: Sequence[Row], tools: Tools) -> 
     for row, scores in scored(rows, requests, tools, outcome):
         sizes = np.array([len(choice.encode()) for choice in row["choices"]])
         table = np.array(scores).reshape(-1, len(sizes)) / sizes
-        details = {
-            key: value
-            for key, value in row.items()
-            if key not in ("id", "cluster", "messages", "question", "choices", "gold")
-            and isinstance(value, str | int | bool)
-        }
         for name, value in choice_measures(table, row["gold"]).items():
-            outcome.add(row, name, value, details=details)
+            outcome.add(row, name, value)
         best = int(table.mean(axis=0).argmax())
         chosen.append((row, best))
         outcome.samples.append(
@@ -48,7 +42,7 @@ def multiple_choice(task: MultipleChoice, rows: Sequence[Row], tools: Tools) -> 
                 "answer": row["choices"][best],
                 "reference": row["choices"][row["gold"]],
                 "choices": row["choices"],
-                **details,
+                **row_details(row),
             }
         )
     outcome.flags.extend(_degenerate(chosen))

@@ -1,8 +1,9 @@
 """Measures one model with one suite and writes a record for every item."""
 
 import json
+import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,12 +69,7 @@ def evaluate(
     done = 0
     for task in suite.tasks:
         rows = data[task.name]
-
-        def heard(
-            share: float, before: int = done, task: Task = task, size: int = len(rows)
-        ) -> None:
-            progress(before + share * size, total, "items", task=task.name)
-
+        heard = _told(progress, task.name, done, len(rows), total)
         started = time.perf_counter()
         outcomes.append(_measure(task, rows, Tools(scorer, encoder, heard), model))
         seconds[task.name] = round(time.perf_counter() - started, 3)
@@ -101,6 +97,13 @@ def evaluate(
     }
 
 
+def _told(
+    progress: Callable[..., None], task: str, before: int, size: int, total: int
+) -> Callable[[float], None]:
+    """Turns the share of one task into items of the whole suite."""
+    return lambda share: progress(before + share * size, total, "items", task=task)
+
+
 def _measure(task: Task, rows: list[Row], tools: Tools, model: nn.Module) -> Outcome:
     if isinstance(task, BitsPerByte):
         return bits_per_byte(task, rows, tools)
@@ -115,28 +118,31 @@ def _measure(task: Task, rows: list[Row], tools: Tools, model: nn.Module) -> Out
 
 def scores(records: list[dict[str, Any]]) -> dict[str, float]:
     """Score of every measure: sum of values over sum of weights, in order of appearance."""
-    sums: dict[str, list[float]] = {}
+    found: dict[str, list[dict[str, Any]]] = {}
     for record in records:
-        both = sums.setdefault(f"{record['task']}/{record['measure']}", [0.0, 0.0])
-        both[0] += record["value"]
-        both[1] += record["weight"]
-    return {name: value / weight for name, (value, weight) in sums.items()}
+        found.setdefault(f"{record['task']}/{record['measure']}", []).append(record)
+    return {
+        name: math.fsum(one["value"] for one in group) / math.fsum(one["weight"] for one in group)
+        for name, group in found.items()
+    }
 
 
 def _subscores(records: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
     """Scores by the values of the details that rows carry, such as `known_in=en`."""
-    groups: dict[str, list[dict[str, Any]]] = {}
+    groups: dict[str, dict[str, list[dict[str, Any]]]] = {}
     for record in records:
         for key, value in record.items():
             if isinstance(value, str | bool) and key not in ("task", "measure", "item", "cluster"):
-                groups.setdefault(f"{key}={value}", []).append(record)
+                groups.setdefault(key, {}).setdefault(f"{key}={value}", []).append(record)
     result: dict[str, dict[str, float]] = {}
-    for group in sorted(groups):
-        for name, score in scores(groups[group]).items():
-            result.setdefault(name, {})[group] = score
+    for parts in groups.values():
+        # A detail with more values names items rather than groups of them.
+        for part in sorted(parts) if len(parts) <= 20 else ():
+            for name, score in scores(parts[part]).items():
+                result.setdefault(name, {})[part] = score
     return result
 
 
-def _write_lines(path: Path, lines: list[Mapping[str, Any]] | list[dict[str, Any]]) -> None:
+def _write_lines(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
     text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
     path.write_text(text, encoding="utf-8")

@@ -28,6 +28,8 @@ def generation(task: Generation, rows: Sequence[Row], tools: Tools, model: nn.Mo
     )
     for index, (ids, stopped) in zip(kept, answers, strict=True):
         row, text = rows[index], tools.encoder.decode(ids)
+        if not stopped:
+            text = _without_cut_character(text)
         measured = measure_answer(text, ids, stopped=stopped)
         for name, value in measured._asdict().items():
             outcome.add(row, name, value)
@@ -43,6 +45,13 @@ def generation(task: Generation, rows: Sequence[Row], tools: Tools, model: nn.Mo
             sample["reference"] = row["reference"]
         outcome.samples.append({**sample, "tokens": len(ids), "stopped": stopped})
     return outcome
+
+
+def _without_cut_character(text: str) -> str:
+    """The text without the character that the length limit cut: at most three of its bytes."""
+    for _ in range(3):
+        text = text.removesuffix("\ufffd")
+    return text
 
 
 @torch.inference_mode()

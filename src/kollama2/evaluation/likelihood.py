@@ -16,6 +16,13 @@ from kollama2.evaluation.suite import (
 )
 from kollama2.evaluation.windows import byte_windows, window_request
 
+# Fields of rows that are measured or say which item it is.
+_MEASURED = frozenset(
+    "id cluster task measure item value weight text en ko messages answer reference "
+    "question choices gold".split()
+)
+_LONGEST_DETAIL = 40
+
 
 class Tools(NamedTuple):
     """What a task is measured with; `heard` is told the share of the task that is done."""
@@ -55,9 +62,21 @@ class Outcome:
                 "cluster": row["cluster"],
                 "value": value,
                 "weight": weight,
+                **row_details(row),
                 **details,
             }
         )
+
+
+def row_details(row: Row) -> dict[str, str | int | bool]:
+    """What a row says about itself beside what is measured (`known_in`, `kind`), if short."""
+    return {
+        key: value
+        for key, value in row.items()
+        if key not in _MEASURED
+        and isinstance(value, str | int | bool)
+        and len(str(value)) <= _LONGEST_DETAIL
+    }
 
 
 def bits_per_byte(task: BitsPerByte, rows: Sequence[Row], tools: Tools) -> Outcome:
@@ -165,7 +184,7 @@ def user(content: str) -> list[dict[str, str]]:
 
 def answer_request(encoder: Encoder, messages: Sequence[dict[str, str]], answer: str) -> Request:
     """The request that scores an answer to a chat; the end of the answer is not scored."""
-    return Request(tuple(encoder.prompt(messages)), tuple(encoder.encode(answer)))
+    return Request(tuple(encoder.prompt(messages)), tuple(encoder.answer(answer)))
 
 
 def bits(log_likelihoods: Sequence[float]) -> float:

@@ -32,8 +32,11 @@ class Encoder(Protocol):
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids; bytes that form no character become U+FFFD."""
 
-    def prompt(self, messages: Sequence[dict[str, str]]) -> list[int]:
-        """Ids of a chat, BOS included, that end where the assistant's answer begins."""
+    def answer(self, text: str) -> list[int]:
+        """Ids of an answer as it follows a prompt, without what ends it."""
+
+    def prompt(self, messages: Sequence[Any]) -> list[int]:
+        """Ids of a chat ({"role", "content"} each), BOS included, up to where the answer begins."""
 
 
 class Request(NamedTuple):

@@ -65,10 +65,10 @@ class TranslationPmi(_Task):
     measure_kind: Literal["translation_pmi"]
     lang: Literal["ko", "en", "ko-en"] = "ko-en"
     to_korean: tuple[str, ...] = Field(
-        ("Translate into Korean: {source}",), min_length=1, max_length=3
+        ("다음 문장을 한국어로 번역하세요.\n{source}",), min_length=1, max_length=3
     )
     to_english: tuple[str, ...] = Field(
-        ("영어로 번역하세요: {source}",), min_length=1, max_length=3
+        ("다음 문장을 영어로 번역하세요.\n{source}",), min_length=1, max_length=3
     )
 
     measures: ClassVar[tuple[str, ...]] = ("pmi_en_ko", "pmi_ko_en")

@@ -79,6 +79,11 @@ class ModelEncoder:
         """The text of ids."""
         return self.tokenizer.decode(ids)
 
+    def answer(self, text: str) -> list[int]:
+        """Ids of an answer as the template puts it after a prompt, without what ends it."""
+        before, _, _ = self.chat.template.answer.partition("{content}")
+        return self.tokenizer.encode_batch([before + text], [True])[0]
+
     def prompt(self, messages: Sequence["Message"]) -> list[int]:
         """Ids of a chat up to where the answer begins."""
         return self.chat.prompt(messages)
