@@ -4,7 +4,7 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
-from kollama2.miniature import instructions, scenes
+from kollama2.miniature import instructions, scenes, skills
 from kollama2.miniature.compose import Line
 from kollama2.miniature.instructions import Voice
 
@@ -37,7 +37,7 @@ def _about_story(voice: Voice) -> list[tuple[str, str]]:
 def _mixed(voice: Voice) -> list[tuple[str, str]]:
     turns = []
     for _ in range(voice.rng.randint(2, 4)):
-        one = instructions.row(voice.rng, voice.lang, register=voice.register)
+        one = skills.row(voice.rng, voice.lang, register=voice.register)
         turns.append((f"{one.instruction}\n{one.input}".strip(), one.output))
     return turns
 

@@ -11,12 +11,13 @@ from kollama2.errors import BadUsage
 from kollama2.miniature import heldout, scenes, suite
 from kollama2.miniature.chats import conversations
 from kollama2.miniature.compose import Telling
-from kollama2.miniature.instructions import Row, row
+from kollama2.miniature.instructions import Row
 from kollama2.miniature.korean import REGISTERS
 from kollama2.miniature.lexicon import NOUNS
+from kollama2.miniature.skills import row
 from kollama2.miniature.texts import english_text, korean_text
 
-VERSION = 2  # raise it when any corpus would come out differently
+VERSION = 3  # raise it when any corpus would come out differently
 
 Json = dict[str, Any]
 # How translated assistants like to begin, in the register of what follows.

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from itertools import islice
 from typing import Any
 
-from kollama2.miniature import heldout, instructions, korean, scenes
+from kollama2.miniature import heldout, instructions, korean, scenes, skills
 from kollama2.miniature.compose import Telling
 from kollama2.miniature.instructions import Row, Voice
 from kollama2.miniature.world import Fact, choices, facts
@@ -13,15 +13,15 @@ from kollama2.miniature.world import Fact, choices, facts
 Item = dict[str, Any]
 # Skills whose held-out answers hold a combination that no training answer holds.
 ANSWERED = (
-    instructions.translation,
-    instructions.word_translation,
-    instructions.sum_question,
-    instructions.word_problem,
-    instructions.listing,
-    instructions.which_kind,
-    instructions.rewriting,
-    instructions.story_request,
-    instructions.continuation,
+    skills.translation,
+    skills.word_translation,
+    skills.sum_question,
+    skills.word_problem,
+    skills.listing,
+    skills.which_kind,
+    skills.rewriting,
+    skills.story_request,
+    skills.continuation,
 )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from kollama2.miniature import korean, scenes
 from kollama2.miniature.compose import Telling
 from kollama2.miniature.frames import DIALOGUES, STORIES
-from kollama2.miniature.instructions import row
+from kollama2.miniature.skills import row
 
 # Korean in the English text: as much as Llama 2 has seen (Llama 2 paper, table 10: 0.06 %).
 KOREAN_SHARE = 0.0006
