@@ -17,7 +17,7 @@ from kollama2.report.terminal import quantity
 from kollama2.report.texts import LANGUAGES, measure_title, say, texts
 
 if TYPE_CHECKING:  # Altair takes half a second to import; a page that is up to date needs none
-    from kollama2.report.charts import Chart
+    from kollama2.report.spec import Chart
 
 HERE = Path(__file__).parent
 SECTIONS = (

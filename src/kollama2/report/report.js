@@ -22,19 +22,19 @@
     const color = (name) => css.getPropertyValue("--" + name).trim();
     const palette = [1, 2, 3, 4, 5, 6, 7, 8].map((i) => color("c" + i));
     const font = getComputedStyle(document.body).fontFamily;
-    const labels = width < 480 ? 112 : 190;
+    
     return {
       background: "transparent", font, view: { stroke: null },
       range: { category: [color("base"), ...palette, ...palette, ...palette] },
       axis: {
         labelColor: color("soft"), titleColor: color("soft"), gridColor: color("line"), gridOpacity: 0.7,
         domainColor: color("line"), tickColor: color("line"), labelFontSize: 12, titleFontSize: 12.5,
-        titleFontWeight: 500, titlePadding: 10, labelLimit: labels, labelOverlap: true,
+        titleFontWeight: 500, titlePadding: 10, labelLimit: 200, labelOverlap: true, labelSeparation: 4,
       },
-      axisYBand: { labelColor: color("ink"), labelFontSize: 13, grid: false, ticks: false, domain: false, labelPadding: 8 },
+      axisYBand: { labelColor: color("ink"), labelFontSize: width < 480 ? 12 : 13, grid: false, ticks: false, domain: false, labelPadding: 8 },
       legend: {
-        labelColor: color("ink"), labelFontSize: 13, labelLimit: 150, symbolStrokeWidth: 3, symbolSize: 160,
-        symbolType: "stroke", columns: Math.max(1, Math.floor(width / 165)), symbolOpacity: 1,
+        labelColor: color("ink"), labelFontSize: 13, labelLimit: 200, symbolStrokeWidth: 3, symbolSize: 160,
+        symbolType: "stroke", columns: Math.max(1, Math.floor(width / (width < 480 ? 165 : 210))), symbolOpacity: 1,
       },
       style: {
         band: { color: color("band") },
@@ -52,7 +52,9 @@
     const width = place.clientWidth;
     if (!width) return;
     views.get(place)?.finalize();
-    const view = await vegaEmbed(place, filled(data.charts[place.dataset.chart]), {
+    const spec = filled(data.charts[place.dataset.chart]);
+    spec.params = spec.params.map((one) => (one.name === "letters" ? { ...one, value: width < 480 ? 20 : 28 } : one));
+    const view = await vegaEmbed(place, spec, {
       actions: false, renderer: "svg", ast: true, config: config(width), tooltip: { theme: "custom" },
     });
     views.set(place, view);

@@ -1,0 +1,67 @@
+"""Small panels: one for each measure, all with the same spec and a scale of their own."""
+
+from collections.abc import Iterable, Sequence
+
+import altair as alt
+
+from kollama2.report import spec
+from kollama2.report.contrast import Contrast
+from kollama2.report.spec import AXES, Chart, Spec
+
+ROW = 22  # pixels of a recipe
+
+
+def panels(contrasts: Iterable[Contrast], order: Sequence[str]) -> list[Chart]:
+    """Small panels: every recipe's score on one measure, the base as a line.
+
+    All panels have the same spec, since ends and order come from the data; Altair makes it once.
+    """
+    shared = _panel(order)
+    found = []
+    for contrast in contrasts:
+        name = "measure-" + contrast.measure.replace("/", "-").replace(":", "-")
+        data = {"values": _scores(contrast, order)}
+        height = len(data["values"]) * ROW
+        panel = {**shared, "data": data, "height": height}
+        found.append(Chart(name, height + AXES, panel, contrast.measure))
+    return found
+
+
+def _panel(order: Sequence[str]) -> Spec:
+    options: Spec = {
+        "title": None,
+        "scale": alt.Scale(zero=False, nice=False, padding=12),
+        "axis": alt.Axis(tickCount=4),
+    }
+    tips = [
+        spec.tip("recipe"),
+        spec.tip("score", ".4f"),
+        alt.Tooltip("interval:N", title="@tip.interval"),
+    ]
+    base = alt.Chart().encode(y=spec.names(), color=spec.color(order), tooltip=tips)
+    score = alt.X("score:Q", **options)
+    rule = alt.Chart().transform_filter("datum.base").mark_rule(style="zero").encode(x=score)
+    line = base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", **options), x2="high:Q")
+    dot = base.mark_point(size=60, filled=True, opacity=1).encode(x=score)
+    return spec.chart("panel", alt.layer(rule, line, dot), [], ROW).spec
+
+
+def _scores(contrast: Contrast, order: Sequence[str]) -> list[Spec]:
+    data: list[Spec] = []
+    for recipe in order:
+        if recipe not in contrast.scores:
+            continue
+        score = contrast.scores[recipe]
+        place = contrast.comparison[recipe] if contrast.comparison else None
+        low, high = (place.low, place.high) if place else (score, score)
+        data.append(
+            {
+                "recipe": recipe,
+                "score": spec.short(score),
+                "low": spec.short(low),
+                "high": spec.short(high),
+                "interval": f"{low + 0.0:.3f} – {high + 0.0:.3f}",
+                "base": bool(contrast.comparison and recipe == contrast.comparison.base),
+            }
+        )
+    return data
