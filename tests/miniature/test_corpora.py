@@ -199,6 +199,14 @@ def test_conversations_alternate_and_some_begin_with_the_model(tmp_path: Path) -
     assert 15 < first < 70
 
 
+def test_instructions_ask_every_fact_they_may_before_any_twice() -> None:
+    rows = islice(corpora._rows("coverage", "ko"), 1200)
+    asked = [row.key for row in rows if row.kind == "fact"]
+    known = len(scenes.known("ko"))
+    assert len(asked) > known
+    assert len(set(asked[:known])) == known
+
+
 def test_forms_have_their_columns(tmp_path: Path) -> None:
     assert {"en", "ko", "level"} == set(json.loads(written("parallel", tmp_path, size=1)))
     (row,) = json.loads(written("alpaca-ko", tmp_path, size=1))

@@ -259,7 +259,7 @@ def continuation(voice: Voice) -> Row:
 
 # Skills with their weights; those that need both languages are left out of English-only text.
 SKILLS: tuple[tuple[Callable[[Voice], Row], int], ...] = (
-    (fact_question, 30),
+    (fact_question, 36),
     (translation, 14),
     (word_translation, 8),
     (sum_question, 5),
