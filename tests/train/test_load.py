@@ -203,6 +203,14 @@ def test_nf4_says_what_it_cannot_do(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(Missing, match="hidden_size is 96; use lora"):
         prepare(narrow, TrainSettings(method="qlora", steps=1), "cpu")
 
+    def no_kernel(*_: object, **__: object) -> None:
+        raise NotImplementedError("no kernel for this processor\nand a long story")
+
+    wide = tiny.write_model(tmp_path / "wide")
+    monkeypatch.setattr("kollama2.train.load.AutoModelForCausalLM.from_pretrained", no_kernel)
+    with pytest.raises(Missing, match=r"on cpu here \(no kernel for this processor\); use lora"):
+        prepare(wide, TrainSettings(method="qlora", steps=1), "cpu")
+
 
 def test_targets_that_do_not_exist(tiny_model: Path) -> None:
     with pytest.raises(BadUsage, match="does not fit"):

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from kollama2.engine.profile import Resources
-from kollama2.errors import BadData, BadUsage
+from kollama2.errors import BadData, BadUsage, Missing
 from kollama2.train.attention import by_document
 from kollama2.train.batches import Plan, Rows
 from kollama2.train.load import prepare
@@ -225,6 +225,23 @@ def test_no_number_stops_with_the_rows(tiny_model: Path, rows: Path, tmp_path: P
     assert not (tmp_path / "out" / "model").exists()
     newest = max(p.name for p in (tmp_path / "out" / "scratch").glob("checkpoint-*"))
     assert newest == f"checkpoint-{step}"
+
+
+def test_weights_without_numbers_are_never_kept(
+    tiny_model: Path, rows: Path, tmp_path: Path
+) -> None:
+    chosen = settings(lr=1e39, steps=1, schedule="constant", warmup=0)
+    with pytest.raises(Diverged, match="step 1: the largest weight is nan; lower lr"):
+        run(chosen, tiny_model, rows, tmp_path / "out")
+    assert list((tmp_path / "out" / "scratch").iterdir()) == []
+
+
+def test_several_processes_are_refused(
+    tiny_model: Path, rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(Missing, match="set gpus to 1"):
+        run(settings(), tiny_model, rows, tmp_path / "out")
 
 
 def test_rows_must_fit_the_model(tiny_model: Path, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from kollama2.engine.commit import committing, verify, write_json
 from kollama2.errors import BadUsage, Corrupt
+from kollama2.train.load import trained
 
 KEPT = 2
 _NAME = re.compile(r"checkpoint-(\d+)")
@@ -50,7 +51,7 @@ def save(
     if final.exists():
         shutil.rmtree(final)  # found unfit before: a fit one would have been resumed
     with committing(final) as partial:
-        save_file(_trained(model), partial / WEIGHTS)
+        save_file({n: w.detach().cpu().contiguous() for n, w in trained(model)}, partial / WEIGHTS)
         state = optimizer.state_dict()
         moments = {
             f"{index}.{name}": value.detach().cpu().contiguous()
@@ -73,6 +74,8 @@ def newest(scratch: Path, identity: dict[str, Any]) -> tuple[Path, int] | None:
     Raises:
         BadUsage: the checkpoints belong to another training.
     """
+    for leftover in scratch.glob(".checkpoint-*"):
+        shutil.rmtree(leftover)  # a kill while it was written
     for folder in _found(scratch):
         try:
             verify(folder, full=True)
@@ -89,9 +92,8 @@ def load_weights(folder: Path, model: Any) -> None:
     """Put the trained weights of a checkpoint into the model."""
     weights = load_file(folder / WEIGHTS)
     with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if parameter.requires_grad:
-                parameter.copy_(weights.pop(name))
+        for name, weight in trained(model):
+            weight.copy_(weights.pop(name))
     assert not weights, f"weights without a place: {sorted(weights)[:3]}"
 
 
@@ -107,14 +109,6 @@ def load_optimizer(folder: Path, optimizer: Any, schedule: Any) -> None:
         group["betas"] = tuple(group["betas"])
     optimizer.load_state_dict({"state": values, "param_groups": groups})
     schedule.load_state_dict({**schedule.state_dict(), **state["schedule"]})
-
-
-def _trained(model: Any) -> dict[str, torch.Tensor]:
-    return {
-        name: parameter.detach().cpu().contiguous()
-        for name, parameter in model.named_parameters()
-        if parameter.requires_grad
-    }
 
 
 def _found(scratch: Path) -> list[Path]:

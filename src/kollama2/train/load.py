@@ -181,6 +181,8 @@ def nf4(folder: Path, dtype: Dtype = "auto", device: str = "auto") -> Any:
         return _from_pretrained(
             folder, dtype, quantization_config=quantization, device_map={"": target}
         )
+    except torch.OutOfMemoryError:
+        raise  # a RuntimeError too, but no missing kernel
     except (ImportError, NotImplementedError, RuntimeError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise Missing(
@@ -226,10 +228,14 @@ def prepare(folder: Path, settings: TrainSettings, device: str = "auto") -> Any:
             model = get_peft_model(model, config)
     except ValueError as error:
         raise BadUsage(f"the adapter does not fit {folder}: {error}") from error
-    for weight in model.parameters():
-        if weight.requires_grad:
-            weight.data = weight.data.float()
+    for _, weight in trained(model):
+        weight.data = weight.data.float()
     return model
+
+
+def trained(model: Any) -> list[tuple[str, torch.nn.Parameter]]:
+    """Name and weight of everything that the optimiser moves."""
+    return [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
 
 
 def _from_pretrained(folder: Path, dtype: Dtype, **options: Any) -> Any:

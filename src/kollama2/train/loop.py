@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -19,12 +20,12 @@ from transformers import PreTrainedTokenizerFast, PrinterCallback, TrainerCallba
 from trl import SFTConfig, SFTTrainer
 
 from kollama2.engine.profile import Resources
-from kollama2.errors import BadData
+from kollama2.errors import BadData, Missing
 from kollama2.train import checkpoint
 from kollama2.train.attention import by_document
 from kollama2.train.batches import Plan, Rows, micro_batches
 from kollama2.train.forward import autocast, summed_loss, tensors
-from kollama2.train.load import card, prepare
+from kollama2.train.load import card, prepare, trained
 from kollama2.train.record import Record, figures, read
 from kollama2.train.save import write_model
 from kollama2.train.schedule import factor
@@ -65,8 +66,11 @@ def train(
         BadData: model or rows are not fit for training, or the loss is no longer a number
             (`Diverged`; checkpoints stay as they are).
         BadUsage: the settings do not fit the model, or `scratch` belongs to another training.
-        Missing: the method needs a kernel that is not here.
+        Missing: the method needs a kernel that is not here, or torchrun started more than one
+            process, which this loop does not know.
     """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise Missing("training in several processes is not built; set gpus to 1 in the profile")
     torch.set_num_threads(resources.threads)
     out.mkdir(parents=True, exist_ok=True)
     scratch.mkdir(parents=True, exist_ok=True)
@@ -141,7 +145,7 @@ class Loop(SFTTrainer):  # type: ignore[misc]
         self.plan = plan
         self.micro = resources.micro_batch_tokens
         self.sums: dict[str, int] = {}
-        trained = {n: p.data for n, p in network.named_parameters() if p.requires_grad}
+        before = {name: weight.data for name, weight in trained(network)}
         super().__init__(
             model=network,
             args=_arguments(settings, plan, resources, scratch, report_to),
@@ -151,9 +155,8 @@ class Loop(SFTTrainer):  # type: ignore[misc]
         )
         self.processing_class = None  # the model's special tokens are its own
         self.remove_callback(PrinterCallback)
-        for name, weight in network.named_parameters():
-            if weight.requires_grad:  # TRL makes QLoRA's bfloat16, which loses small updates
-                weight.data = trained[name]
+        for name, weight in trained(network):
+            weight.data = before[name]  # TRL makes QLoRA's bfloat16, which loses small updates
 
     def run(self, folder: Path | None = None) -> None:
         """Train from the beginning, or from a checkpoint."""
@@ -195,18 +198,17 @@ class Loop(SFTTrainer):  # type: ignore[misc]
                     self.accelerator.backward(loss)
                 total += loss.detach()
         if not torch.isfinite(total):
-            self._diverged("loss", float(total))
+            self._diverged("loss", float(total), self.state.global_step)
         self.sums = {k: v for k, v in inputs.items() if k != "micro_batches"}
         return total
 
     def _clip_grad_norm(self, model: Any) -> Any:
         norm = super()._clip_grad_norm(model)
         if not math.isfinite(norm):
-            self._diverged("norm of the gradient", float(norm))
+            self._diverged("norm of the gradient", float(norm), self.state.global_step)
         return norm
 
-    def _diverged(self, what: str, value: float) -> None:
-        step = self.state.global_step
+    def _diverged(self, what: str, value: float, step: int) -> None:
         names = self.plan.rows.names(sorted({part.row for part in self.plan.step(step)}))
         shown = ", ".join(names[:64]) + (f" and {len(names) - 64} more" if len(names) > 64 else "")
         raise Diverged(
@@ -239,6 +241,9 @@ class Loop(SFTTrainer):  # type: ignore[misc]
     # Checkpoints are this project's own.
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        for _, weight in trained(self.model):
+            if not torch.isfinite(weight).all():
+                self._diverged("largest weight", math.nan, self.state.global_step - 1)
         self.record.sync()
         checkpoint.save(
             Path(self.args.output_dir),
@@ -277,7 +282,7 @@ class _Clock(TrainerCallback):  # type: ignore[misc]
 def _arguments(
     settings: TrainSettings, plan: Plan, resources: Resources, scratch: Path, report_to: str
 ) -> SFTConfig:
-    return SFTConfig(
+    config = SFTConfig(
         output_dir=str(scratch),
         max_steps=plan.steps,
         per_device_train_batch_size=1,
@@ -306,6 +311,9 @@ def _arguments(
         max_length=None,
         use_cpu=resources.device == "cpu" or not torch.cuda.is_available(),
     )
+    if config.n_gpu > 1:
+        config._n_gpu = 1  # one process, one device: several visible ones mean nn.DataParallel
+    return config
 
 
 def _no_tokenizer() -> PreTrainedTokenizerFast:
