@@ -190,6 +190,7 @@ def _write_training(store: Path, recipe: Recipe, path: list[str], seed: int, ste
         "bytes": 9_000_000,
         "ko_bytes": 7_500_000,
         "trainable_parameters": recipe.trainable,
+        "loss_end": curve[-1]["loss"],
     }
     _json(folder / "done.json", _record(path[-1], 61.2 + seed, metrics))
 

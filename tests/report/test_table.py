@@ -98,12 +98,15 @@ def test_what_is_missing_is_shown(store: Path) -> None:
 def test_a_recipe_without_any_cell_stands_last(tmp_path: Path) -> None:
     fake.write(tmp_path, seeds=(0,), missing=frozenset({("alpaca-full", 0)}))
     (tmp_path / f"{cells(tmp_path, 'alpaca-full')[0]}.partial").mkdir()
-    (tmp_path / f"{cells(tmp_path, 'alpaca-full')[0]}.partial" / "error.log").write_text("…")
+    (tmp_path / f"{cells(tmp_path, 'alpaca-full')[0]}.partial" / "error.log").write_text(
+        "Traceback\nRuntimeError: out of luck\n"
+    )
     board = leaderboard(tmp_path, "quick")
     assert board.rows[-1].recipe == "alpaca-full"
     assert board.rows[-1].standing is None
     assert board.rows[-1].missing == ["quick 0: failed"]
     assert board.warnings["en"][0].startswith("Failed: alpaca-full (0).")
+    assert board.warnings["en"][0].endswith("RuntimeError: out of luck")
 
 
 def test_without_the_base_there_are_scores_and_no_ranks(tmp_path: Path) -> None:

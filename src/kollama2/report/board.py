@@ -100,7 +100,7 @@ class Leaderboard:
     kollama2: str
     primary: str
     primary_in_bits: bool
-    english: str
+    english: str | None
     english_limit: float
     seeds: list[int]
     uncertainty: str

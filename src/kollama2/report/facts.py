@@ -1,13 +1,12 @@
 """What a report shows beside its figures: sample answers, data, costs, versions."""
 
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from kollama2.report.board import Cost, Leaderboard
-from kollama2.report.records import Sample, Study, read_json, samples
+from kollama2.report.records import Sample, Study, read_json, samples, visible
 from kollama2.report.table import TRAINING
 
 PROMPTS = 24  # that a page shows
@@ -45,10 +44,14 @@ class Shown:
 
 @dataclass(frozen=True)
 class Expense:
-    """A recipe's cost, with what depends on the machine apart; seconds and bytes are means."""
+    """A recipe's cost, with what depends on the machine apart; means over seeds.
+
+    `loss` is that of the last training, over its last tenth.
+    """
 
     recipe: str
     cost: Cost
+    loss: float | None
     training: float | None
     evaluation: float | None
     memory: float | None
@@ -115,25 +118,6 @@ def _answer(recipe: str, sample: Sample | None) -> Answer:
     return Answer(recipe, visible(sample.answer[:LONGEST]), len(sample.answer) > LONGEST)
 
 
-def visible(text: str) -> str:
-    """Text with its invisible dangers made visible: control, bidi and broken characters."""
-    return "".join(_seen(one) for one in text) if not text.isprintable() else text
-
-
-def _seen(one: str) -> str:
-    kind = unicodedata.category(one)
-    if one in "\n\t":
-        return one
-    if kind == "Cc":
-        return chr(0x2400 + ord(one)) if ord(one) < 0x20 else "\ufffd"
-    if kind == "Cs":
-        return "\ufffd"
-    # Format characters reorder or hide what follows, but joiners are part of emoji and scripts.
-    if kind == "Cf" and one not in "\u200c\u200d":
-        return f"⟨U+{ord(one):04X}⟩"
-    return one
-
-
 def missing_states(study: Study, recipe: str) -> list[tuple[str, int]]:
     """How many cells of a recipe failed or were not computed."""
     states = Counter(cell.state for cell in study.of(recipe) if not cell.done)
@@ -146,7 +130,7 @@ def costs(study: Study, board: Leaderboard) -> list[Expense]:
 
 
 def _expense(study: Study, recipe: str, cost: Cost) -> Expense:
-    training, evaluation, memory = [], [], []
+    losses, training, evaluation, memory = [], [], [], []
     for cell in study.of(recipe):
         if not cell.done:
             continue
@@ -154,9 +138,11 @@ def _expense(study: Study, recipe: str, cost: Cost) -> Expense:
         learned = [stage for stage in path if stage.kind in TRAINING]
         training.append(sum(_number(stage.record, "seconds") for stage in learned))
         evaluation.append(_number(study.stages[cell.evaluate].record, "seconds"))
+        if learned and "loss_end" in learned[-1].metrics:
+            losses.append(_number(learned[-1].metrics, "loss_end"))
         records = [stage.record for stage in learned]
         memory.append(max((_number(one, "peak_memory_bytes") for one in records), default=0.0))
-    return Expense(recipe, cost, _mean(training), _mean(evaluation), _mean(memory))
+    return Expense(recipe, cost, _mean(losses), _mean(training), _mean(evaluation), _mean(memory))
 
 
 def _number(record: dict[str, Any], key: str) -> float:

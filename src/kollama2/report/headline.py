@@ -14,19 +14,19 @@ DECISIVE_PACKAGES = ("torch", "transformers", "peft", "trl", "bitsandbytes")
 
 
 def headline(
-    rows: Sequence[Row], contrast: Contrast | None, english: str, limit: float
+    rows: Sequence[Row], contrast: Contrast | None, primary: str, english: str | None, limit: float
 ) -> Sentences:
     """The result in a few sentences, in every language.
 
     Args:
         rows: the leaderboard, the base first, then the best first.
         contrast: the primary measure, None if nothing was measured.
-        english: full name of the English measure.
+        primary: full name of the primary measure.
+        english: full name of the English measure, None if the suite has none.
         limit: per cent by which English may grow worse.
     """
     if contrast is None or contrast.comparison is None:
-        measure = contrast.measure if contrast else "?"
-        return _gathered([say_all("headline.nothing", measure=measure)])
+        return _gathered([say_all("headline.nothing", measure=primary)])
     bits = contrast.in_bits
     placed = {row.recipe: (row, row.standing) for row in rows if row.standing}
     base, others = rows[0], [pair for pair in placed.values() if not pair[0].base]
@@ -75,10 +75,13 @@ def estimate(value: Estimate, percent: bool, sign: bool = False) -> str:
 def warnings(study: Study, contrasts: Mapping[str, Contrast]) -> Sentences:
     """What a reader must know before trusting the table, in every language."""
     said = []
-    for state in ("failed", "waiting"):
-        names = [f"{cell.recipe} ({cell.seed})" for cell in study.cells if cell.state == state]
-        if names:
-            said.append(say_all(f"warning.{state}", names=", ".join(dict.fromkeys(names))))
+    stopped: dict[tuple[str, str], dict[str, None]] = {}
+    for cell in study.cells:
+        if not cell.done:
+            name = f"{cell.recipe} ({cell.seed})"
+            stopped.setdefault((cell.state, cell.trouble), {})[name] = None
+    for (state, trouble), names in sorted(stopped.items()):
+        said.append(say_all(f"warning.{state}", names=", ".join(names), trouble=trouble))
     for name, contrast in contrasts.items():
         if contrast.comparison and contrast.comparison.dropped:
             count = contrast.comparison.dropped

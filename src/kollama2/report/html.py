@@ -11,7 +11,7 @@ from kollama2.engine.commit import storage
 from kollama2.report import facts
 from kollama2.report.board import Leaderboard
 from kollama2.report.contrast import contrasts
-from kollama2.report.records import Study, load
+from kollama2.report.records import Study, load, visible
 from kollama2.report.table import rank
 from kollama2.report.terminal import quantity
 from kollama2.report.texts import LANGUAGES, measure_title, say, texts
@@ -111,8 +111,8 @@ def render(study: Study, board: Leaderboard, drawn: "Mapping[str, list[Chart]]")
         suites=facts.suites(study),
         versions=facts.versions(study),
         cells=study.cells,
-        yaml=facts.visible(str(study.lock.get("yaml") or "")),
-        lock=facts.visible(_lock(study)),
+        yaml=visible(str(study.lock.get("yaml") or "")),
+        lock=visible(_lock(study)),
         hashes=" ".join(_hash(text) for text in scripts.values()),
         css=Markup((HERE / "report.css").read_text(encoding="utf-8")),  # noqa: S704
         data=Markup(_data(drawn)),  # noqa: S704

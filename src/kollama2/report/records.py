@@ -1,6 +1,7 @@
 """The records of a study: what its lock names and what the store's finished folders say."""
 
 import json
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,7 +45,10 @@ class Stage:
 
 @dataclass(frozen=True)
 class Cell:
-    """One recipe under one suite and one seed, with the stages that lead to it in order."""
+    """One recipe under one suite and one seed, with the stages that lead to it in order.
+
+    `trouble` names the stage that failed and the last line of its traceback.
+    """
 
     recipe: str
     options: Mapping[str, str]
@@ -55,6 +59,7 @@ class Cell:
     model: str
     path: tuple[str, ...]
     state: Literal["done", "failed", "waiting"]
+    trouble: str = ""
 
     @property
     def done(self) -> bool:
@@ -174,6 +179,25 @@ def read_lines(path: Path) -> Iterator[Json]:
             yield value
 
 
+def visible(text: str) -> str:
+    """Text with its invisible dangers made visible: control, bidi and broken characters."""
+    return "".join(_seen(one) for one in text) if not text.isprintable() else text
+
+
+def _seen(one: str) -> str:
+    kind = unicodedata.category(one)
+    if one in "\n\t":
+        return one
+    if kind == "Cc":
+        return chr(0x2400 + ord(one)) if ord(one) < 0x20 else "\ufffd"
+    if kind == "Cs":
+        return "\ufffd"
+    # Format characters reorder or hide what follows, but joiners are part of emoji and scripts.
+    if kind == "Cf" and one not in "\u200c\u200d":
+        return f"⟨U+{ord(one):04X}⟩"
+    return one
+
+
 def _stage(store: Path, name: str) -> Stage | None:
     if Path(name).name != name:
         raise ValueError(f"{name!r} is not a stage's name")
@@ -186,13 +210,18 @@ def _stage(store: Path, name: str) -> Stage | None:
 
 def _cell(store: Path, raw: Json, stages: Mapping[str, Stage]) -> Cell:
     state: Literal["done", "failed", "waiting"] = "waiting"
+    trouble = ""
     if raw["evaluate"] in stages:
         state = "done"
-    # The engine leaves the traceback of a failed stage in its unfinished folder.
-    elif any(
-        (store / f"{n}.partial" / "error.log").is_file() for n in (*raw["path"], raw["evaluate"])
-    ):
-        state = "failed"
+    else:
+        # The engine leaves the traceback of a failed stage in its unfinished folder.
+        for name in (*raw["path"], raw["evaluate"]):
+            log = store / f"{name}.partial" / "error.log"
+            if log.is_file():
+                state = "failed"
+                lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
+                last = next((line for line in reversed(lines) if line.strip()), "")
+                trouble = f"{name}: {visible(last.strip())[:300]}"
     return Cell(
         recipe=str(raw["recipe"]),
         options={str(axis): str(option) for axis, option in raw.get("options", {}).items()},
@@ -203,4 +232,5 @@ def _cell(store: Path, raw: Json, stages: Mapping[str, Stage]) -> Cell:
         model=str(raw["model"]),
         path=tuple(str(name) for name in raw["path"]),
         state=state,
+        trouble=trouble,
     )

@@ -55,7 +55,7 @@ def rank(study: Study, measured: Mapping[str, Contrast]) -> Leaderboard:
         study=study.name,
         kollama2=str(lock["kollama2"]),
         primary=lock["primary"],
-        primary_in_bits=bool(primary and primary.in_bits),
+        primary_in_bits=lock["primary"].endswith("/bpb"),
         english=lock["english"],
         english_limit=ENGLISH_LIMIT,
         seeds=list(lock["seeds"]),
@@ -66,7 +66,7 @@ def rank(study: Study, measured: Mapping[str, Contrast]) -> Leaderboard:
         rows=rows,
         measures={name: "higher" if one.higher else "lower" for name, one in measured.items()},
         suites=dict(lock["suites"]),
-        headline=headline.headline(rows, primary, lock["english"], ENGLISH_LIMIT),
+        headline=headline.headline(rows, primary, lock["primary"], lock["english"], ENGLISH_LIMIT),
         warnings=headline.warnings(study, measured),
     )
 
