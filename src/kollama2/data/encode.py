@@ -80,10 +80,7 @@ def encode(
         BadUsage: an unknown template, a length or a budget that cannot be meant.
         BadData: a source that cannot be read, or nothing left to learn.
     """
-    given = [sources] if isinstance(sources, (str, Path, Input)) else list(sources)
-    listed = [one if isinstance(one, Input) else Input(Path(one)) for one in given]
-    if not listed:
-        raise BadUsage("there is no source to encode; give at least one file")
+    listed = _inputs(sources)
     if max_length < 2:
         raise BadUsage(f"max_length is {max_length}; it must be at least 2")
     encoder = ChatEncoder(load_tokenizer(tokenizer), template)
@@ -117,6 +114,13 @@ def encode(
             f"nothing to learn is left of {names} ({why}); raise max_length or the budget"
         )
     return summary
+
+
+def _inputs(sources: str | Path | Input | Sequence[str | Path | Input]) -> list[Input]:
+    given = [sources] if isinstance(sources, (str, Path, Input)) else list(sources)
+    if not given:
+        raise BadUsage("there is no source to encode; give at least one file")
+    return [one if isinstance(one, Input) else Input(Path(one)) for one in given]
 
 
 def _walk(
@@ -172,12 +176,13 @@ def _fill(
         done += 1
         size = _size(work.encoder.contents(one))
         take = size if allowed is None else int(allowed[number][row])
-        if not take:
-            work.counts["beyond the budget"] += 1
-            continue
         if take < size and not work.encoder.is_chat(one):
             # The last text of a budget is cut to the byte, at a whole character.
             one = replace(one, text=one.text.encode()[:take].decode("utf-8", "ignore"))
+            take = take if one.text else 0
+        if not take:
+            work.counts["beyond the budget"] += 1
+            continue
         batch.append(one)
         held += take
         if len(batch) >= _BATCH_ROWS or held >= _BATCH_BYTES:
