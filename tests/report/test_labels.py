@@ -23,5 +23,5 @@ def test_no_name_covers_another_or_leaves_the_plot(found: list[tuple[float, floa
 
 
 def test_the_first_gets_the_right_side() -> None:
-    assert place([Bubble("one", 20, 100)], ["one"], HEIGHT) == {"one": "right"}
-    assert place([Bubble("one", WIDTH - 5, 100)], ["one"], HEIGHT) == {"one": "left"}
+    assert place([Bubble("one", 20, 100)], ["one"], HEIGHT) == {"one": ("left", 22, 0)}
+    assert place([Bubble("one", WIDTH - 5, 100)], ["one"], HEIGHT) == {"one": ("right", -22, 0)}

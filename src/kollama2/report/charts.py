@@ -14,12 +14,6 @@ from kollama2.report.spec import Chart, Spec
 from kollama2.report.terminal import quantity
 
 ROW = 30  # pixels of a recipe on the chart of gains, at least
-LABELS: dict[str, Spec] = {  # how a name stands on each side of its bubble
-    "right": {"align": "left", "dx": 22},
-    "left": {"align": "right", "dx": -22},
-    "above": {"align": "center", "dy": -27},
-    "below": {"align": "center", "dy": 27},
-}
 
 
 def charts(
@@ -140,17 +134,21 @@ def _tradeoff(board: Leaderboard, rows: Sequence[Row]) -> Chart:
         .encode(x="limit:Q")
     )
     layers = [limit, bubbles]
-    for side, offset in LABELS.items():
-        for named, style in ((True, "named"), (False, "unnamed")):
-            here = f"datum.side == '{side}' && datum.named == {str(named).lower()}"
-            label = base.transform_filter(here).mark_text(style=style, **offset)
-            layers.append(label.encode(text="name:N"))
+    for style, named in (("named", True), ("unnamed", False)):
+        here = f"datum.side != null && datum.named == {str(named).lower()}"
+        name = base.transform_filter(here).mark_text(
+            style=style,
+            align=alt.ExprRef("datum.side[0]"),
+            dx=alt.ExprRef("datum.side[1]"),
+            dy=alt.ExprRef("datum.side[2]"),
+        )
+        layers.append(name.encode(text="name:N"))
     return spec.chart("tradeoff", alt.layer(*layers), data, height)
 
 
 def _sides(
     data: Sequence[Spec], xs: Sequence[float], ys: Sequence[float], height: int
-) -> list[str | None]:
+) -> list[labels.Side | None]:
     """Where each bubble's name stands; the frontier chooses first, None has no room."""
     bubbles = [
         labels.Bubble(

@@ -115,7 +115,7 @@ def _against_leader(leader: Row, others: Sequence[tuple[Row, Standing]], bits: b
     named = {"leader": leader.recipe, "other": row.recipe, "gain": estimate(gain, bits)}
     key = "headline.second" if bits else "headline.second_points"
     second = {lang: say_all(key, cost=cost[lang], **named)[lang] for lang in cost}
-    return [second, *said]
+    return [*said, second]
 
 
 def _verdict(place: Standing) -> int:

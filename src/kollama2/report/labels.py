@@ -4,11 +4,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-Side = Literal["right", "left", "above", "below"]
+# How a name stands beside its bubble: alignment, and pixels to the right and down.
+Side = tuple[Literal["left", "right", "center"], int, int]
+SIDES: tuple[Side, ...] = (
+    ("left", 22, 0),
+    ("right", -22, 0),
+    ("center", 0, -27),
+    ("center", 0, 27),
+    ("right", 14, -27),
+    ("right", 14, 27),
+    ("left", -14, -27),
+    ("left", -14, 27),
+)
 
 # A phone's plot; on a wider page the same places have more room between them.
 WIDTH = 270.0
-LETTER, LINE, REACH, RADIUS = 7.0, 15.0, 20.0, 15.0
+LETTER, LINE, RADIUS = 7.0, 15.0, 15.0
 
 
 @dataclass(frozen=True)
@@ -62,10 +73,11 @@ def place(bubbles: Sequence[Bubble], named: Sequence[str], height: float) -> dic
 
 
 def _candidates(bubble: Bubble) -> list[tuple[Side, _Box]]:
-    x, y, width, half = bubble.x, bubble.y, LETTER * len(bubble.name), LINE / 2
-    return [
-        ("right", _Box(x + REACH, y - half, x + REACH + width, y + half)),
-        ("left", _Box(x - REACH - width, y - half, x - REACH, y + half)),
-        ("above", _Box(x - width / 2, y - REACH - LINE, x + width / 2, y - REACH)),
-        ("below", _Box(x - width / 2, y + REACH, x + width / 2, y + REACH + LINE)),
-    ]
+    width = LETTER * len(bubble.name)
+    boxes = []
+    for side in SIDES:
+        align, dx, dy = side
+        left = bubble.x + dx - {"left": 0.0, "right": width, "center": width / 2}[align]
+        top = bubble.y + dy - LINE / 2
+        boxes.append((side, _Box(left, top, left + width, top + LINE)))
+    return boxes
