@@ -136,6 +136,13 @@ def test_what_does_not_fit_is_counted_and_left_out() -> None:
     assert [one["item"] for one in outcome.records] == ["0", "2"]
 
 
+def test_broken_weights_are_said() -> None:
+    model = uniform()
+    torch.nn.init.constant_(model.get_output_embeddings().bias, torch.nan)
+    with pytest.raises(BadData, match="no finite probability in 3 of 3 places"):
+        bits_per_byte(bpb_task(), texts(), Tools(Scorer(model), ByteEncoder()))
+
+
 @pytest.fixture(scope="module")
 def reader() -> nn.Module:
     """A model that has read the tiny English sentences until it knows their words."""

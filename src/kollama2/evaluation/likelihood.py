@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from kollama2.errors import BadData, BadUsage
 from kollama2.evaluation.rows import Row
 from kollama2.evaluation.scorer import Encoder, Request, Scorer
@@ -195,7 +197,11 @@ def bits(log_likelihoods: Sequence[float]) -> float:
 def scored(
     rows: Sequence[Row], requests: Sequence[Sequence[Request]], tools: Tools, outcome: Outcome
 ) -> list[tuple[Row, list[float]]]:
-    """Each row with the log-likelihoods of its requests; rows that do not fit are counted."""
+    """Each row with the log-likelihoods of its requests; rows that do not fit are counted.
+
+    Raises:
+        BadData: a log-likelihood is not finite.
+    """
     kept = [
         (row, wanted)
         for row, wanted in zip(rows, requests, strict=True)
@@ -203,5 +209,12 @@ def scored(
     ]
     outcome.truncated = len(rows) - len(kept)
     flat = [request for _, wanted in kept for request in wanted]
-    scores = iter(tools.scorer.score(flat, tools.heard).tolist())
+    found = tools.scorer.score(flat, tools.heard)
+    broken = int((~np.isfinite(found)).sum())
+    if broken:
+        raise BadData(
+            f"task {outcome.task}: the model gives no finite probability in {broken} of "
+            f"{len(flat)} places; its weights are broken, as after a training that diverged"
+        )
+    scores = iter(found.tolist())
     return [(row, [next(scores) for _ in wanted]) for row, wanted in kept]

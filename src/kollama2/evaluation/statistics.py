@@ -20,8 +20,8 @@ Floats: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 
 RESAMPLES = 10_000
 ALPHA = 0.05
-# Numbers of drawn clusters held at a time (4 M int64 are 32 MiB).
-_DRAWS = 2**22
+# Numbers of drawn clusters held at a time (1 M int64 are 8 MiB).
+_DRAWS = 2**20
 # Quantiles of the normal distribution: alpha .05 two-sided, power .80.
 _Z_ALPHA, _Z_POWER = 1.959963984540054, 0.8416212335729143
 # Quantiles .975 of Student's t with 1, 2, ... degrees of freedom.
