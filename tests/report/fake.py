@@ -165,8 +165,9 @@ def _write_training(store: Path, recipe: Recipe, path: list[str], seed: int, ste
         _json(folder / "stage.json", settings)
         _json(folder / "done.json", _record(name, 0.4, {}))
         if name.startswith("encode"):
-            counts = {"in": 2001, "kept": 1998, "rejected": 3}
+            counts = {"in": 2001, "kept": 1990, "rejected": 3, "duplicates": 8}
             encoding = {"template": "llama2", "max_length": 512, "counts": counts}
+            encoding["reasons"] = {"no answer": 3}
             _json(folder / "encoding.json", encoding)
     if not recipe.flops:
         return

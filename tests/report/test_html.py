@@ -89,6 +89,8 @@ def test_tables_tell_everything_without_scripts(store: Path, seen: Page) -> None
     assert "not computed" in seen.text
     assert "대한민국의 수도는 서울입니다." in seen.text
     assert "2,001" in seen.text
+    assert "no answer: 3" in seen.text
+    assert "duplicates: 8" in seen.text
     assert "hf:a/b" in seen.text
     assert "9f8e7d6c5b4a" in seen.text
 

@@ -10,6 +10,7 @@ from kollama2.report.records import Sample, Study, read_json, samples, visible
 from kollama2.report.table import TRAINING
 
 PROMPTS = 24  # that a page shows
+ROWS = ("in", "kept", "rejected")
 LONGEST = 700  # characters of an answer that a page shows
 
 
@@ -174,14 +175,16 @@ def encodings(study: Study) -> list[Encoding]:
             continue
         record = read_json(path)
         counts = {key: f"{value:,}" for key, value in record.get("counts", {}).items()}
+        more = {key: value for key, value in record.get("counts", {}).items() if key not in ROWS}
+        why = {**record.get("reasons", {}), **more}  # duplicates, rows beyond the budget, …
         found.append(
             Encoding(
                 name=stage.name,
                 sources=tuple(dict.fromkeys(_uris(stage.settings.get("data")))),
                 template=str(record.get("template", "–")),
                 max_length=str(record.get("max_length", "–")),
-                counts={key: counts.get(key, "–") for key in ("in", "kept", "rejected")},
-                reasons=tuple((visible(str(k)), v) for k, v in record.get("reasons", {}).items()),
+                counts={key: counts.get(key, "–") for key in ROWS},
+                reasons=tuple((visible(str(key)), value) for key, value in why.items() if value),
             )
         )
     return found
