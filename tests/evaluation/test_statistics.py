@@ -5,18 +5,17 @@ import numpy as np
 import pytest
 
 from kollama2.errors import BadData
-from kollama2.evaluation import statistics
+from kollama2.evaluation import resample
 from kollama2.evaluation.records import Items
-from kollama2.evaluation.statistics import (
-    Comparison,
+from kollama2.evaluation.resample import (
     Floats,
     bootstrap,
-    family,
     holm,
     p_value,
     ranks,
     seed_stretch,
 )
+from kollama2.evaluation.statistics import Comparison, family
 
 
 def items(
@@ -61,6 +60,14 @@ def test_trained_copies_tie_too() -> None:
     pair = next(one for one in found.pairs if {one.left, one.right} == {"x", "y"})
     assert (pair.value, pair.low, pair.high, pair.separable) == (0, 0, 0, False)
     assert found.uncertainty == "items and seeds"
+
+
+def test_an_untrained_copy_ties_however_many_seeds_it_is_listed_under() -> None:
+    found = family({"base": [items(noise(1))], "copy": [items(noise(1))] * 3}, "base", True)
+    versus = found["copy"].versus_base
+    assert versus is not None
+    assert (versus.value, versus.low, versus.high) == (0, 0, 0)
+    assert (found["copy"].tier, found.uncertainty) == ("a", "items only")
 
 
 def test_a_constant_difference_has_no_uncertainty() -> None:
@@ -139,7 +146,7 @@ def test_clusters_are_drawn_whole() -> None:
 def test_memory_is_bounded_by_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     tables = [(noise(1).reshape(1, -1), np.ones((1, 200)))]
     whole = bootstrap(tables, resamples=2_000)
-    monkeypatch.setattr(statistics, "_DRAWS", 200 * 64)
+    monkeypatch.setattr(resample, "_DRAWS", 200 * 64)
     assert bootstrap(tables, resamples=2_000).std() == pytest.approx(whole.std(), rel=0.06)
 
 
