@@ -11,6 +11,8 @@ from torch import nn
 
 Floats: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 
+# Larger passes are slower on CPU: their activations leave the caches.
+_CPU_TOKENS = 1024
 # Logits kept at a time: 2**24 floats are 64 MiB.
 _LOGITS = 2**24
 
@@ -62,13 +64,15 @@ class Scorer:
     """Scores requests with one model; a context that several requests share is computed once."""
 
     def __init__(self, model: nn.Module, *, batch_tokens: int = 2048) -> None:
-        """`batch_tokens`: padded positions in one forward pass; small ones are fastest on CPU."""
+        """`batch_tokens`: most padded positions in one forward pass."""
         unwrapped = getattr(model, "get_base_model", lambda: model)
         base: Any = unwrapped()
         self._decoder: Any = base.get_decoder()
         self._head: nn.Module = base.get_output_embeddings()
         self._device = next(model.parameters()).device
         self.batch_tokens = batch_tokens
+        on_cpu = self._device.type == "cpu"
+        self._pass_tokens = min(batch_tokens, _CPU_TOKENS) if on_cpu else batch_tokens
         self.max_length = int(base.config.max_position_embeddings)
         self.vocab_size = int(base.get_output_embeddings().weight.shape[0])
         if not self._head_makes_the_logits(base):
@@ -107,7 +111,7 @@ class Scorer:
             rows.sort(key=lambda row: (-len(row), row.requests))
             start = 0
             while start < len(rows):
-                count = max(1, self.batch_tokens // len(rows[start]))
+                count = max(1, self._pass_tokens // len(rows[start]))
                 batch = rows[start : start + count]
                 self._score_batch(batch, requests, result)
                 start += count
@@ -127,7 +131,7 @@ class Scorer:
             row = _Row(context)
             for index in members:
                 branch = requests[index].continuation[:-1]
-                full = len(row) + len(branch) > min(self.max_length, self.batch_tokens)
+                full = len(row) + len(branch) > min(self.max_length, self._pass_tokens)
                 # Attention over the other branches is wasted: a short context is not worth it.
                 if row.requests and (full or 2 * len(context) < len(branch)):
                     rows.append(row)
