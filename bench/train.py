@@ -48,7 +48,7 @@ def lengths(steps: int, seed: int = 0) -> np.ndarray:
     sigma = (2 * np.log(176 / 127)) ** 0.5
     normal = np.array([NormalDist().inv_cdf((k + 0.5) / count) for k in range(count)])
     drawn = np.exp(np.log(127) + sigma * normal).round().clip(8, MAX_LENGTH).astype(int)
-    picked = np.linspace(0.5, 49.5, steps).astype(int)
+    picked = ((np.arange(steps) + 0.5) * 50 / steps).astype(int)
     return np.random.default_rng(seed).permutation(drawn.reshape(50, BATCH)[picked].ravel())
 
 

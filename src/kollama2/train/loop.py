@@ -26,6 +26,7 @@ from kollama2.train.attention import by_document
 from kollama2.train.batches import Plan, Rows, micro_batches
 from kollama2.train.forward import autocast, summed_loss, tensors
 from kollama2.train.load import card, prepare, trained
+from kollama2.train.memory import keep_freed_memory
 from kollama2.train.record import Record, figures, read
 from kollama2.train.save import write_model
 from kollama2.train.schedule import factor
@@ -160,6 +161,7 @@ class Loop(SFTTrainer):  # type: ignore[misc]
 
     def run(self, folder: Path | None = None) -> None:
         """Train from the beginning, or from a checkpoint."""
+        keep_freed_memory()
         with by_document(self.model):
             self.train(resume_from_checkpoint=str(folder) if folder else None)
 
