@@ -248,6 +248,9 @@ def test_rows_must_fit_the_model(tiny_model: Path, tmp_path: Path) -> None:
     foreign = write_rows(tmp_path / "foreign", [[1, 2, 384]])
     with pytest.raises(BadData, match=r"token 384, but the model embeds 384"):
         run(settings(), tiny_model, foreign, tmp_path / "out")
+    mute = write_rows(tmp_path / "mute", [[1, 2, 3]], [[-100, -100, -100]])
+    with pytest.raises(BadData, match="there is no loss"):
+        run(settings(), tiny_model, mute, tmp_path / "out")
     long = write_rows(tmp_path / "long", some_ids(2, low=600, high=601))
     with pytest.raises(BadData, match="set max_length to 512"):
         run(settings(), tiny_model, long, tmp_path / "out")

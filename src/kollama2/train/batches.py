@@ -73,6 +73,10 @@ class Rows:
         """The highest token id of all rows."""
         return int(self._ids.max())
 
+    def any_label(self) -> bool:
+        """Whether a loss can be computed on any token."""
+        return bool((self._labels != IGNORED).any())
+
     def tokens(self, document: "Document") -> tuple[np.ndarray, np.ndarray]:
         """Token ids and labels of a document; the first label is never a target."""
         begin = self.offsets[document.row] + document.start

@@ -105,10 +105,10 @@ def train(
 
 
 def check_fit(network: Any, plan: Plan) -> None:
-    """Refuse rows that the model has no embeddings or positions for.
+    """Refuse rows without a label, or that the model has no embeddings or positions for.
 
     Raises:
-        BadData: a token id beyond the embeddings, or a document beyond the positions.
+        BadData: no label, a token id beyond the embeddings, or a document beyond the positions.
     """
     text = network.config.get_text_config()
     highest = plan.rows.highest_id()
@@ -117,6 +117,8 @@ def check_fit(network: Any, plan: Plan) -> None:
             f"{plan.rows.path} has token {highest}, but the model embeds {text.vocab_size}; "
             "encode the data with the model's own tokenizer"
         )
+    if not plan.rows.any_label():
+        raise BadData(f"{plan.rows.path}: no token of any row has a label, so there is no loss")
     longest = int((plan.parts[:, 2] - plan.parts[:, 1]).max())
     positions = getattr(text, "max_position_embeddings", longest)
     if longest > positions:
