@@ -41,8 +41,9 @@ def timed(call: Callable[[], object]) -> Seconds:
 def lengths(steps: int, seed: int = 0) -> np.ndarray:
     """Tokens of the rows of so many batches: log-normal with median 127 and mean 176.
 
-    Grouping by length sorts within 50 batches. So the rows are batches picked evenly from 50
-    sorted ones: grouping wastes as little on them as on a large corpus, though there are few.
+    `train_sampling_strategy="group_by_length"` sorts within 50 batches, but on few rows within
+    fewer. So the rows are whole batches picked evenly from 50 sorted ones, and the grouped side
+    reads them sorted: it wastes as little on them (4 %) as it would on a large corpus.
     """
     count = 50 * BATCH
     sigma = (2 * np.log(176 / 127)) ** 0.5
@@ -132,6 +133,10 @@ def trl(folder: Path, method: str, dtype: str, grouped: bool) -> Seconds:
     stored = Dataset.from_parquet(
         str(folder / "rows" / "rows.parquet"), cache_dir=str(folder / "cache")
     )
+    stored = stored.select_columns(["input_ids", "labels"])
+    if grouped:
+        longest_first = np.argsort([-len(row) for row in stored["input_ids"]], kind="stable")
+        stored = stored.select(longest_first)
     narrow = torch.bfloat16 if dtype == "bfloat16" and method == "lora" else torch.float32
     with tempfile.TemporaryDirectory() as scratch:
         trainer = SFTTrainer(
@@ -145,14 +150,14 @@ def trl(folder: Path, method: str, dtype: str, grouped: bool) -> Seconds:
                 bf16=dtype == "bfloat16",
                 activation_checkpointing=False,
                 gradient_checkpointing=False,
-                train_sampling_strategy="group_by_length" if grouped else "random",
+                train_sampling_strategy="sequential" if grouped else "random",
                 save_strategy="no",
                 report_to="none",
                 use_cpu=True,
                 disable_tqdm=True,
                 dataloader_pin_memory=False,
             ),
-            train_dataset=stored.select_columns(["input_ids", "labels"]),
+            train_dataset=stored,
             processing_class=tokenizer,
             peft_config=LoraConfig(
                 r=16, lora_alpha=32, target_modules="all-linear", task_type="CAUSAL_LM"
