@@ -22,6 +22,7 @@ from safetensors.torch import load_file, save_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from kollama2.data.encode import Input, encode
+from kollama2.data.fast import write_fast
 from kollama2.data.read import Example, read
 from kollama2.engine.profile import Resources
 from kollama2.miniature import base
@@ -161,6 +162,8 @@ def finish(model: Path, output: Path) -> None:
     weights = load_file(output / "model.safetensors")
     small = {name: w.to(torch.bfloat16).contiguous() for name, w in weights.items()}
     save_file(small, output / "model.safetensors", metadata={"format": "pt"})
+    (output / "model.safetensors").chmod(0o644)
+    write_fast(output)  # so that transformers gives SentencePiece's ids
     config = json.loads((output / "config.json").read_text(encoding="utf-8"))
     config["dtype"] = "bfloat16"
     (output / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")

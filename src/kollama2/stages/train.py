@@ -13,12 +13,10 @@ from kollama2.stages.fresh import Fresh
 from kollama2.stages.source import Source, content
 from kollama2.train.settings import TrainSettings
 
-Model = Annotated["Source | Fresh | Train", Field(discriminator="kind")]
-
 TRAINING = ("kollama2.train.loop",)
 
 
-def model_folder(work: Work, stage: "Source | Fresh | Train") -> Path:
+def model_folder(work: Work, stage: "Model") -> Path:
     """The Hugging Face folder of a finished model stage."""
     folder = work.path(stage)
     return content(folder) if isinstance(stage, Source) else folder / "model"
@@ -39,7 +37,7 @@ class Probe(Stage):
     """
 
     kind: Literal["probe"] = "probe"
-    model: Model
+    model: "Model"
     rows: Encode
     settings: TrainSettings
     candidates: tuple[PositiveFloat, ...]
@@ -78,7 +76,7 @@ class Train(Stage):
     """
 
     kind: Literal["pretrain", "finetune"]
-    model: Model
+    model: "Model"
     rows: Encode
     settings: TrainSettings
     probe: Probe | None = None
@@ -108,6 +106,9 @@ class Train(Stage):
             progress=work.progress,
         )
 
+
+Model = Annotated[Source | Fresh | Train, Field(discriminator="kind")]
+"""A stage whose result is a model."""
 
 Probe.model_rebuild()
 Train.model_rebuild()
