@@ -32,7 +32,7 @@ def compute_one(stage: "Stage", store: Path, profile: Path | None, label: str) -
     kept = Store(store)
     machine = load_profile(profile, None)
     todo = graph.plan([stage], kept)
-    launch = local(kept, machine, preload=todo.preload)
+    launch = local(kept, machine, preload=(*todo.preload, "kollama2.cli.app"))
     with Display(talk(), todo, lambda name: f"{label}: {name.partition('-')[0]}") as display:
         outcome = graph.run([stage], kept, launch, machine.jobs, display)
     if outcome.failed:
@@ -45,6 +45,7 @@ def compute_one(stage: "Stage", store: Path, profile: Path | None, label: str) -
 def export(model: Path, output: Path) -> None:
     """A standalone model folder: an adapter is merged onto its base, whole weights are copied."""
     from kollama2.data.chat import jinja_template
+    from kollama2.data.fast import write_fast
     from kollama2.engine.commit import committing
     from kollama2.train.load import card
     from kollama2.train.save import merge
@@ -54,6 +55,8 @@ def export(model: Path, output: Path) -> None:
             merge(model, partial)
         else:
             shutil.copytree(model, partial, dirs_exist_ok=True)
+        if (partial / "tokenizer.model").exists() and not (partial / "tokenizer.json").exists():
+            write_fast(partial)  # transformers' own conversion gives other ids in rare cases
         template = card(model).get("template", "plain")
         (partial / "chat_template.jinja").write_text(jinja_template(template), encoding="utf-8")
 
@@ -74,7 +77,7 @@ def answer(model: str, prompt: str, max_new_tokens: int) -> str:
     folder = base.FOLDER if model == "builtin:miniature" else Path(model)
     if not folder.is_dir():
         raise BadUsage(f"{model} is not a model folder; give the folder that `adapt` wrote")
-    network = load_model(folder)
+    network = load_model(folder, dtype="auto" if torch.cuda.is_available() else "float32")
     tokenizer = load_tokenizer(folder)
     encoder = ChatEncoder(tokenizer, card(folder).get("template", "llama2"))
     ids = torch.tensor([encoder.prompt([{"role": "user", "content": prompt}])])

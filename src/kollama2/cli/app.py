@@ -62,19 +62,11 @@ def main() -> None:
         # The reader of our output has gone, e.g. `kollama2 query … | head`.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
-    except Exception as error:
-        code = _usage(error)
+    except typer.TyperException as error:
+        # Everything that the command line itself can have wrong: an option, a missing argument.
+        _say(error.format_message() if isinstance(error, typer.BadParameter) else str(error))
+        code = 64
     sys.exit(code or 0)
-
-
-def _usage(error: Exception) -> int:
-    """Exit code 64 for what click rejects on the command line; anything else is a defect."""
-    from click import ClickException
-
-    if not isinstance(error, ClickException):
-        raise error
-    _say(error.format_message())
-    return 64
 
 
 def _say(message: str) -> None:

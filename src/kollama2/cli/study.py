@@ -203,7 +203,7 @@ def compute(locked: "Locked", todo: "Plan", store: Path, profile: "Profile") -> 
     names = locked.stage_names()
     if not todo.todo:
         return graph.run(locked.targets, Store(store), graph.inline(Store(store)))
-    launch = local(Store(store), profile, preload=todo.preload)
+    launch = local(Store(store), profile, preload=(*todo.preload, "kollama2.cli.app"))
     with Display(talk(), todo, lambda name: names.get(name, name)) as display:
         return graph.run(locked.targets, Store(store), launch, profile.jobs, display)
 

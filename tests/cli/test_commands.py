@@ -1,0 +1,93 @@
+"""The commands as a user types them, on tiny models."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+STUDY = """\
+name: try
+base: {{uri: "file:{base}"}}
+sources: {{a: {{uri: builtin:miniature/alpaca-ko, size: 60}}}}
+axes:
+  method:
+    full: {{kind: finetune, data: a, method: full, lr: 3.0e-3, batch: 8, steps: 2}}
+    lora: {{kind: finetune, data: a, method: lora, rank: 4, lr: 1.0e-2, batch: 8, steps: 2}}
+controls: {{copy_of_base: true}}
+suites: [small.yaml]
+"""
+SUITE = """\
+name: small
+primary: text-ko/bpb
+english: text-en/bpb
+tasks:
+  - {name: text-ko, measure_kind: bits_per_byte, data: "builtin:miniature/suite/text-ko", limit: 8}
+  - {name: text-en, measure_kind: bits_per_byte, lang: en, limit: 8,
+     data: "builtin:miniature/suite/text-en"}
+"""
+
+
+def kollama2(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "120"}
+    return subprocess.run(
+        [sys.executable, "-m", "kollama2", *arguments],
+        cwd=folder, env=environment, capture_output=True, text=True, timeout=250, check=False,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
+    folder = tmp_path_factory.mktemp("study")
+    (folder / "s.yaml").write_text(STUDY.format(base=tiny_model), encoding="utf-8")
+    (folder / "small.yaml").write_text(SUITE, encoding="utf-8")
+    return folder
+
+
+def test_help_and_plan_never_import_torch() -> None:
+    code = (
+        "import sys, kollama2.cli.app, kollama2.study.lock, kollama2.stages\n"
+        "sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_study_from_the_command_line_and_again(study: Path) -> None:
+    first = kollama2("run", "s.yaml", folder=study)
+    assert first.returncode == 0, first.stderr
+    board = study / "runs/studies/try/leaderboard.json"
+    before = board.read_bytes()
+    assert (study / "runs/studies/try/report.html").stat().st_size > 100_000
+    planned = json.loads(kollama2("plan", "s.yaml", "--json", folder=study).stdout)
+    assert planned["to_compute"] == 0
+    assert planned["saved_by_sharing"] > 0
+    again = kollama2("run", "s.yaml", "--json", folder=study)
+    assert again.returncode == 0
+    assert board.read_bytes() == before
+    rows = {row["recipe"]: row for row in json.loads(again.stdout)["rows"]}
+    assert rows["base"]["base"]
+    copy = rows["base-copy"]["standing"]["versus_base"]["difference"]
+    assert (copy["value"], copy["low"], copy["high"]) == (0, 0, 0)
+    assert rows["base-copy"]["standing"]["tier"] == rows["base"]["standing"]["tier"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("run", "nothing.yaml"), 64, "no study 'nothing.yaml'"),
+        (("frobnicate",), 64, "frobnicate"),
+        (("recipes", "kullm-lroa"), 64, "did you mean 'kullm-lora'?"),
+        (("data", "check", "missing.json"), 65, "missing.json"),
+        (("adapt", "nowhere", "--recipe", "kullm-lora", "-o", "out"), 64, "nothing lies at"),
+    ],
+)
+def test_wrong_usage_is_one_sentence(
+    tmp_path: Path, arguments: tuple[str, ...], code: int, says: str
+) -> None:
+    done = kollama2(*arguments, folder=tmp_path)
+    assert says in done.stderr
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
