@@ -9,6 +9,8 @@ from tests import tiny
 
 # No test may reach a hub, whatever the machine allows.
 os.environ["HF_HUB_OFFLINE"] = "1"
+# Two test processes share the cores; more threads each would only fight for them.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 REPOSITORY = Path(__file__).parent.parent
 
