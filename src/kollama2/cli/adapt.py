@@ -5,27 +5,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kollama2.cli.console import talk
-from kollama2.errors import BadUsage, Fault
+from kollama2.errors import BadUsage
 
 if TYPE_CHECKING:
     from kollama2.engine.stage import Stage
-
-
-class Failed(Fault):
-    """The one stage that was asked for did not succeed."""
-
-    exit_code = 1
 
 
 def compute_one(stage: "Stage", store: Path, profile: Path | None, label: str) -> Path:
     """Compute one stage and what it needs, with a display; returns its folder.
 
     Raises:
-        Failed: the stage or one of its inputs failed, with that sentence.
+        Fault: the stage or one of its inputs failed, with that sentence.
     """
     from kollama2.cli.display import Display
     from kollama2.cli.study import load_profile
     from kollama2.engine import graph
+    from kollama2.engine.failure import fault_of
     from kollama2.engine.launch import local
     from kollama2.engine.store import Store
 
@@ -36,9 +31,7 @@ def compute_one(stage: "Stage", store: Path, profile: Path | None, label: str) -
     with Display(talk(), todo, lambda name: f"{label}: {name.partition('-')[0]}") as display:
         outcome = graph.run([stage], kept, launch, machine.jobs, display)
     if outcome.failed:
-        fault = Failed("; ".join(outcome.failed.values()))
-        fault.exit_code = outcome.exit_code  # type: ignore[misc]
-        raise fault
+        raise fault_of(outcome.exit_code, "; ".join(outcome.failed.values()))
     return kept.path(stage)
 
 

@@ -18,9 +18,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=(
-        "Exit codes: 0 done, 1 a stage failed, 64 wrong usage, 65 bad data, 69 something is "
-        "missing, 74 input/output, 75 try again later, 76 corrupt file, 77 permission, "
-        "130 interrupted."
+        "Exit codes: 0 done, 64 wrong usage, 65 bad data, 69 something is missing, 70 a defect, "
+        "74 input/output, 75 try again later, 76 corrupt file, 77 permission, 130 interrupted."
     ),
 )
 

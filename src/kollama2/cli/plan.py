@@ -6,10 +6,10 @@ from typing import Any
 
 from rich.table import Table
 
-from kollama2.engine.graph import Plan
+from kollama2.engine.graph import Plan, closure
 from kollama2.engine.store import Store
 from kollama2.errors import BadUsage
-from kollama2.study.lock import Locked, ancestors
+from kollama2.study.lock import Locked
 
 
 def describe(locked: Locked, todo: Plan, store: Path) -> dict[str, Any]:
@@ -17,7 +17,7 @@ def describe(locked: Locked, todo: Plan, store: Path) -> dict[str, Any]:
     names = locked.stage_names()
     users: dict[str, set[str]] = {}
     for cell in locked.cells:
-        for stage in ancestors(cell.stage):
+        for stage in closure(cell.stage).values():
             users.setdefault(stage.name, set()).add(cell.recipe)
     stages = [
         {
@@ -53,7 +53,7 @@ def states(locked: Locked, todo: Plan, store: Path) -> list[dict[str, Any]]:
     kept = Store(store)
     rows = []
     for cell in locked.cells:
-        missing = [s for s in ancestors(cell.stage) if s.name not in todo.cached]
+        missing = [s for s in closure(cell.stage).values() if s.name not in todo.cached]
         row = {"recipe": cell.recipe, "seed": cell.seed, "suite": cell.suite}
         rows.append({**row, "state": _state(missing, kept)})
     return rows

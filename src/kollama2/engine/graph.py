@@ -73,14 +73,14 @@ def plan(targets: Iterable[Stage], store: Store) -> Plan:
     a result may point back into any of them (an adapter into its base model).
     """
     wanted = tuple({stage.name: stage for stage in targets}.values())
-    closures = [_closure(stage) for stage in wanted]
-    stages = {name: stage for closure in closures for name, stage in closure.items()}
+    closures = [closure(stage) for stage in wanted]
+    stages = {name: stage for each in closures for name, stage in each.items()}
     cached = {name for name, stage in stages.items() if store.record(stage) is not None}
     needed = {
         name
-        for target, closure in zip(wanted, closures, strict=True)
+        for target, each in zip(wanted, closures, strict=True)
         if target.name not in cached
-        for name in closure
+        for name in each
     }
     return Plan(
         targets=wanted,
@@ -126,11 +126,11 @@ def inline(store: Store) -> Launch:
     return launch
 
 
-def _closure(stage: Stage) -> dict[str, Stage]:
+def closure(stage: Stage) -> dict[str, Stage]:
     """A stage and all it is made of, inputs first."""
     found: dict[str, Stage] = {}
     for needed in stage.inputs():
-        found.update(_closure(needed))
+        found.update(closure(needed))
     found[stage.name] = stage
     return found
 

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from kollama2 import __version__
+from kollama2.engine.graph import closure
 from kollama2.engine.stage import Stage
 from kollama2.errors import BadUsage
-from kollama2.evaluation.suite import load_suite
 from kollama2.study.cells import Cell, cells
 from kollama2.study.document import Document
 from kollama2.study.locate import Locator, load_mirrors
@@ -34,7 +34,7 @@ class Locked:
         users: dict[str, dict[str, None]] = {}
         kinds: dict[str, str] = {}
         for cell in self.cells:
-            for stage in ancestors(cell.stage):
+            for stage in closure(cell.stage).values():
                 label = cell.recipe if len(self.study.seeds) == 1 else f"{cell.recipe}/{cell.seed}"
                 users.setdefault(stage.name, {})[label] = None
                 kinds[stage.name] = stage.kind
@@ -42,7 +42,7 @@ class Locked:
 
     def record(self) -> dict[str, Any]:
         """What the report reads: cells by the names of their folders, without any path."""
-        first = load_suite(self.study.suites[0])
+        first = self.cells[0].stage.suite
         return {
             "study": self.study.name,
             "about": self.study.about,
@@ -111,19 +111,6 @@ def _cell(cell: Cell) -> dict[str, Any]:
         "base": cell.base,
         "evaluate": cell.stage.name,
         "model": cell.stage.model.name,
-        "path": [stage.name for stage in ancestors(cell.stage.model)],
+        "path": [stage.name for stage in closure(cell.stage.model).values()],
         "data": [source.name for source in cell.stage.data.values()],
     }
-
-
-def ancestors(stage: Stage) -> list[Stage]:
-    """A stage and everything it stands on, inputs first, each once."""
-    found: dict[str, Stage] = {}
-
-    def visit(one: Stage) -> None:
-        for before in one.inputs():
-            visit(before)
-        found.setdefault(one.name, one)
-
-    visit(stage)
-    return list(found.values())
