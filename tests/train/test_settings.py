@@ -14,7 +14,7 @@ from kollama2.train.settings import TrainSettings
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({}, "one budget: epochs, bytes or steps; found none"),
+        ({}, "one budget of epochs, bytes, korean_bytes, steps; found none"),
         ({"epochs": 1, "steps": 5}, "found epochs and steps"),
         ({"steps": 1, "method": "full", "rank": 8, "dora": True}, "remove rank, dora"),
         ({"steps": 1, "targets": ["q_proj", "lm_head"]}, "use train_embeddings"),

@@ -4,7 +4,6 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kollama2.cli.console import talk
 from kollama2.errors import BadUsage
 
 if TYPE_CHECKING:
@@ -17,19 +16,14 @@ def compute_one(stage: "Stage", store: Path, profile: Path | None, label: str) -
     Raises:
         Fault: the stage or one of its inputs failed, with that sentence.
     """
-    from kollama2.cli.display import Display
-    from kollama2.cli.study import load_profile
-    from kollama2.engine import graph
+    from kollama2.cli.study import launch, load_profile
     from kollama2.engine.failure import fault_of
-    from kollama2.engine.launch import local
+    from kollama2.engine.graph import plan
     from kollama2.engine.store import Store
 
     kept = Store(store)
     machine = load_profile(profile, None)
-    todo = graph.plan([stage], kept)
-    launch = local(kept, machine, preload=(*todo.preload, "kollama2.cli.app"))
-    with Display(talk(), todo, lambda name: f"{label}: {name.partition('-')[0]}") as display:
-        outcome = graph.run([stage], kept, launch, machine.jobs, display)
+    outcome = launch(plan([stage], kept), store, machine, lambda n: f"{label}: {n.split('-')[0]}")
     if outcome.failed:
         raise fault_of(outcome.exit_code, "; ".join(outcome.failed.values()))
     return kept.path(stage)
@@ -70,7 +64,7 @@ def answer(model: str, prompt: str, max_new_tokens: int) -> str:
     folder = base.FOLDER if model == "builtin:miniature" else Path(model)
     if not folder.is_dir():
         raise BadUsage(f"{model} is not a model folder; give the folder that `adapt` wrote")
-    network = load_model(folder, dtype="auto" if torch.cuda.is_available() else "float32")
+    network = load_model(folder)
     tokenizer = load_tokenizer(folder)
     encoder = ChatEncoder(tokenizer, card(folder).get("template", "llama2"))
     ids = torch.tensor([encoder.prompt([{"role": "user", "content": prompt}])])

@@ -56,6 +56,9 @@ class Display(AbstractContextManager["Display"]):
             self._running[name] = event.figures
             if not self._console.is_terminal:
                 self._say_sometimes(name)
+        elif event.what == "launching" and not self._said:
+            self._said[""] = time.monotonic()
+            self._print("starting workers; the training stack takes some seconds to import")
         elif event.what == "waiting":
             self._print(f"{self._names(name)}: waiting for {event.figures['holder']}, who has it")
         elif event.what == "finished":

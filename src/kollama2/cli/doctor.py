@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from dataclasses import asdict, dataclass
 from importlib import metadata, util
 from pathlib import Path
@@ -78,7 +79,25 @@ def _devices() -> list[Finding]:
         gpu = Finding(
             "GPU", "ok", ", ".join(f"{c.name} {c.total_memory // GIB} GiB" for c in cards)
         )
-    return [gpu, _qlora()]
+    return [gpu, *([] if torch.cuda.is_available() else [_bfloat16()]), _qlora()]
+
+
+def _bfloat16() -> Finding:
+    """Multiply for real: instruction sets have too many names to ask for."""
+    import torch
+
+    def seconds(dtype: torch.dtype) -> float:
+        square, tries = torch.ones(512, 512, dtype=dtype), []
+        for _ in range(3):
+            start = time.perf_counter()
+            square @ square
+            tries.append(time.perf_counter() - start)
+        return min(tries)
+
+    ratio = seconds(torch.bfloat16) / seconds(torch.float32)
+    if ratio <= 1:
+        return Finding("bfloat16", "ok", f"{1 / ratio:.1f} times as fast as float32 here")
+    return Finding("bfloat16", "note", f"{ratio:.1f} times slower than float32 here; use float32")
 
 
 def _qlora() -> Finding:

@@ -12,7 +12,7 @@ from kollama2.errors import BadUsage
 from kollama2.study.lock import Locked
 
 
-def describe(locked: Locked, todo: Plan, store: Path) -> dict[str, Any]:
+def describe(locked: Locked, todo: Plan) -> dict[str, Any]:
     """The plan as data: each stage once, with who uses it and whether it is there."""
     names = locked.stage_names()
     users: dict[str, set[str]] = {}

@@ -17,6 +17,8 @@ from kollama2.cli.console import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kollama2.engine.graph import Outcome, Plan
     from kollama2.engine.profile import Profile
     from kollama2.study.lock import Locked
@@ -65,7 +67,7 @@ def plan(
     from kollama2.cli.plan import describe, table
 
     locked, todo = _planned(study, store, mirrors)
-    described = describe(locked, todo, store)
+    described = describe(locked, todo)
     if as_json:
         print_json(described)
         return
@@ -191,21 +193,30 @@ def load_profile(path: Path | None, jobs: int | None) -> "Profile":
 
 def compute(locked: "Locked", todo: "Plan", store: Path, profile: "Profile") -> "Outcome":
     """Compute what is missing, with a display on stderr."""
-    from kollama2.cli.display import Display
-    from kollama2.engine import graph
     from kollama2.engine.commit import write_json
-    from kollama2.engine.launch import local
-    from kollama2.engine.store import Store
 
     folder = store / "studies"
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / f"{locked.study.name}.json", locked.record())
     names = locked.stage_names()
+    return launch(todo, store, profile, lambda name: names.get(name, name))
+
+
+def launch(
+    todo: "Plan", store: Path, profile: "Profile", names: "Callable[[str], str]"
+) -> "Outcome":
+    """Have the local launcher compute a plan, with a display on stderr that uses these names."""
+    from kollama2.cli.display import Display
+    from kollama2.engine import graph
+    from kollama2.engine.launch import local
+    from kollama2.engine.store import Store
+
+    kept = Store(store)
     if not todo.todo:
-        return graph.run(locked.targets, Store(store), graph.inline(Store(store)))
-    launch = local(Store(store), profile, preload=(*todo.preload, "kollama2.cli.app"))
-    with Display(talk(), todo, lambda name: names.get(name, name)) as display:
-        return graph.run(locked.targets, Store(store), launch, profile.jobs, display)
+        return graph.run(todo.targets, kept, graph.inline(kept))
+    workers = local(kept, profile, preload=(*todo.preload, "kollama2.cli.app"))
+    with Display(talk(), todo, names) as display:
+        return graph.run(todo.targets, kept, workers, profile.jobs, display)
 
 
 def show(locked: "Locked", store: Path, *, as_json: bool) -> None:

@@ -63,4 +63,5 @@ class Encode(Stage):
             loss=self.loss,
             budget_bytes=self.bytes,
             seed=self.seed,
+            progress=work.progress,
         )

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from kollama2.engine.profile import Resources
 from kollama2.engine.stage import Stage, Work
 from kollama2.errors import BadData
 from kollama2.evaluation.suite import Suite
@@ -47,7 +46,7 @@ class Evaluate(Stage):
         tokenizer = load_tokenizer(folder)
         return evaluate(
             self.suite.resolved(lambda uri: _file(content(work.path(self.data[uri])))),
-            model=load_model(folder, dtype=_dtype(work.resources), device=work.resources.device),
+            model=load_model(folder, device=work.resources.device),
             encoder=ModelEncoder(tokenizer, ChatEncoder(tokenizer, self.template)),
             out=work.out,
             resources=work.resources,
@@ -88,14 +87,6 @@ class ModelEncoder:
     def prompt(self, messages: Sequence["Message"]) -> list[int]:
         """Ids of a chat up to where the answer begins."""
         return self.chat.prompt(messages)
-
-
-def _dtype(resources: Resources) -> Literal["auto", "float32"]:
-    """Float32 on a CPU: many have no bfloat16 arithmetic and emulate it ten times slower."""
-    import torch
-
-    on_gpu = resources.device != "cpu" and torch.cuda.is_available()
-    return "auto" if on_gpu else "float32"
 
 
 def _file(place: Path) -> Path:

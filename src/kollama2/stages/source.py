@@ -29,6 +29,7 @@ class Source(Stage):
         what: a model folder, or data to read.
         uri: where it comes from; for files only the name, because the content is the identity.
         revision: commit of the hub repository.
+        file: the file, or pattern of files, that is meant when a repository holds several.
         sha256: hash of the file or folder, for files and mirrors.
         form: data form, when it should not be detected from the rows.
         columns: names of the columns, as (our name, their name) pairs.
@@ -42,6 +43,7 @@ class Source(Stage):
     what: Literal["model", "data"]
     uri: str
     revision: str | None = None
+    file: str | None = None
     sha256: str | None = None
     form: str | None = None
     columns: tuple[tuple[str, str], ...] = ()
@@ -131,12 +133,13 @@ def _download(source: Source) -> Path:
     )
 
     name = source.uri.removeprefix("hf:")
+    patterns = MODEL_FILES if source.what == "model" else DATA_FILES
     try:
         folder = snapshot_download(
             name,
             repo_type="model" if source.what == "model" else "dataset",
             revision=source.revision,
-            allow_patterns=MODEL_FILES if source.what == "model" else DATA_FILES,
+            allow_patterns=[source.file] if source.file else patterns,
             token=os.environ.get("HF_TOKEN"),
         )
     except GatedRepoError as error:
@@ -153,4 +156,20 @@ def _download(source: Source) -> Path:
             f"{source.uri}: the hub cannot be reached; name a local copy in a mirrors file "
             f"(--mirrors FILE with a line '{source.uri}: path/to/copy')"
         ) from error
-    return Path(folder)
+    return one_file(Path(folder), source.file)
+
+
+def one_file(place: Path, file: str | None) -> Path:
+    """The one file of a folder that a source names; the place itself when it names none.
+
+    A pattern that fits several files means their folder.
+
+    Raises:
+        Missing: the folder has no such file.
+    """
+    if file is None or place.is_file():
+        return place
+    found = sorted(place.glob(file))
+    if not found:
+        raise Missing(f"{place} has no file {file!r}; correct the source's `file`")
+    return found[0] if len(found) == 1 else place

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kollama2.errors import BadUsage
-from kollama2.evaluation.suite import load_suite
 from kollama2.stages import Evaluate, Source, Train
 from kollama2.study import recipes
-from kollama2.study.cells import build, named
+from kollama2.study.cells import build, named, resolve_suite
 from kollama2.study.document import near
 from kollama2.study.locate import Locator, load_mirrors
 from kollama2.study.schema import RecipeFile, SourceSpec, Study
@@ -51,7 +50,7 @@ def adaptation(
     """
     document = recipes.document(recipe)
     known = document.read(RecipeFile).sources
-    spec = SourceSpec(uri=base if base.startswith(SCHEMES) else f"file:{base}")
+    spec = _spec(base)
     study = Study(
         name=f"adapt-{recipe}",
         base=spec,
@@ -79,7 +78,12 @@ def _replaced(text: str, known: list[str]) -> tuple[str, SourceSpec]:
         name = known[0]
     if name not in known:
         raise BadUsage(f"this recipe has no source {name!r}; {near(name, known)}")
-    return name, SourceSpec(uri=file if file.startswith(SCHEMES) else f"file:{file}")
+    return name, _spec(file)
+
+
+def _spec(place: str) -> SourceSpec:
+    """A uri, or the path of a file or folder."""
+    return SourceSpec(uri=place if place.startswith(SCHEMES) else f"file:{place}")
 
 
 def evaluation(model: str, suite: str, *, store: Path, mirrors: Path | None = None) -> Evaluate:
@@ -95,11 +99,9 @@ def evaluation(model: str, suite: str, *, store: Path, mirrors: Path | None = No
         BadUsage: the model or the suite does not exist.
     """
     locator = Locator(Path.cwd(), load_mirrors(mirrors), store / "hashes.json")
-    spec = SourceSpec(uri=model if model.startswith(SCHEMES) else f"file:{model}")
+    spec = _spec(model)
     source = locator.source(spec, "model")
-    chosen = load_suite(suite)
-    uris = sorted({task.data for task in chosen.tasks})
-    data = {uri: locator.source(SourceSpec(uri=uri), "data") for uri in uris}
+    chosen, data = resolve_suite(suite, locator)
     locator.save()
     return Evaluate(model=source, suite=chosen, data=data, template=_template(spec, locator))
 

@@ -54,7 +54,7 @@ def cells(study: Study, document: Document, locator: Locator) -> list[Cell]:
         BadUsage: the study names something that does not exist.
     """
     base = locator.source(study.base, "model")
-    suites = [_suite(name, document, locator) for name in study.suites]
+    suites = [resolve_suite(name, locator) for name in study.suites]
     found: list[Cell] = []
 
     def add(recipe: str, options: Mapping[str, str], seed: int, model: Any, template: str) -> None:
@@ -84,8 +84,13 @@ def cells(study: Study, document: Document, locator: Locator) -> list[Cell]:
     return found
 
 
-def _suite(name: str, document: Document, locator: Locator) -> tuple[Suite, dict[str, Source]]:
-    beside = document.path.parent / name
+def resolve_suite(name: str, locator: Locator) -> tuple[Suite, dict[str, Source]]:
+    """A suite by its name or file, and the pinned source of each uri that it reads.
+
+    Raises:
+        BadUsage: no suite has this name, or its data do not exist.
+    """
+    beside = locator.folder / name
     suite = load_suite(beside if beside.is_file() else name)
     uris = {task.data for task in suite.tasks}
     return suite, {uri: locator.source(SourceSpec(uri=uri), "data") for uri in sorted(uris)}

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +12,7 @@ import yaml
 
 from kollama2.errors import BadData, BadUsage, Missing
 from kollama2.stages import Source
+from kollama2.stages.source import one_file
 from kollama2.study.document import near
 from kollama2.study.schema import SourceSpec
 
@@ -33,7 +35,19 @@ def load_mirrors(path: Path | None) -> dict[str, Path]:
         raise BadUsage(f"mirrors file {path} cannot be read: {error}") from error
     if not isinstance(tree, dict) or not all(isinstance(v, str) for v in tree.values()):
         raise BadUsage(f"mirrors file {path}: expected lines such as 'hf:owner/name: path/to/copy'")
-    return {uri: path.parent / os.path.expandvars(place) for uri, place in tree.items()}
+    return {uri: path.parent / _expanded(uri, place) for uri, place in tree.items()}
+
+
+def _expanded(uri: str, place: str) -> str:
+    """The place with its environment variables filled in.
+
+    Raises:
+        BadUsage: a variable is not set.
+    """
+    filled = os.path.expandvars(place)
+    if unset := re.search(r"\$\{?(\w+)", filled):
+        raise BadUsage(f"{uri}: the environment variable {unset[1]} is not set; export it")
+    return filled
 
 
 class Locator:
@@ -72,12 +86,13 @@ class Locator:
             return _builtin(spec, name, fields)
         if scheme == "hf" and spec.uri not in self.mirrors:
             revision = spec.revision or _revision(name, what)
-            return Source(uri=spec.uri, revision=revision, **fields)
+            return Source(uri=spec.uri, revision=revision, file=spec.file, **fields)
         place = self.mirrors.get(spec.uri)
         if place is None:
-            place = self.folder / Path(os.path.expandvars(name)).expanduser()
+            place = self.folder / Path(_expanded(spec.uri, name)).expanduser()
         if not place.exists():
             raise BadUsage(f"{spec.uri}: nothing lies at {place}; correct the path")
+        place = one_file(place, spec.file)
         found = self._hash(place)
         if spec.sha256 and found != spec.sha256:
             raise BadData(
@@ -88,14 +103,16 @@ class Locator:
         return Source(uri=uri, sha256=found, **fields).at(place)
 
     def _hash(self, place: Path) -> str:
-        files = [place] if place.is_file() else sorted(f for f in place.rglob("*") if f.is_file())
+        if place.is_file():
+            return self._file_hash(place)
+        files = sorted(file for file in place.rglob("*") if file.is_file())
         if not files:
             raise BadUsage(f"the folder {place} is empty")
         whole = hashlib.sha256()
         for file in files:
-            relative = file.relative_to(place).as_posix() if place.is_dir() else ""
+            relative = file.relative_to(place).as_posix()
             whole.update(f"{relative}\0{self._file_hash(file)}\n".encode())
-        return self._file_hash(place) if place.is_file() else whole.hexdigest()
+        return whole.hexdigest()
 
     def _file_hash(self, file: Path) -> str:
         stat = file.stat()

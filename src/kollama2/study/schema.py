@@ -29,10 +29,14 @@ class Closed(BaseModel):
 
 
 class SourceSpec(Closed):
-    """Where a model or data comes from: `builtin:`, `hf:`, `file:`, or a suite's uri."""
+    """Where a model or data comes from: `builtin:`, `hf:`, `file:`, or a suite's uri.
+
+    `file` names one file (or a pattern such as `data/*.json`) of a repository that holds several.
+    """
 
     uri: str = Field(pattern=r"^(builtin|hf|file):.+")
     revision: str | None = None
+    file: str | None = None
     sha256: str | None = None
     form: str | None = None
     columns: dict[str, str] = {}

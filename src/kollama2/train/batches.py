@@ -180,7 +180,7 @@ class Plan:
         share: of the budget that is spent; 1 is all of it.
 
     Raises:
-        BadData: the budget counts bytes and the rows hold no text.
+        BadData: the budget counts bytes of text or Hangul and the rows hold none.
     """
 
     def __init__(
@@ -213,14 +213,18 @@ class Plan:
             return settings.steps * settings.batch
         if settings.epochs is not None:
             return max(1, round(settings.epochs * self.items))
-        assert settings.bytes is not None
-        sizes = np.add.reduceat(self._spread(self.rows.bytes, self.parts), self.ends[:-1])
+        if settings.korean_bytes is not None:
+            counted, wanted, what = self.rows.ko_bytes, settings.korean_bytes, "Hangul"
+        else:
+            assert settings.bytes is not None
+            counted, wanted, what = self.rows.bytes, settings.bytes, "text"
+        sizes = np.add.reduceat(self._spread(counted, self.parts), self.ends[:-1])
         if sizes.sum() == 0:
             raise BadData(
-                f"{self.rows.path}: the rows count no bytes of text, so a budget of "
-                f"{settings.bytes} bytes never ends; set epochs or steps"
+                f"{self.rows.path}: the rows count no bytes of {what}, so a budget of "
+                f"{wanted} bytes never ends; set epochs or steps"
             )
-        epochs, rest = divmod(settings.bytes, int(sizes.sum()))
+        epochs, rest = divmod(wanted, int(sizes.sum()))
         seen = np.cumsum(sizes[self.order(epochs)])
         more = int(np.searchsorted(seen, rest)) + 1 if rest else 0
         return epochs * self.items + more

@@ -120,7 +120,8 @@ def load_model(folder: Path, *, dtype: Dtype = "auto", device: str = "auto") -> 
 
     Args:
         folder: whole weights, or an adapter whose `kollama2.json` names its base.
-        dtype: of weights and arithmetic; "auto" is what the base is stored in.
+        dtype: of weights and arithmetic; "auto" is what the base is stored in, but float32 on a
+            CPU: many have no bfloat16 instructions and emulate them ten times slower.
         device: "cpu", "cuda", or "auto" for CUDA where there is one.
 
     Returns:
@@ -130,6 +131,8 @@ def load_model(folder: Path, *, dtype: Dtype = "auto", device: str = "auto") -> 
         BadData: the folder is not a model that can be loaded.
         Missing: it was trained on NF4 and this platform has no kernel for that.
     """
+    if dtype == "auto" and (device == "cpu" or not torch.cuda.is_available()):
+        dtype = "float32"
     if not (folder / "adapter_config.json").is_file():
         return _to(whole(folder, dtype), device).eval()
     base = _base(folder)

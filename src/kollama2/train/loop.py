@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,6 @@ def train(
     scratch: Path,
     resources: Resources,
     progress: Callable[..., None],
-    report_to: str = "none",
 ) -> dict[str, Any]:
     """Train a model folder on encoded rows; the same call continues after an interruption.
 
@@ -58,7 +58,6 @@ def train(
         scratch: checkpoints; the caller removes it when the result is safe.
         resources: what changes only the speed.
         progress: called after each step with (done, total, "steps", loss=, tokens_per_second=).
-        report_to: a tracker that transformers knows, such as "trackio", "wandb" or "tensorboard".
 
     Returns:
         Figures of the training, see `record.figures`.
@@ -67,11 +66,16 @@ def train(
         BadData: model or rows are not fit for training, or the loss is no longer a number
             (`Diverged`; checkpoints stay as they are).
         BadUsage: the settings do not fit the model, or `scratch` belongs to another training.
-        Missing: the method needs a kernel that is not here, or torchrun started more than one
-            process, which this loop does not know.
+        Missing: the method needs a kernel that is not here, the tracker is not installed, or
+            torchrun started more than one process, which this loop does not know.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise Missing("training in several processes is not built; set gpus to 1 in the profile")
+    if resources.report_to != "none" and find_spec(resources.report_to) is None:
+        raise Missing(
+            f"report_to is {resources.report_to!r}, but that package is not installed; "
+            f"pip install {resources.report_to}"
+        )
     torch.set_num_threads(resources.threads)
     out.mkdir(parents=True, exist_ok=True)
     scratch.mkdir(parents=True, exist_ok=True)
@@ -83,7 +87,7 @@ def train(
     folder, done = checkpoint.newest(scratch, identity) or (None, 0)
     record = Record(out / "metrics.jsonl", plan, done, progress)
     with closing(record):
-        loop = Loop(settings, plan, network, resources, scratch, report_to)
+        loop = Loop(settings, plan, network, resources, scratch)
         loop.keep(record, identity, resources.checkpoint_seconds)
         loop.run(folder)
     encoding = rows / "encoding.json"
@@ -142,7 +146,6 @@ class Loop(SFTTrainer):  # type: ignore[misc]
         network: Any,
         resources: Resources,
         scratch: Path,
-        report_to: str = "none",
     ) -> None:
         self.settings = settings
         self.plan = plan
@@ -151,7 +154,7 @@ class Loop(SFTTrainer):  # type: ignore[misc]
         before = {name: weight.data for name, weight in trained(network)}
         super().__init__(
             model=network,
-            args=_arguments(settings, plan, resources, scratch, report_to),
+            args=_arguments(settings, plan, resources, scratch),
             train_dataset=Dataset.from_dict({"step": range(plan.steps)}),
             data_collator=lambda items: self.batch(items[0]["step"]),
             processing_class=_no_tokenizer(),
@@ -284,7 +287,7 @@ class _Clock(TrainerCallback):  # type: ignore[misc]
 
 
 def _arguments(
-    settings: TrainSettings, plan: Plan, resources: Resources, scratch: Path, report_to: str
+    settings: TrainSettings, plan: Plan, resources: Resources, scratch: Path
 ) -> SFTConfig:
     config = SFTConfig(
         output_dir=str(scratch),
@@ -305,7 +308,7 @@ def _arguments(
         logging_steps=1,
         logging_nan_inf_filter=False,
         save_strategy="no",
-        report_to=report_to,
+        report_to=resources.report_to,
         disable_tqdm=True,
         seed=settings.seed,
         remove_unused_columns=False,

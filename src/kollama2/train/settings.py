@@ -13,6 +13,7 @@ from pydantic import (
 )
 
 ADAPTER_FIELDS = ("rank", "alpha", "dropout", "targets", "dora", "rslora", "train_embeddings")
+BUDGETS = ("epochs", "bytes", "korean_bytes", "steps")
 HEADS = ("embed_tokens", "lm_head")
 
 
@@ -20,7 +21,7 @@ class TrainSettings(BaseModel):
     """One training, for continued pre-training and fine-tuning alike.
 
     The defaults are those of LoRA on all linear layers at the usual learning rate of a 7B model.
-    Exactly one of `epochs`, `bytes` and `steps` says how much is trained.
+    Exactly one of `epochs`, `bytes`, `korean_bytes` and `steps` says how much is trained.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -62,6 +63,9 @@ class TrainSettings(BaseModel):
     bytes: PositiveInt | None = Field(
         None, description="budget: UTF-8 bytes of text; rows repeat when it is larger than they are"
     )
+    korean_bytes: PositiveInt | None = Field(
+        None, description="budget: UTF-8 bytes of Hangul, whatever else is mixed in"
+    )
     steps: PositiveInt | None = Field(None, description="budget: optimiser steps")
 
     dtype: Literal["float32", "bfloat16"] = Field(
@@ -73,10 +77,10 @@ class TrainSettings(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> "TrainSettings":
-        budgets = [n for n in ("epochs", "bytes", "steps") if getattr(self, n) is not None]
+        budgets = [n for n in BUDGETS if getattr(self, n) is not None]
         if len(budgets) != 1:
             found = " and ".join(budgets) if budgets else "none"
-            raise ValueError(f"a training has one budget: epochs, bytes or steps; found {found}")
+            raise ValueError(f"a training has one budget of {', '.join(BUDGETS)}; found {found}")
         if self.method == "full":
             default = type(self).model_fields
             odd = [n for n in ADAPTER_FIELDS if getattr(self, n) != default[n].default]
