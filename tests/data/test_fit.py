@@ -7,14 +7,21 @@ from kollama2.data.fit import fit_chat, fit_text
 IDS = st.lists(st.integers(3, 99), min_size=2, max_size=50)
 
 
-@given(IDS, st.integers(2, 20))
+@given(IDS, st.integers(3, 20))
 def test_documents_lose_no_token(ids: list[int], max_length: int):
     fitted = fit_text(Encoded(ids, [-100, *ids[1:]]), max_length)
     assert [i for row, _, _ in fitted.rows for i in row] == ids
     assert [i for _, labels, _ in fitted.rows for i in labels] == [-100, *ids[1:]]
-    assert all(len(row) == max_length for row, _, _ in fitted.rows[:-1])
+    assert all(len(row) == max_length for row, _, _ in fitted.rows[:-2])
+    assert all(2 <= len(row) <= max_length for row, _, _ in fitted.rows)
+    assert len(fitted.rows) == -(-len(ids) // max_length)
     assert abs(sum(share for _, _, share in fitted.rows) - 1) < 1e-9
     assert bool(fitted.change) == (len(ids) > max_length)
+
+
+def test_no_row_has_a_single_token():
+    fitted = fit_text(Encoded([1, 5, 6, 7, 8, 9, 3], [-100, 5, 6, 7, 8, 9, 3]), 3)
+    assert [row for row, _, _ in fitted.rows] == [[1, 5, 6], [7, 8], [9, 3]]
 
 
 #       prompt    answer  eos  prompt   answer eos

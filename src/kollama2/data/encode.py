@@ -81,8 +81,8 @@ def encode(
         BadData: a source that cannot be read, or nothing left to learn.
     """
     listed = _inputs(sources)
-    if max_length < 2:
-        raise BadUsage(f"max_length is {max_length}; it must be at least 2")
+    if max_length < 3:
+        raise BadUsage(f"max_length is {max_length}; it must be at least 3")
     encoder = ChatEncoder(load_tokenizer(tokenizer), template)
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)

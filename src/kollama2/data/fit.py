@@ -19,15 +19,18 @@ class Fitted:
 
 
 def fit_text(encoded: Encoded, max_length: int) -> Fitted:
-    """Split running text into rows of `max_length`; the rows together hold every token."""
+    """Split running text into rows of `max_length`; the rows together hold every token.
+
+    A row of one token could teach nothing, so the row before it gives it one of its own.
+    """
     ids, labels = encoded.ids, encoded.labels
+    starts = list(range(0, len(ids), max_length))
+    if len(starts) > 1 and len(ids) - starts[-1] == 1:
+        starts[-1] -= 1
+    ends = [*starts[1:], len(ids)]
     rows = tuple(
-        (
-            ids[i : i + max_length],
-            labels[i : i + max_length],
-            min(max_length, len(ids) - i) / len(ids),
-        )
-        for i in range(0, len(ids), max_length)
+        (ids[start:end], labels[start:end], (end - start) / len(ids))
+        for start, end in zip(starts, ends, strict=True)
     )
     return Fitted(rows, "documents split" if len(rows) > 1 else "")
 
