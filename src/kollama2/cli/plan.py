@@ -9,10 +9,11 @@ from rich.table import Table
 from kollama2.engine.graph import Plan, closure
 from kollama2.engine.store import Store
 from kollama2.errors import BadUsage
+from kollama2.study.estimate import Estimate
 from kollama2.study.lock import Locked
 
 
-def describe(locked: Locked, todo: Plan) -> dict[str, Any]:
+def describe(locked: Locked, todo: Plan, cost: Estimate) -> dict[str, Any]:
     """The plan as data: each stage once, with who uses it and whether it is there."""
     names = locked.stage_names()
     users: dict[str, set[str]] = {}
@@ -34,7 +35,35 @@ def describe(locked: Locked, todo: Plan) -> dict[str, Any]:
         "stages": stages,
         "to_compute": len(todo.todo),
         "saved_by_sharing": todo.saved,
+        "estimate": cost.record(),
     }
+
+
+def cost_line(cost: Estimate) -> str:
+    """The estimate as one sentence."""
+    if not cost.trainings:
+        return "nothing is left to train"
+    if cost.flops is None:
+        return (
+            f"{cost.trainings} trainings; their cost is known once these are at hand: "
+            f"{', '.join(cost.unknown)}"
+        )
+    assert cost.tokens is not None
+    assert cost.memory_bytes is not None
+    assert cost.disk_bytes is not None
+    time = "" if cost.seconds is None else f"; {_duration(cost.seconds)} at this store's speed"
+    return (
+        f"{cost.trainings} trainings of {cost.tokens:,} tokens and {cost.flops:.1e} FLOPs in all; "
+        f"memory up to {_size(cost.memory_bytes)}, disk {_size(cost.disk_bytes)}{time}"
+    )
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
+
+
+def _size(size: int) -> str:
+    return f"{size / 1e6:.0f} MB" if size < 1e9 else f"{size / 1e9:.1f} GB"
 
 
 def table(described: dict[str, Any]) -> Table:

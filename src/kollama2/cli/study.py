@@ -61,13 +61,17 @@ def plan(
     study: StudyArgument = None,
     store: StoreOption = STORE,
     mirrors: MirrorsOption = None,
+    profile: ProfileOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what a study would compute, what is cached and what shared stages save."""
-    from kollama2.cli.plan import describe, table
+    """Show what a study would compute and cost, what is cached and what shared stages save."""
+    from kollama2.cli.plan import cost_line, describe, table
+    from kollama2.engine.store import Store
+    from kollama2.study.estimate import estimate
 
     locked, todo = _planned(study, store, mirrors)
-    described = describe(locked, todo)
+    cost = estimate(todo, Store(store), load_profile(profile, None))
+    described = describe(locked, todo, cost)
     if as_json:
         print_json(described)
         return
@@ -76,6 +80,7 @@ def plan(
         f"{len(todo.stages)} stages for {len(locked.cells)} cells: {len(todo.todo)} to compute, "
         f"{len(todo.stages) - len(todo.todo)} cached; sharing saves {todo.saved} stages"
     )
+    out().print(cost_line(cost))
 
 
 def status(

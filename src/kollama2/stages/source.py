@@ -60,6 +60,11 @@ class Source(Stage):
         """The stage whose tokenizer this model has: itself."""
         return self
 
+    @property
+    def place(self) -> Path | None:
+        """Where the content lies on this machine, if that is known."""
+        return self._place
+
     def at(self, place: Path | None) -> "Source":
         """The same source, knowing where its content lies on this machine."""
         self._place = place

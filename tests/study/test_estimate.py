@@ -1,0 +1,122 @@
+"""The estimate of a plan: sizes of known models to the weight, budgets to the token."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from kollama2.engine.graph import plan
+from kollama2.engine.profile import Profile
+from kollama2.engine.store import Store
+from kollama2.stages import Encode, Probe, Source, Train
+from kollama2.stages.encode import Part
+from kollama2.study.estimate import estimate, read_shape
+from kollama2.train.settings import TrainSettings
+
+LLAMA_2_7B = {
+    "hidden_size": 4096,
+    "intermediate_size": 11008,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 32,
+    "vocab_size": 32000,
+}
+LLAMA_2_70B = {
+    "hidden_size": 8192,
+    "intermediate_size": 28672,
+    "num_hidden_layers": 80,
+    "num_attention_heads": 64,
+    "num_key_value_heads": 8,
+    "vocab_size": 32000,
+}
+
+
+@pytest.mark.parametrize(
+    ("config", "published", "norms"),
+    [
+        (LLAMA_2_7B, 6_738_415_616, 65 * 4096),
+        (LLAMA_2_70B, 68_976_648_192, 161 * 8192),
+    ],
+)
+def test_the_sizes_of_llama_2(
+    tmp_path: Path, config: dict[str, int], published: int, norms: int
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    shape = read_shape(tmp_path / "config.json")
+    assert shape is not None
+    assert shape.parameters + norms == published
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"hidden_size": 8}', "{", '{"hidden_size": "x"}'])
+def test_a_file_that_tells_no_shape(tmp_path: Path, text: str) -> None:
+    (tmp_path / "config.json").write_text(text)
+    assert read_shape(tmp_path / "config.json") is None
+    assert read_shape(tmp_path / "none.json") is None
+
+
+def training(base: Source, **settings: object) -> Train:
+    data = Source(what="data", uri="builtin:miniature/alpaca-ko", size=10, edition=1)
+    rows = Encode(data=(Part(source=data),), tokenizer=base)
+    return Train(
+        kind="finetune", model=base, rows=rows, settings=TrainSettings.model_validate(settings)
+    )
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Source:
+    folder = tmp_path / "7b"
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps(LLAMA_2_7B))
+    return Source(what="model", uri="file:7b", sha256="0").at(folder)
+
+
+def cost(tmp_path: Path, *stages: Train, profile: Profile = Profile()):  # noqa: B008
+    store = Store(tmp_path / "runs")
+    return estimate(plan(stages, store), store, profile)
+
+
+def test_full_training_costs_six_flops_a_weight_and_token(tmp_path: Path, base: Source) -> None:
+    found = cost(tmp_path, training(base, method="full", bytes=1_600_000))
+    assert found.tokens == 1_000_000
+    assert found.flops == 6 * (6_738_149_376 - 131_072_000) * 1_000_000
+    # 16 bytes a weight, and activations of 4,096 tokens at once.
+    assert found.memory_bytes is not None
+    assert 100e9 < found.memory_bytes < 160e9
+    assert found.disk_bytes == 4 * 6_738_149_376
+    assert found.seconds is None
+    assert found.unknown == ()
+
+
+def test_an_adapter_trains_and_stores_only_itself(tmp_path: Path, base: Source) -> None:
+    full = cost(tmp_path, training(base, method="full", steps=10))
+    lora = cost(tmp_path, training(base, method="lora", rank=16, steps=10))
+    qlora = cost(tmp_path, training(base, method="qlora", rank=16, steps=10))
+    # Rank 16 on all linear layers of Llama 2 7B is 39,976,960 weights, as peft counts them.
+    assert lora.disk_bytes == qlora.disk_bytes == 4 * 39_976_960
+    assert full.memory_bytes is not None and lora.memory_bytes is not None
+    assert qlora.memory_bytes is not None
+    assert full.memory_bytes > lora.memory_bytes > qlora.memory_bytes
+    assert full.tokens == 10 * 32 * 1024
+
+
+def test_a_probe_counts_each_of_its_rates(tmp_path: Path, base: Source) -> None:
+    plain = training(base, method="full", bytes=160_000)
+    probe = Probe(
+        model=base, rows=plain.rows, settings=plain.settings, candidates=(1e-3, 2e-3), share=0.25
+    )
+    found = cost(tmp_path, plain.model_copy(update={"probe": probe}))
+    assert (found.trainings, found.tokens) == (3, 150_000)
+    assert found.disk_bytes == 4 * 6_738_149_376
+
+
+def test_what_is_out_of_reach_is_named(tmp_path: Path) -> None:
+    gated = Source(what="model", uri="hf:meta-llama/Llama-2-7b-hf", revision="0" * 40)
+    found = cost(tmp_path, training(gated, method="full", bytes=1000))
+    assert found.unknown == ("hf:meta-llama/Llama-2-7b-hf",)
+    assert (found.trainings, found.flops, found.seconds) == (1, None, None)
+
+
+def test_the_base_of_the_miniature_is_known(tmp_path: Path) -> None:
+    miniature = Source(what="model", uri="builtin:miniature")
+    found = cost(tmp_path, training(miniature, method="full", bytes=160_000))
+    assert found.disk_bytes is not None
+    assert 4 * 3.3e6 < found.disk_bytes < 4 * 3.5e6
