@@ -53,7 +53,9 @@ def run(
     outcome = compute(locked, todo, store, load_profile(profile, jobs))
     show(locked, store, as_json=as_json)
     if outcome.failed:
-        talk().print(f"{len(outcome.failed)} stages failed; run again to try them once more")
+        n = len(outcome.failed)
+        failed = "1 stage failed" if n == 1 else f"{n} stages failed"
+        talk().print(f"{failed}; run again to try once more")
         raise typer.Exit(outcome.exit_code)
 
 
