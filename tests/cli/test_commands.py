@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).parent.parent.parent
 STUDY = """\
 name: try
 base: {{uri: "file:{base}"}}
@@ -91,3 +92,14 @@ def test_wrong_usage_is_one_sentence(
     assert done.returncode == code
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+
+
+@pytest.mark.slow
+def test_ten_kills_change_no_byte(study: Path) -> None:
+    program = [sys.executable, str(ROOT / "bench" / "kill.py"), "s.yaml", "--longest", "6"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        program, cwd=study, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 weights and 1 leaderboard compared\nall equal to the byte" in done.stdout
