@@ -22,13 +22,13 @@ from safetensors.torch import load_file, save_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from kollama2.data.encode import Input, encode
-from kollama2.data.fast import write_fast
 from kollama2.data.read import Example, read
 from kollama2.engine.profile import Resources
 from kollama2.miniature import base
 from kollama2.miniature.texts import english_text
 from kollama2.train.loop import train
 from kollama2.train.settings import TrainSettings
+from kollama2.vocab.fast import write_fast
 
 SETTINGS = {
     "method": "full",

@@ -8,7 +8,7 @@ import pytest
 from kollama2.errors import BadUsage
 from kollama2.study.document import Document
 from kollama2.study.schema import Budget
-from kollama2.study.steps import parse_step
+from kollama2.study.steps import VocabStep, parse_step
 
 FIELDS: dict[str, Any] = {
     "kind": "finetune", "data": "ko", "method": "lora", "lr": 1e-3, "epochs": 2,
@@ -49,11 +49,43 @@ def test_rates_to_probe(document: Document) -> None:
     assert probed.settings.lr == 1e-3
 
 
+VOCAB: dict[str, Any] = {"kind": "expand_vocab", "corpus": "ko", "size": 100}
+
+
+def test_a_vocabulary_step(document: Document) -> None:
+    grown = parse_step({**VOCAB, "init": "mean"}, Budget(bytes=9), document, ("axes",))
+    assert isinstance(grown, VocabStep)
+    assert (grown.corpus, grown.pieces.size, grown.rows.init) == (("ko",), 100, "mean")
+    both = parse_step({**VOCAB, "corpus": ["ko", "en"]}, Budget(), document, ("axes",))
+    assert isinstance(both, VocabStep)
+    assert both.corpus == ("ko", "en")
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"sise": 8}, "unknown key 'sise'; did you mean 'size'?"),
+        ({"lr": 1e-3}, "unknown key 'lr'"),
+        ({"corpus": None}, "the key 'corpus' is missing"),
+        ({"corpus": 7}, "give a source's name"),
+        ({"corpus": []}, "give a source's name"),
+        ({"init": "wieghted_mean"}, "got 'wieghted_mean'"),
+        ({"size": -1}, "size"),
+    ],
+)
+def test_a_vocabulary_step_that_cannot_be_meant(
+    document: Document, changes: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(BadUsage) as caught:
+        parse_step({**VOCAB, **changes}, Budget(), document, ("axes",))
+    assert says in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
         ({"rnak": 8}, "unknown key 'rnak'; did you mean 'rank'?"),
-        ({"kind": "finetun"}, "kind is 'finetun'"),
+        ({"kind": "finetun"}, "kind is 'finetun'; use pretrain, finetune or expand_vocab"),
         ({"kind": "absent"}, "kind is None"),
         ({"data": "absent"}, "the key 'data' is missing"),
         ({"lr": "absent"}, "the key 'lr' is missing"),

@@ -32,10 +32,10 @@ def compute_one(stage: "Stage", store: Path, profile: Path | None, label: str) -
 def export(model: Path, output: Path) -> None:
     """A standalone model folder: an adapter is merged onto its base, whole weights are copied."""
     from kollama2.data.chat import jinja_template
-    from kollama2.data.fast import write_fast
     from kollama2.engine.commit import committing
     from kollama2.train.load import card
     from kollama2.train.save import merge
+    from kollama2.vocab.fast import write_fast
 
     with committing(output) as partial:
         if (model / "adapter_config.json").exists():

@@ -8,13 +8,26 @@ from kollama2.engine.stage import Stage
 from kollama2.stages.encode import Encode
 from kollama2.stages.evaluate import Evaluate
 from kollama2.stages.fresh import Fresh
+from kollama2.stages.models import Model
 from kollama2.stages.source import Source
 from kollama2.stages.train import Probe, Train
+from kollama2.stages.vocab import ExpandTokenizer, ExpandVocab
 
-__all__ = ["Encode", "Evaluate", "Fresh", "Probe", "Source", "Train", "parse"]
+__all__ = [
+    "Encode",
+    "Evaluate",
+    "ExpandTokenizer",
+    "ExpandVocab",
+    "Fresh",
+    "Model",
+    "Probe",
+    "Source",
+    "Train",
+    "parse",
+]
 
 _any = TypeAdapter[Stage](
-    Annotated[Source | Fresh | Encode | Probe | Train | Evaluate, Field(discriminator="kind")]
+    Annotated[Model | Encode | ExpandTokenizer | Probe | Evaluate, Field(discriminator="kind")]
 )
 
 

@@ -1,12 +1,16 @@
 """Encode: sources of text or chats, written as token ids with labels by a model's tokenizer."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt
 
 from kollama2.engine.stage import Stage, Work
+from kollama2.stages.folders import model_folder
 from kollama2.stages.source import Source, content
+
+if TYPE_CHECKING:
+    from kollama2.stages.models import Tokens
 
 
 class Part(BaseModel):
@@ -33,7 +37,7 @@ class Encode(Stage):
 
     kind: Literal["encode"] = "encode"
     data: tuple[Part, ...]
-    tokenizer: Source
+    tokenizer: "Tokens"
     template: str = "llama2"
     max_length: PositiveInt = 1024
     loss: Literal["assistant", "all"] = "assistant"
@@ -56,7 +60,7 @@ class Encode(Stage):
                 )
                 for part in self.data
             ],
-            content(work.path(self.tokenizer)),
+            model_folder(work, self.tokenizer),
             work.out,
             template=self.template,
             max_length=self.max_length,

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from kollama2.engine.stage import Stage, Work
 from kollama2.errors import BadData
 from kollama2.evaluation.suite import Suite
+from kollama2.stages.folders import model_folder
 from kollama2.stages.source import Source, content
-from kollama2.stages.train import Model, model_folder
 
 if TYPE_CHECKING:
     from kollama2.data.chat import ChatEncoder
     from kollama2.data.forms import Message
     from kollama2.data.tokenizer import Tokenizer
+    from kollama2.stages.models import Model
 
 
 class Evaluate(Stage):
@@ -28,7 +29,7 @@ class Evaluate(Stage):
     """
 
     kind: Literal["evaluate"] = "evaluate"
-    model: Model
+    model: "Model"
     suite: Suite
     data: dict[str, Source]
     template: str = "llama2"

@@ -2,24 +2,19 @@
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, PositiveFloat
 
 from kollama2.engine.stage import Stage, Work
 from kollama2.stages.encode import Encode
-from kollama2.stages.fresh import Fresh
-from kollama2.stages.source import Source, content
+from kollama2.stages.folders import model_folder
 from kollama2.train.settings import TrainSettings
 
+if TYPE_CHECKING:
+    from kollama2.stages.models import Model, Tokens
+
 TRAINING = ("kollama2.train.loop",)
-
-
-def model_folder(work: Work, stage: "Model") -> Path:
-    """The Hugging Face folder of a finished model stage."""
-    folder = work.path(stage)
-    return content(folder) if isinstance(stage, Source) else folder / "model"
 
 
 class Probe(Stage):
@@ -84,7 +79,7 @@ class Train(Stage):
     preload: ClassVar[tuple[str, ...]] = TRAINING
 
     @property
-    def tokenizer_stage(self) -> Source:
+    def tokenizer_stage(self) -> "Tokens":
         """The stage whose tokenizer this model has."""
         return self.model.tokenizer_stage
 
@@ -105,10 +100,3 @@ class Train(Stage):
             resources=work.resources,
             progress=work.progress,
         )
-
-
-Model = Annotated[Source | Fresh | Train, Field(discriminator="kind")]
-"""A stage whose result is a model."""
-
-Probe.model_rebuild()
-Train.model_rebuild()

@@ -6,13 +6,23 @@ from itertools import product
 from typing import Any
 
 from kollama2.evaluation.suite import Suite, load_suite
-from kollama2.stages import Encode, Evaluate, Fresh, Probe, Source, Train
+from kollama2.stages import (
+    Encode,
+    Evaluate,
+    ExpandTokenizer,
+    ExpandVocab,
+    Fresh,
+    Model,
+    Probe,
+    Source,
+    Train,
+)
 from kollama2.stages.encode import Part
 from kollama2.study import recipes
 from kollama2.study.document import Document, near
 from kollama2.study.locate import Locator
 from kollama2.study.schema import RecipeFile, SourceSpec, Study
-from kollama2.study.steps import Step, parse_step
+from kollama2.study.steps import KEYS, Step, TrainStep, VocabStep, parse_step
 
 BASE = "base"
 COPY = "base-copy"
@@ -131,13 +141,20 @@ def _crossed(study: Study, document: Document, options: dict[str, str]) -> Recip
         fields = study.axes[axis][option]
         if fields is None or isinstance(fields, str):
             continue
+        place = ("axes", axis, option)
         if "kind" not in fields:
+            for key in fields:
+                if not any(key in keys for keys in KEYS.values()):
+                    every = sorted({key for keys in KEYS.values() for key in keys})
+                    raise document.fault((*place, key), f"unknown key {key!r}; {near(key, every)}")
             shared |= fields
             continue
-        place = ("axes", axis, option)
-        steps.append(parse_step({**shared, **fields}, study.budget, document, place))
+        known = KEYS.get(str(fields["kind"]), ())
+        fitting = {key: value for key, value in shared.items() if key in known}
+        steps.append(parse_step({**fitting, **fields}, study.budget, document, place))
     named = [o for a, o in options.items() if study.axes[a][o] not in SKIPPED]
-    template = next((s.template for s in reversed(steps) if s.template), study.template)
+    trained = [step for step in reversed(steps) if isinstance(step, TrainStep)]
+    template = next((s.template for s in trained if s.template), study.template)
     return Recipe("-".join(named), options, tuple(steps), study.sources, template)
 
 
@@ -165,43 +182,65 @@ def named(study: Study, name: str, *, small: bool) -> Recipe:
 
 def build(
     path: Recipe, start: Source | Fresh, seed: int, locator: Locator, document: Document
-) -> Source | Fresh | Train:
+) -> Model:
     """The stages of a recipe with one seed; `start` itself when it has no steps.
 
     Raises:
         BadUsage: a step names a source that the recipe does not have.
     """
-    model: Source | Fresh | Train = start
+    model: Model = start
     for step in path.steps:
-        rows = Encode(
-            data=tuple(
-                _part(name, weight, path, locator, document) for name, weight in step.data.items()
-            ),
-            tokenizer=model.tokenizer_stage,
-            template=step.template or ("plain" if step.kind == "pretrain" else path.template),
-            max_length=step.settings.max_length,
-            loss=step.loss,
-        )
-        probe = None
-        if step.rates is not None:
-            # The probe starts from the first seed's model, so that all seeds share its answer.
-            probe = Probe(
-                model=model,
-                rows=rows,
-                settings=step.settings,
-                candidates=step.rates.probe,
-                share=step.rates.share,
-            )
-        settings = step.settings.model_copy(update={"seed": seed})
-        model = Train(kind=step.kind, model=model, rows=rows, settings=settings, probe=probe)
+        match step:
+            case TrainStep():
+                model = _trained(step, model, path, seed, locator, document)
+            case VocabStep():
+                model = _expanded(step, model, path, locator, document)
     return model
 
 
-def _part(name: str, weight: float, path: Recipe, locator: Locator, document: Document) -> Part:
+def _trained(
+    step: TrainStep, model: Model, path: Recipe, seed: int, locator: Locator, document: Document
+) -> Train:
+    parts = [
+        Part(source=_source(name, path, locator, document), weight=weight)
+        for name, weight in step.data.items()
+    ]
+    rows = Encode(
+        data=tuple(parts),
+        tokenizer=model.tokenizer_stage,
+        template=step.template or ("plain" if step.kind == "pretrain" else path.template),
+        max_length=step.settings.max_length,
+        loss=step.loss,
+    )
+    probe = None
+    if step.rates is not None:
+        # The probe starts from the first seed's model, so that all seeds share its answer.
+        probe = Probe(
+            model=model,
+            rows=rows,
+            settings=step.settings,
+            candidates=step.rates.probe,
+            share=step.rates.share,
+        )
+    settings = step.settings.model_copy(update={"seed": seed})
+    return Train(kind=step.kind, model=model, rows=rows, settings=settings, probe=probe)
+
+
+def _expanded(
+    step: VocabStep, model: Model, path: Recipe, locator: Locator, document: Document
+) -> ExpandVocab:
+    corpus = [_source(name, path, locator, document) for name in step.corpus]
+    tokenizer = ExpandTokenizer(
+        tokenizer=model.tokenizer_stage, corpus=tuple(corpus), settings=step.pieces
+    )
+    return ExpandVocab(model=model, tokenizer=tokenizer, settings=step.rows)
+
+
+def _source(name: str, path: Recipe, locator: Locator, document: Document) -> Source:
     spec = path.sources.get(name)
     if spec is None:
         raise document.fault(
             ("sources",),
             f"recipe {path.recipe!r} names the source {name!r}; {near(name, list(path.sources))}",
         )
-    return Part(source=locator.source(spec, "data"), weight=weight)
+    return locator.source(spec, "data")

@@ -39,14 +39,16 @@ def write_model(
     """
     fresh(out)
     if method == "full":
-        _write_whole(model, out, root(base))
+        write_whole(model, out, root(base))
         tie: dict[str, Any] = {"quantization": None}
     else:
         relative = os.path.relpath(base.resolve(), out.resolve())
         _write_adapter(model, out, relative)
         tie = {"base": relative, "quantization": "nf4" if method == "qlora" else None}
     copy_tokenizer(base, out)
-    _write_card(out, {"template": template, "method": method, **tie, "recipe": recipe})
+    if "vocabulary" in card(base):
+        tie["vocabulary"] = card(base)["vocabulary"]
+    write_card(out, {"template": template, "method": method, **tie, "recipe": recipe})
 
 
 def merge(folder: Path, out: Path) -> dict[str, Any]:
@@ -67,10 +69,10 @@ def merge(folder: Path, out: Path) -> dict[str, Any]:
     stored = check(source).dtype or torch.float32
     model = whole(folder, "float32")
     fresh(out)
-    _write_whole(model, out, source)
+    write_whole(model, out, source)
     copy_tokenizer(folder, out)
     recipe = {**about.get("recipe", {}), "merged": about.get("method")}
-    _write_card(out, {**about, "method": "full", "quantization": None, "recipe": recipe})
+    write_card(out, {**about, "method": "full", "quantization": None, "recipe": recipe})
     name = str(stored).removeprefix("torch.")
     return {"merged_onto": name, "trained_on": about.get("quantization") or name}
 
@@ -85,10 +87,10 @@ def random_like(folder: Path, out: Path, seed: int) -> None:
             config, dtype=torch.float32, trust_remote_code=False
         )
     fresh(out)
-    _write_whole(model, out, source)
+    write_whole(model, out, source)
     copy_tokenizer(folder, out)
     about = {"template": card(folder).get("template", "plain"), "method": "full"}
-    _write_card(out, {**about, "quantization": None, "recipe": {"random": seed}})
+    write_card(out, {**about, "quantization": None, "recipe": {"random": seed}})
 
 
 def fresh(out: Path) -> None:
@@ -98,14 +100,20 @@ def fresh(out: Path) -> None:
     out.mkdir(parents=True)
 
 
-def _write_whole(model: Any, out: Path, source: Path) -> None:
-    """Weights in the dtype of `source`; its configuration byte for byte."""
+def write_whole(model: Any, out: Path, source: Path) -> None:
+    """Weights in the dtype of `source`; its configuration byte for byte, but for more rows."""
     stored = check(source).dtype or torch.float32
     model.to(stored).save_pretrained(out)
     for name in ("config.json", "generation_config.json"):
         (out / name).unlink(missing_ok=True)
         if (source / name).is_file():
             shutil.copyfile(source / name, out / name)
+    config = json.loads((out / "config.json").read_text(encoding="utf-8"))
+    text = config.get("text_config", config)
+    if text["vocab_size"] != model.get_input_embeddings().weight.shape[0]:
+        text["vocab_size"] = model.get_input_embeddings().weight.shape[0]
+        content = json.dumps(config, ensure_ascii=False, indent=2)
+        (out / "config.json").write_text(content + "\n", encoding="utf-8")
     for path in out.glob("*.safetensors"):
         _readable(path)
 
@@ -136,7 +144,8 @@ def copy_tokenizer(source: Path, out: Path) -> None:
             shutil.copyfile(source / name, out / name)
 
 
-def _write_card(out: Path, about: dict[str, Any]) -> None:
+def write_card(out: Path, about: dict[str, Any]) -> None:
+    """What a reader of the folder cannot see in its weights, as `kollama2.json`."""
     about = {k: v for k, v in about.items() if k != "base" or about["method"] != "full"}
     text = json.dumps(about, ensure_ascii=False, indent=2, sort_keys=True)
     (out / CARD).write_text(text + "\n", encoding="utf-8")

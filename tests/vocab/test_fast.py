@@ -9,11 +9,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kollama2.data.chat import ChatEncoder, jinja_template
-from kollama2.data.fast import write_fast
 from kollama2.data.forms import Example
 from kollama2.data.read import read
 from kollama2.data.tokenizer import load_tokenizer
 from kollama2.errors import BadData
+from kollama2.vocab.fast import write_fast
 
 
 def spaced(source: Path, folder: Path) -> Path:

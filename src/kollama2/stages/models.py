@@ -1,0 +1,21 @@
+"""Which stages give a model and which a tokenizer: a new kind of either is a name more here."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from kollama2.stages.encode import Encode
+from kollama2.stages.evaluate import Evaluate
+from kollama2.stages.fresh import Fresh
+from kollama2.stages.source import Source
+from kollama2.stages.train import Probe, Train
+from kollama2.stages.vocab import ExpandTokenizer, ExpandVocab
+
+Model = Annotated[Source | Fresh | ExpandVocab | Train, Field(discriminator="kind")]
+"""A stage whose result is a model."""
+
+Tokens = Annotated[Source | ExpandTokenizer, Field(discriminator="kind")]
+"""A stage whose result holds a tokenizer that no other stage changed."""
+
+for stage in (Encode, ExpandTokenizer, ExpandVocab, Probe, Train, Evaluate):
+    stage.model_rebuild()  # their fields name the types above, which name them

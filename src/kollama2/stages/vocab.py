@@ -1,0 +1,107 @@
+"""Vocabulary: a tokenizer with more pieces, and a model that has rows for them.
+
+The two are stages of their own, so that models which differ only in the first rows of their new
+pieces share the tokenizer and every encoding by it.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from kollama2.engine.stage import Stage, Work
+from kollama2.stages.folders import model_folder
+from kollama2.stages.source import Source, content
+from kollama2.vocab.settings import InitSettings, VocabSettings
+
+if TYPE_CHECKING:
+    from kollama2.stages.models import Model, Tokens
+
+
+class ExpandTokenizer(Stage):
+    """A tokenizer with new pieces.
+
+    Attributes:
+        tokenizer: the stage whose tokenizer grows.
+        corpus: text that the pieces are learned from.
+        settings: how many pieces and which.
+    """
+
+    kind: Literal["expand_tokenizer"] = "expand_tokenizer"
+    tokenizer: "Tokens"
+    corpus: tuple[Source, ...]
+    settings: VocabSettings
+
+    preload: ClassVar[tuple[str, ...]] = ("sentencepiece", "tokenizers")
+
+    def run(self, work: Work) -> Mapping[str, Any]:
+        """Write `model/`: a folder with the tokenizer's files."""
+        from kollama2.train.save import copy_tokenizer
+        from kollama2.vocab.expand import expand
+
+        source, out = model_folder(work, self.tokenizer), work.out / "model"
+        out.mkdir(exist_ok=True)
+        copy_tokenizer(source, out)
+        return expand(source, out, texts(work, self.corpus), self.settings)
+
+
+class ExpandVocab(Stage):
+    """A model with rows for the new pieces of a tokenizer.
+
+    Attributes:
+        model: the model that grows.
+        tokenizer: its tokenizer, expanded.
+        settings: how the new rows begin.
+    """
+
+    kind: Literal["expand_vocab"] = "expand_vocab"
+    model: "Model"
+    tokenizer: ExpandTokenizer
+    settings: InitSettings
+
+    preload: ClassVar[tuple[str, ...]] = ("kollama2.train.grow",)
+
+    @property
+    def tokenizer_stage(self) -> ExpandTokenizer:
+        """The stage whose tokenizer this model has."""
+        return self.tokenizer
+
+    def run(self, work: Work) -> Mapping[str, Any]:
+        """Write the folder `model/`."""
+        from kollama2.train.grow import grow, tables, write_grown
+        from kollama2.train.load import tokenizer_size, whole
+        from kollama2.vocab import embed
+        from kollama2.vocab.expand import EXPANSION
+
+        source = model_folder(work, self.model)
+        larger = model_folder(work, self.tokenizer)
+        about = json.loads((larger / EXPANSION).read_text(encoding="utf-8"))
+        pieces = about.pop("pieces")
+        network = whole(source, "float32")
+        inputs, outputs = tables(network)
+        first = about["first"]
+        rows = embed.start(
+            inputs[:first],
+            None if outputs is None else outputs[:first],
+            pieces,
+            embed.splits(source, pieces),
+            self.settings,
+        )
+        grow(network, first, rows.embed, rows.head, tokenizer_size(larger))
+        vocabulary = {**about, "init": self.settings.model_dump(mode="json")}
+        write_grown(
+            network, work.out / "model", source=source, tokenizer=larger, vocabulary=vocabulary
+        )
+        same = {"equal_rows": embed.collisions(rows.embed)}
+        if rows.head is not None:
+            same["equal_head_rows"] = embed.collisions(rows.head)
+        return {"new": len(pieces), **same}
+
+
+def texts(work: Work, corpus: tuple[Source, ...]) -> Iterator[str]:
+    """Every text of a corpus, without any template."""
+    from kollama2.data.read import Example, read
+
+    for source in corpus:
+        for one in read(content(work.path(source)), source.form, dict(source.columns)):
+            if isinstance(one, Example):
+                yield from one.contents()

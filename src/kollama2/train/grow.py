@@ -1,0 +1,60 @@
+"""Grow: a model with more rows in its embeddings and head, for a larger tokenizer."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from kollama2.errors import BadData
+from kollama2.train.load import card, root
+from kollama2.train.save import copy_tokenizer, fresh, write_card, write_whole
+
+
+def tables(model: Any) -> tuple[Tensor, Tensor | None]:
+    """The rows of the embeddings and of the head, None where it is tied."""
+    embed = model.get_input_embeddings().weight.data
+    head = model.get_output_embeddings().weight.data
+    return embed, None if model.config.tie_word_embeddings else head
+
+
+def grow(model: Any, first: int, embed: Tensor, head: Tensor | None, size: int) -> None:
+    """Give new rows to a model in memory; rows beyond them get the mean of the old ones.
+
+    Args:
+        model: a causal language model.
+        first: id of the first new row; the rows there before, if any, were padding.
+        embed: new rows of the embeddings, (new, hidden).
+        head: new rows of the head, None where it is tied.
+        size: tokens of the tokenizer; the model never shrinks.
+    """
+    old, _ = tables(model)
+    if first > old.shape[0]:
+        raise BadData(f"new rows begin at {first}, but the model has {old.shape[0]} rows only")
+    rows = max(size, old.shape[0])
+    model.resize_token_embeddings(rows, mean_resizing=False)
+    with torch.no_grad():
+        for table, new in zip(tables(model), (embed, head), strict=True):
+            if table is None or new is None:
+                continue
+            table[first:] = table[:first].mean(0)
+            table[first : first + len(new)] = new.to(table.dtype)
+
+
+def write_grown(
+    model: Any, out: Path, *, source: Path, tokenizer: Path, vocabulary: dict[str, Any]
+) -> None:
+    """Write a grown model with its tokenizer.
+
+    Args:
+        model: from `grow`.
+        out: the folder to write; what is there is replaced.
+        source: the model folder that was grown.
+        tokenizer: the folder of the larger tokenizer.
+        vocabulary: what the card says of the growth.
+    """
+    fresh(out)
+    write_whole(model, out, root(source))
+    copy_tokenizer(tokenizer, out)
+    about = {**card(source), "method": "full", "quantization": None, "vocabulary": vocabulary}
+    write_card(out, {"template": "plain", **about})

@@ -1,0 +1,1 @@
+"""Vocabulary: learn Korean pieces, add them to a tokenizer, audit it, start their embeddings."""

@@ -1,0 +1,67 @@
+"""Cells: from the options of axes to stages that share what they can."""
+
+from pathlib import Path
+
+import pytest
+
+from kollama2.errors import BadUsage
+from kollama2.stages import ExpandTokenizer, ExpandVocab, Train, parse
+from kollama2.study.cells import Cell, cells
+from kollama2.study.document import Document
+from kollama2.study.locate import Locator
+from kollama2.study.schema import Study
+
+STUDY = """\
+name: vocabulary
+base: {uri: builtin:miniature}
+sources:
+  ko: {uri: builtin:miniature/text-ko}
+budget: {bytes: 10KB}
+seeds: [0, 1]
+axes:
+  init: {mean: {init: mean}, weighted: {init: weighted_mean}}
+  vocab: {keep: none, ko1k: {kind: expand_vocab, corpus: ko, size: 1000}}
+  cpt: {full: {kind: pretrain, data: ko, method: full, lr: 1.0e-3}}
+suites: [quick]
+"""
+
+
+def of(text: str, tmp_path: Path) -> list[Cell]:
+    path = tmp_path / "study.yaml"
+    path.write_text(text, encoding="utf-8")
+    document = Document(path)
+    locator = Locator(tmp_path, {}, tmp_path / "hashes.json")
+    return cells(document.read(Study), document, locator)
+
+
+def test_an_expansion_is_shared_by_what_follows_it(tmp_path: Path) -> None:
+    found = of(STUDY, tmp_path)
+    models = {(cell.recipe, cell.seed): cell.stage.model for cell in found if not cell.base}
+    kept, mean, weighted = (
+        models[name, 0] for name in ("mean-full", "mean-ko1k-full", "weighted-ko1k-full")
+    )
+    assert isinstance(kept, Train)
+    assert isinstance(mean, Train)
+    assert isinstance(weighted, Train)
+    assert kept.rows.tokenizer.kind == "source"
+    assert isinstance(mean.model, ExpandVocab)
+    assert isinstance(weighted.model, ExpandVocab)
+    assert mean.model.settings.init == "mean"
+    assert weighted.model.settings.init == "weighted_mean"
+    # Inits and seeds differ in the model only: one tokenizer, one encoding.
+    assert mean.rows.key == weighted.rows.key
+    assert isinstance(mean.rows.tokenizer, ExpandTokenizer)
+    assert mean.rows.tokenizer == mean.tokenizer_stage == weighted.tokenizer_stage
+    other_seed = models["mean-ko1k-full", 1]
+    assert isinstance(other_seed, Train)
+    assert other_seed.model == mean.model
+
+
+def test_every_stage_is_read_again_from_its_recipe(tmp_path: Path) -> None:
+    for cell in of(STUDY, tmp_path):
+        assert parse(cell.stage.recipe()).key == cell.stage.key
+
+
+def test_a_shared_key_that_no_step_knows(tmp_path: Path) -> None:
+    with pytest.raises(BadUsage, match=r"study.yaml:8: unknown key 'innit'; did you mean 'init'"):
+        of(STUDY.replace("{init: mean}", "{innit: mean}"), tmp_path)
