@@ -74,27 +74,27 @@ class ExpandVocab(Stage):
 
         source = model_folder(work, self.model)
         larger = model_folder(work, self.tokenizer)
-        about = json.loads((larger / EXPANSION).read_text(encoding="utf-8"))
-        pieces = about.pop("pieces")
+        grown = json.loads((larger / EXPANSION).read_text(encoding="utf-8"))
+        first, ids = grown["first"], grown["ids"]
         network = whole(source, "float32")
         inputs, outputs = tables(network)
-        first = about["first"]
         rows = embed.start(
             inputs[:first],
             None if outputs is None else outputs[:first],
-            pieces,
-            embed.splits(source, pieces),
+            grown["old"],
+            grown["bare"],
             self.settings,
         )
-        grow(network, first, rows.embed, rows.head, tokenizer_size(larger))
-        vocabulary = {**about, "init": self.settings.model_dump(mode="json")}
+        grow(network, first, ids, rows.embed, rows.head, tokenizer_size(larger))
+        vocabulary = {name: grown[name] for name in ("procedure", "first", "new", "reserve")}
+        vocabulary["init"] = self.settings.model_dump(mode="json")
         write_grown(
             network, work.out / "model", source=source, tokenizer=larger, vocabulary=vocabulary
         )
         same = {"equal_rows": embed.collisions(rows.embed)}
         if rows.head is not None:
             same["equal_head_rows"] = embed.collisions(rows.head)
-        return {"new": len(pieces), **same}
+        return {"new": len(ids), **same}
 
 
 def texts(work: Work, corpus: tuple[Source, ...]) -> Iterator[str]:

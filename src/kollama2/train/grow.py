@@ -18,12 +18,15 @@ def tables(model: Any) -> tuple[Tensor, Tensor | None]:
     return embed, None if model.config.tie_word_embeddings else head
 
 
-def grow(model: Any, first: int, embed: Tensor, head: Tensor | None, size: int) -> None:
-    """Give new rows to a model in memory; rows beyond them get the mean of the old ones.
+def grow(
+    model: Any, first: int, ids: list[int], embed: Tensor, head: Tensor | None, size: int
+) -> None:
+    """Give new rows to a model in memory; new ids without a row get the mean of the old ones.
 
     Args:
         model: a causal language model.
         first: id of the first new row; the rows there before, if any, were padding.
+        ids: of the new rows.
         embed: new rows of the embeddings, (new, hidden).
         head: new rows of the head, None where it is tied.
         size: tokens of the tokenizer; the model never shrinks.
@@ -38,7 +41,7 @@ def grow(model: Any, first: int, embed: Tensor, head: Tensor | None, size: int) 
             if table is None or new is None:
                 continue
             table[first:] = table[:first].mean(0)
-            table[first : first + len(new)] = new.to(table.dtype)
+            table[ids] = new.to(table.dtype)
 
 
 def write_grown(

@@ -8,15 +8,11 @@ bytes (1,012 of 16,497 Korean pieces on Llama 2); weights by position keep all o
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from kollama2.vocab.learn import SPACE
 from kollama2.vocab.settings import InitSettings
-
-_FENCE = "\ue000"
 
 
 @dataclass(frozen=True)
@@ -27,26 +23,11 @@ class Rows:
     head: Tensor | None
 
 
-def splits(folder: Path, pieces: Sequence[str]) -> list[list[int]]:
-    """The old ids that each piece stands for; one that begins a word begins with its space.
-
-    Args:
-        folder: the tokenizer before its expansion.
-        pieces: new pieces, with ▁ where they begin a word.
-    """
-    import sentencepiece
-
-    model = sentencepiece.SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))
-    fence = len(model.encode(_FENCE))
-    texts = [_FENCE + piece.replace(SPACE, " ") for piece in pieces]
-    return [ids[fence:] for ids in model.encode(texts)]
-
-
 def start(
     embed: Tensor,
     head: Tensor | None,
-    pieces: Sequence[str],
     old: Sequence[Sequence[int]],
+    bare: Sequence[Sequence[int]],
     settings: InitSettings,
 ) -> Rows:
     """The first rows of new pieces.
@@ -54,22 +35,20 @@ def start(
     Args:
         embed: rows of the old tokens, (tokens, hidden).
         head: rows of the head, or None where it is tied to the embeddings.
-        pieces: the new pieces.
-        old: the old ids of each piece, from `splits`.
+        old: the old ids that each piece stands for.
+        bare: the same without the space that begins a word.
         settings: which init, and the seed of those that draw.
     """
     generator = torch.Generator().manual_seed(settings.seed)
-    names = list(zip(pieces, old, strict=True))
-    bare = [ids[1:] if piece.startswith(SPACE) and len(ids) > 1 else ids for piece, ids in names]
 
     def rows(table: Tensor, *, output: bool) -> Tensor:
         match settings.init:
             case "random":
-                return _drawn(table, len(pieces), generator)
+                return _drawn(table, len(old), generator)
             case "mean":
-                return table.mean(0).repeat(len(pieces), 1)
+                return table.mean(0).repeat(len(old), 1)
             case "mean_noise":
-                noise = torch.randn(len(pieces), table.shape[1], generator=generator)
+                noise = torch.randn(len(old), table.shape[1], generator=generator)
                 return table.mean(0) + noise / math.sqrt(table.shape[1])
             case "subtoken_mean":
                 return _mixed(table, old, [[1.0] * len(ids) for ids in old])

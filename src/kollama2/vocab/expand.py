@@ -1,111 +1,142 @@
-"""Expand: new Hangul pieces behind the old ones of a SentencePiece tokenizer, alike everywhere.
-
-SentencePiece and llama.cpp merge by score, transformers' own conversion by id, Meta's reference
-counts rows: they agree when new pieces stand last, with strictly falling scores below the old ones.
-"""
+"""Expand: a tokenizer with more pieces, written only when its audit finds nothing."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from kollama2.errors import BadData
+from kollama2.errors import BadData, BadUsage
+from kollama2.vocab.append import append, old_ids, ordered, pieces_of, read_model
+from kollama2.vocab.audit import audit, refuse
 from kollama2.vocab.fast import write_fast
-from kollama2.vocab.learn import SPACE, count_words, ksx1001, learn
+from kollama2.vocab.learn import HANGUL, SPACE, WORDS, count_words, learn, sampled
+from kollama2.vocab.runtimes import byte_runtimes, sentencepiece_runtimes
 from kollama2.vocab.settings import VocabSettings
+from kollama2.vocab.splice import ByteLevel, splice
 
 EXPANSION = "expansion.json"
-_NORMAL, _UNUSED = 1, 5
-_SPARE = 1.25  # learned pieces for each that is wanted; some turn out unreachable
+AUDITED = 2000
+"""Korean lines of the corpus on which all runtimes must agree."""
+
+
+@dataclass(frozen=True)
+class Grown:
+    """What a tokenizer gained.
+
+    Attributes:
+        first: id of the first new token.
+        ids: the id of each new piece.
+        pieces: their texts; one that begins a word begins with a space.
+        old: the old ids that each piece stands for.
+        bare: the same without the space that begins a word.
+        reserve: tokens behind them that nothing gives.
+    """
+
+    first: int
+    ids: list[int]
+    pieces: list[str]
+    old: list[list[int]]
+    bare: list[list[int]]
+    reserve: int
 
 
 def expand(
     folder: Path, out: Path, texts: Iterable[str], settings: VocabSettings
 ) -> dict[str, Any]:
-    """Write an expanded `tokenizer.model`, its `tokenizer.json` and `expansion.json`.
+    """Write an expanded tokenizer and `expansion.json`.
+
+    A SentencePiece tokenizer gives `tokenizer.model` and a `tokenizer.json` that agrees with it, a
+    byte-level BPE `tokenizer.json`. The other files of a tokenizer are the caller's to copy.
 
     Args:
-        folder: holds the `tokenizer.model` to expand.
-        out: an existing folder; the other files of the tokenizer are the caller's to copy.
+        folder: holds the tokenizer to expand.
+        out: an existing folder.
         texts: what the new pieces are learned from.
         settings: how many pieces and which.
 
     Returns:
-        What stands in `expansion.json` too, without the pieces.
+        Counts and the audit.
 
     Raises:
-        BadData: there is no SentencePiece BPE model, or the texts hold no Hangul.
+        BadData: no tokenizer that can grow, no Korean, or a failed audit, with the line.
+        BadUsage: the procedure does not belong to this family of tokenizers.
     """
-    proto = read_model(folder)
-    old = [one.piece for one in proto.pieces]
-    words = count_words(texts)
-    learned = learn(words, round(settings.size * _SPARE))
-    pieces = choose(learned, set(old), settings)
-    append(proto, pieces, settings.multiple)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "tokenizer.model").write_bytes(proto.SerializeToString())
-    write_fast(out)
+    lines = list[str]()
+    pattern = WORDS if settings.procedure == "chinese-llama2" else HANGUL
+    words = count_words(sampled(texts, lines, AUDITED), pattern)
+    if is_sentencepiece(folder):
+        proto = read_model(folder)
+        old = sentencepiece_runtimes(folder, read_model(folder))
+        grown = _append(folder, proto, pieces_of(words, set(old.pieces), settings), settings)
+        (out / "tokenizer.model").write_bytes(proto.SerializeToString())
+        write_fast(out)
+        new = sentencepiece_runtimes(out, proto)
+    else:
+        if settings.procedure != "hangul-append":
+            raise BadUsage(
+                f"procedure {settings.procedure} is of SentencePiece tokenizers, and {folder} "
+                "holds none; use hangul-append"
+            )
+        model = ByteLevel(folder / "tokenizer.json")
+        old = byte_runtimes(folder)
+        grown = _splice(model, learn(words, settings.wanted), settings)
+        model.write(out / "tokenizer.json")
+        new = byte_runtimes(out)
+    found = audit(old, new, dict(zip(grown.ids, grown.pieces, strict=True)), lines)
+    if settings.procedure == "hangul-append":
+        refuse(found)
     about = {
         "procedure": settings.procedure,
-        "first": len(old),
-        "new": len(pieces),
-        "reserve": len(proto.pieces) - len(old) - len(pieces),
-        "words": words.total(),
+        "first": grown.first,
+        "new": len(grown.pieces),
+        "reserve": grown.reserve,
+        "size": len(new.pieces),
+        "audit": found.record(),
     }
-    text = json.dumps({**about, "pieces": pieces}, ensure_ascii=False)
-    (out / EXPANSION).write_text(text + "\n", encoding="utf-8")
+    content = json.dumps({**about, **asdict(grown)}, ensure_ascii=False)
+    (out / EXPANSION).write_text(content + "\n", encoding="utf-8")
     return about
 
 
-def read_model(folder: Path) -> Any:
-    """The protocol buffer of a folder's `tokenizer.model`.
+def is_sentencepiece(folder: Path) -> bool:
+    """Whether a folder's tokenizer is SentencePiece's, or a `tokenizer.json` alone.
 
     Raises:
-        BadData: there is none, or it is not a SentencePiece BPE model.
+        BadData: it is neither.
     """
-    from google.protobuf.message import DecodeError
-    from sentencepiece import sentencepiece_model_pb2
-
-    path = folder / "tokenizer.model"
-    if not path.is_file():
-        raise BadData(f"{folder} holds no tokenizer.model")
-    try:
-        proto = sentencepiece_model_pb2.ModelProto.FromString(path.read_bytes())
-    except DecodeError as error:
-        raise BadData(f"{path} is not a SentencePiece model") from error
-    if proto.trainer_spec.model_type != proto.trainer_spec.BPE:
-        raise BadData(f"{path} is not a BPE model; pieces can be appended to those only")
-    return proto
+    if (folder / "tokenizer.model").is_file():
+        return True
+    if (folder / "tokenizer.json").is_file():
+        return False
+    raise BadData(f"{folder} holds neither tokenizer.model nor tokenizer.json")
 
 
-def choose(learned: list[str], known: set[str], settings: VocabSettings) -> list[str]:
-    """New pieces in their order: syllables of KS X 1001, then what was learned.
-
-    A syllable that a learned piece is made of comes before it, because some runtimes merge only
-    what is a piece itself.
-    """
-    chosen = dict.fromkeys(_ordered(learned, known, settings))
-    return list(chosen)[: settings.size]
-
-
-def _ordered(learned: list[str], known: set[str], settings: VocabSettings) -> Iterator[str]:
-    for syllable in ksx1001() if settings.syllables else ():
-        if syllable not in known:
-            yield syllable
-    for piece in learned:
-        if piece not in known:
-            yield from (one for one in piece if one not in known and one != SPACE)
-            yield piece
+def _append(folder: Path, proto: Any, pieces: list[str], settings: VocabSettings) -> Grown:
+    first = len(proto.pieces)
+    append(proto, pieces, settings)
+    texts = [piece.replace(SPACE, " ") for piece in pieces]
+    return Grown(
+        first=first,
+        ids=list(range(first, first + len(pieces))),
+        pieces=texts,
+        old=old_ids(folder, texts),
+        bare=old_ids(folder, [text.removeprefix(" ") or text for text in texts]),
+        reserve=len(proto.pieces) - first - len(pieces),
+    )
 
 
-def append(proto: Any, pieces: list[str], multiple: int) -> None:
-    """Add pieces to a model with falling scores, and reserve pieces up to a multiple."""
-    # Pieces of white space alone have -1e9 in Llama 2, far below the others and first by id; new
-    # pieces merge before them, like all old ones do.
-    scores = [o.score for o in proto.pieces if o.type == _NORMAL and o.piece.strip(SPACE)]
-    lowest = min(scores)
-    for index, piece in enumerate(pieces):
-        proto.pieces.add(piece=piece, score=lowest - 1 - index, type=_NORMAL)
-    for index in range(-len(proto.pieces) % multiple):
-        proto.pieces.add(piece=f"<reserve_{index}>", score=0.0, type=_UNUSED)
-    proto.trainer_spec.vocab_size = len(proto.pieces)
+def _splice(model: ByteLevel, learned: list[str], settings: VocabSettings) -> Grown:
+    first, known = model.size, {token.decode(errors="replace") for token in model.ids}
+    pieces = [
+        piece.replace(SPACE, " ") for piece in ordered(learned, known, syllables=settings.syllables)
+    ]
+    made = splice(model, pieces, settings.wanted)
+    return Grown(
+        first=first,
+        ids=[model.ids[text.encode()] for text in made],
+        pieces=list(made),
+        old=[one.old for one in made.values()],
+        bare=[one.bare for one in made.values()],
+        reserve=0,
+    )

@@ -6,18 +6,20 @@ since a list of merges holds the parts of each of its pieces, it may be cut anyw
 """
 
 import io
+import random
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import product
+from typing import Any
 from unicodedata import normalize
 
 from kollama2.errors import BadData
 
 SPACE = "▁"
-PIECE = re.compile(f"{SPACE}?[가-힣]+")
-_RUN = re.compile(" ?[가-힣]+")
+HANGUL = re.compile(" ?[가-힣]+")
+WORDS = re.compile(r" ?\S+")
 _SHARE = 0.5  # a line with less Hangul among its letters says little about Korean words
 _LONGEST = 16  # characters of a piece
 _MEMORY_WORDS = 2_000_000  # different words; the rarest beyond that decide no merge
@@ -29,20 +31,46 @@ def ksx1001() -> list[str]:
     return [bytes(pair).decode("euc-kr") for pair in rows]
 
 
-def count_words(texts: Iterable[str]) -> Counter[str]:
-    """How often each run of Hangul occurs, with ▁ before those that follow a space or begin a line.
+def count_words(texts: Iterable[str], pattern: re.Pattern[str] = HANGUL) -> Counter[str]:
+    """How often each word of Korean lines occurs, with a space before it where it had one.
 
     Args:
         texts: lines or documents in any Unicode form; lines with little Hangul are passed over.
+        pattern: what counts as a word; runs of Hangul that follow a space or another letter.
+
+    Raises:
+        BadData: no line is mostly Hangul.
     """
     words: Counter[str] = Counter()
     for text in texts:
         for line in normalize("NFC", text).splitlines():
-            found = _RUN.findall(f" {line}")
-            hangul = sum(map(len, found))
+            hangul = sum(map(len, HANGUL.findall(line)))
             if hangul and hangul >= _SHARE * sum(map(str.isalpha, line)):
-                words.update(found)
-    return Counter({word.replace(" ", SPACE): count for word, count in words.items()})
+                words.update(pattern.findall(f" {line}"))
+    if not words:
+        raise BadData("the corpus has no line that is mostly Hangul; give Korean text")
+    return words
+
+
+def sampled(texts: Iterable[str], kept: list[str], count: int) -> Iterator[str]:
+    """Hands texts on and keeps a random sample of their Korean lines.
+
+    Args:
+        texts: any texts.
+        kept: gets up to `count` lines; every line has the same chance.
+        count: of lines.
+    """
+    draw, seen = random.Random(count), 0
+    for text in texts:
+        yield text
+        for line in text.splitlines():
+            if not HANGUL.search(line):
+                continue
+            seen += 1
+            if len(kept) < count:
+                kept.append(line)
+            elif (place := draw.randrange(seen)) < count:
+                kept[place] = line
 
 
 def learn(words: Counter[str], size: int) -> list[str]:
@@ -51,41 +79,69 @@ def learn(words: Counter[str], size: int) -> list[str]:
     Args:
         words: from `count_words`.
         size: how many to learn; the corpus may not have as many.
-
-    Raises:
-        BadData: there is no Hangul to learn from.
     """
-    if not words:
-        raise BadData("the corpus has no line that is mostly Hangul; give Korean text")
+    alphabet = {character for word in words for character in word}
+    # The trainer counts its one control piece and every character too.
+    model = _trained(words, model_type="bpe", vocab_size=size + len(alphabet) + 1)
+    return [one.piece for one in model.pieces if len(one.piece) > 1 and one.type == 1]
+
+
+def learn_frequent(words: Counter[str], size: int) -> list[str]:
+    """BPE pieces by their use alone: the most frequent ones, whether their parts are among them.
+
+    EEVE's way (arXiv 2402.14714, section 3.1); it leaves pieces that nothing reaches any more.
+    """
+    import sentencepiece
+
+    model = _trained(words, model_type="bpe", vocab_size=5 * size)
+    encoder = sentencepiece.SentencePieceProcessor(model_proto=model.SerializeToString())
+    used: Counter[str] = Counter()
+    names = list(words)
+    for name, pieces in zip(names, encoder.encode(names, out_type=str), strict=True):
+        for piece in pieces:
+            used[piece] += words[name]
+    best = {piece for piece, _ in used.most_common(size)}
+    return [one.piece for one in model.pieces if one.piece in best and one.type == 1]
+
+
+def learn_unigram(words: Counter[str], size: int) -> list[str]:
+    """The pieces of a Unigram model of all scripts, with SentencePiece's own settings.
+
+    Chinese-LLaMA's way (the trainer_spec of its chinese_sp.model).
+    """
+    own = {"normalization_rule_name": "nmt_nfkc", "character_coverage": 0.9995}
+    model = _trained(words, model_type="unigram", vocab_size=size + 1, **own)
+    return [one.piece for one in model.pieces if one.type == 1]
+
+
+def _trained(words: Counter[str], **options: Any) -> Any:
+    """The protocol buffer of a SentencePiece model of counted words."""
     import sentencepiece
     from sentencepiece import sentencepiece_model_pb2
 
-    alphabet = {character for word in words for character in word}
     model = io.BytesIO()
     with tempfile.NamedTemporaryFile("w", suffix=".tsv", encoding="utf-8") as table:
         for word, count in words.most_common(_MEMORY_WORDS):
-            table.write(f"{word}\t{count}\n")
+            table.write(f"{word.replace(' ', SPACE)}\t{count}\n")
         table.flush()
+        usual: dict[str, Any] = {
+            "character_coverage": 1.0,
+            "normalization_rule_name": "identity",
+            "max_sentencepiece_length": _LONGEST,
+        }
         sentencepiece.SentencePieceTrainer.train(
             input=table.name,
             input_format="tsv",
             model_writer=model,
-            model_type="bpe",
-            # The trainer counts its one control piece and every character too.
-            vocab_size=size + len(alphabet) + 1,
             hard_vocab_limit=False,
-            character_coverage=1.0,
-            normalization_rule_name="identity",
             add_dummy_prefix=False,
             remove_extra_whitespaces=False,
-            max_sentencepiece_length=_LONGEST,
             max_sentence_length=1 << 20,
-            byte_fallback=False,
             bos_id=-1,
             eos_id=-1,
             pad_id=-1,
             num_threads=1,
             minloglevel=2,
+            **(usual | options),
         )
-    proto = sentencepiece_model_pb2.ModelProto.FromString(model.getvalue())
-    return [one.piece for one in proto.pieces if len(one.piece) > 1 and PIECE.fullmatch(one.piece)]
+    return sentencepiece_model_pb2.ModelProto.FromString(model.getvalue())

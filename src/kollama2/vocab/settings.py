@@ -4,8 +4,11 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
-Procedure = Literal["hangul-append"]
+Procedure = Literal["hangul-append", "chinese-llama2", "llama2-ko", "eeve"]
 Init = Literal["random", "mean", "mean_noise", "subtoken_mean", "weighted_mean", "eeve"]
+
+SIZES = {"hangul-append": 8192, "chinese-llama2": 23_296, "llama2-ko": 14_336, "eeve": 8960}
+"""New pieces of each procedure as published; Llama 2's 32,000 become 55,296, 46,336 and 40,960."""
 
 
 class VocabSettings(BaseModel):
@@ -13,14 +16,28 @@ class VocabSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    procedure: Procedure = Field("hangul-append", description="how pieces are chosen and added")
-    size: int = Field(8192, ge=0, description="new pieces; fewer where the corpus has no more")
+    procedure: Procedure = Field(
+        "hangul-append",
+        description="hangul-append means the same in every runtime; the others reproduce published "
+        "tokenizers with their faults, which the audit then records instead of refusing them",
+    )
+    size: PositiveInt | None = Field(
+        None,
+        description="new pieces at most; as published, and 8,192 for hangul-append, where None",
+    )
     syllables: bool = Field(
-        True, description="begin with the 2,350 syllables of KS X 1001, so that none is bytes"
+        True,
+        description="hangul-append: begin with the 2,350 syllables of KS X 1001, so that no usual "
+        "one falls to bytes",
     )
     multiple: PositiveInt = Field(
-        64, description="reserve pieces fill the vocabulary up to a multiple of this"
+        64, description="reserve pieces fill a SentencePiece vocabulary up to a multiple of this"
     )
+
+    @property
+    def wanted(self) -> int:
+        """New pieces at most."""
+        return self.size or SIZES[self.procedure]
 
 
 class InitSettings(BaseModel):

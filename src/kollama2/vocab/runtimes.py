@@ -1,0 +1,106 @@
+"""Runtimes: one tokenizer as several programs read it, each with texts in and ids out."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from kollama2.vocab.merging import Llamacpp, merge_bytes
+from kollama2.vocab.splice import ByteLevel, as_bytes
+
+Encode = Callable[[Sequence[str]], list[list[int]]]
+Decode = Callable[[list[int]], str]
+
+
+class Runtimes:
+    """The programs that read a tokenizer's folder.
+
+    Attributes:
+        encoders: by name, the first is the reference; none turns content into control tokens.
+        decode: of the reference.
+        pieces: the text of each id's piece, as it stands in the vocabulary.
+    """
+
+    def __init__(self, encoders: dict[str, Encode], decode: Decode, pieces: Sequence[str]) -> None:
+        self.encoders = encoders
+        self.decode = decode
+        self.pieces = pieces
+
+    @property
+    def encode(self) -> Encode:
+        """The reference."""
+        return next(iter(self.encoders.values()))
+
+
+def sentencepiece_runtimes(folder: Path, proto: Any) -> Runtimes:
+    """SentencePiece, the tokenizers library on `tokenizer.json`, and llama.cpp's rule."""
+    import sentencepiece
+
+    model = sentencepiece.SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))
+    rule = Llamacpp(proto)
+    encoders: dict[str, Encode] = {
+        "SentencePiece": lambda texts: list(model.encode(list(texts))),
+        "llama.cpp": lambda texts: [rule.encode(text) for text in texts],
+    }
+    if (folder / "tokenizer.json").is_file():
+        # A text that begins with a space gets no space of the tokenizer's own there.
+        fast = _encode(_load(folder / "tokenizer.json"))
+        encoders["tokenizers"] = lambda texts: fast(
+            [f" {text}" if text.startswith(" ") else text for text in texts]
+        )
+    return Runtimes(encoders, model.decode, [one.piece for one in proto.pieces])
+
+
+def byte_runtimes(folder: Path) -> Runtimes:
+    """The tokenizers library, and byte-pair merging by the order of merges and by that of ids."""
+    fast = _load(folder / "tokenizer.json")
+    model = ByteLevel(folder / "tokenizer.json")
+    whole = bool(model.tree["model"].get("ignore_merges"))
+    by_id = {
+        (token[:cut], token[cut:]): i
+        for token, i in model.ids.items()
+        for cut in range(1, len(token))
+    }
+
+    def merging(ranks: Mapping[tuple[bytes, bytes], int]) -> Encode:
+        known: dict[str, list[int]] = {}
+
+        def word(letters: str) -> list[int]:
+            text = as_bytes(letters)
+            if whole and text in model.ids:
+                return [model.ids[text]]
+            return [model.ids[token] for token in merge_bytes(text, ranks)]
+
+        def encode(text: str) -> list[int]:
+            ids = list[int]()
+            for letters, _ in fast.pre_tokenizer.pre_tokenize_str(text):
+                if letters not in known:
+                    known[letters] = word(letters)
+                ids += known[letters]
+            return ids
+
+        return lambda texts: [encode(text) for text in texts]
+
+    names = {i: name for name, i in fast.get_vocab().items()}
+    return Runtimes(
+        {
+            "tokenizers": _encode(fast),
+            "merging by merges": merging(model.ranks),
+            "merging by ids": merging(by_id),
+        },
+        fast.decode,
+        [names.get(i, "") for i in range(model.size)],
+    )
+
+
+def _load(path: Path) -> Any:
+    from tokenizers import Tokenizer
+
+    fast = Tokenizer.from_file(str(path))
+    fast.encode_special_tokens = True
+    return fast
+
+
+def _encode(fast: Any) -> Encode:
+    return lambda texts: [
+        one.ids for one in fast.encode_batch_fast(list(texts), add_special_tokens=False)
+    ]
