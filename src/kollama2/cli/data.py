@@ -1,18 +1,26 @@
-"""`kollama2 data`: look at training data before it costs anything."""
+"""`kollama2 data`: look at training data before it costs anything, and clean a corpus."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from kollama2.cli.console import JsonOption, out, print_json
+from kollama2.cli.console import (
+    STORE,
+    JsonOption,
+    MirrorsOption,
+    StoreOption,
+    out,
+    print_json,
+    talk,
+)
 
-app = typer.Typer(help="Look at training data.", no_args_is_help=True)
+app = typer.Typer(help="Look at training data and clean it.", no_args_is_help=True)
 
 
 @app.callback()
 def _group() -> None:
-    """Look at training data."""
+    """Look at training data and clean it."""
 
 
 @app.command()
@@ -36,3 +44,61 @@ def check(
         print_json(result.model_dump(mode="json"))
     else:
         render(result, out())
+
+
+@app.command()
+def stats(
+    files: Annotated[list[Path], typer.Argument(help="Files or folders of text.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Show the share of each language in a corpus, by bytes, and the share of Hangul."""
+    from kollama2.cli.clean import render_languages
+    from kollama2.data.languages import languages
+
+    found = [languages(file) for file in files]
+    if as_json:
+        print_json([one.model_dump(mode="json") for one in found])
+    else:
+        render_languages(found, out())
+
+
+@app.command()
+def clean(
+    sources: Annotated[list[Path], typer.Argument(help="Files or folders of running text.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the corpus.")],
+    min_hangul: Annotated[
+        float, typer.Option(min=0, max=1, help="Least share of Hangul among letters.")
+    ] = 0.3,
+    min_characters: Annotated[int, typer.Option(min=1, help="Shortest document.")] = 50,
+    near_duplicates: Annotated[
+        float, typer.Option(min=0, max=1, help="Similarity of a copy; 1 keeps near-duplicates.")
+    ] = 0.8,
+    suite: Annotated[
+        list[str] | None, typer.Option(help="Suite whose texts no document may hold; repeatable.")
+    ] = None,
+    mask: Annotated[
+        bool, typer.Option(help="Mask e-mail addresses, phone and resident numbers.")
+    ] = True,
+    store: StoreOption = STORE,
+    mirrors: MirrorsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Clean a corpus: NFC, boilerplate, length, language, copies, personal data, suite items."""
+    from kollama2.cli.clean import render_cleaned, suite_texts
+    from kollama2.data.clean import clean as clean_corpus
+    from kollama2.data.tidy import Rules
+
+    console = talk()
+    with console.status("cleaning") as shown:
+        result = clean_corpus(
+            sources,
+            output,
+            rules=Rules(min_hangul=min_hangul, min_characters=min_characters, mask=mask),
+            near_duplicates=near_duplicates if near_duplicates < 1 else None,
+            held_out=suite_texts(suite, store, mirrors) if suite else (),
+            progress=lambda done, kept: shown.update(f"{done:,} documents, {kept:,} kept"),
+        )
+    if as_json:
+        print_json(result.model_dump(mode="json"))
+    else:
+        render_cleaned(result, output, out())

@@ -1,0 +1,95 @@
+"""What `data clean` and `data stats` show, and the texts of suites that no corpus may hold."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from kollama2.data.clean import Cleaned
+    from kollama2.data.languages import LanguageShares
+
+# Languages under this share are one line.
+_LEAST_SHARE = 0.0001
+
+
+def suite_texts(names: list[str], store: Path, mirrors: Path | None) -> list[str]:
+    """Every text of the suites: running text, questions, answers, choices and both sides of pairs.
+
+    Args:
+        names: suites by name or YAML file.
+        store: where their data are kept.
+        mirrors: a mirrors file.
+
+    Raises:
+        BadUsage: no such suite.
+        BadData: its data cannot be read.
+    """
+    from kollama2.cli.adapt import compute_one
+    from kollama2.evaluation.rows import read_rows
+    from kollama2.stages.source import content
+    from kollama2.study.cells import resolve_suite
+    from kollama2.study.locate import Locator, load_mirrors
+
+    locator = Locator(Path.cwd(), load_mirrors(mirrors), store / "hashes.json")
+    texts: list[str] = []
+    for name in names:
+        suite, data = resolve_suite(name, locator)
+        files = {}
+        for uri, source in data.items():
+            place = content(compute_one(source, store, None, f"suite {name}"))
+            files[uri] = place if place.is_file() else next(f for f in place.iterdir())
+        for task in suite.resolved(files.__getitem__).tasks:
+            texts += [text for row in read_rows(task) for text in _strings(row)]
+    locator.save()
+    return texts
+
+
+def _strings(value: object) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, dict):
+        return [text for key, one in value.items() if key != "id" for text in _strings(one)]
+    if isinstance(value, list):
+        return [text for one in value for text in _strings(one)]
+    return []
+
+
+def render_cleaned(found: "Cleaned", out: Path, console: "Console") -> None:
+    """Print what a cleaning kept, rejected and changed."""
+    table = Table.grid(padding=(0, 2))
+    table.add_row("[bold]Documents[/bold]", f"{found.documents_in:,} = {found.kept:,} kept + "
+                  f"{found.rejected:,} rejected")  # fmt: skip
+    table.add_row("[bold]Bytes[/bold]", f"{found.bytes_kept:,} of {found.bytes_in:,} kept, "
+                  f"{found.hangul_share:.1%} of them Hangul")  # fmt: skip
+    looked, short = found.held_out
+    if looked or short:
+        table.add_row("[bold]Held out[/bold]", f"{looked:,} texts looked for, {short:,} too short")
+    for title, counts in (("Rejected", found.reasons), ("Changed", found.changes)):
+        for number, (what, n) in enumerate(counts.items()):
+            table.add_row(f"[bold]{title}[/bold]" if not number else "", f"{n:,} {escape(what)}")
+    console.print(table)
+    console.print(f"the corpus is {escape(str(out / 'corpus.jsonl'))}")
+
+
+def render_languages(found: list["LanguageShares"], console: "Console") -> None:
+    """Print a corpus's languages by bytes, most first; what is under 0.01 % is one line."""
+    for one in found:
+        bad = f", {one.rejected:,} rows not readable" if one.rejected else ""
+        console.print(
+            f"[bold]{escape(one.path)}[/bold]: {one.documents:,} documents{bad}, "
+            f"{one.bytes:,} bytes, {one.hangul_bytes / max(one.bytes, 1):.2%} of them Hangul"
+        )
+        table, rest = Table("language", "bytes", "share"), 0
+        for language, size in one.languages.items():
+            share = one.share(language)
+            if share < _LEAST_SHARE and language != "ko":
+                rest += size
+            else:
+                table.add_row(language, f"{size:,}", f"{share:.2%}")
+        if rest:
+            table.add_row("others", f"{rest:,}", f"{rest / one.bytes:.2%}")
+        console.print(table)
