@@ -9,6 +9,12 @@ from numpy.typing import NDArray
 from kollama2.errors import BadData, BadUsage
 
 
+def chance(seed: int, *place: int) -> float:
+    """A number in [0, 1) that is fixed by the seed and a place, whoever asks and when."""
+    digest = hashlib.blake2b(repr((seed, *place)).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") / 2**64
+
+
 def shuffled(rows: int, seed: int, source: int) -> NDArray[np.int64]:
     """Return 0 … rows-1 in an order fixed by the seed and the source's number.
 

@@ -1,7 +1,7 @@
 """Near-duplicates: documents that share most of their five-character pieces.
 
-MinHash with an LSH index, both of datasketch. An index keeps half a kilobyte of each document and never its text. For more documents than memory
-holds so (about a million in 4 GB) see `kollama2.data.cluster`.
+MinHash with an LSH index, both of datasketch. An index keeps half a kilobyte of each document and
+never its text; for more documents than memory holds so see `kollama2.data.cluster`.
 """
 
 from collections.abc import Iterator
