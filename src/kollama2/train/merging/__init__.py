@@ -1,0 +1,1 @@
+"""Merging: a new model from the weights of others, without training."""

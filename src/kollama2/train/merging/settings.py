@@ -1,0 +1,47 @@
+"""How models are merged: every field changes the result."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Method = Literal["chat-vector", "shadow-ft", "elchat", "linear", "slerp", "ties", "dare"]
+NEED_BASE = ("chat-vector", "shadow-ft", "ties", "dare")
+
+
+class MergeSettings(BaseModel):
+    """One merge of a model with others.
+
+    Attributes:
+        method: `chat-vector` and `shadow-ft` add what the other model learned since the base (the
+            same sum, with the roles of the Korean and the chat model exchanged); `elchat` moves
+            the outermost layers towards the chat model; `linear` is the weighted mean (a soup of
+            several); `slerp` goes along the arc; `ties` and `dare` add sparse differences.
+        weight: λ of a sum of differences; of `linear` and `slerp` the share of the others.
+        density: share of each difference that `ties` (the largest) or `dare` (random) keeps.
+        special: which model the rows of control tokens such as BOS come from.
+        tables: move the embedding rows of shared tokens too, or keep the tables as they are.
+        layers: layers that `elchat` moves; negative ones count from the end.
+        rates: the share of the chat model in each of them.
+        seed: of `dare`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    method: Method
+    weight: float = Field(1.0, ge=0, le=2)
+    density: float = Field(0.5, gt=0, le=1)
+    special: Literal["chat", "own"] = "chat"
+    tables: Literal["shared", "own"] = "shared"
+    layers: tuple[int, ...] = (0, 1, -2, -1)
+    rates: tuple[float, ...] = (0.3, 0.5, 0.5, 0.3)
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "MergeSettings":
+        if len(self.layers) != len(self.rates):
+            raise ValueError(
+                f"{len(self.layers)} layers have {len(self.rates)} rates; give one each"
+            )
+        if self.method in ("linear", "slerp") and self.weight > 1:
+            raise ValueError(f"weight is {self.weight}; a share is between 0 and 1")
+        return self
