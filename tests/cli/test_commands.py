@@ -12,10 +12,11 @@ ROOT = Path(__file__).parent.parent.parent
 STUDY = """\
 name: try
 base: {{uri: "file:{base}"}}
-sources: {{a: {{uri: builtin:miniature/alpaca-ko, size: 60}}}}
+sources: {{a: {{uri: builtin:miniature/alpaca-ko, size: 60}}, test: {{uri: "file:test.txt"}}}}
 axes:
   method:
     full: {{kind: finetune, data: a, method: full, lr: 3.0e-3, batch: 8, steps: 2}}
+    cheat: {{kind: pretrain, data: test, method: full, lr: 3.0e-3, batch: 4, steps: 2}}
     lora: {{kind: finetune, data: a, method: lora, rank: 4, lr: 1.0e-2, batch: 8, steps: 2}}
 controls: {{copy_of_base: true}}
 suites: [small.yaml]
@@ -25,9 +26,15 @@ name: small
 primary: text-ko/bpb
 english: text-en/bpb
 tasks:
-  - {name: text-ko, measure_kind: bits_per_byte, data: "builtin:miniature/suite/text-ko", limit: 8}
+  - {name: text-ko, measure_kind: bits_per_byte, data: "file:test.txt"}
   - {name: text-en, measure_kind: bits_per_byte, lang: en, limit: 8,
      data: "builtin:miniature/suite/text-en"}
+"""
+TEST = """\
+미라는 시장에서 빨간 사과 세 개와 노란 배 두 개를 사서 할머니 댁에 가져갔습니다.
+여우는 숲속 작은 굴에서 겨울잠을 자지 않고 눈 위의 발자국을 따라다녔습니다.
+선생님은 조용한 정원에 앉아 아이들에게 오래된 바다 이야기를 들려주었습니다.
+농부는 이른 아침마다 밭에 나가 배추에 물을 주고 잡초를 하나씩 뽑았습니다.
 """
 
 
@@ -44,6 +51,7 @@ def study(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
     folder = tmp_path_factory.mktemp("study")
     (folder / "s.yaml").write_text(STUDY.format(base=tiny_model), encoding="utf-8")
     (folder / "small.yaml").write_text(SUITE, encoding="utf-8")
+    (folder / "test.txt").write_text(TEST, encoding="utf-8")
     return folder
 
 
@@ -72,6 +80,12 @@ def test_a_study_from_the_command_line_and_again(study: Path) -> None:
     copy = rows["base-copy"]["standing"]["versus_base"]["difference"]
     assert (copy["value"], copy["low"], copy["high"]) == (0, 0, 0)
     assert rows["base-copy"]["standing"]["tier"] == rows["base"]["standing"]["tier"]
+    seen = {name: row["trust"]["seen"] for name, row in rows.items()}
+    assert seen["base"] is None
+    assert seen["full"]["flagged"] == {"text-ko": 0, "text-en": 0}
+    # What was trained on the test is flagged, and no clean item is left to judge it by.
+    assert seen["cheat"]["flagged"] == {"text-ko": 4, "text-en": 0}
+    assert seen["cheat"]["clean"] is None
 
 
 @pytest.mark.parametrize(

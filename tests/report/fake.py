@@ -67,13 +67,18 @@ def write(
     steps: int = 80,
     missing: frozenset[tuple[str, int]] = frozenset(),
     answers: dict[str, str] | None = None,
+    seen: dict[str, int] | None = None,
 ) -> Path:
-    """Writes the store of a study; the cells named in `missing` were never computed."""
+    """Writes the store of a study; the cells named in `missing` were never computed.
+
+    `seen` says of how many text-ko items of a recipe its training data hold.
+    """
     cells = []
     for recipe in recipes:
         for seed in seeds:
             path = _path(recipe, 0 if recipe.flops == 0 else seed)
             evaluate = f"evaluate-{_key(recipe.name, path[-1])}"
+            check = f"contamination-{_key(recipe.name)}" if recipe.flops else None
             cells.append(
                 {
                     "recipe": recipe.name,
@@ -84,8 +89,11 @@ def write(
                     "evaluate": evaluate,
                     "model": path[-1],
                     "path": path,
+                    "contamination": check,
                 }
             )
+            if check is not None:
+                _write_contamination(store / check, items, (seen or {}).get(recipe.name, 0))
             if (recipe.name, seed) in missing:
                 continue
             _write_training(store, recipe, path, seed, steps)
@@ -246,6 +254,21 @@ def _write_evaluation(
         "suite": "9f8e7d6c5b4a",
     }
     _json(folder / "done.json", _record(folder.name, 5.5, metrics))
+
+
+def _write_contamination(folder: Path, items: int, seen: int) -> None:
+    lines = [
+        {"task": "text-ko", "item": str(index), "share": 0.3 + 0.7 * (index < seen)}
+        for index in range(seen + 1)
+    ]
+    _lines(folder / "seen.jsonl", [{**one, "flagged": one["share"] > 0.5} for one in lines])
+    counts = {
+        "text-ko": {"items": items, "judged": items - 2, "flagged": seen},
+        "quiz-ko": {"items": items, "judged": items - 5, "flagged": 0},
+    }
+    metrics = {"counts": counts, "documents": 900, "characters": 90_000, "threshold": 0.5}
+    _json(folder / "stage.json", {"kind": "contamination"})
+    _json(folder / "done.json", _record(folder.name, 0.9, metrics))
 
 
 def _json(path: Path, value: dict[str, Any]) -> None:

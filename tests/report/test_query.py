@@ -9,7 +9,9 @@ from kollama2.report.query import query
 def test_views(store: Path) -> None:
     found = query(store, "SELECT kind, count(*) AS n FROM stages GROUP BY kind ORDER BY kind")
     assert found.columns == ("kind", "n")
-    assert found.rows == (("encode", 2), ("evaluate", 13), ("finetune", 11), ("source", 3))
+    assert found.rows == (
+        ("contamination", 4), ("encode", 2), ("evaluate", 13), ("finetune", 11), ("source", 3),
+    )  # fmt: skip
     found = query(store, "SELECT DISTINCT recipe FROM scores WHERE base")
     assert found.rows == (("base",),)
     found = query(store, "SELECT count(DISTINCT item) FROM items WHERE task = 'text-ko'")

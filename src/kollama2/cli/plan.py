@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
-from kollama2.engine.graph import Plan, closure
+from kollama2.engine.graph import Plan
 from kollama2.engine.store import Store
 from kollama2.errors import BadUsage
 from kollama2.study.estimate import Estimate
@@ -18,7 +18,7 @@ def describe(locked: Locked, todo: Plan, cost: Estimate) -> dict[str, Any]:
     names = locked.stage_names()
     users: dict[str, set[str]] = {}
     for cell in locked.cells:
-        for stage in closure(cell.stage).values():
+        for stage in cell.closure().values():
             users.setdefault(stage.name, set()).add(cell.recipe)
     stages = [
         {
@@ -82,7 +82,7 @@ def states(locked: Locked, todo: Plan, store: Path) -> list[dict[str, Any]]:
     kept = Store(store)
     rows = []
     for cell in locked.cells:
-        missing = [s for s in closure(cell.stage).values() if s.name not in todo.cached]
+        missing = [s for s in cell.closure().values() if s.name not in todo.cached]
         row = {"recipe": cell.recipe, "seed": cell.seed, "suite": cell.suite}
         rows.append({**row, "state": _state(missing, kept)})
     return rows
@@ -133,4 +133,5 @@ def kept_names(store: Path, studies: list[str]) -> set[str]:
     for name in studies or locks:
         for cell in json.loads(locks[name].read_text(encoding="utf-8"))["cells"]:
             keep |= {cell["evaluate"], cell["model"], *cell["path"], *cell["data"]}
+            keep |= {cell.get("contamination")} - {None}
     return keep

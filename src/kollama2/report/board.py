@@ -76,6 +76,48 @@ class Cost:
 
 
 @dataclass(frozen=True)
+class Seen:
+    """How much of the suite stands in a recipe's training data, and what that is worth.
+
+    Attributes:
+        flagged: items that were seen, by task, of those that are long enough to judge.
+        judged: those by task.
+        clean: the primary score without the flagged items; None where nothing else is left.
+        difference: `clean` minus the primary score over all items.
+    """
+
+    flagged: dict[str, int]
+    judged: dict[str, int]
+    clean: float | None
+    difference: float | None
+
+
+@dataclass(frozen=True)
+class Trust:
+    """What a row's figures rest on; the counts are sums over the trainings of the recipe.
+
+    Attributes:
+        suites: the id of each suite that measured it: data, prompts and scorer.
+        items: items that were asked.
+        truncated: items that did not fit the model and have no score.
+        empty: answers without any visible character; they are failures and have scores.
+        failed: empty answers, and those with broken characters or that never came.
+        flags: what looks wrong by task, such as a model that gives one class only.
+        seen: None where it was not trained here, or its data were not looked through.
+        checked: whether its training data, if any, were looked through.
+    """
+
+    suites: dict[str, list[str]]
+    items: int
+    truncated: int
+    empty: int
+    failed: int
+    flags: dict[str, list[str]]
+    seen: Seen | None
+    checked: bool
+
+
+@dataclass(frozen=True)
 class Row:
     """One recipe with its seeds pooled; `standing` is None where nothing was computed."""
 
@@ -90,6 +132,7 @@ class Row:
     measures: dict[str, Score]
     cost: Cost
     frontier: bool
+    trust: Trust
 
 
 @dataclass(frozen=True)

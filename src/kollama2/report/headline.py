@@ -72,9 +72,9 @@ def estimate(value: Estimate, percent: bool, sign: bool = False) -> str:
     return f"{first}{unit} [{value.low + 0.0:{digits}}, {value.high + 0.0:{digits}}]"
 
 
-def warnings(study: Study, contrasts: Mapping[str, Contrast]) -> Sentences:
+def warnings(study: Study, contrasts: Mapping[str, Contrast], rows: Sequence[Row]) -> Sentences:
     """What a reader must know before trusting the table, in every language."""
-    said = []
+    said = [text for row in rows for text in _seen(row, study.lock["primary"])]
     stopped: dict[tuple[str, str], dict[str, None]] = {}
     for cell in study.cells:
         if not cell.done:
@@ -151,6 +151,28 @@ def _of_recipe(study: Study, recipe: str) -> list[Texts]:
         for (kind, task), each in counts.items()
     ]
     said += [say_all("warning.flag", recipe=recipe, task=task, flag=flag) for task, flag in flags]
+    return said
+
+
+def _seen(row: Row, primary: str) -> list[Texts]:
+    """Items that stand in the training data, task by task, and what the rest says."""
+    if not row.trust.checked:
+        return [say_all("warning.unchecked", recipe=row.recipe)]
+    seen = row.trust.seen
+    if seen is None:
+        return []
+    said = []
+    for task, count in seen.flagged.items():
+        if not count:
+            continue
+        named = {"recipe": row.recipe, "task": task, "count": count, "judged": seen.judged[task]}
+        if task != primary.partition("/")[0]:
+            said.append(say_all("warning.seen", **named))
+        elif seen.clean is None or seen.difference is None:
+            said.append(say_all("warning.seen_all", **named))
+        else:
+            clean = {"clean": f"{seen.clean:.4f}", "difference": f"{seen.difference:+.4f}"}
+            said.append(say_all("warning.seen_clean", measure=primary, **clean, **named))
     return said
 
 

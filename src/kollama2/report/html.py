@@ -103,6 +103,7 @@ def render(study: Study, board: Leaderboard, drawn: "Mapping[str, list[Chart]]")
         kinds={one.name: _kind(one) for one in drawn["curves"]},
         states={recipe: facts.missing_states(study, recipe) for recipe in study.recipes},
         limit=f"{board.english_limit:g}",
+        primary_task=board.primary.partition("/")[0],
         samples=answers.shown,
         sample_total=answers.total,
         sample_seed=answers.seed,
@@ -151,7 +152,15 @@ def _bundle() -> str:
 
 def _data(drawn: "Mapping[str, list[Chart]]") -> str:
     """Charts and texts for the page's script, as JSON that no content can break out of."""
-    wanted = ("axis.", "tip.", "samples.filter", "page.contents", "ran.", "measures.table")
+    wanted = (
+        "axis.",
+        "tip.",
+        "samples.filter",
+        "page.contents",
+        "ran.",
+        "measures.table",
+        "trust.title",
+    )
     value = {
         "charts": {one.name: one.spec for section in drawn.values() for one in section},
         "texts": {key: both for key, both in texts().items() if key.startswith(wanted)},

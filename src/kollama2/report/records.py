@@ -47,7 +47,8 @@ class Stage:
 class Cell:
     """One recipe under one suite and one seed, with the stages that lead to it in order.
 
-    `trouble` names the stage that failed and the last line of its traceback.
+    `trouble` names the stage that failed and the last line of its traceback; `contamination` the
+    stage that looked the suite up in the training data, None where there are none.
     """
 
     recipe: str
@@ -60,6 +61,7 @@ class Cell:
     path: tuple[str, ...]
     state: Literal["done", "failed", "waiting"]
     trouble: str = ""
+    contamination: str | None = None
 
     @property
     def done(self) -> bool:
@@ -109,7 +111,12 @@ def load(store: Path, study: str) -> Study:
     lock = read_json(locks / f"{study}.json")
     try:
         raw = [dict(cell) for cell in lock["cells"]]
-        names = {name for cell in raw for name in (*cell["path"], cell["model"], cell["evaluate"])}
+        names = {
+            name
+            for cell in raw
+            for name in (*cell["path"], cell["model"], cell["evaluate"], cell.get("contamination"))
+            if name is not None
+        }
         stages = {name: stage for name in sorted(names) if (stage := _stage(store, name))}
         cells = tuple(_cell(store, cell, stages) for cell in raw)
     except (KeyError, TypeError, ValueError) as error:
@@ -233,4 +240,5 @@ def _cell(store: Path, raw: Json, stages: Mapping[str, Stage]) -> Cell:
         path=tuple(str(name) for name in raw["path"]),
         state=state,
         trouble=trouble,
+        contamination=raw.get("contamination"),
     )

@@ -19,6 +19,7 @@ from kollama2.report.board import (
 from kollama2.report.contrast import Contrast, contrasts
 from kollama2.report.records import Cell, Study, load
 from kollama2.report.terminal import render_terminal
+from kollama2.report.trust import trust
 
 __all__ = ["Leaderboard", "leaderboard", "rank", "render_terminal"]
 
@@ -67,7 +68,7 @@ def rank(study: Study, measured: Mapping[str, Contrast]) -> Leaderboard:
         measures={name: "higher" if one.higher else "lower" for name, one in measured.items()},
         suites=dict(lock["suites"]),
         headline=headline.headline(rows, primary, lock["primary"], lock["english"], ENGLISH_LIMIT),
-        warnings=headline.warnings(study, measured),
+        warnings=headline.warnings(study, measured, rows),
     )
 
 
@@ -92,6 +93,7 @@ def _row(
         },
         cost=_cost(study, cells),
         frontier=recipe in frontier(primary, english),
+        trust=trust(study, recipe),
     )
 
 

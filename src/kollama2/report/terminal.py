@@ -7,7 +7,7 @@ from kollama2.report.board import Estimate, Leaderboard, Row, Versus
 if TYPE_CHECKING:  # rich is light, but a report that is only written needs none of it
     from rich.table import Table
 
-WIDE = 112
+WIDE, WIDEST = 112, 140
 SHOWN_WARNINGS = 3
 GOOD, BAD, DIM = "green", "red", "dim"
 
@@ -17,7 +17,8 @@ def render_terminal(board: "Leaderboard", width: int = 80) -> "Table":
 
     Args:
         board: what `leaderboard` returned.
-        width: columns of the terminal; from 112 on, cost and detection limits are shown too.
+        width: columns of the terminal; from 112 on, cost and detection limits are shown too, from
+            140 on the id of the suite and how many of its items stand in the training data.
     """
     from rich import box
     from rich.table import Table
@@ -46,9 +47,27 @@ def render_terminal(board: "Leaderboard", width: int = 80) -> "Table":
     if wide:
         for name in ("FLOPs", "Korean", "trainable"):
             table.add_column(name, justify="right", no_wrap=True)
+    if width >= WIDEST:
+        table.add_column("seen", justify="right", no_wrap=True)
+        table.add_column("suite", no_wrap=True)
     for row in board.rows:
-        table.add_row(*_cells(row, board, wide), style=DIM if row.base else None)
+        cells = _cells(row, board, wide)
+        cells += _trust(row) if width >= WIDEST else []
+        table.add_row(*cells, style=DIM if row.base else None)
     return table
+
+
+def _trust(row: Row) -> list[str]:
+    """Items that stand in the training data, and the suite's ids."""
+    seen = row.trust.seen
+    ids = ", ".join(one for found in row.trust.suites.values() for one in found) or "–"
+    if not row.trust.checked:
+        return ["?", ids]
+    if seen is None:
+        return ["–", ids]
+    flagged, judged = sum(seen.flagged.values()), sum(seen.judged.values())
+    text = f"{flagged}/{judged}"
+    return [f"[{BAD}]{text} ![/]" if flagged else text, ids]
 
 
 def _cells(row: Row, board: Leaderboard, wide: bool) -> list[str]:

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from pydantic import Field, TypeAdapter
 
 from kollama2.engine.stage import Stage
+from kollama2.stages.contamination import Contamination
 from kollama2.stages.encode import Encode
 from kollama2.stages.evaluate import Evaluate
 from kollama2.stages.fresh import Fresh
@@ -14,6 +15,7 @@ from kollama2.stages.train import Probe, Train
 from kollama2.stages.vocab import ExpandTokenizer, ExpandVocab
 
 __all__ = [
+    "Contamination",
     "Encode",
     "Evaluate",
     "ExpandTokenizer",
@@ -27,7 +29,10 @@ __all__ = [
 ]
 
 _any = TypeAdapter[Stage](
-    Annotated[Model | Encode | ExpandTokenizer | Probe | Evaluate, Field(discriminator="kind")]
+    Annotated[
+        Model | Encode | ExpandTokenizer | Probe | Evaluate | Contamination,
+        Field(discriminator="kind"),
+    ]
 )
 
 

@@ -46,7 +46,7 @@ class Evaluate(Stage):
         folder = model_folder(work, self.model)
         tokenizer = load_tokenizer(folder)
         return evaluate(
-            self.suite.resolved(lambda uri: _file(content(work.path(self.data[uri])))),
+            self.suite.resolved(lambda uri: data_file(content(work.path(self.data[uri])))),
             model=load_model(folder, device=work.resources.device),
             encoder=ModelEncoder(tokenizer, ChatEncoder(tokenizer, self.template)),
             out=work.out,
@@ -90,7 +90,7 @@ class ModelEncoder:
         return self.chat.prompt(messages)
 
 
-def _file(place: Path) -> Path:
+def data_file(place: Path) -> Path:
     """The file of a source that may be a folder with one file in it."""
     if place.is_file():
         return place

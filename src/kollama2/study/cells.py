@@ -5,8 +5,11 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 
+from kollama2.engine.graph import closure
+from kollama2.engine.stage import Stage
 from kollama2.evaluation.suite import Suite, load_suite
 from kollama2.stages import (
+    Contamination,
     Encode,
     Evaluate,
     ExpandTokenizer,
@@ -42,7 +45,10 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Cell:
-    """One recipe with one seed on one suite, as the stage that measures it."""
+    """One recipe with one seed on one suite, as the stage that measures it.
+
+    `check` looks the suite up in the recipe's training data; None where it was not trained.
+    """
 
     recipe: str
     options: Mapping[str, str] = field(hash=False)
@@ -50,6 +56,16 @@ class Cell:
     suite: str
     base: bool
     stage: Evaluate
+    check: Contamination | None = None
+
+    @property
+    def targets(self) -> tuple[Stage, ...]:
+        """All that the cell wants computed."""
+        return (self.stage, self.check) if self.check else (self.stage,)
+
+    def closure(self) -> dict[str, Stage]:
+        """Those and all stages that they are made of, inputs first, by name."""
+        return {name: one for stage in self.targets for name, one in closure(stage).items()}
 
 
 def cells(study: Study, document: Document, locator: Locator) -> list[Cell]:
@@ -70,7 +86,8 @@ def cells(study: Study, document: Document, locator: Locator) -> list[Cell]:
     def add(recipe: str, options: Mapping[str, str], seed: int, model: Any, template: str) -> None:
         for suite, data in suites:
             stage = Evaluate(model=model, suite=suite, data=data, template=template)
-            found.append(Cell(recipe, options, seed, suite.name, recipe == BASE, stage))
+            check = _check(stage)
+            found.append(Cell(recipe, options, seed, suite.name, recipe == BASE, stage, check))
 
     add(BASE, {}, study.seeds[0], base, study.template)
     if study.controls.copy_of_base:
@@ -92,6 +109,19 @@ def cells(study: Study, document: Document, locator: Locator) -> list[Cell]:
                 model = build(path, start, seed, locator, document)
                 add(f"random-{path.recipe}", path.options, seed, model, path.template)
     return found
+
+
+def _check(stage: Evaluate) -> Contamination | None:
+    """What looks the suite up in all data that the model was trained on here."""
+    sources = {
+        one.name: one
+        for one in closure(stage.model).values()
+        if isinstance(one, Source) and one.what == "data"
+    }
+    training = tuple(sources[name] for name in sorted(sources))
+    if not training:
+        return None
+    return Contamination(suite=stage.suite, data=stage.data, training=training)
 
 
 def resolve_suite(name: str, locator: Locator) -> tuple[Suite, dict[str, Source]]:

@@ -26,15 +26,15 @@ class Locked:
 
     @property
     def targets(self) -> list[Stage]:
-        """The stages that answer the study: one evaluation a cell."""
-        return [cell.stage for cell in self.cells]
+        """The stages that answer the study: an evaluation a cell, and what it can be trusted."""
+        return [stage for cell in self.cells for stage in cell.targets]
 
     def stage_names(self) -> dict[str, str]:
         """What a person calls each stage: its kind and the recipes that use it."""
         users: dict[str, dict[str, None]] = {}
         kinds: dict[str, str] = {}
         for cell in self.cells:
-            for stage in closure(cell.stage).values():
+            for stage in cell.closure().values():
                 label = cell.recipe if len(self.study.seeds) == 1 else f"{cell.recipe}/{cell.seed}"
                 users.setdefault(stage.name, {})[label] = None
                 kinds[stage.name] = stage.kind
@@ -113,4 +113,5 @@ def _cell(cell: Cell) -> dict[str, Any]:
         "model": cell.stage.model.name,
         "path": [stage.name for stage in closure(cell.stage.model).values()],
         "data": [source.name for source in cell.stage.data.values()],
+        "contamination": cell.check.name if cell.check else None,
     }

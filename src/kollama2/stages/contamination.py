@@ -1,0 +1,76 @@
+"""Contamination: which items of a suite a recipe's training data hold.
+
+A stage of its own, so that the result of an evaluation never depends on data that it only reads
+about: the same model keeps its scores, whatever they are compared with.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+from kollama2.engine.stage import Stage, Work
+from kollama2.evaluation.suite import Suite
+from kollama2.stages.evaluate import data_file
+from kollama2.stages.source import Source, content
+
+
+class Contamination(Stage):
+    """The items of a suite that stand in training data.
+
+    Attributes:
+        suite: the suite; its `data` are uris.
+        data: the source of each uri of the suite.
+        training: all that a recipe could have learned from, whether or not its budget reached it.
+    """
+
+    kind: Literal["contamination"] = "contamination"
+    suite: Suite
+    data: dict[str, Source]
+    training: tuple[Source, ...]
+
+    def run(self, work: Work) -> Mapping[str, Any]:
+        """Write `seen.jsonl`: every item of which an n-gram was found, with its share."""
+        import json
+
+        from kollama2.evaluation.contamination import FLAGGED, contamination
+        from kollama2.evaluation.rows import read_rows
+
+        suite = self.suite.resolved(lambda uri: data_file(content(work.path(self.data[uri]))))
+        found = contamination(
+            {task.name: read_rows(task) for task in suite.tasks},
+            self._documents(work),
+            lambda documents, characters: work.progress(documents, 0, "documents"),
+        )
+        with (work.out / "seen.jsonl").open("w", encoding="utf-8") as lines:
+            for item in found.items:
+                if item.found:
+                    record = {
+                        "task": item.task,
+                        "item": item.id,
+                        "share": round(item.share, 6),
+                        "flagged": item.flagged,
+                    }
+                    lines.write(json.dumps(record, ensure_ascii=False) + "\n")
+        return {
+            "counts": found.counts(),
+            "documents": found.documents,
+            "characters": found.characters,
+            "threshold": FLAGGED,
+            "suite": suite.hash(),
+        }
+
+    def _documents(self, work: Work) -> Iterator[str]:
+        """Every usable row of the training data as one text."""
+        from kollama2.data.forms import Example
+        from kollama2.data.read import read
+
+        for source in self.training:
+            place = content(work.path(source))
+            for one in read(place, form=source.form, columns=dict(source.columns)):
+                if isinstance(one, Example):
+                    yield _text(one)
+
+
+def _text(example: Any) -> str:
+    """The text of a row; a chat is its turns one after another, a pair has both its sides."""
+    turns = [part for turn in example.messages for part in (turn["content"], turn.get("input", ""))]
+    return "\n".join([example.text, *turns])

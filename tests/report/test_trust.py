@@ -1,0 +1,107 @@
+"""What a row rests on: contamination, suite ids, counts of what went wrong."""
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from kollama2.report.html import write_report
+from kollama2.report.table import leaderboard
+from kollama2.report.terminal import render_terminal
+from tests.report import fake
+
+
+def values(store: Path, recipe: str, *, beyond: int) -> tuple[float, float]:
+    """Sums of values and weights of a recipe's text-ko items from number `beyond` on."""
+    lock = json.loads((store / "studies" / "quick.json").read_text())
+    cell = next(cell for cell in lock["cells"] if cell["recipe"] == recipe)
+    value = weight = 0.0
+    for line in (store / cell["evaluate"] / "items.jsonl").read_text().splitlines():
+        item = json.loads(line)
+        if (item["task"], item["measure"]) == ("text-ko", "bpb") and int(item["item"]) >= beyond:
+            value += item["value"]
+            weight += item["weight"]
+    return value, weight
+
+
+def test_a_score_without_the_items_that_were_seen(tmp_path: Path) -> None:
+    fake.write(tmp_path, seeds=(0,), seen={"alpaca-lora": 7})
+    board = leaderboard(tmp_path, "quick")
+    rows = {row.recipe: row for row in board.rows}
+    seen = rows["alpaca-lora"].trust.seen
+    assert seen is not None
+    assert (seen.flagged, seen.judged) == (
+        {"text-ko": 7, "quiz-ko": 0},
+        {"text-ko": 58, "quiz-ko": 55},
+    )
+    clean, all_items = values(tmp_path, "alpaca-lora", beyond=7), rows["alpaca-lora"].score
+    assert all_items is not None
+    assert seen.clean == pytest.approx(clean[0] / clean[1], rel=1e-12)
+    assert seen.difference == pytest.approx(clean[0] / clean[1] - all_items, rel=1e-9)
+    said = next(one for one in board.warnings["en"] if "training data" in one)
+    assert said.startswith(
+        "alpaca-lora, text-ko: 7 of 58 items stand in the training data; without"
+    )
+    assert f"{seen.clean:.4f}" in said
+    assert "학습 데이터에 들어 있습니다" in board.warnings["ko"][0]
+
+
+def test_clean_data_say_so_and_the_base_has_none(store: Path) -> None:
+    rows = {row.recipe: row for row in leaderboard(store, "quick").rows}
+    found = rows["alpaca-full"].trust.seen
+    assert found is not None
+    assert (found.flagged["text-ko"], found.clean) == (0, None)
+    assert rows["base"].trust.seen is None
+    assert rows["base"].trust.checked
+
+
+def test_nothing_clean_is_left(tmp_path: Path) -> None:
+    fake.write(tmp_path, seeds=(0,), items=20, seen={"alpaca-full": 20})
+    board = leaderboard(tmp_path, "quick")
+    seen = next(row.trust.seen for row in board.rows if row.recipe == "alpaca-full")
+    assert seen is not None
+    assert seen.clean is None
+    assert "proves nothing" in board.warnings["en"][0]
+
+
+def test_what_was_not_looked_through_is_said(tmp_path: Path) -> None:
+    fake.write(tmp_path, seeds=(0,))
+    for done in tmp_path.glob("contamination-*/done.json"):
+        done.unlink()
+    board = leaderboard(tmp_path, "quick")
+    assert sum("not looked through" in one for one in board.warnings["en"]) == 4
+    assert not next(row for row in board.rows if row.recipe == "alpaca-full").trust.checked
+
+
+def test_every_row_names_its_suite_and_what_failed(store: Path, page: Path) -> None:
+    board = leaderboard(store, "quick")
+    assert {row.trust.suites["quick"][0] for row in board.rows} == {"9f8e7d6c5b4a"}
+    rows = {row.recipe: row.trust for row in board.rows}
+    assert rows["vicuna-lora"].truncated == 2 * 2  # two of its three seeds are computed
+    assert rows["alpaca-qlora"].empty == 9
+    assert rows["base"].flags == {"quiz-ko": ["degenerate: 98% of answers are choice 1"]}
+    text = page.read_text(encoding="utf-8")
+    assert text.count("quick 9f8e7d6c5b4a") == len(board.rows)
+    assert "점수의 신뢰 근거" in text
+
+
+def test_the_wide_terminal_shows_it(tmp_path: Path) -> None:
+    from rich.console import Console
+
+    fake.write(tmp_path, seeds=(0,), seen={"alpaca-lora": 7})
+    written = io.StringIO()
+    Console(width=160, file=written).print(render_terminal(leaderboard(tmp_path, "quick"), 160))
+    lines = written.getvalue().splitlines()
+    assert any("alpaca-lora" in line and "7/113 !" in line for line in lines)
+    assert any("alpaca-full" in line and "0/113" in line for line in lines)
+
+
+def test_an_older_store_without_checks_still_has_a_report(tmp_path: Path) -> None:
+    fake.write(tmp_path / "store", seeds=(0,))
+    path = tmp_path / "store" / "studies" / "quick.json"
+    lock = json.loads(path.read_text())
+    for cell in lock["cells"]:
+        del cell["contamination"]
+    path.write_text(json.dumps(lock))
+    assert write_report(tmp_path / "store", "quick", tmp_path / "out").is_file()
