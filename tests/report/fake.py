@@ -23,6 +23,7 @@ ANSWERS = {
     "alpaca-qlora": "수도는 서울이다. 서울이다. 서울이다.",
     "vicuna-lora": "네, 대한민국의 수도는 서울이에요! 더 궁금한 점이 있으면 물어보세요.",
 }
+QUIZ = ["강가에 있습니다.", "산 위에 있습니다.", "바닷가에 있습니다.", "사막에 있습니다."]
 
 
 @dataclass(frozen=True)
@@ -235,6 +236,17 @@ def _write_evaluation(
         }
         for index, prompt in enumerate(PROMPTS)
     ]
+    right = {
+        line["item"]: line["value"] > 0.5
+        for line in lines
+        if (line["task"], line["measure"]) == ("quiz-ko", "accuracy")
+    }
+    for item, is_right in right.items():
+        gold = int(item) % 4
+        chosen = gold if is_right else (gold + 1 + len(recipe.name) % 3) % 4
+        quiz = {"task": "quiz-ko", "item": item, "prompt": f"{item}번 문제: 도시는 어디에 있나요?"}
+        quiz |= {"choices": QUIZ, "answer": QUIZ[chosen], "reference": QUIZ[gold]}
+        shown.append(quiz)
     _lines(folder / "samples.jsonl", shown)
     _json(folder / "stage.json", {"kind": "evaluate", "suite": "quick"})
     counts = {"items": items, "truncated": 0, "empty": 0, "failed": 0}

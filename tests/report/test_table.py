@@ -204,3 +204,16 @@ def test_damaged_lock(tmp_path: Path) -> None:
     path.write_text(json.dumps(lock))
     with pytest.raises(Corrupt, match="exactly one recipe"):
         leaderboard(tmp_path, "quick")
+
+
+def test_who_ties_behind_the_leader_and_at_which_price(tmp_path: Path) -> None:
+    twin = fake.Recipe("twin", -1.05, 0.01, 1.0e14, 310_000, (("data", "vicuna"),))
+    fake.write(tmp_path, recipes=(*fake.RECIPES[:2], fake.RECIPES[4], twin), seeds=(0, 1, 2))
+    board = leaderboard(tmp_path, "quick")
+    second = next(one for one in board.headline["en"] if "fewer bits than" in one)
+    assert "at equal Korean bytes, " in second
+    assert second.endswith("× the training FLOPs.")
+    tied = [one for one in board.headline["en"] if one.startswith("Not separable from one another")]
+    names = [row.recipe for row in board.rows if row.recipe in ("twin", "vicuna-lora")]
+    assert tied[0].startswith(f"Not separable from one another: {', '.join(names)} (minimum")
+    assert any("alpaca-full" in one and "양쪽에서 모두" in one for one in board.headline["ko"])

@@ -1,16 +1,14 @@
-"""Sentences that the statistics allow: who leads, what cannot be told apart, what went wrong."""
+"""Sentences that the statistics allow: who leads, by how much, at which price, and who ties."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from kollama2.report.board import Estimate, Row, Standing
+from kollama2.report.board import Cost, Estimate, Row, Standing
 from kollama2.report.contrast import Contrast
-from kollama2.report.records import Study
 from kollama2.report.texts import LANGUAGES, Language, say_all
+from kollama2.report.versus import between
 
 Sentences = dict[str, list[str]]
 Texts = dict[Language, str]
-# Versions that differ between stages of one study can change its result.
-DECISIVE_PACKAGES = ("torch", "transformers", "peft", "trl", "bitsandbytes")
 
 
 def headline(
@@ -26,7 +24,7 @@ def headline(
         limit: per cent by which English may grow worse.
     """
     if contrast is None or contrast.comparison is None:
-        return _gathered([say_all("headline.nothing", measure=primary)])
+        return gathered([say_all("headline.nothing", measure=primary)])
     bits = contrast.in_bits
     placed = {row.recipe: (row, row.standing) for row in rows if row.standing}
     base, others = rows[0], [pair for pair in placed.values() if not pair[0].base]
@@ -40,6 +38,9 @@ def headline(
         gain = estimate(place.versus_base.gain, bits)
         said.append(say_all(key, leader=leader.recipe, gain=gain, measure=contrast.measure))
         said += _against_leader(leader, others, bits)
+        tied = [(row, place) for row, place in others if _verdict(place) != 0]
+        tied = [(row, place) for row, place in tied if not _ties_with(place)]
+        said += _ties(leader.recipe, tied, contrast)
         if leader.english and leader.english.change:
             change = estimate(leader.english.change, True, sign=True)
             named = {"leader": leader.recipe, "change": change, "measure": english}
@@ -55,12 +56,15 @@ def headline(
     flagged = ", ".join(row.recipe for row in rows if row.english and row.english.flag)
     if flagged:
         said.append(say_all("headline.english_flag", names=flagged, limit=f"{limit:g}"))
+    best = ", ".join(row.recipe for row in rows if row.frontier and not row.base)
+    if better and best and len(others) > 1:
+        said.append(say_all("headline.frontier", names=best))
     comparison = contrast.comparison
     key = "headline.seeds" if comparison.uncertainty == "items and seeds" else "headline.items_only"
     seeds = max(len(place.seeds) for _, place in placed.values())
     counts = {"items": f"{comparison.items:,}", "resamples": f"{comparison.resamples:,}"}
     said.append(say_all(key, seeds=seeds, **counts))
-    return _gathered(said)
+    return gathered(said)
 
 
 def estimate(value: Estimate, percent: bool, sign: bool = False) -> str:
@@ -72,25 +76,6 @@ def estimate(value: Estimate, percent: bool, sign: bool = False) -> str:
     return f"{first}{unit} [{value.low + 0.0:{digits}}, {value.high + 0.0:{digits}}]"
 
 
-def warnings(study: Study, contrasts: Mapping[str, Contrast], rows: Sequence[Row]) -> Sentences:
-    """What a reader must know before trusting the table, in every language."""
-    said = [text for row in rows for text in _seen(row, study.lock["primary"])]
-    stopped: dict[tuple[str, str], dict[str, None]] = {}
-    for cell in study.cells:
-        if not cell.done:
-            name = f"{cell.recipe} ({cell.seed})"
-            stopped.setdefault((cell.state, cell.trouble), {})[name] = None
-    for (state, trouble), names in sorted(stopped.items()):
-        said.append(say_all(f"warning.{state}", names=", ".join(names), trouble=trouble))
-    for name, contrast in contrasts.items():
-        if contrast.comparison and contrast.comparison.dropped:
-            count = contrast.comparison.dropped
-            said.append(say_all("warning.dropped", count=count, measure=name))
-    for recipe in study.recipes:
-        said += _of_recipe(study, recipe)
-    return _gathered(said + _mixed(study))
-
-
 def _against_leader(leader: Row, others: Sequence[tuple[Row, Standing]], bits: bool) -> list[Texts]:
     said = []
     rest = [(row, place.versus_leader) for row, place in others if row.recipe != leader.recipe]
@@ -98,8 +83,9 @@ def _against_leader(leader: Row, others: Sequence[tuple[Row, Standing]], bits: b
     if tied:
         mde = max(versus.mde for _, versus in tied)
         names = ", ".join(row.recipe for row, _ in tied)
-        text = f"{mde:.1f}%" if bits else f"{mde:.3f}"
-        said.append(say_all("headline.tied", leader=leader.recipe, names=names, mde=text))
+        said.append(
+            say_all("headline.tied", leader=leader.recipe, names=names, mde=_mde(mde, bits))
+        )
     behind = next(((row, versus) for row, versus in rest if versus and versus.separable), None)
     if behind is None:
         return said
@@ -108,14 +94,60 @@ def _against_leader(leader: Row, others: Sequence[tuple[Row, Standing]], bits: b
     by = 100 / abs(score) if bits and score else 1.0
     ends = sorted(abs(end) * by for end in (versus.difference.low, versus.difference.high))
     gain = Estimate(abs(versus.difference.value) * by, *ends)
-    mine, its = leader.cost.flops, row.cost.flops
-    cost = dict.fromkeys(LANGUAGES, "")
-    if mine and its and not 0.95 < mine / its < 1.05:
-        cost = say_all("headline.flops", ratio=f"{mine / its:.1f}")
+    cost = _relative_cost(leader.cost, row.cost)
     named = {"leader": leader.recipe, "other": row.recipe, "gain": estimate(gain, bits)}
     key = "headline.second" if bits else "headline.second_points"
-    second = {lang: say_all(key, cost=cost[lang], **named)[lang] for lang in cost}
+    second = {lang: say_all(key, cost=cost[lang], **named)[lang] for lang in LANGUAGES}
     return [*said, second]
+
+
+def _relative_cost(mine: Cost, its: Cost) -> Texts:
+    """At which price: Korean text and FLOPs of the first, against those of the second."""
+    parts = []
+    for key, left, right in (
+        ("korean", mine.korean_bytes, its.korean_bytes),
+        ("flops", mine.flops, its.flops),
+    ):
+        if not left or not right:
+            continue
+        ratio = left / right
+        if 0.95 < ratio < 1.05:
+            parts.append(say_all(f"headline.same_{key}"))
+        else:
+            text = f"{ratio:.1f}" if ratio >= 0.1 else f"{ratio:.2g}"
+            parts.append(say_all(f"headline.{key}", ratio=text))
+    if not parts:
+        return dict.fromkeys(LANGUAGES, "")
+    joined = {lang: ", ".join(part[lang] for part in parts) for lang in LANGUAGES}
+    return {lang: say_all("headline.at", parts=joined[lang])[lang] for lang in LANGUAGES}
+
+
+def _ties(leader: str, others: Sequence[tuple[Row, Standing]], contrast: Contrast) -> list[Texts]:
+    """Neighbours behind the leader of which no two can be told apart, group by group."""
+    names = [row.recipe for row, _ in others if row.recipe != leader]
+    said = []
+    while names:
+        group, widest = [names[0]], 0.0
+        for name in names[1:]:
+            found = [between(contrast, one, name) for one in group]
+            if any(versus is None or versus.separable for versus in found):
+                break
+            group.append(name)
+            widest = max([widest, *(versus.mde for versus in found if versus)])
+        names = names[len(group) :]
+        if len(group) > 1:
+            mde = _mde(widest, contrast.in_bits)
+            said.append(say_all("headline.tied_group", names=", ".join(group), mde=mde))
+    return said
+
+
+def _mde(value: float, percent: bool) -> str:
+    return f"{value:.1f}%" if percent else f"{value:.3f}"
+
+
+def _ties_with(place: Standing) -> bool:
+    """Whether the leader cannot be told apart from it; that is said already."""
+    return place.versus_leader is not None and not place.versus_leader.separable
 
 
 def _verdict(place: Standing) -> int:
@@ -125,79 +157,6 @@ def _verdict(place: Standing) -> int:
     return 1 if place.versus_base.gain.value > 0 else -1
 
 
-def _of_recipe(study: Study, recipe: str) -> list[Texts]:
-    """Items cut off, answers empty or broken, classes degenerate; summed over the trainings."""
-    cells = {cell.evaluate: cell for cell in study.of(recipe) if cell.done}
-    counts: dict[tuple[str, str], list[int]] = {}
-    flags: dict[tuple[str, str], None] = {}
-    for name in cells:
-        metrics = study.stages[name].metrics
-        for task, found in metrics.get("counts", {}).items():
-            # Empty answers are among the failed ones; they are told once.
-            broken = found.get("failed", 0) - found.get("empty", 0)
-            kinds = {**found, "broken": max(broken, 0)}
-            for kind in ("truncated", "empty", "broken"):
-                if kinds.get(kind):
-                    counts.setdefault((kind, task), []).append(kinds[kind])
-        flags.update(
-            {
-                (task, flag): None
-                for task in metrics.get("flags", {})
-                for flag in metrics["flags"][task]
-            }
-        )
-    said = [
-        say_all(f"warning.{kind}", recipe=recipe, task=task, count=sum(each), trainings=len(each))
-        for (kind, task), each in counts.items()
-    ]
-    said += [say_all("warning.flag", recipe=recipe, task=task, flag=flag) for task, flag in flags]
-    return said
-
-
-def _seen(row: Row, primary: str) -> list[Texts]:
-    """Items that stand in the training data, task by task, and what the rest says."""
-    if not row.trust.checked:
-        return [say_all("warning.unchecked", recipe=row.recipe)]
-    seen = row.trust.seen
-    if seen is None:
-        return []
-    said = []
-    for task, count in seen.flagged.items():
-        if not count:
-            continue
-        named = {"recipe": row.recipe, "task": task, "count": count, "judged": seen.judged[task]}
-        if task != primary.partition("/")[0]:
-            said.append(say_all("warning.seen", **named))
-        elif seen.clean is None or seen.difference is None:
-            said.append(say_all("warning.seen_all", **named))
-        else:
-            clean = {"clean": f"{seen.clean:.4f}", "difference": f"{seen.difference:+.4f}"}
-            said.append(say_all("warning.seen_clean", measure=primary, **clean, **named))
-    return said
-
-
-def _mixed(study: Study) -> list[Texts]:
-    """Suites or packages that changed between the cells of one study."""
-    said = []
-    hashes: dict[str, set[str]] = {}
-    for cell in study.cells:
-        if cell.done and (found := study.stages[cell.evaluate].metrics.get("suite")):
-            hashes.setdefault(cell.suite, set()).add(str(found))
-    for suite, found_hashes in hashes.items():
-        if len(found_hashes) > 1:
-            listed = ", ".join(sorted(found_hashes))
-            said.append(say_all("warning.suites", suite=suite, hashes=listed))
-    for package in DECISIVE_PACKAGES:
-        versions = {
-            str(stage.record["packages"][package])
-            for stage in study.stages.values()
-            if package in stage.record.get("packages", {})
-        }
-        if len(versions) > 1:
-            listed = ", ".join(sorted(versions))
-            said.append(say_all("warning.versions", package=package, versions=listed))
-    return said
-
-
-def _gathered(said: Sequence[Texts]) -> Sentences:
+def gathered(said: Sequence[Texts]) -> Sentences:
+    """Sentences by language."""
     return {language: [text[language] for text in said] for language in LANGUAGES}

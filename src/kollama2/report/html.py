@@ -11,6 +11,7 @@ from kollama2.engine.commit import storage
 from kollama2.report import facts
 from kollama2.report.board import Leaderboard
 from kollama2.report.contrast import contrasts
+from kollama2.report.items import Browsed, browsed
 from kollama2.report.records import Study, load, visible
 from kollama2.report.table import rank
 from kollama2.report.terminal import quantity
@@ -20,12 +21,14 @@ if TYPE_CHECKING:  # Altair takes half a second to import; a page that is up to 
     from kollama2.report.spec import Chart
 
 HERE = Path(__file__).parent
+SCRIPTS = ("report.js", "items.js")
 SECTIONS = (
     ("leaderboard", "board.title"),
     ("gain", "forest.title"),
     ("curves", "curves.title"),
     ("measures", "measures.title"),
     ("samples", "samples.title"),
+    ("items", "items.title"),
     ("ran", "ran.title"),
 )
 
@@ -78,9 +81,11 @@ def render(study: Study, board: Leaderboard, drawn: "Mapping[str, list[Chart]]")
     scripts = {
         "early": (HERE / "early.js").read_text(encoding="utf-8"),
         "bundle": _bundle(),
-        "js": (HERE / "report.js").read_text(encoding="utf-8"),
+        "js": "".join((HERE / name).read_text(encoding="utf-8") for name in SCRIPTS),
     }
-    answers = facts.sample_answers(study, [row.recipe for row in board.rows])
+    recipes = [row.recipe for row in board.rows]
+    answers = facts.sample_answers(study, recipes)
+    items = browsed(study, recipes)
     environment.globals.update(
         {
             "say": say,
@@ -94,7 +99,7 @@ def render(study: Study, board: Leaderboard, drawn: "Mapping[str, list[Chart]]")
         fingerprint=fingerprint(study),
         headline=_pairs(board.headline),
         warnings=_pairs(board.warnings),
-        sections=[one for one in SECTIONS if one[0] != "gain" or drawn["forest"]],
+        sections=[one for one in SECTIONS if _has(one[0], drawn, items)],
         charts=drawn,
         titles={
             name: tuple(measure_title(name, language) for language in LANGUAGES)
@@ -107,6 +112,10 @@ def render(study: Study, board: Leaderboard, drawn: "Mapping[str, list[Chart]]")
         samples=answers.shown,
         sample_total=answers.total,
         sample_seed=answers.seed,
+        items=items,
+        # The two best beside each other, or what there is.
+        items_a=min(1, len(recipes) - 1),
+        items_b=min(2, len(recipes) - 1),
         costs=facts.costs(study, board),
         encodings=facts.encodings(study),
         suites=facts.suites(study),
@@ -116,7 +125,7 @@ def render(study: Study, board: Leaderboard, drawn: "Mapping[str, list[Chart]]")
         lock=visible(_lock(study)),
         hashes=" ".join(_hash(text) for text in scripts.values()),
         css=Markup((HERE / "report.css").read_text(encoding="utf-8")),  # noqa: S704
-        data=Markup(_data(drawn)),  # noqa: S704
+        data=Markup(_data(drawn, items)),  # noqa: S704
         **{name: Markup(text) for name, text in scripts.items()},  # noqa: S704
     )
 
@@ -150,7 +159,14 @@ def _bundle() -> str:
     return bundle
 
 
-def _data(drawn: "Mapping[str, list[Chart]]") -> str:
+def _has(section: str, drawn: "Mapping[str, list[Chart]]", items: Browsed) -> bool:
+    """Whether the page has anything to show in a section."""
+    if section == "items":
+        return bool(items.tasks)
+    return section != "gain" or bool(drawn["forest"])
+
+
+def _data(drawn: "Mapping[str, list[Chart]]", items: Browsed) -> str:
     """Charts and texts for the page's script, as JSON that no content can break out of."""
     wanted = (
         "axis.",
@@ -160,9 +176,11 @@ def _data(drawn: "Mapping[str, list[Chart]]") -> str:
         "ran.",
         "measures.table",
         "trust.title",
+        "items.",
     )
     value = {
         "charts": {one.name: one.spec for section in drawn.values() for one in section},
+        "items": {"recipes": items.recipes, "tasks": items.tasks},
         "texts": {key: both for key, both in texts().items() if key.startswith(wanted)},
     }
     text = json.dumps(value, ensure_ascii=True, separators=(",", ":"))

@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from kollama2.evaluation.statistics import Comparison, Difference
-from kollama2.evaluation.statistics import Standing as Place
 from kollama2.report import headline
 from kollama2.report.board import (
     Cost,
@@ -14,19 +12,18 @@ from kollama2.report.board import (
     Row,
     Score,
     Standing,
-    Versus,
 )
+from kollama2.report.cautions import warnings
 from kollama2.report.contrast import Contrast, contrasts
 from kollama2.report.records import Cell, Study, load
 from kollama2.report.terminal import render_terminal
 from kollama2.report.trust import trust
+from kollama2.report.versus import between, scaled, versus
 
 __all__ = ["Leaderboard", "leaderboard", "rank", "render_terminal"]
 
 ENGLISH_LIMIT = 2.0  # per cent by which English bits per byte may grow before a row is flagged
 TRAINING = ("pretrain", "finetune")
-# A normal interval is 2 × 1.96 standard errors wide; at 80 % power a difference of 2.80 is found.
-MDE_OF_WIDTH = 2.8015852 / 3.9199280
 
 
 def leaderboard(store_root: Path, study: str) -> Leaderboard:
@@ -68,7 +65,7 @@ def rank(study: Study, measured: Mapping[str, Contrast]) -> Leaderboard:
         measures={name: "higher" if one.higher else "lower" for name, one in measured.items()},
         suites=dict(lock["suites"]),
         headline=headline.headline(rows, primary, lock["primary"], lock["english"], ENGLISH_LIMIT),
-        warnings=headline.warnings(study, measured, rows),
+        warnings=warnings(study, measured, rows),
     )
 
 
@@ -125,30 +122,9 @@ def _standing(recipe: str, primary: Contrast) -> Standing | None:
         p_best=place.p_best,
         ranks=(place.rank_low, place.rank_high),
         seeds=place.seeds,
-        versus_base=_versus(place.versus_base, primary, base) if place.versus_base else None,
-        versus_leader=_pair(comparison, recipe, leader.name, primary),
+        versus_base=versus(place.versus_base, primary, base) if place.versus_base else None,
+        versus_leader=between(primary, recipe, leader.name),
     )
-
-
-def _pair(comparison: Comparison, left: str, right: str, primary: Contrast) -> Versus | None:
-    """The difference of two recipes in the order that is asked for."""
-    for pair in comparison.pairs:
-        if {pair.left, pair.right} == {left, right} and left != right:
-            if pair.left != left:
-                turned = (-pair.value, -pair.high, -pair.low, pair.p, pair.p_holm)
-                pair = Difference(left, right, *turned)
-            return _versus(pair, primary, comparison[right])
-    return None
-
-
-def _versus(pair: Difference, contrast: Contrast, other: Place) -> Versus:
-    difference = Estimate(pair.value, pair.low, pair.high)
-    # Per cent of the other's point score: its own sampling error is left out, which is small
-    # beside that of the difference because both saw the same items.
-    scale = 100 / abs(other.score) if contrast.in_bits and other.score else 1.0
-    gain = _scaled(difference, scale if contrast.higher else -scale)
-    mde = (gain.high - gain.low) * MDE_OF_WIDTH
-    return Versus(difference, gain, pair.p_holm, mde, pair.separable)
 
 
 def _difference(recipe: str, contrast: Contrast) -> Estimate | None:
@@ -164,13 +140,8 @@ def _english(recipe: str, english: Contrast) -> English | None:
         return English(english.scores[recipe], None, False)
     base = english.comparison[english.comparison.base].score
     worse = -1.0 if english.higher else 1.0
-    change = _scaled(difference, worse * 100 / abs(base) if base else worse)
+    change = scaled(difference, worse * 100 / abs(base) if base else worse)
     return English(english.scores[recipe], change, change.value > ENGLISH_LIMIT)
-
-
-def _scaled(estimate: Estimate, by: float) -> Estimate:
-    ends = sorted((estimate.low * by, estimate.high * by))
-    return Estimate(estimate.value * by, *ends)
 
 
 def _cost(study: Study, cells: tuple[Cell, ...]) -> Cost:

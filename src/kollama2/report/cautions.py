@@ -1,0 +1,105 @@
+"""What a reader must know before trusting a table: gaps, failures, seen items, mixed versions."""
+
+from collections.abc import Mapping, Sequence
+
+from kollama2.report.board import Row
+from kollama2.report.contrast import Contrast
+from kollama2.report.headline import Sentences, Texts, gathered
+from kollama2.report.records import Study
+from kollama2.report.texts import say_all
+
+# Versions that differ between stages of one study can change its result.
+DECISIVE_PACKAGES = ("torch", "transformers", "peft", "trl", "bitsandbytes")
+
+
+def warnings(study: Study, contrasts: Mapping[str, Contrast], rows: Sequence[Row]) -> Sentences:
+    """What a reader must know before trusting the table, in every language."""
+    said = [text for row in rows for text in _seen(row, study.lock["primary"])]
+    stopped: dict[tuple[str, str], dict[str, None]] = {}
+    for cell in study.cells:
+        if not cell.done:
+            name = f"{cell.recipe} ({cell.seed})"
+            stopped.setdefault((cell.state, cell.trouble), {})[name] = None
+    for (state, trouble), names in sorted(stopped.items()):
+        said.append(say_all(f"warning.{state}", names=", ".join(names), trouble=trouble))
+    for name, contrast in contrasts.items():
+        if contrast.comparison and contrast.comparison.dropped:
+            count = contrast.comparison.dropped
+            said.append(say_all("warning.dropped", count=count, measure=name))
+    for recipe in study.recipes:
+        said += _of_recipe(study, recipe)
+    return gathered(said + _mixed(study))
+
+
+def _of_recipe(study: Study, recipe: str) -> list[Texts]:
+    """Items cut off, answers empty or broken, classes degenerate; summed over the trainings."""
+    cells = {cell.evaluate: cell for cell in study.of(recipe) if cell.done}
+    counts: dict[tuple[str, str], list[int]] = {}
+    flags: dict[tuple[str, str], None] = {}
+    for name in cells:
+        metrics = study.stages[name].metrics
+        for task, found in metrics.get("counts", {}).items():
+            # Empty answers are among the failed ones; they are told once.
+            broken = found.get("failed", 0) - found.get("empty", 0)
+            kinds = {**found, "broken": max(broken, 0)}
+            for kind in ("truncated", "empty", "broken"):
+                if kinds.get(kind):
+                    counts.setdefault((kind, task), []).append(kinds[kind])
+        flags.update(
+            {
+                (task, flag): None
+                for task in metrics.get("flags", {})
+                for flag in metrics["flags"][task]
+            }
+        )
+    said = [
+        say_all(f"warning.{kind}", recipe=recipe, task=task, count=sum(each), trainings=len(each))
+        for (kind, task), each in counts.items()
+    ]
+    said += [say_all("warning.flag", recipe=recipe, task=task, flag=flag) for task, flag in flags]
+    return said
+
+
+def _seen(row: Row, primary: str) -> list[Texts]:
+    """Items that stand in the training data, task by task, and what the rest says."""
+    if not row.trust.checked:
+        return [say_all("warning.unchecked", recipe=row.recipe)]
+    seen = row.trust.seen
+    if seen is None:
+        return []
+    said = []
+    for task, count in seen.flagged.items():
+        if not count:
+            continue
+        named = {"recipe": row.recipe, "task": task, "count": count, "judged": seen.judged[task]}
+        if task != primary.partition("/")[0]:
+            said.append(say_all("warning.seen", **named))
+        elif seen.clean is None or seen.difference is None:
+            said.append(say_all("warning.seen_all", **named))
+        else:
+            clean = {"clean": f"{seen.clean:.4f}", "difference": f"{seen.difference:+.4f}"}
+            said.append(say_all("warning.seen_clean", measure=primary, **clean, **named))
+    return said
+
+
+def _mixed(study: Study) -> list[Texts]:
+    """Suites or packages that changed between the cells of one study."""
+    said = []
+    hashes: dict[str, set[str]] = {}
+    for cell in study.cells:
+        if cell.done and (found := study.stages[cell.evaluate].metrics.get("suite")):
+            hashes.setdefault(cell.suite, set()).add(str(found))
+    for suite, found_hashes in hashes.items():
+        if len(found_hashes) > 1:
+            listed = ", ".join(sorted(found_hashes))
+            said.append(say_all("warning.suites", suite=suite, hashes=listed))
+    for package in DECISIVE_PACKAGES:
+        versions = {
+            str(stage.record["packages"][package])
+            for stage in study.stages.values()
+            if package in stage.record.get("packages", {})
+        }
+        if len(versions) > 1:
+            listed = ", ".join(sorted(versions))
+            said.append(say_all("warning.versions", package=package, versions=listed))
+    return said
