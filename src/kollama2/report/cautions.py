@@ -1,13 +1,16 @@
 """What a reader must know before trusting a table: gaps, failures, seen items, mixed versions."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 from kollama2.report.board import Row
 from kollama2.report.contrast import Contrast
 from kollama2.report.headline import Sentences, Texts, gathered
 from kollama2.report.records import Study
-from kollama2.report.texts import say_all
+from kollama2.report.texts import LANGUAGES, say_all
 
+# What `evaluation` says of a model that gives one class only.
+DEGENERATE = re.compile(r"degenerate: (?P<share>\d+%) of answers are (?P<label>.+)")
 # Versions that differ between stages of one study can change its result.
 DECISIVE_PACKAGES = ("torch", "transformers", "peft", "trl", "bitsandbytes")
 
@@ -56,8 +59,23 @@ def _of_recipe(study: Study, recipe: str) -> list[Texts]:
         say_all(f"warning.{kind}", recipe=recipe, task=task, count=sum(each), trainings=len(each))
         for (kind, task), each in counts.items()
     ]
-    said += [say_all("warning.flag", recipe=recipe, task=task, flag=flag) for task, flag in flags]
+    for task, flag in flags:
+        known = flag_text(flag)
+        text = {lang: say_all("warning.flag", recipe=recipe, task=task, flag=known[lang])[lang]
+                for lang in known}  # fmt: skip
+        said.append(text)
     return said
+
+
+def flag_text(flag: str) -> Texts:
+    """A flag of the evaluation in every language; one that is not known keeps its own words."""
+    found = DEGENERATE.fullmatch(flag)
+    if found is None:
+        return dict.fromkeys(LANGUAGES, flag)
+    choice = re.fullmatch(r"choice (\d+)", found["label"])
+    key = "flag.choice" if choice else "flag.label"
+    label = choice[1] if choice else found["label"].strip("'\"")
+    return say_all(key, share=found["share"], label=label)
 
 
 def _seen(row: Row, primary: str) -> list[Texts]:

@@ -56,8 +56,8 @@ def headline(
     flagged = ", ".join(row.recipe for row in rows if row.english and row.english.flag)
     if flagged:
         said.append(say_all("headline.english_flag", names=flagged, limit=f"{limit:g}"))
-    best = ", ".join(row.recipe for row in rows if row.frontier and not row.base)
-    if better and best and len(others) > 1:
+    best = ", ".join(row.recipe for row in better if row.frontier)
+    if best and len(others) > 1:
         said.append(say_all("headline.frontier", names=best))
     comparison = contrast.comparison
     key = "headline.seeds" if comparison.uncertainty == "items and seeds" else "headline.items_only"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from kollama2.engine.commit import storage
 from kollama2.report import facts
 from kollama2.report.board import Leaderboard
+from kollama2.report.cautions import flag_text
 from kollama2.report.contrast import contrasts
 from kollama2.report.items import Browsed, browsed
 from kollama2.report.records import Study, load, visible
@@ -91,6 +92,7 @@ def render(study: Study, board: Leaderboard, drawn: "Mapping[str, list[Chart]]")
             "say": say,
             "quantity": quantity,
             "duration": facts.duration,
+            "flag_text": flag_text,
             "amount": lambda value, unit=True: _amount(value, board.primary_in_bits, unit),
         }
     )

@@ -146,6 +146,8 @@ def _english(recipe: str, english: Contrast) -> English | None:
 
 def _cost(study: Study, cells: tuple[Cell, ...]) -> Cost:
     """Sums over the training stages of a path, mean over the seeds' paths that are finished."""
+    if not any(cell.path for cell in cells):  # what an endpoint costs is not known
+        return Cost(None, None, None, None, None)
     paths = [
         [study.stages[name].metrics for name in path if name.rpartition("-")[0] in TRAINING]
         for path in dict.fromkeys(cell.path for cell in cells)

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from pydantic import Field, TypeAdapter
 
 from kollama2.engine.stage import Stage
+from kollama2.stages.ask import Ask
 from kollama2.stages.contamination import Contamination
 from kollama2.stages.encode import Encode
 from kollama2.stages.evaluate import Evaluate
@@ -15,6 +16,7 @@ from kollama2.stages.train import Probe, Train
 from kollama2.stages.vocab import ExpandTokenizer, ExpandVocab
 
 __all__ = [
+    "Ask",
     "Contamination",
     "Encode",
     "Evaluate",
@@ -30,7 +32,7 @@ __all__ = [
 
 _any = TypeAdapter[Stage](
     Annotated[
-        Model | Encode | ExpandTokenizer | Probe | Evaluate | Contamination,
+        Model | Encode | ExpandTokenizer | Probe | Evaluate | Contamination | Ask,
         Field(discriminator="kind"),
     ]
 )

@@ -1,14 +1,15 @@
 """Cells: recipe x suite x seed, built as stages from the axes of a study."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 
 from kollama2.engine.graph import closure
 from kollama2.engine.stage import Stage
-from kollama2.evaluation.suite import Suite, load_suite
+from kollama2.evaluation.suite import Generation, Suite, load_suite
 from kollama2.stages import (
+    Ask,
     Contamination,
     Encode,
     Evaluate,
@@ -55,7 +56,7 @@ class Cell:
     seed: int
     suite: str
     base: bool
-    stage: Evaluate
+    stage: Evaluate | Ask
     check: Contamination | None = None
 
     @property
@@ -93,6 +94,7 @@ def cells(study: Study, document: Document, locator: Locator) -> list[Cell]:
     if study.controls.copy_of_base:
         copy = locator.source(study.base, "model", alias="copy")
         add(COPY, {}, study.seeds[0], copy, study.template)
+    found += _answered(study, suites, document)
     paths = list(_paths(study, document))
     known = [path.recipe for path in paths]
     for name in study.controls.random:
@@ -109,6 +111,25 @@ def cells(study: Study, document: Document, locator: Locator) -> list[Cell]:
                 model = build(path, start, seed, locator, document)
                 add(f"random-{path.recipe}", path.options, seed, model, path.template)
     return found
+
+
+def _answered(
+    study: Study, suites: Sequence[tuple[Suite, dict[str, Source]]], document: Document
+) -> Iterator[Cell]:
+    """A cell for each endpoint and each suite that has something to answer."""
+    asked = [one for one in suites if any(isinstance(task, Generation) for task in one[0].tasks)]
+    if study.endpoints and not asked:
+        raise document.fault(
+            ("endpoints",),
+            "an endpoint gives answers and no likelihoods, but no suite of this study has a "
+            "generation task",
+        )
+    for name, spec in study.endpoints.items():
+        for suite, data in asked:
+            stage = Ask(
+                url=spec.url, model=spec.model, temperature=spec.temperature, suite=suite, data=data
+            ).with_key(spec.key)
+            yield Cell(name, {"endpoint": spec.model}, study.seeds[0], suite.name, False, stage)
 
 
 def _check(stage: Evaluate) -> Contamination | None:

@@ -8,6 +8,7 @@ from kollama2 import __version__
 from kollama2.engine.graph import closure
 from kollama2.engine.stage import Stage
 from kollama2.errors import BadUsage
+from kollama2.stages import Ask
 from kollama2.study.cells import Cell, cells
 from kollama2.study.document import Document
 from kollama2.study.locate import Locator, load_mirrors
@@ -103,6 +104,8 @@ def _suite(cell: Cell) -> dict[str, Any]:
 
 
 def _cell(cell: Cell) -> dict[str, Any]:
+    # What answers by an API is a model that has no path here.
+    model = cell.stage if isinstance(cell.stage, Ask) else cell.stage.model
     return {
         "recipe": cell.recipe,
         "options": dict(cell.options),
@@ -110,8 +113,8 @@ def _cell(cell: Cell) -> dict[str, Any]:
         "suite": cell.suite,
         "base": cell.base,
         "evaluate": cell.stage.name,
-        "model": cell.stage.model.name,
-        "path": [stage.name for stage in closure(cell.stage.model).values()],
+        "model": model.name,
+        "path": [] if isinstance(model, Ask) else [one.name for one in closure(model).values()],
         "data": [source.name for source in cell.stage.data.values()],
         "contamination": cell.check.name if cell.check else None,
     }

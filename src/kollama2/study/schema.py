@@ -72,6 +72,18 @@ class Controls(Closed):
     random: tuple[str, ...] = ()
 
 
+class EndpointSpec(Closed):
+    """A model behind an OpenAI-compatible endpoint, which answers the generation half of a suite.
+
+    `key` names the environment variable that holds the key; the key itself stands nowhere.
+    """
+
+    url: str = Field(pattern=r"^https?://.+")
+    model: str = Field(min_length=1)
+    key: str = "OPENAI_API_KEY"
+    temperature: float | None = Field(0.0, ge=0)
+
+
 class Study(Closed):
     """A matrix of recipes: axes crossed in pipeline order, minus the exclusions."""
 
@@ -86,6 +98,7 @@ class Study(Closed):
     exclude: tuple[dict[str, str], ...] = ()
     recipes: tuple[str, ...] = ()
     controls: Controls = Controls()
+    endpoints: dict[Name, EndpointSpec] = {}
     suites: tuple[str, ...] = Field(min_length=1)
 
 
