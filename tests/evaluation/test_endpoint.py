@@ -13,9 +13,11 @@ ASKED = [{"role": "user", "content": "안녕하세요?"}]
 
 def test_it_asks_as_the_protocol_says(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MY_KEY", "secret")
-    with serving(lambda body: said("네, 안녕하세요.")) as server:
-        with Endpoint(server.url + "/", "small", key_variable="MY_KEY") as endpoint:
-            reply = endpoint.ask(ASKED, 48)
+    with (
+        serving(lambda body: said("네, 안녕하세요.")) as server,
+        Endpoint(server.url + "/", "small", key_variable="MY_KEY") as endpoint,
+    ):
+        reply = endpoint.ask(ASKED, 48)
     assert reply == ("네, 안녕하세요.", True, 3, False)
     assert server.bodies == [
         {
@@ -28,9 +30,11 @@ def test_it_asks_as_the_protocol_says(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_no_key_and_no_temperature_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    with serving(lambda body: said("짧게", "length")) as server:
-        with Endpoint(server.url, "small", temperature=None) as endpoint:
-            assert not endpoint.ask(ASKED, 1).stopped
+    with (
+        serving(lambda body: said("짧게", "length")) as server,
+        Endpoint(server.url, "small", temperature=None) as endpoint,
+    ):
+        assert not endpoint.ask(ASKED, 1).stopped
     assert "authorization" not in server.headers[0]
     assert "temperature" not in server.bodies[0]
 
@@ -38,9 +42,11 @@ def test_no_key_and_no_temperature_are_left_out(monkeypatch: pytest.MonkeyPatch)
 def test_what_passes_is_tried_again_with_growing_pauses() -> None:
     answers = iter([(500, "busy"), (429, "slow down"), (200, "no JSON"), said("됐습니다.")])
     waited: list[float] = []
-    with serving(lambda body: next(answers)) as server:
-        with Endpoint(server.url, "small", wait=waited.append) as endpoint:
-            assert endpoint.ask(ASKED, 9).text == "됐습니다."
+    with (
+        serving(lambda body: next(answers)) as server,
+        Endpoint(server.url, "small", wait=waited.append) as endpoint,
+    ):
+        assert endpoint.ask(ASKED, 9).text == "됐습니다."
     assert waited == [1.0, 7.0, 4.0]  # the server asked for seven seconds
     assert len(server.bodies) == 4
 
@@ -50,11 +56,10 @@ def test_a_filter_is_an_answer_that_failed() -> None:
         (400, {"error": {"code": "content_filter"}}), said(None, "content_filter"),
     ]  # fmt: skip
     answers = iter(filtered)
-    with serving(lambda body: next(answers)) as server:
-        with Endpoint(server.url, "small") as endpoint:
-            for _ in filtered:
-                reply = endpoint.ask(ASKED, 9)
-                assert (reply.text, reply.refused) == ("", True)
+    with serving(lambda body: next(answers)) as server, Endpoint(server.url, "small") as endpoint:
+        for _ in filtered:
+            reply = endpoint.ask(ASKED, 9)
+            assert (reply.text, reply.refused) == ("", True)
 
 
 @pytest.mark.parametrize(
@@ -68,18 +73,21 @@ def test_a_filter_is_an_answer_that_failed() -> None:
 def test_what_stays_is_one_sentence(
     answer: tuple[int, str], error: type[Exception], says: str
 ) -> None:
-    with serving(lambda body: answer) as server:
-        with Endpoint(server.url, "small", wait=lambda seconds: None) as endpoint:
-            with pytest.raises(error, match=says):
-                endpoint.ask(ASKED, 9)
+    with (
+        serving(lambda body: answer) as server,
+        Endpoint(server.url, "small", wait=lambda seconds: None) as endpoint,
+        pytest.raises(error, match=says),
+    ):
+        endpoint.ask(ASKED, 9)
 
 
 def test_nobody_there() -> None:
     with serving(lambda body: said("x")) as server:
         url = server.url
-    with Endpoint(url, "small", wait=lambda seconds: None) as endpoint:
-        with pytest.raises(Missing, match="no answer"):
-            endpoint.ask(ASKED, 9)
-    with Endpoint("gopher://x", "small") as endpoint:
-        with pytest.raises(BadUsage, match="no address"):
-            endpoint.ask(ASKED, 9)
+    with (
+        Endpoint(url, "small", wait=lambda seconds: None) as endpoint,
+        pytest.raises(Missing, match="no answer"),
+    ):
+        endpoint.ask(ASKED, 9)
+    with Endpoint("gopher://x", "small") as endpoint, pytest.raises(BadUsage, match="no address"):
+        endpoint.ask(ASKED, 9)

@@ -136,6 +136,36 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Preference:
+    """A recipe's strength by blind comparison, in Elo points above the base, and its counts."""
+
+    elo: Estimate
+    wins: int
+    ties: int
+    losses: int
+
+
+@dataclass(frozen=True)
+class Preferences:
+    """One source of preferences: people where `judge` is None, else a judge model.
+
+    `steady` is how often the judge kept its mind when the order changed, `agreement` how often it
+    agrees with people on the `agreed_on` pairs that both decided.
+    """
+
+    judge: str | None
+    recipes: dict[str, Preference]
+    comparisons: int
+    items: int
+    voters: int
+    gated: int
+    unreadable: int
+    steady: float | None
+    agreement: float | None
+    agreed_on: int
+
+
+@dataclass(frozen=True)
 class Leaderboard:
     """A study's result: the base first, then the best first, what is not computed last."""
 
@@ -153,6 +183,7 @@ class Leaderboard:
     rows: list[Row]
     measures: dict[str, str]
     suites: dict[str, Any]
+    preferences: list[Preferences]
     headline: dict[str, list[str]]
     warnings: dict[str, list[str]]
 

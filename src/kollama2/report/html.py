@@ -13,6 +13,7 @@ from kollama2.report.board import Leaderboard
 from kollama2.report.cautions import flag_text
 from kollama2.report.contrast import contrasts
 from kollama2.report.items import Browsed, browsed
+from kollama2.report.preferences import files
 from kollama2.report.records import Study, load, visible
 from kollama2.report.table import rank
 from kollama2.report.terminal import quantity
@@ -133,11 +134,13 @@ def render(study: Study, board: Leaderboard, drawn: "Mapping[str, list[Chart]]")
 
 
 def fingerprint(study: Study) -> str:
-    """What a page depends on: the lock, every record, each cell's state and this package."""
+    """What a page depends on: the lock, all records, cells' states, votes and this package."""
     digest = hashlib.sha256()
     for file in sorted(HERE.iterdir()):
         if file.is_file():
             digest.update(file.name.encode() + file.read_bytes())
+    for file in files(study):
+        digest.update(file.read_bytes() if file.is_file() else b"-")
     records = {name: stage.record for name, stage in study.stages.items()}
     states = [cell.state for cell in study.cells]
     digest.update(json.dumps([study.lock, records, states], sort_keys=True).encode())

@@ -15,6 +15,7 @@ from kollama2.report.board import (
 )
 from kollama2.report.cautions import warnings
 from kollama2.report.contrast import Contrast, contrasts
+from kollama2.report.preferences import panels
 from kollama2.report.records import Cell, Study, load
 from kollama2.report.terminal import render_terminal
 from kollama2.report.trust import trust
@@ -64,6 +65,7 @@ def rank(study: Study, measured: Mapping[str, Contrast]) -> Leaderboard:
         rows=rows,
         measures={name: "higher" if one.higher else "lower" for name, one in measured.items()},
         suites=dict(lock["suites"]),
+        preferences=panels(study),
         headline=headline.headline(rows, primary, lock["primary"], lock["english"], ENGLISH_LIMIT),
         warnings=warnings(study, measured, rows),
     )

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from kollama2.report.board import Estimate, Leaderboard, Row, Versus
+from kollama2.report.board import Estimate, Leaderboard, Preference, Row, Versus
 
 if TYPE_CHECKING:  # rich is light, but a report that is only written needs none of it
     from rich.table import Table
@@ -47,14 +47,26 @@ def render_terminal(board: "Leaderboard", width: int = 80) -> "Table":
     if wide:
         for name in ("FLOPs", "Korean", "trainable"):
             table.add_column(name, justify="right", no_wrap=True)
+    for one in board.preferences:
+        table.add_column(
+            "people" if one.judge is None else one.judge, justify="right", no_wrap=True
+        )
     if width >= WIDEST:
         table.add_column("seen", justify="right", no_wrap=True)
         table.add_column("suite", no_wrap=True)
     for row in board.rows:
         cells = _cells(row, board, wide)
+        cells += [_elo(one.recipes.get(row.recipe)) for one in board.preferences]
         cells += _trust(row) if width >= WIDEST else []
         table.add_row(*cells, style=DIM if row.base else None)
     return table
+
+
+def _elo(liked: Preference | None) -> str:
+    if liked is None:
+        return "–"
+    elo = liked.elo
+    return escape_brackets(f"{elo.value + 0.0:+.0f} [{elo.low + 0.0:.0f}, {elo.high + 0.0:.0f}]")
 
 
 def _trust(row: Row) -> list[str]:

@@ -1,0 +1,113 @@
+"""The commands of blind comparison: arena for people, judge for a model."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kollama2.cli.console import STORE, JsonOption, StoreOption, out, print_json, talk
+
+if TYPE_CHECKING:
+    from kollama2.report.records import Study
+
+StudyArgument = Annotated[
+    str, typer.Argument(help="Name or YAML file of a study that is computed in the store.")
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (arena, judge):
+        app.command()(command)
+
+
+def arena(
+    study: StudyArgument,
+    store: StoreOption = STORE,
+    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port.")] = 8321,
+) -> None:
+    """Serve a page on which people compare two anonymous answers; votes go into the report."""
+    from kollama2.arena.app import LOOPBACK, serve
+
+    found = _study(study, store)
+    talk().print(f"arena of {found.name}: http://{host}:{port}/ (stop with Ctrl-C)")
+    if host not in LOOPBACK:
+        talk().print(
+            "this address can be reached from other machines, and the page asks nobody for a "
+            "password"
+        )
+    serve(found, host, port)
+
+
+def judge(
+    study: StudyArgument,
+    url: Annotated[
+        str, typer.Option("--url", help="Address of an OpenAI-compatible endpoint, up to /v1.")
+    ],
+    model: Annotated[str, typer.Option("--model", help="The judge's name there.")],
+    key: Annotated[
+        str, typer.Option("--key", help="Environment variable that holds the key.")
+    ] = "OPENAI_API_KEY",
+    against: Annotated[
+        str | None,
+        typer.Option("--against", help="Compare with this recipe only; by default all pairs."),
+    ] = None,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Prompts at most.")] = None,
+    jobs: Annotated[int, typer.Option("--jobs", min=1, help="Questions at a time.")] = 4,
+    store: StoreOption = STORE,
+    as_json: JsonOption = False,
+) -> None:
+    """Have a model compare the answers of a study, both orders; verdicts go into the report."""
+    import dataclasses
+
+    from kollama2.arena.judge import judge as have_judged
+    from kollama2.arena.judge import name_of
+    from kollama2.errors import BadUsage
+    from kollama2.evaluation.endpoint import Endpoint
+    from kollama2.report.preferences import panels
+
+    found = _study(study, store)
+    if against is not None and against not in found.recipes:
+        raise BadUsage(
+            f"the study {found.name!r} has no recipe {against!r}; it has {', '.join(found.recipes)}"
+        )
+    with Endpoint(url, model, key_variable=key) as endpoint:
+        told = have_judged(found, endpoint, against=against, limit=limit, jobs=jobs)
+    panel = next((one for one in panels(found) if one.judge == name_of(model)), None)
+    if as_json:
+        print_json({**dataclasses.asdict(told), "result": panel and dataclasses.asdict(panel)})
+        return
+    talk().print(
+        f"{told.pairs} pairs: {told.asked} questions asked now, "
+        f"{told.gated} pairs decided by language without asking"
+    )
+    if panel is None:
+        return
+    from rich.table import Table
+
+    table = Table("recipe", "Elo [95 %]", "wins", "ties", "losses")
+    for name, one in panel.recipes.items():
+        elo = one.elo
+        shown = f"{elo.value + 0.0:+.0f} \\[{elo.low + 0.0:.0f}, {elo.high + 0.0:.0f}]"
+        table.add_row(name, shown, str(one.wins), str(one.ties), str(one.losses))
+    out().print(table)
+    steady = "–" if panel.steady is None else f"{panel.steady:.0%}"
+    people = "not known" if panel.agreement is None else f"{panel.agreement:.0%}"
+    out().print(
+        f"n = {panel.comparisons} pairs of {panel.items} prompts; the same verdict in both orders: "
+        f"{steady}; agreement with people: {people} (n = {panel.agreed_on}); "
+        f"{panel.unreadable} without a readable verdict; length controlled"
+    )
+
+
+def _study(name: str, store: Path) -> "Study":
+    """The records of a study given by its name or by its file."""
+    from kollama2.report.records import load
+
+    if name.endswith((".yaml", ".yml")):
+        from kollama2.study.document import Document
+        from kollama2.study.schema import Study as Schema
+
+        name = Document(Path(name)).read(Schema).name
+    return load(store, name)
