@@ -248,7 +248,7 @@ def _write_evaluation(
         quiz |= {"choices": QUIZ, "answer": QUIZ[chosen], "reference": QUIZ[gold]}
         shown.append(quiz)
     _lines(folder / "samples.jsonl", shown)
-    _json(folder / "stage.json", {"kind": "evaluate", "suite": "quick"})
+    _json(folder / "stage.json", {"kind": "evaluate", "suite": {"name": "quick", "tasks": []}})
     counts = {"items": items, "truncated": 0, "empty": 0, "failed": 0}
     sums: dict[str, list[float]] = {}
     for line in lines:

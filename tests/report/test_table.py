@@ -87,10 +87,12 @@ def test_what_is_missing_is_shown(store: Path) -> None:
     assert row.missing == ["quick 2: waiting"]
     assert "Not computed yet: vicuna-lora (2)." in board.warnings["en"]
     assert any(
-        "vicuna-lora" in text and "text-ko: 4 items" in text for text in board.warnings["en"]
+        "vicuna-lora, text-ko: items that did not fit" in text and "score: 4 " in text
+        for text in board.warnings["en"]
     )
     assert any(
-        "alpaca-qlora" in text and "9 answers are empty" in text for text in board.warnings["en"]
+        "alpaca-qlora" in text and "empty answers, counted as failures: 9" in text
+        for text in board.warnings["en"]
     )
     assert any("한쪽으로 쏠린 답(답의 98%가 1번 보기)" in text for text in board.warnings["ko"])
 

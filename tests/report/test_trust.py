@@ -40,9 +40,7 @@ def test_a_score_without_the_items_that_were_seen(tmp_path: Path) -> None:
     assert seen.clean == pytest.approx(clean[0] / clean[1], rel=1e-12)
     assert seen.difference == pytest.approx(clean[0] / clean[1] - all_items, rel=1e-9)
     said = next(one for one in board.warnings["en"] if "training data" in one)
-    assert said.startswith(
-        "alpaca-lora, text-ko: 7 of 58 items stand in the training data; without"
-    )
+    assert said.startswith("alpaca-lora, text-ko: in the training data: 7 of 58 items. Without")
     assert f"{seen.clean:.4f}" in said
     assert "학습 데이터에 들어 있습니다" in board.warnings["ko"][0]
 

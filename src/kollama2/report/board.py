@@ -103,6 +103,8 @@ class Trust:
         empty: answers without any visible character; they are failures and have scores.
         failed: empty answers, and those with broken characters or that never came.
         flags: what looks wrong by task, such as a model that gives one class only.
+        prompts: by measure the lowest and highest score among paraphrased prompts, where a task
+            has several; means over trainings.
         seen: None where it was not trained here, or its data were not looked through.
         checked: whether its training data, if any, were looked through.
     """
@@ -113,6 +115,7 @@ class Trust:
     empty: int
     failed: int
     flags: dict[str, list[str]]
+    prompts: dict[str, tuple[float, float]]
     seen: Seen | None
     checked: bool
 

@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 import altair as alt
 
 from kollama2.report import labels, spec
+from kollama2.report.anchors import reproduced
 from kollama2.report.board import Leaderboard, Row
 from kollama2.report.contrast import Contrast
 from kollama2.report.curves import curves
-from kollama2.report.panels import panels
+from kollama2.report.panels import anchored, panels
 from kollama2.report.records import Study
 from kollama2.report.spec import Chart, Spec
 from kollama2.report.terminal import quantity
@@ -19,7 +20,7 @@ ROW = 30  # pixels of a recipe on the chart of gains, at least
 def charts(
     study: Study, board: Leaderboard, contrasts: Mapping[str, Contrast]
 ) -> dict[str, list[Chart]]:
-    """All charts by section: forest, tradeoff, curves, measures; a section may be empty."""
+    """All charts by section; a section may be empty."""
     alt.data_transformers.disable_max_rows()
     order = [row.recipe for row in board.rows]
     placed = [row for row in board.rows if row.standing and row.standing.versus_base]
@@ -29,6 +30,7 @@ def charts(
         "tradeoff": [_tradeoff(board, traded)] if len(traded) > 1 else [],
         "curves": curves(study, order),
         "measures": panels(contrasts.values(), order),
+        "anchored": anchored(reproduced(study), order),
     }
 
 
@@ -68,6 +70,7 @@ def _forest(board: Leaderboard, rows: Sequence[Row]) -> Chart:
     band = base.mark_bar(height=16, opacity=1, style="band").encode(
         x=alt.X("minus:Q", title=title), x2="mde:Q"
     )
+    ends = [base.mark_tick(style="mde").encode(x=f"{end}:Q") for end in ("minus", "mde")]
     zero = alt.Chart(alt.Data(values=[{}])).mark_rule(style="zero").encode(x=alt.datum(0))
     line = base.mark_rule(strokeWidth=2.5, style="effect").encode(x="low:Q", x2="high:Q")
     dot = base.mark_point(size=75, filled=True, opacity=1, style="effect").encode(
@@ -78,7 +81,7 @@ def _forest(board: Leaderboard, rows: Sequence[Row]) -> Chart:
             scale=alt.Scale(domain=[True, False], range=["circle", "diamond"]),
         ),
     )
-    return spec.chart("forest", alt.layer(band, zero, line, dot), data, height)
+    return spec.chart("forest", alt.layer(band, *ends, zero, line, dot), data, height)
 
 
 def _tradeoff(board: Leaderboard, rows: Sequence[Row]) -> Chart:
@@ -95,6 +98,7 @@ def _tradeoff(board: Leaderboard, rows: Sequence[Row]) -> Chart:
                 "flops": row.cost.flops or 0.0,
                 "cost": quantity(row.cost.flops, "FLOP"),
                 "named": row.frontier or row.base,
+                "frontier": row.frontier,
             }
         )
     unit = ".1f" if board.primary_in_bits else ".3f"
@@ -133,7 +137,10 @@ def _tradeoff(board: Leaderboard, rows: Sequence[Row]) -> Chart:
         .mark_rule(style="limit")
         .encode(x="limit:Q")
     )
-    layers = [limit, bubbles]
+    joined = base.transform_filter("datum.frontier").mark_line(
+        style="frontier", interpolate="linear"
+    )
+    layers = [limit, joined.encode(order="english:Q"), bubbles]
     for style, named in (("named", True), ("unnamed", False)):
         here = f"datum.side != null && datum.named == {str(named).lower()}"
         name = base.transform_filter(here).mark_text(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kollama2.engine.commit import storage
 from kollama2.report import facts
+from kollama2.report.anchors import reproduced
 from kollama2.report.board import Leaderboard
 from kollama2.report.cautions import flag_text
 from kollama2.report.contrast import contrasts
@@ -104,6 +105,7 @@ def render(study: Study, board: Leaderboard, drawn: "Mapping[str, list[Chart]]")
         warnings=_pairs(board.warnings),
         sections=[one for one in SECTIONS if _has(one[0], drawn, items)],
         charts=drawn,
+        anchored=list(zip(reproduced(study), drawn["anchored"], strict=True)),
         titles={
             name: tuple(measure_title(name, language) for language in LANGUAGES)
             for name in board.measures
@@ -111,6 +113,7 @@ def render(study: Study, board: Leaderboard, drawn: "Mapping[str, list[Chart]]")
         kinds={one.name: _kind(one) for one in drawn["curves"]},
         states={recipe: facts.missing_states(study, recipe) for recipe in study.recipes},
         limit=f"{board.english_limit:g}",
+        prompted=_prompted(board),
         primary_task=board.primary.partition("/")[0],
         samples=answers.shown,
         sample_total=answers.total,
@@ -169,6 +172,15 @@ def _has(section: str, drawn: "Mapping[str, list[Chart]]", items: Browsed) -> bo
     if section == "items":
         return bool(items.tasks)
     return section != "gain" or bool(drawn["forest"])
+
+
+def _prompted(board: Leaderboard) -> list[str]:
+    """The measures whose range over prompts is shown: one for each task, the first it has."""
+    measures = dict.fromkeys(name for row in board.rows for name in row.trust.prompts)
+    first: dict[str, str] = {}
+    for name in measures:
+        first.setdefault(name.partition("/")[0], name)
+    return list(first.values())
 
 
 def _data(drawn: "Mapping[str, list[Chart]]", items: Browsed) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 import altair as alt
 
 from kollama2.report import spec
+from kollama2.report.anchors import Reproduced
 from kollama2.report.contrast import Contrast
 from kollama2.report.spec import AXES, Chart, Spec
 
@@ -27,6 +28,29 @@ def panels(contrasts: Iterable[Contrast], order: Sequence[str]) -> list[Chart]:
     return found
 
 
+def anchored(aggregates: Iterable[Reproduced], order: Sequence[str]) -> list[Chart]:
+    """Panels of lm-eval's own aggregates, with published figures as grey lines."""
+    shared = _panel(order)
+    found = []
+    for one in aggregates:
+        values: list[Spec] = []
+        for recipe in order:
+            if recipe in one.scores:
+                score = spec.short(one.scores[recipe])
+                values.append({"recipe": recipe, "score": score, "low": score, "high": score,
+                               "interval": "–", "base": recipe == order[0]})  # fmt: skip
+        height = len(values) * ROW
+        # An anchor is no row of its own: it stands on the row of the first recipe.
+        values += [
+            {"recipe": values[0]["recipe"], "anchor": anchor.model, "score": anchor.value}
+            for anchor in one.anchors
+        ]
+        panel = {**shared, "data": {"values": values}, "height": height}
+        name = f"anchored-{one.task}-{one.shots}-{one.metric}".replace(",", "-")
+        found.append(Chart(name, height + AXES, panel))
+    return found
+
+
 def _panel(order: Sequence[str]) -> Spec:
     options: Spec = {
         "title": None,
@@ -38,12 +62,17 @@ def _panel(order: Sequence[str]) -> Spec:
         spec.tip("score", ".4f"),
         alt.Tooltip("interval:N", title="@tip.interval"),
     ]
-    base = alt.Chart().encode(y=spec.names(), color=spec.color(order), tooltip=tips)
+    base = alt.Chart().transform_filter("!datum.anchor")
+    base = base.encode(y=spec.names(), color=spec.color(order), tooltip=tips)
     score = alt.X("score:Q", **options)
     rule = alt.Chart().transform_filter("datum.base").mark_rule(style="zero").encode(x=score)
     line = base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", **options), x2="high:Q")
     dot = base.mark_point(size=60, filled=True, opacity=1).encode(x=score)
-    return spec.chart("panel", alt.layer(rule, line, dot), [], ROW).spec
+    anchor = alt.Chart().transform_filter("datum.anchor").mark_rule(style="anchor")
+    anchor = anchor.encode(
+        x=score, tooltip=[alt.Tooltip("anchor:N", title="@tip.anchor"), spec.tip("score", ".3f")]
+    )
+    return spec.chart("panel", alt.layer(anchor, rule, line, dot), [], ROW).spec
 
 
 def _scores(contrast: Contrast, order: Sequence[str]) -> list[Spec]:

@@ -38,6 +38,9 @@
       },
       style: {
         band: { color: color("band") },
+        mde: { color: color("soft"), thickness: 1.5, size: 16 },
+        frontier: { color: color("soft"), strokeWidth: 1.2, strokeDash: [2, 3] },
+        anchor: { color: color("soft"), strokeDash: [4, 3], strokeWidth: 1.2, opacity: 0.8 },
         zero: { color: color("base"), strokeWidth: 1.5 },
         limit: { color: color("bad"), strokeDash: [5, 4], strokeWidth: 1.2 },
         effect: { color: color("effect") },

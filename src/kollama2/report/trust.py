@@ -34,11 +34,23 @@ def trust(study: Study, recipe: str) -> Trust:
         suites={name: list(ids) for name, ids in suites.items()},
         **{kind: counts[kind] for kind in COUNTED},
         flags={task: list(said) for task, said in flags.items()},
+        prompts=_prompts(study, cells),
         seen=_seen(study, cells),
         checked=all(
             cell.contamination is None or cell.contamination in study.stages for cell in cells
         ),
     )
+
+
+def _prompts(study: Study, cells: Sequence[Cell]) -> dict[str, tuple[float, float]]:
+    """The range over paraphrases of every measure that was taken with several."""
+    found: dict[str, list[list[float]]] = {}
+    for cell in cells:
+        for measure, scores in study.stages[cell.evaluate].metrics.get("by_prompt", {}).items():
+            if len(scores) > 1:
+                found.setdefault(measure, []).append(scores)
+    means = {measure: np.mean(each, axis=0) for measure, each in found.items()}
+    return {measure: (float(each.min()), float(each.max())) for measure, each in means.items()}
 
 
 def _seen(study: Study, cells: Sequence[Cell]) -> Seen | None:
