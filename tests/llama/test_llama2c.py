@@ -13,38 +13,14 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from kollama2.engine.commit import verify
 from kollama2.errors import BadData, StorageTrouble, TryLater
 from kollama2.llama import llama2c
-from tests.llama.files import HEADER, Tensors, legacy_bytes, random_model, v1_bytes
-
-
-def forward(w: Tensors, header: dict[str, int], ids: list[int]) -> np.ndarray:
-    """Llama in the checkpoint's own layout: rotate neighbouring pairs; logits of every position."""
-    heads, kv, size = header["heads"], header["kv_heads"], header["dim"] // header["heads"]
-    length = len(ids)
-    angle = np.arange(length)[:, None] * 10000.0 ** (-np.arange(0, size, 2) / size)
-    turn = np.exp(1j * angle)[:, None, :]
-
-    def norm(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
-        return x / np.sqrt((x**2).mean(-1, keepdims=True) + 1e-5) * weight
-
-    def rotate(x: np.ndarray) -> np.ndarray:
-        pairs = np.ascontiguousarray(x, dtype=np.float64).view(np.complex128) * turn
-        return pairs.view(np.float64)
-
-    x = w["tok_embeddings"][ids].astype(np.float64)
-    mask = np.triu(np.full((length, length), -np.inf), 1)
-    for i in range(header["layers"]):
-        h = norm(x, w["attention_norm"][i])
-        q = rotate((h @ w["wq"][i].T).reshape(length, heads, size))
-        k = rotate((h @ w["wk"][i].T).reshape(length, kv, size)).repeat(heads // kv, axis=1)
-        v = (h @ w["wv"][i].T).reshape(length, kv, size).repeat(heads // kv, axis=1)
-        score = np.einsum("qhd,khd->hqk", q, k) / np.sqrt(size) + mask
-        p = np.exp(score - score.max(-1, keepdims=True))
-        p /= p.sum(-1, keepdims=True)
-        x = x + np.einsum("hqk,khd->qhd", p, v).reshape(length, -1) @ w["wo"][i].T
-        h = norm(x, w["ffn_norm"][i])
-        gate = h @ w["w1"][i].T
-        x = x + (gate / (1 + np.exp(-gate)) * (h @ w["w3"][i].T)) @ w["w2"][i].T
-    return norm(x, w["norm"]) @ w.get("output", w["tok_embeddings"]).T
+from tests.llama.files import (
+    HEADER,
+    Tensors,
+    forward,
+    legacy_bytes,
+    random_model,
+    v1_bytes,
+)
 
 
 def greedy(w: Tensors, header: dict[str, int], count: int) -> list[int]:

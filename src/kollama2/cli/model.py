@@ -119,14 +119,39 @@ def complete(
 
 
 def convert(
-    checkpoint: Annotated[Path, typer.Argument(help="llama2.c checkpoint (.bin).")],
+    checkpoint: Annotated[
+        Path, typer.Argument(help="Meta's folder, a Hugging Face folder, or a llama2.c .bin file.")
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the model.")],
-    tokenizer: Annotated[Path, typer.Option(help="llama2.c tokenizer (.bin).")],
+    tokenizer: Annotated[
+        Path | None, typer.Option(help="tokenizer.model of Meta's, tokenizer.bin of llama2.c.")
+    ] = None,
+    to: Annotated[str, typer.Option(help="hf, or meta for consolidated.NN.pth files.")] = "hf",
+    shards: Annotated[int, typer.Option(min=1, help="Files to write with --to meta.")] = 1,
 ) -> None:
-    """Import a llama2.c checkpoint as a Hugging Face model folder."""
-    from kollama2.llama.llama2c import convert as import_checkpoint
+    """Turn Meta's and llama2.c's checkpoints into Hugging Face folders, or such into Meta's."""
+    from kollama2.errors import BadUsage
 
-    result = import_checkpoint(checkpoint, tokenizer, output)
+    if to not in ("hf", "meta"):
+        raise BadUsage(f"--to is {to!r}; it can be hf or meta")
+    if checkpoint.is_dir():
+        from kollama2.llama.convert import is_meta, to_hugging_face, to_meta
+
+        if (to == "meta") == is_meta(checkpoint):
+            raise BadUsage(f"{checkpoint} is in {to} form already")
+        if to == "meta":
+            result = to_meta(checkpoint, output, shards)
+        else:
+            beside = checkpoint / "tokenizer.model"
+            result = to_hugging_face(
+                checkpoint, output, tokenizer or (beside if beside.is_file() else None)
+            )
+    else:
+        from kollama2.llama.llama2c import convert as import_checkpoint
+
+        if tokenizer is None or to == "meta":
+            raise BadUsage("a llama2.c file needs --tokenizer tokenizer.bin and becomes hf only")
+        result = import_checkpoint(checkpoint, tokenizer, output)
     talk().print(f"{output}: {result['parameters']:,} parameters")
 
 

@@ -241,6 +241,15 @@ def load_tokenizer(folder: str | Path) -> Tokenizer:
     return Tokenizer(other, folder, reason)
 
 
+def load_sentencepiece(path: Path) -> Tokenizer:
+    """Load one SentencePiece model, whatever other tokenizer lies beside it.
+
+    Raises:
+        BadData: it is not a SentencePiece model.
+    """
+    return Tokenizer(_Pieces(path), path.parent, path.name)
+
+
 def check_matches(tokenizer: Tokenizer, vocab_size: int) -> None:
     """Refuse a tokenizer that does not belong to a model.
 

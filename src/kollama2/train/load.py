@@ -115,6 +115,33 @@ def tokenizer_size(folder: Path) -> int:
     return size
 
 
+def load_parallel(folder: Path, degree: int, dtype: Dtype = "auto") -> Any:
+    """Load whole weights for inference over the processes of torchrun, each its share of them.
+
+    Args:
+        folder: whole weights of an architecture for which transformers has a tensor-parallel plan.
+        degree: of the parallelism; the number of processes.
+        dtype: as in `load_model`.
+
+    Returns:
+        A `PreTrainedModel` in evaluation mode; its forward gives the same logits in each process.
+
+    Raises:
+        BadData: the folder is not such a model.
+        BadUsage: it is an adapter.
+    """
+    from transformers.distributed import DistributedConfig
+
+    if (folder / "adapter_config.json").is_file():
+        raise BadUsage(f"{folder} is an adapter; merge it before it is divided")
+    check(folder)
+    if dtype == "auto" and not torch.cuda.is_available():
+        dtype = "float32"
+    return _from_pretrained(
+        folder, dtype, distributed_config=DistributedConfig(tp_size=degree)
+    ).eval()
+
+
 def load_model(folder: Path, *, dtype: Dtype = "auto", device: str = "auto") -> Any:
     """Load a finished model folder for inference; adapters stay adapters, NF4 stays NF4.
 

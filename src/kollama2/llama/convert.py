@@ -1,0 +1,305 @@
+"""Conversion between Meta's and Hugging Face's form, both ways and without changing a bit."""
+
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from kollama2.engine.commit import committing, storage, storage_fault, verify, write_json
+from kollama2.errors import BadData, BadUsage, Denied, StorageTrouble, TryLater
+from kollama2.llama import checklist
+from kollama2.llama.args import ModelArgs, params_of, read_params
+from kollama2.llama.meta import ROPE, Part, Shards, parts, shard_files, to_pair_layout
+from kollama2.train.load import CARD, card, check, root
+
+CACHE = "KOLLAMA2_CACHE"
+_FILE_BYTES = 4 << 30
+_INDEX = "model.safetensors.index.json"
+
+
+def is_meta(folder: Path) -> bool:
+    """Whether a folder is a checkpoint in Meta's form."""
+    return (folder / "params.json").is_file() or any(folder.glob("*.pth"))
+
+
+def cached(folder: Path) -> Path:
+    """Return a checkpoint of Meta's as a Hugging Face folder, converted at its first use.
+
+    It lies inside the checkpoint's folder, or below the folder that the environment variable
+    KOLLAMA2_CACHE names, or below ~/.cache/kollama2 where the checkpoint's may not be written.
+    A changed checkpoint is converted anew.
+
+    Raises:
+        Fault: as `to_hugging_face`; Corrupt where the cached folder was damaged since.
+    """
+    files = shard_files(folder)
+    read_params(folder / "params.json")
+    name = f"safetensors-{_fingerprint([*files, folder / 'params.json'])}"
+    if place := os.environ.get(CACHE):
+        out = Path(place).expanduser() / folder.resolve().name / name
+    elif os.access(folder, os.W_OK):
+        out = folder / name
+    else:
+        out = Path("~/.cache/kollama2").expanduser() / folder.resolve().name / name
+    if not out.exists():
+        try:
+            to_hugging_face(folder, out)
+        except StorageTrouble:
+            if not out.exists():  # another process may have finished the same conversion
+                raise
+    verify(out)
+    return out
+
+
+def _fingerprint(files: list[Path]) -> str:
+    whole = hashlib.sha256()
+    for file in files:
+        with storage(file):
+            stat = file.stat()
+        whole.update(f"{file.name}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
+    return whole.hexdigest()[:12]
+
+
+def to_hugging_face(folder: Path, out: Path, tokenizer: Path | None = None) -> dict[str, Any]:
+    """Write a checkpoint of Meta's as a Hugging Face folder.
+
+    The MD5 sums of a `checklist.chk` are verified first. Memory: the file mappings and 4 GiB.
+
+    Args:
+        folder: `consolidated.NN.pth` and `params.json`.
+        out: the folder to make; it appears whole, with a manifest, or not at all.
+        tokenizer: the `tokenizer.model` to put beside the weights.
+
+    Returns:
+        `parameters`, `shards` and `dtype`.
+
+    Raises:
+        Corrupt: a file differs from its MD5 sum.
+        BadData: files are damaged or do not belong together.
+        TryLater, Denied, StorageTrouble: the folder cannot be written.
+    """
+    args = read_params(folder / "params.json")
+    files = shard_files(folder)
+    if (folder / checklist.NAME).is_file():
+        checklist.verify(folder)
+    shards = Shards(files, args)
+    _need_space(out, sum(file.stat().st_size for file in files))
+    params = json.loads((folder / "params.json").read_text(encoding="utf-8"))
+    meta = {"params": params, "shards": len(files), "rope": shards.rope}
+    with committing(out) as partial, storage(out):
+        if tokenizer is not None:
+            _write_tokenizer(tokenizer, shards.vocab, partial)
+        try:
+            _write_weights(shards, partial)
+        except SafetensorError as error:
+            fault = storage_fault(error, out)
+            raise fault or StorageTrouble(f"{out} cannot be written: {error}") from error
+        write_json(partial / "config.json", args.config(shards.vocab, shards.dtype), durable=False)
+        write_json(
+            partial / "generation_config.json",
+            {"bos_token_id": 1, "eos_token_id": 2},
+            durable=False,
+        )
+        about = {"template": "llama2", "method": "full", "recipe": {"meta": meta}}
+        write_json(partial / CARD, about, durable=False)
+    count = sum(torch.Size(part.shape).numel() for part in shards.parts)
+    return {"parameters": count, "shards": len(files), "dtype": shards.dtype}
+
+
+def _need_space(out: Path, size: int) -> None:
+    place = next(p for p in out.absolute().parents if p.exists())
+    free = shutil.disk_usage(place).free
+    if free < size * 1.05:
+        raise TryLater(
+            f"{out} needs {size * 1.05 / 1e9:.1f} GB and its disk has {free / 1e9:.1f} GB left; "
+            f"free some, or set {CACHE} to a folder with room"
+        )
+
+
+def _write_tokenizer(tokenizer: Path, vocab: int, out: Path) -> None:
+    from kollama2.data.fast import write_fast
+    from kollama2.llama.tokenizer import Tokenizer
+
+    read = Tokenizer(tokenizer)
+    if read.n_words != vocab:
+        raise BadData(
+            f"{tokenizer} has {read.n_words} tokens but the checkpoint has {vocab} embeddings; "
+            "give the tokenizer.model that belongs to it"
+        )
+    shutil.copyfile(tokenizer, out / "tokenizer.model")
+    config = {
+        "tokenizer_class": "LlamaTokenizer",
+        "bos_token": "<s>",
+        "eos_token": "</s>",
+        "unk_token": "<unk>",
+        "add_bos_token": True,
+        "add_eos_token": False,
+        "legacy": False,
+    }
+    write_json(out / "tokenizer_config.json", config, durable=False)
+    write_fast(out)
+
+
+def _write_weights(shards: Shards, out: Path) -> None:
+    groups = _grouped(shards)
+    index: dict[str, str] = {}
+    for number, group in enumerate(groups, 1):
+        name = "model.safetensors"
+        if len(groups) > 1:
+            name = f"model-{number:05d}-of-{len(groups):05d}.safetensors"
+        tensors = {part.hugging_face: shards.hugging_face(part) for part in group}
+        save_file(tensors, out / name, metadata={"format": "pt"})
+        index |= dict.fromkeys(tensors, name)
+    if len(groups) > 1:
+        total = {"total_size": sum(_bytes(part, shards.dtype) for part in shards.parts)}
+        write_json(out / _INDEX, {"metadata": total, "weight_map": index}, durable=False)
+
+
+def _grouped(shards: Shards) -> list[list[Part]]:
+    groups: list[list[Part]] = [[]]
+    size = 0
+    for part in shards.parts:
+        size += _bytes(part, shards.dtype)
+        if size > _FILE_BYTES and groups[-1]:
+            groups.append([])
+            size = _bytes(part, shards.dtype)
+        groups[-1].append(part)
+    return groups
+
+
+def _bytes(part: Part, dtype: str) -> int:
+    kind: torch.dtype = getattr(torch, dtype)
+    return torch.Size(part.shape).numel() * kind.itemsize
+
+
+def to_meta(folder: Path, out: Path, shards: int = 1) -> dict[str, Any]:
+    """Write a Hugging Face Llama as a checkpoint in Meta's form.
+
+    Args:
+        folder: whole weights of a Llama (an adapter must be merged first).
+        out: the folder to make; it appears whole, with MD5 sums and a manifest, or not at all.
+        shards: how many files; it must divide heads, key-value heads and widths.
+
+    Returns:
+        `parameters`, `shards` and `dtype`.
+
+    Raises:
+        BadUsage: the folder is an adapter, or the number of shards does not divide the model.
+        BadData: it is not a Llama that Meta's form can hold.
+        TryLater, Denied, StorageTrouble: the folder cannot be written.
+    """
+    if root(folder) != folder:
+        raise BadUsage(f"{folder} is an adapter; merge it first (kollama2 adapt writes it merged)")
+    config = check(folder)
+    args, params, rope = _described(folder, config)
+    if shards < 1 or any(n % shards for n in (args.n_heads, args.kv_heads, args.hidden_dim)):
+        raise BadUsage(
+            f"{shards} shards do not divide {args.n_heads} heads, {args.kv_heads} key-value heads "
+            f"and {args.hidden_dim} feed-forward units"
+        )
+    listed = list(parts(args, config.vocab_size))
+    weights = _Weights(folder, tied=config.tie_word_embeddings)
+    weights.check(listed)
+    dtype = weights.tensor(listed[0]).dtype
+    _need_space(out, sum(_bytes(part, str(dtype).removeprefix("torch.")) for part in listed))
+    with committing(out) as partial, storage(out):
+        names = [f"consolidated.{number:02d}.pth" for number in range(shards)]
+        for number, name in enumerate(names):
+            shard = {
+                part.meta: part.sliced(weights.tensor(part), number, shards).clone()
+                for part in listed
+            }
+            if rope is not None:
+                shard[ROPE] = torch.tensor(rope, dtype=dtype)
+            torch.save(shard, partial / name)
+        write_json(partial / "params.json", params, durable=False)
+        sums = {name: checklist.md5(partial / name) for name in [*names, "params.json"]}
+        (partial / checklist.NAME).write_text(checklist.text(sums), encoding="utf-8")
+        if (folder / "tokenizer.model").is_file():
+            shutil.copyfile(folder / "tokenizer.model", partial / "tokenizer.model")
+    count = sum(torch.Size(part.shape).numel() for part in listed)
+    return {
+        "parameters": count,
+        "shards": shards,
+        "dtype": str(dtype).removeprefix("torch."),
+    }
+
+
+def _described(folder: Path, config: Any) -> tuple[ModelArgs, dict[str, Any], list[float] | None]:
+    """Numbers, params.json and rotary table; those of the original where it came from Meta."""
+    if config.model_type != "llama" or config.attention_bias or config.mlp_bias:
+        raise BadData(f"{folder} is not a Llama without biases; Meta's form holds only those")
+    rotary = config.rope_parameters or {}
+    if rotary.get("rope_type", "default") != "default":
+        raise BadData(f"{folder} scales its rotary embedding, which Meta's Llama 2 cannot")
+    params = params_of(config, float(rotary.get("rope_theta", 10000.0)))
+    meta = card(folder).get("recipe", {}).get("meta", {})
+    known = {k for k in params if k in ("dim", "n_heads", "n_layers", "n_kv_heads")}
+    if all(meta.get("params", {}).get(k) == params[k] for k in known):
+        original = ModelArgs(**meta["params"])
+        if original.hidden_dim == config.intermediate_size:
+            return original, meta["params"], meta.get("rope")
+    return ModelArgs(**params), params, None
+
+
+class _Weights:
+    """The tensors of a Hugging Face folder, one at a time, in Meta's layout."""
+
+    def __init__(self, folder: Path, tied: bool) -> None:
+        self._folder, self._tied = folder, tied
+        index = folder / _INDEX
+        if index.is_file():
+            found = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
+            self._map = {name: folder / file for name, file in found.items()}
+        else:
+            file = folder / "model.safetensors"
+            with _opened(file) as tensors:
+                self._map = dict.fromkeys(tensors.keys(), file)
+
+    def check(self, listed: list[Part]) -> None:
+        names = {self._name(part) for part in listed}
+        ignored = {n for n in self._map if n.endswith("rotary_emb.inv_freq")}
+        ignored |= {"lm_head.weight"} if self._tied else set()
+        if missing := sorted(names - self._map.keys()):
+            raise BadData(f"{self._folder} lacks {len(missing)} weights, such as {missing[0]}")
+        if extra := sorted(self._map.keys() - names - ignored):
+            raise BadData(
+                f"{self._folder} holds {len(extra)} weights that a Llama 2 does not have, such as "
+                f"{extra[0]}"
+            )
+        for part in listed:
+            with _opened(self._map[self._name(part)]) as tensors:
+                shape = tensors.get_slice(self._name(part)).get_shape()
+            if tuple(shape) != part.shape:
+                raise BadData(
+                    f"{self._folder}: {part.hugging_face} has the shape {shape}, its config.json "
+                    f"asks for {list(part.shape)}"
+                )
+
+    def tensor(self, part: Part) -> torch.Tensor:
+        name = self._name(part)
+        with _opened(self._map[name]) as tensors:
+            whole: torch.Tensor = tensors.get_tensor(name)
+        return to_pair_layout(whole, part.heads) if part.heads else whole
+
+    def _name(self, part: Part) -> str:
+        if self._tied and part.meta == "output.weight":
+            return "model.embed_tokens.weight"
+        return part.hugging_face
+
+
+def _opened(file: Path) -> Any:
+    try:
+        return safe_open(file, framework="pt")
+    except SafetensorError as error:
+        raise BadData(f"{file} is damaged: {error}") from error
+    except PermissionError as error:
+        raise Denied(f"{file} may not be read; check its permissions") from error
+    except OSError as error:
+        raise StorageTrouble(f"{file} cannot be read: {error}") from error
