@@ -123,8 +123,8 @@ def _need_space(out: Path, size: int) -> None:
 
 
 def _write_tokenizer(tokenizer: Path, vocab: int, out: Path) -> None:
-    from kollama2.data.fast import write_fast
     from kollama2.llama.tokenizer import Tokenizer
+    from kollama2.vocab.fast import write_fast
 
     read = Tokenizer(tokenizer)
     if read.n_words != vocab:
