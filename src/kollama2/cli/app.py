@@ -6,8 +6,7 @@ import sys
 import typer
 
 from kollama2 import __version__
-from kollama2.cli import arena, data, doctor, model, study
-from kollama2.cli import data, doctor, download, model, study
+from kollama2.cli import arena, data, doctor, download, model, study
 from kollama2.errors import Fault
 
 app = typer.Typer(
