@@ -72,6 +72,7 @@ class Train(Stage):
 class Trouble(Stage):
     """Goes wrong in one of the ways in which stages go wrong."""
 
+    shared: ClassVar[bool] = True
     kind: Literal["trouble"] = "trouble"
     how: str
     data: Corpus | None = None
@@ -97,6 +98,7 @@ class Look(Stage):
     """Reports what its process is like."""
 
     preload: ClassVar[tuple[str, ...]] = ("kollama2.evaluation",)
+    shared: ClassVar[bool] = True
     kind: Literal["look"] = "look"
     index: int = 0
     data: "AnyStage | None" = None

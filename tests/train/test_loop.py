@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from kollama2.engine.profile import Resources
-from kollama2.errors import BadData, BadUsage, Missing
+from kollama2.errors import BadData, BadUsage
 from kollama2.train.attention import by_document
 from kollama2.train.batches import Plan, Rows
 from kollama2.train.load import prepare
@@ -234,14 +234,6 @@ def test_weights_without_numbers_are_never_kept(
     with pytest.raises(Diverged, match="step 1: the largest weight is nan; lower lr"):
         run(chosen, tiny_model, rows, tmp_path / "out")
     assert list((tmp_path / "out" / "scratch").iterdir()) == []
-
-
-def test_several_processes_are_refused(
-    tiny_model: Path, rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(Missing, match="set gpus to 1"):
-        run(settings(), tiny_model, rows, tmp_path / "out")
 
 
 def test_rows_must_fit_the_model(tiny_model: Path, tmp_path: Path) -> None:

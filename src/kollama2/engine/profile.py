@@ -13,7 +13,9 @@ class Resources(BaseModel):
 
     threads: PositiveInt = Field(1, description="CPU threads of the process")
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    gpus: int = Field(0, ge=0, description="processes under torchrun when above 1")
+    gpus: int = Field(
+        0, ge=0, description="processes under torchrun when above 1, for what they can share"
+    )
     micro_batch_tokens: PositiveInt = Field(4096, description="tokens in one forward pass")
     gradient_checkpointing: bool = False
     checkpoint_seconds: float = Field(60, gt=0, description="seconds between two checkpoints")

@@ -41,6 +41,8 @@ class Stage(BaseModel):
     """Modules that a worker imports once, ahead of all stages."""
     inline: ClassVar[bool] = False
     """Cheap enough to be computed in the main process."""
+    shared: ClassVar[bool] = False
+    """Several processes under torchrun can compute it together, where a profile gives it GPUs."""
 
     kind: str
 

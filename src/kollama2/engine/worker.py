@@ -74,7 +74,7 @@ def compute(order: Order, tell: Tell, *, quiet: bool = True) -> dict[str, Any]:
     stage = read_stage(order.recipe, order.parse)
 
     def execute(stage: Stage, work: Work) -> Mapping[str, Any]:
-        if order.resources.gpus > 1:
+        if order.resources.gpus > 1 and stage.shared:
             return ranks.run(stage, work, order.root, order.parse)
         if not quiet:
             return stage.run(work)

@@ -77,6 +77,7 @@ class Train(Stage):
     probe: Probe | None = None
 
     preload: ClassVar[tuple[str, ...]] = TRAINING
+    shared: ClassVar[bool] = True
 
     @property
     def tokenizer_stage(self) -> "Tokens":

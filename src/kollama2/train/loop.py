@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -28,6 +27,7 @@ from kollama2.train.batches import Plan, Rows, micro_batches
 from kollama2.train.forward import autocast, summed_loss, tensors
 from kollama2.train.load import card, prepare, trained
 from kollama2.train.memory import keep_freed_memory
+from kollama2.train.ranks import Ranks, together
 from kollama2.train.record import Record, figures, read
 from kollama2.train.save import write_model
 from kollama2.train.schedule import factor
@@ -66,11 +66,8 @@ def train(
         BadData: model or rows are not fit for training, or the loss is no longer a number
             (`Diverged`; checkpoints stay as they are).
         BadUsage: the settings do not fit the model, or `scratch` belongs to another training.
-        Missing: the method needs a kernel that is not here, the tracker is not installed, or
-            torchrun started more than one process, which this loop does not know.
+        Missing: the method needs a kernel that is not here, or the tracker is not installed.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise Missing("training in several processes is not built; set gpus to 1 in the profile")
     if resources.report_to != "none" and find_spec(resources.report_to) is None:
         raise Missing(
             f"report_to is {resources.report_to!r}, but that package is not installed; "
@@ -79,33 +76,40 @@ def train(
     torch.set_num_threads(resources.threads)
     out.mkdir(parents=True, exist_ok=True)
     scratch.mkdir(parents=True, exist_ok=True)
-    table = Rows(rows, scratch)
-    plan = Plan(table, settings)
-    network = prepare(model, settings, resources.device)
-    check_fit(network, plan)
-    identity = {"settings": settings.model_dump(mode="json"), "rows": len(table)}
-    folder, done = checkpoint.newest(scratch, identity) or (None, 0)
-    record = Record(out / "metrics.jsonl", plan, done, progress)
-    with closing(record):
-        loop = Loop(settings, plan, network, resources, scratch)
-        loop.keep(record, identity, resources.checkpoint_seconds)
-        loop.run(folder)
-    encoding = rows / "encoding.json"
-    template = (
-        json.loads(encoding.read_text(encoding="utf-8")).get("template")
-        if encoding.is_file()
-        else None
-    )
+    with together(resources.device) as ranks:
+        table = Rows(rows, scratch)
+        plan = Plan(table, settings)
+        network = prepare(model, settings, resources.device)
+        check_fit(network, plan)
+        identity = {"settings": settings.model_dump(mode="json"), "rows": len(table)}
+        with ranks.in_turn():
+            folder, done = checkpoint.newest(scratch, identity) or (None, 0)
+        loop = Loop(settings, plan, network, resources, scratch, ranks)
+        if not ranks.first:
+            loop.run(folder)
+            return {}
+        with closing(Record(out / "metrics.jsonl", plan, done, progress)) as record:
+            loop.keep(record, identity, resources.checkpoint_seconds)
+            loop.run(folder)
     answer = figures(read(out / "metrics.jsonl"), network, settings)
     write_model(
         network,
         out / "model",
         base=model,
         method=settings.method,
-        template=template or card(model).get("template", "plain"),
+        template=_template(rows) or card(model).get("template", "plain"),
         recipe={"train": identity["settings"]},
     )
     return answer
+
+
+def _template(rows: Path) -> str | None:
+    """The template that rows were encoded with, where they say it."""
+    about = rows / "encoding.json"
+    if not about.is_file():
+        return None
+    template: str | None = json.loads(about.read_text(encoding="utf-8")).get("template")
+    return template
 
 
 def check_fit(network: Any, plan: Plan) -> None:
@@ -146,9 +150,11 @@ class Loop(SFTTrainer):  # type: ignore[misc]
         network: Any,
         resources: Resources,
         scratch: Path,
+        ranks: Ranks = Ranks(),  # noqa: B008
     ) -> None:
         self.settings = settings
         self.plan = plan
+        self.ranks = ranks
         self.micro = resources.micro_batch_tokens
         self.sums: dict[str, int] = {}
         before = {name: weight.data for name, weight in trained(network)}
@@ -177,13 +183,15 @@ class Loop(SFTTrainer):  # type: ignore[misc]
         self.add_callback(_Clock(seconds))
 
     def batch(self, step: int) -> dict[str, Any]:
-        """The tensors of a step, in micro-batches, and what is in it."""
+        """The tensors of this process's part of a step, and what is in the whole step."""
         parts = self.plan.step(step)
-        micro = [tensors(self.plan.rows, run) for run in micro_batches(parts, self.micro)]
+        tokens = sum(part.length for part in parts)
+        room = min(self.micro, -(-tokens // self.ranks.size)) if self.ranks.size > 1 else self.micro
+        micro = [tensors(self.plan.rows, run) for run in micro_batches(parts, room)]
         text, hangul = self.plan.seen(parts)
         return {
-            "micro_batches": [m for m in micro if m["targets"].numel()],
-            "tokens": sum(part.length for part in parts),
+            "micro_batches": self.ranks.mine([m for m in micro if m["targets"].numel()]),
+            "tokens": tokens,
             "trained_tokens": sum(m["targets"].numel() for m in micro),
             "bytes": text,
             "ko_bytes": hangul,
@@ -204,6 +212,8 @@ class Loop(SFTTrainer):  # type: ignore[misc]
                 with torch.autocast(device, enabled=False):
                     self.accelerator.backward(loss)
                 total += loss.detach()
+        if self.ranks.size > 1:
+            self.ranks.add_up([*_gradients(self.model), total])
         if not torch.isfinite(total):
             self._diverged("loss", float(total), self.state.global_step)
         self.sums = {k: v for k, v in inputs.items() if k != "micro_batches"}
@@ -270,6 +280,16 @@ class Loop(SFTTrainer):  # type: ignore[misc]
 
     def _load_rng_state(self, checkpoint_folder: str | None) -> None:
         """Each step seeds its own; there is none to load."""
+
+
+def _gradients(model: Any) -> list[Tensor]:
+    """The gradients of what is trained; zero where this process computed none."""
+    found = []
+    for _, weight in trained(model):
+        if weight.grad is None:
+            weight.grad = torch.zeros_like(weight)
+        found.append(weight.grad)
+    return found
 
 
 class _Clock(TrainerCallback):  # type: ignore[misc]
