@@ -3,7 +3,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -12,7 +14,7 @@ from kollama2.engine import launch as launching
 from kollama2.engine.graph import Event, plan, run
 from kollama2.engine.launch import local
 from kollama2.engine.profile import Profile, Resources
-from kollama2.engine.stage import Stage
+from kollama2.engine.stage import Stage, Work
 from kollama2.engine.store import Store
 from tests.engine.fakes import PARSE, Corpus, Look, Train, Trouble
 
@@ -139,11 +141,18 @@ graph.run([Trouble(how="hang")], here, launch.local(here, parse=PARSE))
 
 
 def test_a_worker_waits_for_another_process_and_uses_its_result(store: Store) -> None:
-    stage = Train(steps=2, pause=0.5)
-    other = threading.Thread(target=store.compute, args=(stage,))
+    stage = Train(steps=2)
+    events: list[Event] = []
+
+    def when_waited_for(stage: Stage, work: Work) -> Mapping[str, Any]:
+        _until(lambda: any(event.what == "waiting" for event in events))
+        return stage.run(work)
+
+    other = threading.Thread(
+        target=store.compute, args=(stage,), kwargs={"execute": when_waited_for}
+    )
     other.start()
     _until(lambda: store.holder(stage) is not None)
-    events: list[Event] = []
     outcome = run([stage], store, local(store, parse=PARSE), 1, events.append)
     other.join()
     assert outcome.exit_code == 0
