@@ -90,6 +90,14 @@
     one.textContent = say(one.dataset.option.slice(6), { a: "A", b: "B" });
   });
 
+  // A link may say what to show: #task=facts-ko&a=full&b=lora&show=a-not-b
+  const hash = new URLSearchParams(location.hash.slice(1));
+  const choose = (select, at) => { if (at >= 0) select.value = at; };
+  if (hash.has("task")) choose(form.task, tasks.findIndex((one) => one.task === hash.get("task")));
+  if (hash.has("a")) choose(form.a, recipes.indexOf(hash.get("a")));
+  if (hash.has("b")) choose(form.b, recipes.indexOf(hash.get("b")));
+  if (filters[hash.get("show")] || hash.get("show") === "differ") form.filter.value = hash.get("show");
+
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("input", () => { shown = PAGE; render(); });
   more.addEventListener("click", () => { shown += PAGE; render(); });

@@ -17,7 +17,7 @@ def panels(contrasts: Iterable[Contrast], order: Sequence[str]) -> list[Chart]:
 
     All panels have the same spec, since ends and order come from the data; Altair makes it once.
     """
-    shared = _panel(order)
+    shared = _panel(order, anchors=False)
     found = []
     for contrast in contrasts:
         name = "measure-" + contrast.measure.replace("/", "-").replace(":", "-")
@@ -30,7 +30,7 @@ def panels(contrasts: Iterable[Contrast], order: Sequence[str]) -> list[Chart]:
 
 def anchored(aggregates: Iterable[Reproduced], order: Sequence[str]) -> list[Chart]:
     """Panels of lm-eval's own aggregates, with published figures as grey lines."""
-    shared = _panel(order)
+    shared = _panel(order, anchors=True)
     found = []
     for one in aggregates:
         values: list[Spec] = []
@@ -51,7 +51,7 @@ def anchored(aggregates: Iterable[Reproduced], order: Sequence[str]) -> list[Cha
     return found
 
 
-def _panel(order: Sequence[str]) -> Spec:
+def _panel(order: Sequence[str], *, anchors: bool) -> Spec:
     options: Spec = {
         "title": None,
         "scale": alt.Scale(zero=False, nice=False, padding=12),
@@ -62,17 +62,18 @@ def _panel(order: Sequence[str]) -> Spec:
         spec.tip("score", ".4f"),
         alt.Tooltip("interval:N", title="@tip.interval"),
     ]
-    base = alt.Chart().transform_filter("!datum.anchor")
-    base = base.encode(y=spec.names(), color=spec.color(order), tooltip=tips)
+    rows = alt.Chart().transform_filter("!datum.anchor") if anchors else alt.Chart()
+    base = rows.encode(y=spec.names(), color=spec.color(order), tooltip=tips)
     score = alt.X("score:Q", **options)
     rule = alt.Chart().transform_filter("datum.base").mark_rule(style="zero").encode(x=score)
     line = base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", **options), x2="high:Q")
     dot = base.mark_point(size=60, filled=True, opacity=1).encode(x=score)
-    anchor = alt.Chart().transform_filter("datum.anchor").mark_rule(style="anchor")
-    anchor = anchor.encode(
-        x=score, tooltip=[alt.Tooltip("anchor:N", title="@tip.anchor"), spec.tip("score", ".3f")]
-    )
-    return spec.chart("panel", alt.layer(anchor, rule, line, dot), [], ROW).spec
+    layers = [rule, line, dot]
+    if anchors:
+        shown = [alt.Tooltip("anchor:N", title="@tip.anchor"), spec.tip("score", ".3f")]
+        mark = alt.Chart().transform_filter("datum.anchor").mark_rule(style="anchor")
+        layers.insert(0, mark.encode(x=score, tooltip=shown))
+    return spec.chart("panel", alt.layer(*layers), [], ROW).spec
 
 
 def _scores(contrast: Contrast, order: Sequence[str]) -> list[Spec]:
