@@ -1,4 +1,5 @@
 import io
+import json
 from pathlib import Path
 
 import pytest
@@ -60,3 +61,25 @@ def test_long_names_fold(tmp_path: Path) -> None:
 )
 def test_quantity(value: float | None, text: str) -> None:
     assert quantity(value, "") == text
+
+
+def test_a_model_behind_an_api_has_answers_and_no_likelihoods(tmp_path: Path) -> None:
+    """Its cell has no path, and records of the generation measures alone."""
+    fake.write(tmp_path, seeds=(0,))
+    path = tmp_path / "studies" / "quick.json"
+    lock = json.loads(path.read_text())
+    cell = next(cell for cell in lock["cells"] if cell["recipe"] == "vicuna-lora")
+    cell |= {"path": [], "model": cell["evaluate"], "contamination": None}
+    path.write_text(json.dumps(lock))
+    items = tmp_path / cell["evaluate"] / "items.jsonl"
+    kept = [line for line in items.read_text().splitlines() if '"fidelity"' in line]
+    items.write_text("\n".join(kept) + "\n")
+    written = io.StringIO()
+    board = leaderboard(tmp_path, "quick")
+    row = next(row for row in board.rows if row.recipe == "vicuna-lora")
+    assert (row.score, row.standing, row.cost.flops) == (None, None, None)
+    assert list(row.measures) == ["answer-ko/fidelity"]
+    Console(width=170, file=written).print(render_terminal(board, 170))
+    line = next(one for one in written.getvalue().splitlines() if "vicuna-lora" in one)
+    assert "not computed" not in line
+    assert f"{100 * row.measures['answer-ko/fidelity'].score:.0f} %" in line

@@ -17,7 +17,7 @@ from kollama2.report.items import Browsed, browsed
 from kollama2.report.preferences import files
 from kollama2.report.records import Study, load, visible
 from kollama2.report.table import rank
-from kollama2.report.terminal import quantity
+from kollama2.report.terminal import answered, quantity
 from kollama2.report.texts import LANGUAGES, measure_title, say, texts
 
 if TYPE_CHECKING:  # Altair takes half a second to import; a page that is up to date needs none
@@ -114,6 +114,7 @@ def render(study: Study, board: Leaderboard, drawn: "Mapping[str, list[Chart]]")
         states={recipe: facts.missing_states(study, recipe) for recipe in study.recipes},
         limit=f"{board.english_limit:g}",
         prompted=_prompted(board),
+        spoken=answered(board),
         primary_task=board.primary.partition("/")[0],
         samples=answers.shown,
         sample_total=answers.total,

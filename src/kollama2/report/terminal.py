@@ -47,6 +47,9 @@ def render_terminal(board: "Leaderboard", width: int = 80) -> "Table":
     if wide:
         for name in ("FLOPs", "Korean", "trainable"):
             table.add_column(name, justify="right", no_wrap=True)
+    spoken = answered(board)
+    if wide and spoken:
+        table.add_column("in Korean", justify="right", no_wrap=True)
     for one in board.preferences:
         table.add_column(
             "people" if one.judge is None else one.judge, justify="right", no_wrap=True
@@ -56,10 +59,18 @@ def render_terminal(board: "Leaderboard", width: int = 80) -> "Table":
         table.add_column("suite", no_wrap=True)
     for row in board.rows:
         cells = _cells(row, board, wide)
+        if wide and spoken:
+            score = row.measures.get(spoken)
+            cells.append("–" if score is None else f"{100 * score.score:.0f} %")
         cells += [_elo(one.recipes.get(row.recipe)) for one in board.preferences]
         cells += _trust(row) if width >= WIDEST else []
         table.add_row(*cells, style=DIM if row.base else None)
     return table
+
+
+def answered(board: Leaderboard) -> str | None:
+    """The measure of how many free answers are Korean; models behind an API have it too."""
+    return next((name for name in board.measures if name.endswith("/fidelity")), None)
 
 
 def _elo(liked: Preference | None) -> str:
@@ -95,7 +106,7 @@ def _cells(row: Row, board: Leaderboard, wide: bool) -> list[str]:
         place.tier if place else "–",
         name,
         "–" if row.score is None else f"{row.score:.4f}",
-        "base" if row.base else _gain(versus, board.primary_in_bits),
+        "base" if row.base else _gain(row, versus, board.primary_in_bits),
     ]
     if wide:
         cells.append("" if versus is None else _number(versus.mde, board.primary_in_bits))
@@ -110,9 +121,10 @@ def _cells(row: Row, board: Leaderboard, wide: bool) -> list[str]:
     return cells
 
 
-def _gain(versus: Versus | None, bits: bool) -> str:
+def _gain(row: Row, versus: Versus | None, bits: bool) -> str:
     if versus is None:
-        return "not computed"
+        # What answers by an API is computed and has no likelihoods.
+        return "not computed" if row.missing else "–"
     text = escape_brackets(_interval(versus.gain, bits))
     if not versus.separable:
         return text
