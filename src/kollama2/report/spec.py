@@ -19,7 +19,10 @@ BRIEF = (
     "length(datum.label) > letters ? slice(datum.label, 0, floor(letters / 2) - 1) + '…'"
     " + slice(datum.label, -floor(letters / 2)) : datum.label"
 )
-MAIN = ("bpb", "gain", "pmi_en_ko", "pmi_ko_en", "p_gold", "accuracy", "fidelity")
+MAIN = (
+    "bpb", "gain", "pmi_en_ko", "pmi_ko_en", "p_gold", "accuracy", "acc_bytes", "points",
+    "chrf_en_ko", "chrf_ko_en", "recall", "fidelity",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
