@@ -29,9 +29,18 @@ def multiple_choice(task: MultipleChoice, rows: Sequence[Row], tools: Tools) -> 
     chosen: list[tuple[Row, int]] = []
     for row, scores in scored(rows, requests, tools, outcome):
         sizes = np.array([len(choice.encode()) for choice in row["choices"]])
-        table = np.array(scores).reshape(-1, len(sizes)) / sizes
-        for name, value in choice_measures(table, row["gold"]).items():
-            outcome.add(row, name, value)
+        sums = np.array(scores).reshape(-1, len(sizes))
+        table = sums / sizes
+        prompts = [
+            {
+                **choice_measures(table[[at]], row["gold"]),
+                "acc": choice_measures(sums[[at]], row["gold"])["accuracy"],
+            }
+            for at in range(len(table))
+        ]
+        for name in prompts[0]:
+            values = [one[name] for one in prompts]
+            outcome.add(row, name, math.fsum(values) / len(values), by_prompt=values)
         best = int(table.mean(axis=0).argmax())
         chosen.append((row, best))
         outcome.samples.append(
@@ -42,10 +51,12 @@ def multiple_choice(task: MultipleChoice, rows: Sequence[Row], tools: Tools) -> 
                 "answer": row["choices"][best],
                 "reference": row["choices"][row["gold"]],
                 "choices": row["choices"],
+                "chosen": best,
+                "gold": row["gold"],
                 **row_details(row),
             }
         )
-    outcome.flags.extend(_degenerate(chosen))
+    outcome.flags.extend(degenerate(chosen))
     return outcome
 
 
@@ -68,10 +79,11 @@ def choice_measures(per_byte: np.ndarray[Any, np.dtype[np.float64]], gold: int) 
     }
 
 
-def _degenerate(chosen: Sequence[tuple[Row, int]]) -> list[str]:
+def degenerate(chosen: Sequence[tuple[Row, int]]) -> list[str]:
     """A flag if one class gets more than 95 % of the answers and the truth does not have it so.
 
-    A class is a label where all items share their choices (예 / 아니오), else a position.
+    `chosen` holds each item, with its choices and gold, and the position that was chosen. A class
+    is a label where all items share their choices (예 / 아니오), else a position.
     """
     if len(chosen) < 20:
         return []

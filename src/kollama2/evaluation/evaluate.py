@@ -10,6 +10,7 @@ from typing import Any
 from torch import nn
 
 from kollama2.engine.profile import Resources
+from kollama2.errors import BadUsage
 from kollama2.evaluation.choices import multiple_choice
 from kollama2.evaluation.generate import generation
 from kollama2.evaluation.likelihood import (
@@ -23,6 +24,7 @@ from kollama2.evaluation.rows import Row, read_rows
 from kollama2.evaluation.scorer import Encoder, Scorer
 from kollama2.evaluation.suite import (
     BitsPerByte,
+    Harness,
     InstructionGain,
     MultipleChoice,
     Suite,
@@ -40,6 +42,7 @@ def evaluate(
     resources: Resources,
     progress: Callable[..., None],
     batch_tokens: int | None = None,
+    tokenizer: Callable[[], Any] | None = None,
 ) -> dict[str, Any]:
     """Measure a model; write `items.jsonl` and `samples.jsonl` into `out`.
 
@@ -51,16 +54,19 @@ def evaluate(
         resources: `micro_batch_tokens` bounds a forward pass, unless `batch_tokens` is given.
         progress: called as `progress(done, total, "items", task=...)` after each batch.
         batch_tokens: padded positions in one forward pass.
+        tokenizer: loads the model's tokenizer of transformers, for tasks of lm-eval.
 
     Returns:
-        `scores` by full measure name, `subscores`, `counts` per task (items, truncated, empty,
-        failed), `flags`, `seconds` per task and the `suite` id.
+        `scores` by full measure name, `subscores`, `by_prompt` (the scores under each paraphrase),
+        `counts` per task (items, truncated, empty, failed), `flags`, `reproduced` (lm-eval's own
+        aggregates), `seconds` per task and the `suite` id.
 
     Raises:
         BadData: a data file cannot be used, or the tokenizer loses text.
     """
-    data = {task.name: read_rows(task) for task in suite.tasks}
-    total = sum(map(len, data.values()))
+    data = {one.name: read_rows(one) for one in suite.tasks if not isinstance(one, Harness)}
+    sizes = {one.name: len(data.get(one.name, ())) or one.limit or 1 for one in suite.tasks}
+    total = sum(sizes.values())
     scorer = Scorer(model, batch_tokens=batch_tokens or resources.micro_batch_tokens)
     training = model.training
     model.eval()
@@ -68,12 +74,15 @@ def evaluate(
     seconds: dict[str, float] = {}
     done = 0
     for task in suite.tasks:
-        rows = data[task.name]
-        heard = _told(progress, task.name, done, len(rows), total)
+        size = sizes[task.name]
+        tools = Tools(scorer, encoder, _told(progress, task.name, done, size, total))
         started = time.perf_counter()
-        outcomes.append(_measure(task, rows, Tools(scorer, encoder, heard), model))
+        if isinstance(task, Harness):
+            outcomes.append(_harness(task, tools, model, tokenizer))
+        else:
+            outcomes.append(_measure(task, data[task.name], tools, model))
         seconds[task.name] = round(time.perf_counter() - started, 3)
-        done += len(rows)
+        done += size
     progress(total, total, "items")
     model.train(training)
     records = [record for outcome in outcomes for record in outcome.records]
@@ -82,6 +91,7 @@ def evaluate(
     return {
         "scores": scores(records),
         "subscores": _subscores(records),
+        "by_prompt": _by_prompt(records),
         "counts": {
             outcome.task: {
                 "items": outcome.items,
@@ -92,8 +102,11 @@ def evaluate(
             for outcome in outcomes
         },
         "flags": {outcome.task: outcome.flags for outcome in outcomes if outcome.flags},
+        "reproduced": {
+            name: metrics for outcome in outcomes for name, metrics in outcome.reproduced.items()
+        },
         "seconds": seconds,
-        "suite": suite.hash(),
+        "suite": suite.hash({outcome.task: outcome.digest for outcome in outcomes}),
     }
 
 
@@ -102,6 +115,16 @@ def _told(
 ) -> Callable[[float], None]:
     """Turns the share of one task into items of the whole suite."""
     return lambda share: progress(before + share * size, total, "items", task=task)
+
+
+def _harness(
+    task: Harness, tools: Tools, model: nn.Module, tokenizer: Callable[[], Any] | None
+) -> Outcome:
+    from kollama2.evaluation.harness import harness  # imports lm-eval, which takes a while
+
+    if tokenizer is None:
+        raise BadUsage(f"task {task.name}: lm-eval's tasks need a tokenizer of transformers")
+    return harness(task, model=model, tokenizer=tokenizer(), scorer=tools.scorer, heard=tools.heard)
 
 
 def _measure(task: Task, rows: list[Row], tools: Tools, model: nn.Module) -> Outcome:
@@ -123,6 +146,22 @@ def scores(records: list[dict[str, Any]]) -> dict[str, float]:
         found.setdefault(f"{record['task']}/{record['measure']}", []).append(record)
     return {
         name: math.fsum(one["value"] for one in group) / math.fsum(one["weight"] for one in group)
+        for name, group in found.items()
+    }
+
+
+def _by_prompt(records: list[dict[str, Any]]) -> dict[str, list[float]]:
+    """Scores of each paraphrase of a prompt, where a task has several."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for record in records:
+        if "by_prompt" in record:
+            found.setdefault(f"{record['task']}/{record['measure']}", []).append(record)
+    return {
+        name: [
+            math.fsum(one["by_prompt"][at] for one in group)
+            / math.fsum(one["weight"] for one in group)
+            for at in range(len(group[0]["by_prompt"]))
+        ]
         for name, group in found.items()
     }
 

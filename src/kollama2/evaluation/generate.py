@@ -10,6 +10,9 @@ from kollama2.evaluation.likelihood import Outcome, Tools
 from kollama2.evaluation.rows import Row
 from kollama2.evaluation.suite import Generation
 
+# Tokens between two questions whether an answer is complete.
+_ASKED = 8
+
 
 def generation(task: Generation, rows: Sequence[Row], tools: Tools, model: nn.Module) -> Outcome:
     """Measures of the greedy answer to each row's messages; empty answers are failures."""
@@ -63,6 +66,7 @@ def greedy(
     stop_ids: Sequence[int],
     batch_tokens: int,
     heard: Callable[[float], None] = lambda share: None,
+    ended: Callable[[Sequence[int]], bool] | None = None,
 ) -> list[tuple[list[int], bool]]:
     """The most probable next token, again and again, with a KV cache.
 
@@ -76,6 +80,8 @@ def greedy(
         stop_ids: ids that end an answer; not part of it.
         batch_tokens: positions in one batch.
         heard: called with the share of the prompts that is done, after each batch.
+        ended: whether an answer so far needs no more tokens; asked every few tokens, so answers
+            may be some tokens longer.
 
     Returns:
         For each prompt the ids of its answer and whether it ended by a stop id.
@@ -86,7 +92,8 @@ def greedy(
     while start < len(order):
         longest = len(prompts[order[start]]) + max_new_tokens
         batch = order[start : start + max(1, batch_tokens // longest)]
-        found = _greedy_batch(model, [prompts[one] for one in batch], max_new_tokens, stop_ids)
+        some = [prompts[one] for one in batch]
+        found = _greedy_batch(model, some, max_new_tokens, stop_ids, ended)
         for index, answer in zip(batch, found, strict=True):
             answers[index] = answer
         start += len(batch)
@@ -99,6 +106,7 @@ def _greedy_batch(
     prompts: Sequence[Sequence[int]],
     max_new_tokens: int,
     stop_ids: Sequence[int],
+    ended: Callable[[Sequence[int]], bool] | None,
 ) -> list[tuple[list[int], bool]]:
     device = next(model.parameters()).device
     width = max(map(len, prompts))
@@ -125,6 +133,9 @@ def _greedy_batch(
         step = output.logits[:, -1].argmax(-1, keepdim=True)
         chosen.append(step)
         running &= ~torch.isin(step[:, 0], stops)
+        if ended is not None and len(chosen) % _ASKED == 0:
+            said = [ended(row) for row in torch.cat(chosen, dim=1).tolist()]
+            running &= ~torch.tensor(said, device=device)
         if not running.any():
             break
         mask = torch.cat([mask, torch.ones_like(step)], dim=1)

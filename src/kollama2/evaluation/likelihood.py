@@ -21,7 +21,7 @@ from kollama2.evaluation.windows import byte_windows, window_request
 # Fields of rows that are measured or say which item it is.
 _MEASURED = frozenset(
     "id cluster task measure item value weight text en ko messages answer reference "
-    "question choices gold".split()
+    "question choices gold by_prompt".split()
 )
 _LONGEST_DETAIL = 40
 
@@ -36,7 +36,11 @@ class Tools(NamedTuple):
 
 @dataclass
 class Outcome:
-    """Records and samples of a task; `truncated` items did not fit the model and have none."""
+    """Records and samples of a task; `truncated` items did not fit the model and have none.
+
+    `reproduced` holds lm-eval's own aggregates by its tasks and metrics, `digest` the hash of an
+    lm-eval task's texts.
+    """
 
     task: str
     records: list[dict[str, Any]] = field(default_factory=list)
@@ -46,6 +50,8 @@ class Outcome:
     empty: int = 0
     failed: int = 0
     flags: list[str] = field(default_factory=list)
+    reproduced: dict[str, dict[str, float]] = field(default_factory=dict)
+    digest: str = ""
 
     def add(
         self,
@@ -54,8 +60,13 @@ class Outcome:
         value: float,
         weight: float = 1.0,
         details: Mapping[str, Any] = MappingProxyType({}),
+        by_prompt: Sequence[float] = (),
     ) -> None:
-        """One record: the score of the measure is sum(value) / sum(weight) over its records."""
+        """One record: the score of the measure is sum(value) / sum(weight) over its records.
+
+        `by_prompt` are the values under each paraphrase of the prompt, whose mean `value` is.
+        """
+        prompts = {"by_prompt": list(by_prompt)} if len(by_prompt) > 1 else {}
         self.records.append(
             {
                 "task": self.task,
@@ -66,6 +77,7 @@ class Outcome:
                 "weight": weight,
                 **row_details(row),
                 **details,
+                **prompts,
             }
         )
 
@@ -173,9 +185,10 @@ def translation_pmi(task: TranslationPmi, rows: Sequence[Row], tools: Tools) -> 
     for row, scores in scored(rows, requests, tools, outcome):
         given = iter(scores)
         for source, target, prompts in directions:
-            saved = [next(given) - next(given) for _ in prompts]
-            value = sum(saved) / len(saved) / math.log(2) / len(row[target].encode())
-            outcome.add(row, f"pmi_{source}_{target}", value)
+            size = math.log(2) * len(row[target].encode())
+            saved = [(next(given) - next(given)) / size for _ in prompts]
+            value = math.fsum(saved) / len(saved)
+            outcome.add(row, f"pmi_{source}_{target}", value, by_prompt=saved)
     return outcome
 
 

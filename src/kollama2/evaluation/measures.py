@@ -9,6 +9,9 @@ MeasureName = Literal[
     "pmi_ko_en",
     "p_gold",
     "accuracy",
+    "acc",
+    "acc_bytes",
+    "acc_norm",
     "margin",
     "brier",
     "fidelity",
@@ -68,6 +71,24 @@ MEASURES: dict[str, Measure] = {
         True,
         "How often the right choice has the highest log-likelihood per byte; ties count in part.",
     ),
+    "acc": Measure(
+        "accuracy by sums",
+        "share",
+        True,
+        "How often the right choice has the highest log-likelihood; short choices are favoured.",
+    ),
+    "acc_bytes": Measure(
+        "accuracy per byte",
+        "share",
+        True,
+        "How often the right choice has the highest log-likelihood per byte.",
+    ),
+    "acc_norm": Measure(
+        "accuracy per character",
+        "share",
+        True,
+        "How often the right choice has the highest log-likelihood per character.",
+    ),
     "margin": Measure(
         "margin",
         "bits/byte",
@@ -111,9 +132,7 @@ MEASURES: dict[str, Measure] = {
 
 
 def measure(full_name: str) -> Measure:
-    """The measure behind a full name such as `text-ko/bpb`.
-
-    Raises:
-        KeyError: the name is not `<task>/<measure>` with a known measure.
-    """
-    return MEASURES[full_name.rpartition("/")[2]]
+    """The measure behind a full name such as `text-ko/bpb`; lm-eval's own for any other name."""
+    name = full_name.rpartition("/")[2]
+    own = Measure(name, "", "perplexity" not in name, "A metric of lm-eval; see its task's file.")
+    return MEASURES.get(name, own)

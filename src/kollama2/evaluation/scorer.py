@@ -1,20 +1,31 @@
-"""Log-likelihoods of continuations under a causal language model, exact and fast."""
+"""Log-likelihoods of continuations under a causal language model, exact and fast.
 
-from collections import defaultdict
+What requests share is computed once: a prefix by a cache of keys and values that all rows of a
+batch see, a context by a tree mask, under which the continuations branch off it.
+"""
+
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import torch
 from torch import nn
+from transformers import Cache, DynamicCache
+from transformers.cache_utils import DynamicLayer
+
+from kollama2.evaluation.sharing import Ids, Request, Row, grouped
+
+__all__ = ["Encoder", "Floats", "Request", "Scorer"]
 
 Floats: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
+Bools: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]
 
 # Larger passes are slower on CPU: their activations leave the caches.
 _CPU_TOKENS = 1024
 # Logits kept at a time: 2**24 floats are 64 MiB.
 _LOGITS = 2**24
+# Keys of a prefix that a batch sees, for each token that it feeds: bounds their copies.
+_SEEN = 16
 
 
 class Encoder(Protocol):
@@ -41,43 +52,53 @@ class Encoder(Protocol):
         """Ids of a chat ({"role", "content"} each), BOS included, up to where the answer begins."""
 
 
-class Request(NamedTuple):
-    """Ids to be scored and the ids before them."""
+class _Prefix(DynamicLayer):
+    """One layer's keys and values of a prefix, which every row sees and none changes."""
 
-    context: tuple[int, ...]
-    continuation: tuple[int, ...]
+    def __init__(self, layer: DynamicLayer) -> None:
+        super().__init__()
+        self.keys, self.values, self.is_initialized = layer.keys, layer.values, True
 
-
-@dataclass
-class _Row:
-    """A context and the continuations that branch off it; the last id of each is never fed."""
-
-    context: tuple[int, ...]
-    requests: list[int] = field(default_factory=list)
-    branches: list[tuple[int, ...]] = field(default_factory=list)
-
-    def __len__(self) -> int:
-        return len(self.context) + sum(map(len, self.branches))
+    def update(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The prefix and then the rows' own; shapes (rows, heads, tokens, head size)."""
+        rows = len(key_states)
+        return (
+            torch.cat([self.keys.expand(rows, -1, -1, -1), key_states], dim=-2),
+            torch.cat([self.values.expand(rows, -1, -1, -1), value_states], dim=-2),
+        )
 
 
 class Scorer:
-    """Scores requests with one model; a context that several requests share is computed once."""
+    """Scores requests with one model; a context that several requests share is computed once.
+
+    Attributes:
+        shares: whether the model's attention allows it, found by trying; if not, each request is
+            computed alone.
+        computed: tokens that went through the model so far, padding included.
+    """
 
     def __init__(self, model: nn.Module, *, batch_tokens: int = 2048) -> None:
         """`batch_tokens`: most padded positions in one forward pass."""
         unwrapped = getattr(model, "get_base_model", lambda: model)
         base: Any = unwrapped()
+        config = base.config.get_text_config()
         self._decoder: Any = base.get_decoder()
         self._head: nn.Module = base.get_output_embeddings()
         self._device = next(model.parameters()).device
         self.batch_tokens = batch_tokens
         on_cpu = self._device.type == "cpu"
         self._pass_tokens = min(batch_tokens, _CPU_TOKENS) if on_cpu else batch_tokens
-        self.max_length = int(base.config.max_position_embeddings)
+        self.max_length = int(config.max_position_embeddings)
         self.vocab_size = int(base.get_output_embeddings().weight.shape[0])
+        self.computed = 0
         if not self._head_makes_the_logits(base):
             # Some models change their logits after the head (soft caps, scales): ask the whole.
             self._decoder, self._head = base, nn.Identity()
+        # A mask of our own would override a sliding window that is shorter than the text.
+        self._window = int(getattr(config, "sliding_window", None) or self.max_length)
+        self.shares = self._can_share()
 
     def fits(self, request: Request) -> bool:
         """Whether the whole request can be seen by the model at once."""
@@ -90,10 +111,33 @@ class Scorer:
         return torch.allclose(logits, base(input_ids=ids, use_cache=False)[0], atol=1e-2)
 
     @torch.inference_mode()
+    def _can_share(self) -> bool:
+        """Whether a prefix and branches give the hidden states that each request has alone."""
+        prefix, row = (1, 2, 3, 4), Row((5, 6), [0, 1], [(7, 8), (9, 10)])
+        try:
+            shared = self._hidden([row], prefix, self._prefilled(prefix))
+            alone = [
+                self._hidden([Row((*prefix, *row.context, *branch), [0], [()])], (), None)[-2:]
+                for branch in row.branches
+            ]
+        except (TypeError, ValueError, RuntimeError, AttributeError, NotImplementedError):
+            return False  # a model with another form of cache, mask or position
+        single = shared.dtype == torch.float32
+        scale = float(shared.float().abs().max())
+        difference = (shared[-4:].float() - torch.cat(alone).float()).abs().max()
+        return float(difference) <= (1e-4 if single else 5e-2) * max(scale, 1e-6)
+
     def score(
         self, requests: Sequence[Request], heard: Callable[[float], None] = lambda share: None
     ) -> Floats:
-        """Log-likelihood (nats) of each continuation after its context.
+        """Log-likelihood (nats) of each continuation; as `score_greedy` without its second half."""
+        return self.score_greedy(requests, heard)[0]
+
+    @torch.inference_mode()
+    def score_greedy(
+        self, requests: Sequence[Request], heard: Callable[[float], None] = lambda share: None
+    ) -> tuple[Floats, Bools]:
+        """Log-likelihood (nats) of each continuation, and whether greedy decoding would say it.
 
         Rows are sorted by length and padded on the right: attention is causal, so padding cannot
         reach a scored position. Only scored positions go through the head, and log-softmax is in
@@ -104,93 +148,111 @@ class Scorer:
             heard: called with the share of the requests that is done, after each batch.
 
         Returns:
-            float64 array, shape (len(requests),).
+            float64 and bool arrays, shape (len(requests),).
         """
-        result, done = np.zeros(len(requests)), 0
-        for rows in self._rows(requests):
-            rows.sort(key=lambda row: (-len(row), row.requests))
-            start = 0
-            while start < len(rows):
-                count = max(1, self._pass_tokens // len(rows[start]))
-                batch = rows[start : start + count]
-                self._score_batch(batch, requests, result)
-                start += count
+        for request in requests:
+            assert request.context, "a continuation needs something before it"
+            assert self.fits(request), "callers count and leave out what does not fit"
+        result = np.zeros(len(requests)), np.ones(len(requests), dtype=bool)
+        done = 0
+        longest = max((len(one.context) + len(one.continuation) for one in requests), default=0)
+        shared = self.shares and longest <= self._window + 1
+        for prefix, rows in grouped(requests, row_tokens=self._pass_tokens, shared=shared):
+            past = self._prefilled(prefix) if prefix else None
+            for batch in self._batches(rows, len(prefix)):
+                self._score_batch(batch, requests, prefix, past, result)
                 done += sum(len(row.requests) for row in batch)
                 heard(done / len(requests))
         return result
 
-    def _rows(self, requests: Sequence[Request]) -> tuple[list[_Row], list[_Row]]:
-        """Rows of one branch, which need no mask, and rows of several."""
-        groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
-        for index, request in enumerate(requests):
-            assert request.context, "a continuation needs something before it"
-            assert self.fits(request), "callers count and leave out what does not fit"
-            groups[request.context].append(index)
-        rows: list[_Row] = []
-        for context, members in groups.items():
-            row = _Row(context)
-            for index in members:
-                branch = requests[index].continuation[:-1]
-                full = len(row) + len(branch) > min(self.max_length, self._pass_tokens)
-                # Attention over the other branches is wasted: a short context is not worth it.
-                if row.requests and (full or 2 * len(context) < len(branch)):
-                    rows.append(row)
-                    row = _Row(context)
-                row.requests.append(index)
-                row.branches.append(branch)
-            rows.append(row)
-        single = [row for row in rows if len(row.requests) == 1]
-        return single, [row for row in rows if len(row.requests) > 1]
+    def _batches(self, rows: Sequence[Row], seen: int) -> list[list[Row]]:
+        """Rows of similar length together; those of one branch, which need no mask, apart."""
+        batches = []
+        for kind in (
+            [row for row in rows if len(row.requests) == 1],
+            [row for row in rows if len(row.requests) > 1],
+        ):
+            kind.sort(key=lambda row: (-len(row), row.requests))
+            start = 0
+            while start < len(kind):
+                width = len(kind[start])
+                count = min(self._pass_tokens // width, _SEEN * self._pass_tokens // (seen + width))
+                batches.append(kind[start : start + max(1, count)])
+                start += len(batches[-1])
+        return batches
 
-    def _score_batch(self, rows: list[_Row], requests: Sequence[Request], result: Floats) -> None:
+    def _prefilled(self, prefix: Ids) -> Cache:
+        """Keys and values of a prefix in every layer."""
+        cache = DynamicCache()
+        ids = torch.tensor([prefix], device=self._device)
+        self._decoder(input_ids=ids, past_key_values=cache, use_cache=True)
+        self.computed += len(prefix)
+        return Cache(layers=[_Prefix(layer) for layer in cache.layers])
+
+    def _score_batch(
+        self,
+        rows: list[Row],
+        requests: Sequence[Request],
+        prefix: Ids,
+        past: Cache | None,
+        result: tuple[Floats, Bools],
+    ) -> None:
         """Write the scores of the rows' requests into `result`."""
         width = max(map(len, rows))
-        ids = torch.zeros(len(rows), width, dtype=torch.long)
-        positions = torch.arange(width).repeat(len(rows), 1)
-        # 0 in contexts and padding, else the number of the branch.
-        branch_of = torch.zeros_like(ids)
-        scored: list[int] = []
-        targets: list[int] = []
-        owners: list[int] = []
+        scored, targets, owners = list[int](), list[int](), list[int]()
         for number, row in enumerate(rows):
             end = len(row.context)
-            ids[number, :end] = torch.tensor(row.context)
-            for branch, (index, fed) in enumerate(zip(row.requests, row.branches, strict=True), 1):
+            for index, fed in zip(row.requests, row.branches, strict=True):
                 start, end = end, end + len(fed)
-                ids[number, start:end] = torch.tensor(fed, dtype=torch.long)
-                positions[number, start:end] = len(row.context) + torch.arange(len(fed))
-                branch_of[number, start:end] = branch
                 # What follows the context is predicted at its end, the rest inside the branch.
                 before = (len(row.context) - 1, *range(start, end))
                 continuation = requests[index].continuation
                 scored.extend(number * width + at for at in before[: len(continuation)])
                 targets.extend(continuation)
                 owners.extend([index] * len(continuation))
-        hidden = self._hidden(ids, positions, branch_of)[
+        hidden = self._hidden(rows, prefix, past)[
             torch.tensor(scored, dtype=torch.long, device=self._device)
         ]
+        values, greedy = result
         step = max(1, _LOGITS // self.vocab_size)
         for start in range(0, len(scored), step):
             logits = self._head(hidden[start : start + step]).float()
             target = torch.tensor(targets[start : start + step], device=self._device)
             logprob = -nn.functional.cross_entropy(logits, target, reduction="none")
-            np.add.at(result, owners[start : start + step], logprob.double().cpu().numpy())
+            same = (logits.argmax(-1) == target).cpu().numpy()
+            np.add.at(values, owners[start : start + step], logprob.double().cpu().numpy())
+            np.logical_and.at(greedy, owners[start : start + step], same)
 
-    def _hidden(
-        self, ids: torch.Tensor, positions: torch.Tensor, branch_of: torch.Tensor
-    ) -> torch.Tensor:
+    def _hidden(self, rows: Sequence[Row], prefix: Ids, past: Cache | None) -> torch.Tensor:
         """Last hidden states, shape (rows * width, hidden); a branch sees the context and itself.
 
         Args:
-            ids: shape (rows, width), as the others.
-            positions: place of each id in its own request.
-            branch_of: 0 in the context, else the branch.
+            rows: contexts with their branches.
+            prefix: what all of them follow.
+            past: its keys and values; None for an empty one.
         """
-        inputs = {"input_ids": ids.to(self._device), "use_cache": False}
-        if branch_of.any():
-            last = branch_of[:, :, None]
-            seen = (branch_of[:, None, :] == 0) | (branch_of[:, None, :] == last)
-            inputs["attention_mask"] = seen.tril()[:, None].to(self._device)
-            inputs["position_ids"] = positions.to(self._device)
+        width = max(map(len, rows))
+        ids = torch.zeros(len(rows), width, dtype=torch.long)
+        positions = torch.arange(width).repeat(len(rows), 1)
+        # 0 in contexts and padding, else the number of the branch.
+        branch_of = torch.zeros_like(ids)
+        for number, row in enumerate(rows):
+            end = len(row.context)
+            ids[number, :end] = torch.tensor(row.context)
+            for branch, fed in enumerate(row.branches, 1):
+                start, end = end, end + len(fed)
+                ids[number, start:end] = torch.tensor(fed, dtype=torch.long)
+                positions[number, start:end] = len(row.context) + torch.arange(len(fed))
+                branch_of[number, start:end] = branch
+        self.computed += ids.numel()
+        inputs: dict[str, Any] = {"input_ids": ids.to(self._device), "use_cache": past is not None}
+        if past is not None or any(len(row.requests) > 1 for row in rows):
+            seen = (branch_of[:, None, :] == 0) | (branch_of[:, None, :] == branch_of[:, :, None])
+            before = torch.ones(len(rows), width, len(prefix), dtype=torch.bool)
+            mask = torch.cat([before, seen.tril()], dim=-1)[:, None]
+            inputs["attention_mask"] = mask.to(self._device)
+            inputs["position_ids"] = (positions + len(prefix)).to(self._device)
+        if past is not None:
+            inputs["past_key_values"] = past
         hidden: torch.Tensor = self._decoder(**inputs)[0]
         return hidden.reshape(-1, hidden.shape[-1])

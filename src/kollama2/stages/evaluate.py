@@ -1,12 +1,12 @@
 """Evaluate: one model on one suite, with per-item records."""
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from kollama2.engine.stage import Stage, Work
-from kollama2.errors import BadData
 from kollama2.evaluation.suite import Suite
 from kollama2.stages.folders import model_folder
 from kollama2.stages.source import Source, content
@@ -34,6 +34,7 @@ class Evaluate(Stage):
     data: dict[str, Source]
     template: str = "llama2"
 
+    version: ClassVar[int] = 2
     preload: ClassVar[tuple[str, ...]] = ("kollama2.train.loop", "kollama2.evaluation.evaluate")
 
     def run(self, work: Work) -> Mapping[str, Any]:
@@ -45,14 +46,40 @@ class Evaluate(Stage):
 
         folder = model_folder(work, self.model)
         tokenizer = load_tokenizer(folder)
+        places = {uri: content(work.path(source)) for uri, source in self.data.items()}
         return evaluate(
-            self.suite.resolved(lambda uri: data_file(content(work.path(self.data[uri])))),
+            self.suite.resolved(places.__getitem__),
             model=load_model(folder, device=work.resources.device),
             encoder=ModelEncoder(tokenizer, ChatEncoder(tokenizer, self.template)),
             out=work.out,
             resources=work.resources,
             progress=work.progress,
+            tokenizer=lambda: transformers_tokenizer(folder, work.scratch),
         )
+
+
+def transformers_tokenizer(folder: Path, scratch: Path) -> Any:
+    """The tokenizer of a model folder as transformers reads it, with the ids the model was taught.
+
+    Args:
+        folder: the model.
+        scratch: where a `tokenizer.json` is made from a bare `tokenizer.model`, which
+            transformers' own conversion would read with other ids in rare cases.
+    """
+    from transformers import AutoTokenizer
+
+    from kollama2.data.fast import write_fast
+    from kollama2.train.save import TOKENIZER_FILES
+
+    if not (folder / "tokenizer.json").exists() and (folder / "tokenizer.model").exists():
+        own = scratch / "tokenizer"
+        own.mkdir(parents=True, exist_ok=True)
+        for name in (*TOKENIZER_FILES, "config.json"):
+            if (folder / name).exists():
+                shutil.copy(folder / name, own / name)
+        write_fast(own)
+        folder = own
+    return AutoTokenizer.from_pretrained(folder, local_files_only=True)
 
 
 @dataclass(frozen=True)
@@ -88,13 +115,3 @@ class ModelEncoder:
     def prompt(self, messages: Sequence["Message"]) -> list[int]:
         """Ids of a chat up to where the answer begins."""
         return self.chat.prompt(messages)
-
-
-def data_file(place: Path) -> Path:
-    """The file of a source that may be a folder with one file in it."""
-    if place.is_file():
-        return place
-    files = [file for file in sorted(place.rglob("*")) if file.is_file()]
-    if len(files) != 1:
-        raise BadData(f"{place} holds {len(files)} files; a suite's data is one file")
-    return files[0]

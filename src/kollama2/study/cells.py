@@ -153,8 +153,20 @@ def resolve_suite(name: str, locator: Locator) -> tuple[Suite, dict[str, Source]
     """
     beside = locator.folder / name
     suite = load_suite(beside if beside.is_file() else name)
-    uris = {task.data for task in suite.tasks}
-    return suite, {uri: locator.source(SourceSpec(uri=uri), "data") for uri in sorted(uris)}
+    return suite, suite_sources(suite, locator)
+
+
+def suite_sources(suite: Suite, locator: Locator) -> dict[str, Source]:
+    """The pinned source of each uri that a suite reads.
+
+    Raises:
+        BadUsage: its data do not exist.
+        Missing: the hub is out of reach and no mirror serves.
+    """
+    specs = {
+        uri: SourceSpec(uri=uri, revision=revision) for uri, revision in suite.pinned().items()
+    }
+    return {uri: locator.source(spec, "data") for uri, spec in specs.items()}
 
 
 def _paths(study: Study, document: Document) -> Iterator[Recipe]:

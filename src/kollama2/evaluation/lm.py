@@ -1,0 +1,251 @@
+"""The scorer as a model of lm-eval, so that every lm-eval task runs on it unchanged.
+
+Tokens are made exactly as lm-eval's Hugging Face backend makes them, so log-likelihoods can be
+compared with it; what differs is that shared contexts are computed once, that log-softmax is in
+float32, and that nothing is truncated in silence.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from lm_eval.api.instance import Instance
+from lm_eval.api.model import TemplateLM
+from lm_eval.models.utils import (
+    handle_stop_sequences,
+    has_bos_prefix,
+    normalize_gen_kwargs,
+    postprocess_generated_text,
+)
+from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
+from torch import nn
+
+from kollama2.errors import BadUsage
+from kollama2.evaluation.generate import greedy
+from kollama2.evaluation.scorer import Request, Scorer
+
+_ANSWER_TOKENS = 256
+
+
+class SharedContextLM(TemplateLM):  # type: ignore[misc]
+    """A causal LM under lm-eval whose shared contexts are computed once.
+
+    Attributes:
+        truncated: (task, item) of every request that did not fit and was cut from the left, as
+            lm-eval does; who reads the results decides whether to count them.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        tokenizer: Any,
+        *,
+        scorer: Scorer | None = None,
+        batch_tokens: int = 2048,
+        heard: Callable[[float], None] = lambda share: None,
+    ) -> None:
+        """Args: a transformers or peft model in evaluation mode, and its transformers tokenizer.
+
+        `scorer` is one that exists already for this model; `batch_tokens` bounds a forward pass
+        otherwise; `heard` is called with the share of the requests that is done.
+        """
+        super().__init__()
+        self.tokenizer = tokenizer
+        self._model = model
+        self._scorer = scorer or Scorer(model, batch_tokens=batch_tokens)
+        self._heard = heard
+        self._device = next(model.parameters()).device
+        self.truncated: set[tuple[str | None, int | None]] = set()
+
+    @property
+    def eot_token_id(self) -> int:
+        """The id that ends a text."""
+        return int(self.tokenizer.eos_token_id)
+
+    @property
+    def prefix_token_id(self) -> int:
+        """The id before a text that has no context: BOS, or EOS where there is none."""
+        bos = self.tokenizer.bos_token_id
+        return self.eot_token_id if bos is None else int(bos)
+
+    @property
+    def max_length(self) -> int:
+        """Tokens that the model sees at once."""
+        return self._scorer.max_length
+
+    @property
+    def tokenizer_name(self) -> str:
+        """Names the tokenizer in lm-eval's own caches."""
+        return str(self.tokenizer.name_or_path).replace("/", "__")
+
+    def tok_encode(
+        self, string: str, add_special_tokens: bool | None = None, **kwargs: Any
+    ) -> list[int]:
+        """Ids of a text; BOS as the tokenizer adds it, unless the text begins with it."""
+        if add_special_tokens is None:
+            named = has_bos_prefix(string, self.tokenizer.decode(self.prefix_token_id))
+            options = {"add_special_tokens": False} if named else {}
+        else:
+            options = {"add_special_tokens": add_special_tokens}
+        ids: list[int] = self.tokenizer.encode(string, **options)
+        return ids
+
+    def apply_chat_template(
+        self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True
+    ) -> str:
+        """A chat as the model's own template writes it.
+
+        Raises:
+            BadUsage: the tokenizer has no chat template.
+        """
+        if self.tokenizer.chat_template is None:
+            raise BadUsage(
+                f"{self.tokenizer.name_or_path} has no chat template; leave `chat` out of the task "
+                "or add chat_template.jinja to the model's folder"
+            )
+        text: str = self.tokenizer.apply_chat_template(
+            chat_history,
+            tokenize=False,
+            add_generation_prompt=add_generation_prompt,
+            continue_final_message=not add_generation_prompt,
+        )
+        return text
+
+    def loglikelihood(
+        self, requests: list[Instance], disable_tqdm: bool = False
+    ) -> list[tuple[float, bool]]:
+        """Log-likelihood of each (context, continuation) and whether greedy decoding says it."""
+        places = [(one.task_name, one.doc_id) for one in requests]
+        pairs = self._pairs([one.args for one in requests])
+        return self._scores(
+            [self._fitted(*pair, *at) for pair, at in zip(pairs, places, strict=True)]
+        )
+
+    def _pairs(self, texts: Sequence[tuple[str, str]]) -> list[tuple[list[int], list[int]]]:
+        """Ids of contexts and continuations; a text that occurs often is encoded once."""
+        known: dict[str, list[int]] = {}
+
+        def encode(text: str) -> list[int]:
+            if text not in known:
+                known[text] = self.tok_encode(text)
+            return known[text]
+
+        pairs = []
+        for context, continuation in texts:
+            if context:
+                # White space goes to what follows it, as in lm-eval's `_encode_pair`.
+                before = encode(context.rstrip())
+                pairs.append((before, self.tok_encode(context + continuation)[len(before) :]))
+                continue
+            ids = self.tok_encode(continuation, add_special_tokens=False)
+            if ids[:1] == [self.prefix_token_id]:
+                pairs.append((ids[:1], ids[1:]))
+            else:
+                pairs.append(([self.prefix_token_id], ids))
+        return pairs
+
+    def _loglikelihood_tokens(
+        self,
+        requests: list[tuple[tuple[str, str], list[int], list[int]]],
+        disable_tqdm: bool = False,
+        **kwargs: Any,
+    ) -> list[tuple[float, bool]]:
+        """Scores of (texts, context, continuation); what lm-eval's own wrappers call."""
+        return self._scores([self._fitted(one[1], one[2]) for one in requests])
+
+    def _fitted(
+        self,
+        context: list[int],
+        continuation: list[int],
+        task: str | None = None,
+        item: int | None = None,
+    ) -> Request:
+        room = self.max_length + 1 - len(continuation)
+        if len(context) > room:
+            self.truncated.add((task, item))
+            context = context[len(context) - max(room, 0) :]
+        if not context:  # the continuation alone is too long: its start becomes the context
+            continuation = continuation[-(self.max_length + 1) :]
+            context, continuation = continuation[:1], continuation[1:]
+        return Request(tuple(context), tuple(continuation))
+
+    def _scores(self, requests: Sequence[Request]) -> list[tuple[float, bool]]:
+        values, greedy_too = self._scorer.score_greedy(requests, self._heard)
+        return list(zip(values.tolist(), greedy_too.tolist(), strict=True))
+
+    def loglikelihood_rolling(
+        self, requests: list[Instance], disable_tqdm: bool = False
+    ) -> list[float]:
+        """Log-likelihood of whole texts in windows of the model's length, as lm-eval cuts them."""
+        windows: list[Request] = []
+        owners: list[int] = []
+        for owner, request in enumerate(requests):
+            cuts = get_rolling_token_windows(
+                token_list=self.tok_encode(request.args[0]),
+                prefix_token=self.prefix_token_id,
+                max_seq_len=self.max_length,
+                context_len=1,
+            )
+            for context, continuation in map(make_disjoint_window, cuts):
+                windows.append(Request(tuple(context), tuple(continuation)))
+                owners.append(owner)
+        totals = [0.0] * len(requests)
+        for owner, (value, _) in zip(owners, self._scores(windows), strict=True):
+            totals[owner] += value
+        return totals
+
+    def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:
+        """Greedy continuations up to the first of each request's stop texts.
+
+        Raises:
+            BadUsage: a task asks for sampling, which would not give the same answer twice.
+        """
+        answers = [""] * len(requests)
+        alike: dict[tuple[tuple[str, ...], int], list[int]] = {}
+        for index, request in enumerate(requests):
+            wanted = normalize_gen_kwargs(request.args[1], _ANSWER_TOKENS)
+            if wanted.get("do_sample") or wanted.get("temperature", 0) > 0:
+                raise BadUsage(
+                    f"task {request.task_name} samples its answers ({request.args[1]}); set "
+                    "do_sample: false in its generation_kwargs"
+                )
+            eos = self.tokenizer.decode(self.eot_token_id)
+            until = tuple(handle_stop_sequences(wanted.get("until"), eos=eos))
+            alike.setdefault((until, int(wanted["max_gen_toks"])), []).append(index)
+        for (until, size), members in alike.items():
+            for index, text in zip(
+                members,
+                self._answers([requests[one] for one in members], until, size),
+                strict=True,
+            ):
+                answers[index] = text
+        return answers
+
+    def _answers(self, requests: Sequence[Instance], until: Sequence[str], size: int) -> list[str]:
+        room = self.max_length - size
+        if room < 1:
+            raise BadUsage(
+                f"task {requests[0].task_name} generates {size} tokens and the model sees "
+                f"{self.max_length} at once; lower max_gen_toks"
+            )
+        prompts = []
+        for request in requests:
+            ids = self.tok_encode(request.args[0])
+            if len(ids) > room:
+                self.truncated.add((request.task_name, request.doc_id))
+            prompts.append(ids[-room:])
+
+        def said(ids: Sequence[int]) -> bool:
+            text = self.tokenizer.decode(ids, skip_special_tokens=True)
+            return any(stop in text for stop in until if stop)
+
+        found = greedy(
+            self._model,
+            prompts,
+            max_new_tokens=size,
+            stop_ids=[self.eot_token_id],
+            batch_tokens=self._scorer.batch_tokens,
+            heard=self._heard,
+            ended=said,
+        )
+        texts = [self.tokenizer.decode(ids, skip_special_tokens=True) for ids, _ in found]
+        return [postprocess_generated_text(text, list(until), None) for text in texts]

@@ -1,0 +1,116 @@
+"""What requests have in common: the prefix of a whole task, and the contexts of its items."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeAlias
+
+Ids: TypeAlias = tuple[int, ...]
+
+# A pass of its own for a prefix pays only if it is long and several contexts follow it.
+_STEP = 64
+_LEAST = 4
+
+
+class Request(NamedTuple):
+    """Ids to be scored and the ids before them."""
+
+    context: Ids
+    continuation: Ids
+
+
+@dataclass
+class Row:
+    """A context and the continuations that branch off it; the last id of each is never fed."""
+
+    context: Ids
+    requests: list[int] = field(default_factory=list)
+    branches: list[Ids] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.context) + sum(map(len, self.branches))
+
+
+class Group(NamedTuple):
+    """Rows that all follow one prefix, such as the examples before every item of a task."""
+
+    prefix: Ids
+    rows: list[Row]
+
+
+def grouped(requests: Sequence[Request], *, row_tokens: int, shared: bool = True) -> list[Group]:
+    """Arrange requests so that what they share is computed once.
+
+    Args:
+        requests: none has an empty context.
+        row_tokens: a row of several branches is closed when it would grow beyond this, or beyond
+            twice its context, whichever is more.
+        shared: whether the model can share at all; if not, each request is a row of its own.
+    """
+    if not shared:
+        rows = [
+            Row(one.context, [index], [one.continuation[:-1]]) for index, one in enumerate(requests)
+        ]
+        return [Group((), rows)]
+    members: dict[Ids, list[int]] = defaultdict(list)
+    for index, request in enumerate(requests):
+        members[request.context].append(index)
+    return [
+        Group(
+            prefix,
+            [
+                row
+                for context in contexts
+                for row in _rows(context[len(prefix) :], members[context], requests, row_tokens)
+            ],
+        )
+        for prefix, contexts in _prefixes(list(members), 0)
+    ]
+
+
+def _rows(
+    context: Ids, members: Sequence[int], requests: Sequence[Request], row_tokens: int
+) -> list[Row]:
+    rows, row = list[Row](), Row(context)
+    for index in members:
+        branch = requests[index].continuation[:-1]
+        full = len(row) + len(branch) > max(row_tokens, 2 * len(context))
+        # Attention over the other branches is wasted: a short context is not worth it.
+        if row.requests and (full or 2 * len(context) < len(branch)):
+            rows.append(row)
+            row = Row(context)
+        row.requests.append(index)
+        row.branches.append(branch)
+    return [*rows, row]
+
+
+def _prefixes(contexts: list[Ids], depth: int) -> list[tuple[Ids, list[Ids]]]:
+    """Contexts by the prefix that saves most ids; the prefix is () for those that share too little.
+
+    Every prefix is shorter than its contexts, so that something follows it.
+    """
+    buckets: dict[Ids, list[Ids]] = defaultdict(list)
+    for context in contexts:
+        buckets[context[depth : depth + _STEP]].append(context)
+    alone, found = list[Ids](), list[tuple[Ids, list[Ids]]]()
+    for members in buckets.values():
+        length = min(_common(min(members), max(members)), min(map(len, members)) - 1)
+        if len(members) < _LEAST or length < depth + _STEP:
+            alone += members
+            continue
+        here = members[0][:length]
+        deeper = [(prefix or here, some) for prefix, some in _prefixes(members, length)]
+        found += max([(here, members)], deeper, key=_saved)
+    return [*found, ((), alone)] if alone else found
+
+
+def _saved(groups: Sequence[tuple[Ids, list[Ids]]]) -> int:
+    return sum(len(prefix) * (len(contexts) - 1) for prefix, contexts in groups)
+
+
+def _common(left: Ids, right: Ids) -> int:
+    """How many ids two sequences share from the start."""
+    for at, (one, other) in enumerate(zip(left, right, strict=False)):
+        if one != other:
+            return at
+    return min(len(left), len(right))

@@ -1,0 +1,171 @@
+"""lm-eval's tasks in a suite: their records, their digest, and what a user may get wrong."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from transformers import AutoTokenizer
+
+from kollama2.engine.profile import Resources
+from kollama2.errors import BadData, BadUsage, Missing
+from kollama2.evaluation.evaluate import evaluate
+from kollama2.evaluation.harness import harness
+from kollama2.evaluation.harness_tasks import load_tasks
+from kollama2.evaluation.records import load_items
+from kollama2.evaluation.scorer import Scorer
+from kollama2.evaluation.suite import Harness, Suite
+from tests.evaluation.harness_files import write
+from tests.evaluation.models import PieceEncoder, llama
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write(tmp_path_factory.mktemp("tasks"))
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tiny_tokenizer: Path) -> Any:
+    return AutoTokenizer.from_pretrained(tiny_tokenizer)
+
+
+@pytest.fixture(scope="module")
+def model() -> Any:
+    return llama(vocab_size=384, max_length=1024)
+
+
+def own(folder: Path, *names: str, **fields: Any) -> Harness:
+    return Harness(
+        name="own", measure_kind="harness", tasks=names, include=str(folder), **fields
+    )  # fmt: skip
+
+
+def measured(task: Harness, model: Any, tokenizer: Any) -> Any:
+    return harness(task, model=model, tokenizer=tokenizer, scorer=Scorer(model))
+
+
+def test_paraphrases_are_averaged_item_by_item(model: Any, tokenizer: Any, folder: Path) -> None:
+    both = measured(own(folder, "own_choice", "own_label"), model, tokenizer)
+    one = measured(own(folder, "own_choice"), model, tokenizer)
+    other = measured(own(folder, "own_label"), model, tokenizer)
+    for pair, first, second in zip(both.records, one.records, other.records, strict=False):
+        assert pair["measure"] == first["measure"] == second["measure"]
+        assert pair["by_prompt"] == [first["value"], second["value"]]
+        assert pair["value"] == pytest.approx((first["value"] + second["value"]) / 2)
+    assert both.items == 6
+    assert "by_prompt" not in one.records[0]
+
+
+def test_a_group_keeps_its_tasks_apart(model: Any, tokenizer: Any, folder: Path) -> None:
+    group = measured(own(folder, "own_group", cluster="place"), model, tokenizer)
+    assert group.items == 12
+    assert {record["subtask"] for record in group.records} == {"own_choice", "own_label"}
+    assert {record["cluster"] for record in group.records[:1]} == {"own_choice/사과"}
+    assert set(group.reproduced) == {"own_choice", "own_label"}
+
+
+def test_whole_texts_become_bits_per_byte(model: Any, tokenizer: Any, folder: Path) -> None:
+    outcome = measured(own(folder, "own_text"), model, tokenizer)
+    values, weights = zip(*[(one["value"], one["weight"]) for one in outcome.records], strict=True)
+    assert {one["measure"] for one in outcome.records} == {"bpb"}
+    stock = outcome.reproduced["own_text"]["bits_per_byte"]
+    assert sum(values) / sum(weights) == pytest.approx(stock, abs=1e-6)
+
+
+def test_items_that_do_not_fit_are_counted_and_left_out(tokenizer: Any, folder: Path) -> None:
+    small = llama(vocab_size=384, max_length=100)
+    outcome = measured(own(folder, "own_choice", num_fewshot=1, fewshot="fixed"), small, tokenizer)
+    assert outcome.truncated == 6
+    assert outcome.records == []
+
+
+def test_the_digest_is_that_of_what_the_model_sees(folder: Path, tmp_path: Path) -> None:
+    def digest(task: Harness) -> str:
+        from kollama2.evaluation.harness import _digest
+
+        return _digest(load_tasks(task), task.limit)
+
+    elsewhere = write(tmp_path)
+    same = digest(own(folder, "own_choice"))
+    assert digest(own(elsewhere, "own_choice")) == same
+    assert digest(own(folder, "own_choice", num_fewshot=1)) != same
+    assert digest(own(folder, "own_choice", limit=3)) != same
+    path = elsewhere / "own_choice.yaml"
+    path.write_text(path.read_text(encoding="utf-8").replace("글:", "문장:"), encoding="utf-8")
+    assert digest(own(elsewhere, "own_choice")) != same
+
+
+def test_data_may_come_from_files_instead_of_the_hub(
+    model: Any, tokenizer: Any, tmp_path: Path
+) -> None:
+    rows = [("Text", "Question", "Answer"), ("여우는 숲에 산다.", "여우는 숲에 사는가?", "True")]
+    (tmp_path / "dev.tsv").write_text(
+        "\n".join("\t".join(row) for row in rows) + "\n", encoding="utf-8"
+    )
+    task = Harness(
+        name="boolq", measure_kind="harness", tasks=("ko_boolq_1", "ko_boolq_2", "ko_boolq_3"),
+        data=str(tmp_path), files={"train": "dev.tsv", "test": "dev.tsv"},
+    )  # fmt: skip
+    outcome = measured(task, model, tokenizer)
+    assert outcome.samples[0]["reference"] == "예"
+    assert outcome.samples[0]["choices"] == ["아니요", "예"]
+    assert len(outcome.records[0]["by_prompt"]) == 3
+
+
+def test_a_suite_runs_lm_eval_tasks_beside_its_own(
+    model: Any, tokenizer: Any, tiny_tokenizer: Path, folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "text.txt").write_text("여우가 숲에서 잡니다.\n", encoding="utf-8")
+    suite = Suite(
+        name="mixed",
+        primary="own/p_gold",
+        tasks=(
+            own(folder, "own_choice"),
+            {
+                "name": "text", "measure_kind": "bits_per_byte",
+                "data": str(tmp_path / "text.txt"),
+            },
+        ),
+    )  # fmt: skip
+    (tmp_path / "out").mkdir()
+    found = evaluate(
+        suite,
+        model=model,
+        encoder=PieceEncoder(tiny_tokenizer),
+        out=tmp_path / "out",
+        resources=Resources(),
+        progress=lambda *_, **__: None,
+        tokenizer=lambda: tokenizer,
+    )
+    assert {"own/p_gold", "own/acc", "own/acc_norm", "text/bpb"} <= set(found["scores"])
+    assert found["scores"]["own/acc"] == found["reproduced"]["own_choice"]["acc"]
+    assert set(load_items(tmp_path / "out" / "items.jsonl")) == set(found["scores"])
+    sample = json.loads((tmp_path / "out" / "samples.jsonl").read_text().splitlines()[0])
+    assert sample["answer"] == sample["choices"][sample["chosen"]]
+
+
+@pytest.mark.parametrize(
+    ("fields", "fault", "message"),
+    [
+        ({"tasks": ("own_choise",)}, BadUsage, "no task 'own_choise'; did you mean own_choice"),
+        ({"cluster": "town"}, BadData, "have no field 'town'"),
+        ({"data": "{folder}", "files": {"test": "none.jsonl"}}, BadData, "holds 0 files"),
+        (
+            {"data": "{folder}", "files": {"test": "own_text.yaml", "train": "train.jsonl"}},
+            BadData,
+            "own_text.yaml cannot be read",
+        ),
+        ({"tasks": ("ko_boolq_1",)}, Missing, "hf:skt/kobest_v1: path/to/copy"),
+    ],
+)
+def test_mistakes_are_one_clear_sentence(
+    model: Any, tokenizer: Any, folder: Path, fields: dict[str, Any], fault: Any, message: str
+) -> None:
+    if "data" in fields:
+        fields = {**fields, "data": str(folder)}
+    wanted: dict[str, Any] = {"tasks": ("own_choice",), "include": str(folder), **fields}
+    task = Harness.model_validate({"name": "own", "measure_kind": "harness", **wanted})
+    with pytest.raises(fault, match=message):
+        measured(task, model, tokenizer)
