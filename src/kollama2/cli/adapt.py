@@ -7,14 +7,21 @@ from typing import TYPE_CHECKING
 from kollama2.errors import BadUsage
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from kollama2.engine.stage import Stage
 
 
 def compute_one(stage: "Stage", store: Path, profile: Path | None, label: str) -> Path:
-    """Compute one stage and what it needs, with a display; returns its folder.
+    """Compute one stage and what it needs; as `compute`."""
+    return compute([stage], store, profile, label)[0]
+
+
+def compute(stages: "Sequence[Stage]", store: Path, profile: Path | None, label: str) -> list[Path]:
+    """Compute stages and what they need, with a display; returns their folders.
 
     Raises:
-        Fault: the stage or one of its inputs failed, with that sentence.
+        Fault: a stage or one of its inputs failed, with that sentence.
     """
     from kollama2.cli.study import launch, load_profile
     from kollama2.engine.failure import fault_of
@@ -23,10 +30,10 @@ def compute_one(stage: "Stage", store: Path, profile: Path | None, label: str) -
 
     kept = Store(store)
     machine = load_profile(profile, None)
-    outcome = launch(plan([stage], kept), store, machine, lambda n: f"{label}: {n.split('-')[0]}")
+    outcome = launch(plan(stages, kept), store, machine, lambda n: f"{label}: {n.split('-')[0]}")
     if outcome.failed:
         raise fault_of(outcome.exit_code, "; ".join(outcome.failed.values()))
-    return kept.path(stage)
+    return [kept.path(stage) for stage in stages]
 
 
 def export(model: Path, output: Path) -> None:

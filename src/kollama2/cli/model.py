@@ -1,4 +1,4 @@
-"""The commands of a model: recipes, adapt, evaluate, complete, convert."""
+"""The commands of a model: recipes, adapt, complete, convert."""
 
 from pathlib import Path
 from typing import Annotated
@@ -20,7 +20,7 @@ ModelArgument = Annotated[str, typer.Argument(help="Model folder, hf: id or buil
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (recipes, adapt, evaluate, complete, convert):
+    for command in (recipes, adapt, complete, convert):
         app.command()(command)
 
 
@@ -79,34 +79,6 @@ def adapt(
     out().print(f"  kollama2 evaluate {output} --suite quick")
 
 
-def evaluate(
-    model: ModelArgument,
-    suite: Annotated[str, typer.Option(help="Name or YAML file of a suite.")] = "quick",
-    store: StoreOption = STORE,
-    mirrors: MirrorsOption = None,
-    profile: Annotated[Path | None, typer.Option(help="YAML file: the machine's size.")] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Score one model on a suite; the per-item records stay in the store."""
-    from rich.table import Table
-
-    from kollama2.cli.adapt import compute_one
-    from kollama2.evaluation.measures import measure
-    from kollama2.study.adapt import evaluation
-
-    stage = evaluation(model, suite, store=store, mirrors=mirrors)
-    folder = compute_one(stage, store, profile, f"evaluate {model}")
-    scores = _scores(folder)
-    if as_json:
-        print_json(scores)
-        return
-    table = Table("measure", "score", "unit", "better")
-    for name, value in scores.items():
-        about = measure(name)
-        table.add_row(name, f"{value:.3f}", about.unit, "higher" if about.higher else "lower")
-    out().print(table)
-
-
 def complete(
     model: ModelArgument,
     prompt: Annotated[str, typer.Argument(help="What the user says.")],
@@ -153,11 +125,3 @@ def convert(
             raise BadUsage("a llama2.c file needs --tokenizer tokenizer.bin and becomes hf only")
         result = import_checkpoint(checkpoint, tokenizer, output)
     talk().print(f"{output}: {result['parameters']:,} parameters")
-
-
-def _scores(folder: Path) -> dict[str, float]:
-    import json
-
-    record = json.loads((folder / "done.json").read_text(encoding="utf-8"))
-    scores: dict[str, float] = record["metrics"]["scores"]
-    return scores

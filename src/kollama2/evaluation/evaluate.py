@@ -13,6 +13,7 @@ from kollama2.engine.profile import Resources
 from kollama2.errors import BadUsage
 from kollama2.evaluation.choices import multiple_choice
 from kollama2.evaluation.generate import generation
+from kollama2.evaluation.induction import induction, induction_rows
 from kollama2.evaluation.likelihood import (
     Outcome,
     Tools,
@@ -20,15 +21,20 @@ from kollama2.evaluation.likelihood import (
     instruction_gain,
     translation_pmi,
 )
+from kollama2.evaluation.means import mean
 from kollama2.evaluation.rows import Row, read_rows
 from kollama2.evaluation.scorer import Encoder, Scorer
 from kollama2.evaluation.suite import (
     BitsPerByte,
+    Generation,
     Harness,
+    Induction,
     InstructionGain,
+    Mean,
     MultipleChoice,
     Suite,
     Task,
+    Translation,
     TranslationPmi,
 )
 
@@ -64,7 +70,7 @@ def evaluate(
     Raises:
         BadData: a data file cannot be used, or the tokenizer loses text.
     """
-    data = {one.name: read_rows(one) for one in suite.tasks if not isinstance(one, Harness)}
+    data = {one.name: _rows(one) for one in suite.tasks if not isinstance(one, Harness | Mean)}
     sizes = {one.name: len(data.get(one.name, ())) or one.limit or 1 for one in suite.tasks}
     total = sum(sizes.values())
     scorer = Scorer(model, batch_tokens=batch_tokens or resources.micro_batch_tokens)
@@ -79,6 +85,9 @@ def evaluate(
         started = time.perf_counter()
         if isinstance(task, Harness):
             outcomes.append(_harness(task, tools, model, tokenizer))
+        elif isinstance(task, Mean):
+            before = [record for outcome in outcomes for record in outcome.records]
+            outcomes.append(mean(task, before))
         else:
             outcomes.append(_measure(task, data[task.name], tools, model))
         seconds[task.name] = round(time.perf_counter() - started, 3)
@@ -102,12 +111,22 @@ def evaluate(
             for outcome in outcomes
         },
         "flags": {outcome.task: outcome.flags for outcome in outcomes if outcome.flags},
+        "corpus": {
+            f"{outcome.task}/{name}": about
+            for outcome in outcomes
+            for name, about in outcome.corpus.items()
+        },
+        "tokenizer": _tokenizer(suite, data, scorer, encoder),
         "reproduced": {
             name: metrics for outcome in outcomes for name, metrics in outcome.reproduced.items()
         },
         "seconds": seconds,
         "suite": suite.hash({outcome.task: outcome.digest for outcome in outcomes}),
     }
+
+
+def _rows(task: Task) -> list[Row]:
+    return induction_rows(task) if isinstance(task, Induction) else read_rows(task)
 
 
 def _told(
@@ -136,6 +155,13 @@ def _measure(task: Task, rows: list[Row], tools: Tools, model: nn.Module) -> Out
         return translation_pmi(task, rows, tools)
     if isinstance(task, MultipleChoice):
         return multiple_choice(task, rows, tools)
+    if isinstance(task, Induction):
+        return induction(task, rows, tools)
+    if isinstance(task, Translation):
+        from kollama2.evaluation.translate import translation  # sacrebleu: half a second
+
+        return translation(task, rows, tools, model)
+    assert isinstance(task, Generation), task
     return generation(task, rows, tools, model)
 
 
@@ -148,6 +174,35 @@ def scores(records: list[dict[str, Any]]) -> dict[str, float]:
         name: math.fsum(one["value"] for one in group) / math.fsum(one["weight"] for one in group)
         for name, group in found.items()
     }
+
+
+def _tokenizer(
+    suite: Suite, data: Mapping[str, Sequence[Row]], scorer: Scorer, encoder: Encoder
+) -> dict[str, dict[str, float]]:
+    """How the tokenizer cuts the running texts of each language.
+
+    `bytes_per_token`; `broken_share`, tokens that are only a part of a character;
+    `context_characters`, characters of such text that the model sees at once.
+    """
+    found: dict[str, dict[str, float]] = {}
+    for lang in ("ko", "en"):
+        texts = [
+            row["text"]
+            for task in suite.tasks
+            if isinstance(task, BitsPerByte) and task.lang == lang
+            for row in data[task.name]
+        ]
+        if not texts:
+            continue
+        ids = [one for text in texts for one in encoder.encode(text)]
+        broken = {one for one in set(ids) if "\ufffd" in encoder.decode([one])}
+        characters = sum(map(len, texts))
+        found[lang] = {
+            "bytes_per_token": sum(len(text.encode()) for text in texts) / len(ids),
+            "broken_share": sum(one in broken for one in ids) / len(ids),
+            "context_characters": scorer.max_length * characters / len(ids),
+        }
+    return found
 
 
 def _by_prompt(records: list[dict[str, Any]]) -> dict[str, list[float]]:

@@ -1,6 +1,7 @@
 """Greedy answers in batches, and the measures of their language."""
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -14,26 +15,24 @@ from kollama2.evaluation.suite import Generation
 _ASKED = 8
 
 
+class Answer(NamedTuple):
+    """One greedy answer: its text and ids without the stop id, and whether it ended by itself."""
+
+    text: str
+    ids: list[int]
+    stopped: bool
+
+
 def generation(task: Generation, rows: Sequence[Row], tools: Tools, model: nn.Module) -> Outcome:
     """Measures of the greedy answer to each row's messages; empty answers are failures."""
     outcome = Outcome(task.name, items=len(rows))
     prompts = [tools.encoder.prompt(row["messages"]) for row in rows]
-    room = tools.scorer.max_length - task.max_new_tokens
-    kept = [index for index, prompt in enumerate(prompts) if len(prompt) <= room]
-    outcome.truncated = len(rows) - len(kept)
-    answers = greedy(
-        model,
-        [prompts[index] for index in kept],
-        max_new_tokens=task.max_new_tokens,
-        stop_ids=sorted(tools.encoder.stop_ids),
-        batch_tokens=tools.scorer.batch_tokens,
-        heard=tools.heard,
-    )
-    for index, (ids, stopped) in zip(kept, answers, strict=True):
-        row, text = rows[index], tools.encoder.decode(ids)
-        if not stopped:
-            text = _without_cut_character(text)
-        measured = measure_answer(text, ids, stopped=stopped)
+    said = answers(prompts, tools, model, task.max_new_tokens)
+    outcome.truncated = said.count(None)
+    for row, one in zip(rows, said, strict=True):
+        if one is None:
+            continue
+        measured = measure_answer(one.text, one.ids, stopped=one.stopped)
         for name, value in measured._asdict().items():
             outcome.add(row, name, value)
         outcome.empty += int(measured.empty)
@@ -42,12 +41,33 @@ def generation(task: Generation, rows: Sequence[Row], tools: Tools, model: nn.Mo
             "task": task.name,
             "item": row["id"],
             "prompt": row["messages"][-1]["content"],
-            "answer": text,
+            "answer": one.text,
         }
         if row.get("reference"):
             sample["reference"] = row["reference"]
-        outcome.samples.append({**sample, "tokens": len(ids), "stopped": stopped})
+        outcome.samples.append({**sample, "tokens": len(one.ids), "stopped": one.stopped})
     return outcome
+
+
+def answers(
+    prompts: Sequence[Sequence[int]], tools: Tools, model: nn.Module, max_new_tokens: int
+) -> list[Answer | None]:
+    """The greedy answer to each prompt; None where prompt and answer do not fit the model."""
+    room = tools.scorer.max_length - max_new_tokens
+    kept = [index for index, prompt in enumerate(prompts) if len(prompt) <= room]
+    found: list[Answer | None] = [None] * len(prompts)
+    said = greedy(
+        model,
+        [prompts[index] for index in kept],
+        max_new_tokens=max_new_tokens,
+        stop_ids=sorted(tools.encoder.stop_ids),
+        batch_tokens=tools.scorer.batch_tokens,
+        heard=tools.heard,
+    )
+    for index, (ids, stopped) in zip(kept, said, strict=True):
+        text = tools.encoder.decode(ids)
+        found[index] = Answer(text if stopped else _without_cut_character(text), ids, stopped)
+    return found
 
 
 def _without_cut_character(text: str) -> str:

@@ -38,8 +38,9 @@ class Tools(NamedTuple):
 class Outcome:
     """Records and samples of a task; `truncated` items did not fit the model and have none.
 
-    `reproduced` holds lm-eval's own aggregates by its tasks and metrics, `digest` the hash of an
-    lm-eval task's texts.
+    `corpus` holds scores of the whole that are no mean over items, with their signatures,
+    `reproduced` lm-eval's own aggregates by its tasks and metrics, `digest` the hash of an lm-eval
+    task's texts.
     """
 
     task: str
@@ -50,6 +51,7 @@ class Outcome:
     empty: int = 0
     failed: int = 0
     flags: list[str] = field(default_factory=list)
+    corpus: dict[str, dict[str, Any]] = field(default_factory=dict)
     reproduced: dict[str, dict[str, float]] = field(default_factory=dict)
     digest: str = ""
 

@@ -14,6 +14,11 @@ MeasureName = Literal[
     "acc_norm",
     "margin",
     "brier",
+    "chrf_en_ko",
+    "chrf_ko_en",
+    "copy_gain",
+    "recall",
+    "points",
     "fidelity",
     "hangul_share",
     "line_pass",
@@ -100,6 +105,27 @@ MEASURES: dict[str, Measure] = {
         "0..2",
         False,
         "Squared distance between the choices' probabilities and the truth.",
+    ),
+    "chrf_en_ko": Measure(
+        "chrF++, English to Korean", "0..100", True, "Character and word n-grams of the reference."
+    ),
+    "chrf_ko_en": Measure(
+        "chrF++, Korean to English", "0..100", True, "Character and word n-grams of the reference."
+    ),
+    "copy_gain": Measure(
+        "copying",
+        "bits/byte",
+        True,
+        "Bits per byte that a list of made-up words saves when it is repeated.",
+    ),
+    "recall": Measure(
+        "looking up",
+        "share",
+        True,
+        "Probability of the answer that the context gave to the same question before.",
+    ),
+    "points": Measure(
+        "points", "0..100", True, "Mean of tasks, each from 0 at chance to 100 at perfect."
     ),
     "fidelity": Measure(
         "language fidelity",

@@ -14,12 +14,17 @@ Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
 @dataclass(frozen=True)
 class Items:
-    """One model's records on one measure, in the order of item ids; arrays of shape (items,)."""
+    """One model's records on one measure, in the order of item ids; arrays of shape (items,).
+
+    Items of one stratum are drawn for themselves, so that a mean of tasks keeps its parts; None
+    where all items are of one.
+    """
 
     item: Array
     cluster: Array
     value: Array
     weight: Array
+    stratum: Array | None = None
 
     @property
     def score(self) -> float:
@@ -29,7 +34,10 @@ class Items:
     def only(self, items: Array) -> "Items":
         """These items alone."""
         keep = np.isin(self.item, items)
-        return Items(self.item[keep], self.cluster[keep], self.value[keep], self.weight[keep])
+        stratum = None if self.stratum is None else self.stratum[keep]
+        return Items(
+            self.item[keep], self.cluster[keep], self.value[keep], self.weight[keep], stratum
+        )
 
 
 def load_items(path: Path) -> dict[str, Items]:
@@ -38,21 +46,29 @@ def load_items(path: Path) -> dict[str, Items]:
     Raises:
         BadData: a line is not a record, or an item stands twice.
     """
-    columns: dict[str, list[tuple[str, str, float, float]]] = {}
+    columns: dict[str, list[tuple[str, str, float, float, str]]] = {}
     with path.open(encoding="utf-8") as stream:
         for number, line in enumerate(stream, 1):
             try:
                 record = json.loads(line)
                 name = f"{record['task']}/{record['measure']}"
-                fields = (record["item"], record["cluster"], record["value"], record["weight"])
+                fields = (
+                    record["item"],
+                    record["cluster"],
+                    record["value"],
+                    record["weight"],
+                    record.get("stratum", ""),
+                )
             except (json.JSONDecodeError, KeyError, TypeError) as error:
                 raise BadData(f"{path} line {number} is not an item's record: {error}") from error
             columns.setdefault(name, []).append(fields)
     return {name: _items(f"{path} {name}", records) for name, records in columns.items()}
 
 
-def _items(where: str, records: list[tuple[str, str, float, float]]) -> Items:
-    item, cluster, value, weight = (np.array(column) for column in zip(*records, strict=True))
+def _items(where: str, records: list[tuple[str, str, float, float, str]]) -> Items:
+    item, cluster, value, weight, stratum = (
+        np.array(column) for column in zip(*records, strict=True)
+    )
     order = np.argsort(item, kind="stable")
     if len(np.unique(item)) < len(item):
         raise BadData(f"{where}: an item stands twice")
@@ -61,4 +77,5 @@ def _items(where: str, records: list[tuple[str, str, float, float]]) -> Items:
         cluster[order],
         value[order].astype(np.float64),
         weight[order].astype(np.float64),
+        stratum[order] if stratum.any() else None,
     )

@@ -16,7 +16,13 @@ _Z = 1.959963984540054
 _T = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622)
 
 
-def bootstrap(tables: Sequence[tuple[Floats, Floats]], *, resamples: int, seed: int = 0) -> Floats:
+def bootstrap(
+    tables: Sequence[tuple[Floats, Floats]],
+    *,
+    resamples: int,
+    seed: int = 0,
+    strata: Sequence[int] = (),
+) -> Floats:
     """Scores of every model in every resample, shape (resamples, models); draws are shared.
 
     A resample draws clusters with replacement, and for models with n > 1 seeds also n seeds. A
@@ -27,8 +33,11 @@ def bootstrap(tables: Sequence[tuple[Floats, Floats]], *, resamples: int, seed: 
         tables: per model values and weights by seed and cluster, shape (seeds, clusters).
         resamples: rows of the result.
         seed: of the random draws.
+        strata: how many neighbouring clusters make each stratum, whose clusters are drawn for
+            themselves; all are one stratum if empty.
     """
     clusters = tables[0][0].shape[1]
+    assert not strata or sum(strata) == clusters, (strata, clusters)
     result = np.empty((resamples, len(tables)))
     # Models with equally many seeds share the draw: their seeds stand for the same data order.
     by_seeds = {
@@ -36,7 +45,7 @@ def bootstrap(tables: Sequence[tuple[Floats, Floats]], *, resamples: int, seed: 
         for size in sorted({len(value) for value, _ in tables})
     }
     start = 0
-    for counts in _cluster_counts(clusters, resamples, seed):
+    for counts in _cluster_counts(strata or (clusters,), resamples, seed):
         rows = slice(start, start + len(counts))
         for index, (value, weight) in enumerate(tables):
             ratio = (counts @ value.T) / (counts @ weight.T)
@@ -64,13 +73,20 @@ def seed_stretch(seeds: int) -> float:
     return math.sqrt(seeds / freedom) * t / _Z
 
 
-def _cluster_counts(clusters: int, resamples: int, seed: int) -> Iterator[Floats]:
+def _cluster_counts(strata: Sequence[int], resamples: int, seed: int) -> Iterator[Floats]:
     """How often each cluster was drawn, in chunks of shape (some resamples, clusters)."""
     rng = np.random.default_rng([seed, 0])
+    clusters = sum(strata)
     chunk = max(1, min(resamples, _DRAWS // clusters))
     for start in range(0, resamples, chunk):
         rows = min(chunk, resamples - start)
-        drawn = rng.integers(0, clusters, (rows, clusters))
+        drawn = np.concatenate(
+            [
+                rng.integers(sum(strata[:at]), sum(strata[: at + 1]), (rows, size))
+                for at, size in enumerate(strata)
+            ],
+            axis=1,
+        )
         drawn += np.arange(rows)[:, None] * clusters
         flat = np.bincount(drawn.ravel(), minlength=rows * clusters)
         yield flat.reshape(rows, clusters).astype(np.float64)

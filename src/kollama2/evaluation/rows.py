@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kollama2.errors import BadData
-from kollama2.evaluation.suite import Task
+from kollama2.evaluation.suite import Task, Translation, TranslationPmi
 
 Row = dict[str, Any]
 
@@ -16,6 +16,7 @@ _NEEDED: Mapping[str, tuple[str, ...]] = {
     "bits_per_byte": ("text",),
     "instruction_gain": ("messages", "answer"),
     "translation_pmi": ("en", "ko"),
+    "translation": ("en", "ko"),
     "multiple_choice": ("choices", "gold"),
     "generation": ("messages",),
 }
@@ -29,14 +30,21 @@ def read_rows(task: Task) -> list[Row]:
     Raises:
         BadData: the file is missing or empty, a line cannot be read, or a field is missing.
     """
-    path = Path(task.data)
-    if not path.is_file():
-        raise BadData(f"task {task.name}: no data file {path}")
     rows: list[Row] = []
-    for number, raw in _raw_rows(task, path):
+    path = Path(task.data)
+    if isinstance(task, Translation | TranslationPmi) and task.files:
+        path = Path(task.files["ko"])
+        found = _line_pairs(task, Path(task.files["en"]), path)
+    elif path.is_file():
+        found = _raw_rows(task, path)
+    else:
+        raise BadData(f"task {task.name}: no data file {path}")
+    for number, raw in found:
         if task.limit is not None and len(rows) == task.limit:
             break
         row = _nfc(raw)
+        if "question" in row and "messages" in _NEEDED[task.measure_kind]:
+            row.setdefault("messages", [{"role": "user", "content": row["question"]}])
         where = f"task {task.name}: {path.name} line {number}"
         row["id"] = str(row.get("id", number))
         row["cluster"] = str(row.get("cluster", row["id"]))
@@ -73,6 +81,19 @@ def _raw_rows(task: Task, path: Path) -> Iterator[tuple[int, Row]]:
         raise BadData(f"task {task.name}: {path} is no jsonl, txt, tsv or csv file; give `format`")
 
 
+def _line_pairs(task: Task, en: Path, ko: Path) -> Iterator[tuple[int, Row]]:
+    """(line number, row) of two files whose lines belong together; blank pairs are left out."""
+    lines = [path.read_text(encoding="utf-8-sig").splitlines() for path in (en, ko)]
+    if len(lines[0]) != len(lines[1]):
+        raise BadData(
+            f"task {task.name}: {en.name} has {len(lines[0])} lines and {ko.name} {len(lines[1])}; "
+            "they must belong together line by line"
+        )
+    for number, (left, right) in enumerate(zip(*lines, strict=True), 1):
+        if left.strip() and right.strip():
+            yield number, {"en": left.strip(), "ko": right.strip()}
+
+
 def _table(task: Task, path: Path, form: str) -> Iterator[tuple[int, Row]]:
     """Rows of a TSV or CSV file; positions as columns mean that the file has no header."""
     positions = bool(task.columns) and all(isinstance(one, int) for one in task.columns.values())
@@ -93,10 +114,19 @@ def _table(task: Task, path: Path, form: str) -> Iterator[tuple[int, Row]]:
 def _renamed(row: Mapping[Any, Any], task: Task, path: Path) -> Row:
     renamed = {str(key): value for key, value in row.items() if key not in task.columns.values()}
     for field, column in task.columns.items():
-        if column not in row:
-            raise BadData(f"task {task.name}: {path} has no column {column!r}")
-        renamed[field] = row[column]
+        try:
+            renamed[field] = row[column] if column in row else _inside(row, str(column))
+        except (KeyError, IndexError, TypeError, ValueError):
+            raise BadData(f"task {task.name}: {path} has no column {column!r}") from None
     return renamed
+
+
+def _inside(row: Mapping[Any, Any], path: str) -> Any:
+    """What lies at a path such as `instances.0.output`."""
+    value: Any = row
+    for step in path.split("."):
+        value = value[int(step)] if isinstance(value, list) else value[step]
+    return value
 
 
 def _nfc(value: Any) -> Any:

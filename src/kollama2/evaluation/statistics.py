@@ -7,7 +7,7 @@ seeds these are drawn too (crossed with the items, which are the same for every 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -114,7 +114,8 @@ def family(
     aligned, dropped = _align(records)
     tables = [_sums(aligned[name]) for name in names]
     point = np.array([_ratios(table).mean() for table in tables])
-    drawn = bootstrap(tables, resamples=resamples, seed=seed)
+    strata = _strata(aligned[base][0])
+    drawn = bootstrap(tables, resamples=resamples, seed=seed, strata=strata)
     clusters = tables[0][0].shape[1]
     every = [(left, right) for right in range(len(names)) for left in range(right)]
     pairs = _differences(names, point, drawn, every, clusters)
@@ -207,12 +208,28 @@ def _sums(seeds: Sequence[Items]) -> tuple[Floats, Floats]:
     """
     if all(np.array_equal(one.value, seeds[0].value) for one in seeds):
         seeds = seeds[:1]
-    _, code = np.unique(seeds[0].cluster, return_inverse=True)
+    code = _codes(seeds[0])
     size = int(code.max()) + 1
     return (
         np.stack([np.bincount(code, items.value, size) for items in seeds]),
         np.stack([np.bincount(code, items.weight, size) for items in seeds]),
     )
+
+
+def _codes(items: Items) -> np.ndarray[Any, np.dtype[np.intp]]:
+    """The number of each item's cluster; clusters of one stratum are neighbours."""
+    if items.stratum is None:
+        return np.unique(items.cluster, return_inverse=True)[1]
+    both = np.stack([items.stratum, items.cluster], axis=1)
+    return np.unique(both, axis=0, return_inverse=True)[1]
+
+
+def _strata(items: Items) -> list[int]:
+    """How many clusters each stratum has, in the order of their numbers."""
+    if items.stratum is None:
+        return []
+    _, first = np.unique(_codes(items), return_index=True)
+    return np.unique(items.stratum[first], return_counts=True)[1].tolist()
 
 
 def _differences(

@@ -1,13 +1,12 @@
 """Adapt: one base, one named recipe, one model; the same stages as in a study."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from kollama2.errors import BadUsage
-from kollama2.stages import Evaluate, Model, Source
+from kollama2.stages import Model, Source
 from kollama2.study import recipes
-from kollama2.study.cells import build, named, resolve_suite
+from kollama2.study.cells import build, named
 from kollama2.study.document import near
 from kollama2.study.locate import Locator, load_mirrors
 from kollama2.study.schema import RecipeFile, SourceSpec, Study
@@ -50,7 +49,7 @@ def adaptation(
     """
     document = recipes.document(recipe)
     known = document.read(RecipeFile).sources
-    spec = _spec(base)
+    spec = spec_of(base)
     study = Study(
         name=f"adapt-{recipe}",
         base=spec,
@@ -77,38 +76,9 @@ def _replaced(text: str, known: list[str]) -> tuple[str, SourceSpec]:
         name = known[0]
     if name not in known:
         raise BadUsage(f"this recipe has no source {name!r}; {near(name, known)}")
-    return name, _spec(file)
+    return name, spec_of(file)
 
 
-def _spec(place: str) -> SourceSpec:
+def spec_of(place: str) -> SourceSpec:
     """A uri, or the path of a file or folder."""
     return SourceSpec(uri=place if place.startswith(SCHEMES) else f"file:{place}")
-
-
-def evaluation(model: str, suite: str, *, store: Path, mirrors: Path | None = None) -> Evaluate:
-    """The stage that scores one model on one suite.
-
-    Args:
-        model: `hf:` id, folder, or `builtin:miniature`.
-        suite: name or YAML file of a suite.
-        store: the folder of the store.
-        mirrors: a mirrors file.
-
-    Raises:
-        BadUsage: the model or the suite does not exist.
-    """
-    locator = Locator(Path.cwd(), load_mirrors(mirrors), store / "hashes.json")
-    spec = _spec(model)
-    source = locator.source(spec, "model")
-    chosen, data = resolve_suite(suite, locator)
-    locator.save()
-    return Evaluate(model=source, suite=chosen, data=data, template=_template(spec, locator))
-
-
-def _template(spec: SourceSpec, locator: Locator) -> str:
-    """The chat template that a local model folder was trained with; llama2 when it says none."""
-    if spec.uri.startswith("file:"):
-        about = locator.folder / spec.uri.removeprefix("file:") / "kollama2.json"
-        if about.exists():
-            return str(json.loads(about.read_text(encoding="utf-8")).get("template", "llama2"))
-    return "llama2"

@@ -1,0 +1,187 @@
+"""Seconds of kollama2's scorer against lm-eval's Hugging Face backend on the same tasks.
+
+    python bench/evaluate.py --kobest FOLDER --tokenizer FILE [--json] [--scale 1.0]
+
+KoBEST's five tasks with one prompt each, on a random Llama of 15.2 M parameters with the vocabulary
+of Llama 2 (random weights cost the same time as trained ones): without examples, with five examples
+drawn anew for every item (lm-eval's default), and with the same five before all items. Both sides
+run through lm-eval's own `evaluate` on the same task files, in turns, task by task, so that a busy
+machine disturbs both alike; beside the clock's ratio stands that of the processors' time, which
+other programs disturb less. The last columns say how far the log-likelihoods lie apart and in how
+many items both sides choose the same.
+"""
+
+import argparse
+import json
+import logging
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TQDM_DISABLE", "1")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+TASKS = {
+    "boolq": "BoolQ",
+    "copa": "COPA",
+    "hellaswag": "HellaSwag",
+    "sentineg": "SentiNeg",
+    "wic": "WiC",
+}
+# (examples, how they are chosen, items of each task)
+SETTINGS = ((0, "default", 24), (5, "default", 6), (5, "fixed", 16))
+HF_BATCH = 8
+
+
+def model_and_tokenizer(pieces: Path, scratch: Path) -> tuple[Any, Any]:
+    import shutil
+
+    import torch
+    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+
+    from kollama2.data.fast import write_fast
+
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=32_000,
+        hidden_size=288,
+        intermediate_size=768,
+        num_hidden_layers=6,
+        num_attention_heads=6,
+        max_position_embeddings=8_192,
+        tie_word_embeddings=True,
+    )
+    model = LlamaForCausalLM(config).eval()
+    shutil.copy(pieces, scratch / "tokenizer.model")
+    about = {"tokenizer_class": "LlamaTokenizer", "bos_token": "<s>", "eos_token": "</s>"}
+    (scratch / "tokenizer_config.json").write_text(json.dumps(about), encoding="utf-8")
+    write_fast(scratch)
+    return model, AutoTokenizer.from_pretrained(scratch)
+
+
+def timed(lm: Any, task: Any, items: int) -> tuple[float, float, list[Any]]:
+    """Seconds of clock and processors, and every response."""
+    from lm_eval import evaluator
+
+    clock, processors = time.perf_counter(), time.process_time()
+    found = evaluator.evaluate(
+        lm,
+        {"tasks": {task.name: task.task}, "groups": {}, "group_map": {}},
+        limit=items,
+        bootstrap_iters=0,
+    )
+    seconds = time.perf_counter() - clock, time.process_time() - processors
+    return *seconds, [one["filtered_resps"] for one in found["samples"][task.name]]
+
+
+def compared(ours: list[Any], theirs: list[Any]) -> tuple[float, float]:
+    """The largest difference of two log-likelihoods, and the share of items with one choice."""
+    pairs = [
+        pair
+        for one, other in zip(ours, theirs, strict=True)
+        for pair in zip(one, other, strict=True)
+    ]
+    best = [
+        max(range(len(one)), key=lambda at: one[at][0])
+        == max(range(len(other)), key=lambda at: other[at][0])
+        for one, other in zip(ours, theirs, strict=True)
+    ]
+    return max(abs(one[0] - other[0]) for one, other in pairs), sum(best) / len(best)
+
+
+def measure(kobest: Path, pieces: Path, scale: float) -> list[dict[str, Any]]:
+    from lm_eval.models.huggingface import HFLM
+
+    from kollama2.evaluation.harness_tasks import load_tasks
+    from kollama2.evaluation.lm import SharedContextLM
+    from kollama2.evaluation.suite import Harness
+
+    logging.getLogger("lm_eval").setLevel(logging.ERROR)
+    with tempfile.TemporaryDirectory() as scratch:
+        model, tokenizer = model_and_tokenizer(pieces, Path(scratch))
+    rows = []
+    for shots, fewshot, size in SETTINGS:
+        items = max(2, round(size * scale))
+        for name, file in TASKS.items():
+            task = Harness(
+                name=name,
+                measure_kind="harness",
+                tasks=(f"ko_{name}_1",),
+                data=str(kobest),
+                files={"train": f"{file}.train.tsv", "test": f"{file}.dev.tsv"},
+                num_fewshot=shots,
+                fewshot=fewshot,
+            )
+            stock = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=HF_BATCH)
+            theirs = timed(stock, load_tasks(task)[0], items)
+            ours = timed(SharedContextLM(model, tokenizer), load_tasks(task)[0], items)
+            difference, same = compared(ours[2], theirs[2])
+            rows.append(
+                {
+                    "examples": f"{shots} {fewshot}" if shots else "0",
+                    "task": name,
+                    "items": items,
+                    "kollama2": ours[0],
+                    "lm-eval": theirs[0],
+                    "clock": theirs[0] / ours[0],
+                    "kollama2 cpu": ours[1],
+                    "lm-eval cpu": theirs[1],
+                    "processors": theirs[1] / ours[1],
+                    "difference": difference,
+                    "same choice": same,
+                }
+            )
+            print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
+    return rows
+
+
+def totals(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows, and after each setting the sum over its tasks."""
+    found = []
+    for setting in dict.fromkeys(row["examples"] for row in rows):
+        part = [row for row in rows if row["examples"] == setting]
+        total: dict[str, Any] = {"examples": setting, "task": "all", "items": part[0]["items"]}
+        for side in ("kollama2", "lm-eval", "kollama2 cpu", "lm-eval cpu"):
+            total[side] = sum(row[side] for row in part)
+        total["clock"] = total["lm-eval"] / total["kollama2"]
+        total["processors"] = total["lm-eval cpu"] / total["kollama2 cpu"]
+        total["difference"] = max(row["difference"] for row in part)
+        total["same choice"] = min(row["same choice"] for row in part)
+        found += [*part, total]
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kobest", type=Path, required=True, help="folder with KoBEST's TSV files")
+    parser.add_argument(
+        "--tokenizer", type=Path, required=True, help="folder of Llama 2's tokenizer"
+    )
+    parser.add_argument("--scale", type=float, default=1.0, help="share of the items")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    import torch
+
+    torch.set_num_threads(arguments.threads)
+    rows = totals(measure(arguments.kobest, arguments.tokenizer, arguments.scale))
+    if arguments.json:
+        print(json.dumps(rows, indent=2))
+        return
+    print(
+        "| examples | task | items | kollama2 s | lm-eval s | × clock | × processors | Δ | same |"
+    )
+    print("|---|---|--:|--:|--:|--:|--:|--:|--:|")
+    for row in rows:
+        print(
+            f"| {row['examples']} | {row['task']} | {row['items']} | {row['kollama2']:.1f} "
+            f"| {row['lm-eval']:.1f} | {row['clock']:.1f} | {row['processors']:.1f} "
+            f"| {row['difference']:.0e} | {row['same choice']:.0%} |"
+        )
+
+
+if __name__ == "__main__":
+    main()

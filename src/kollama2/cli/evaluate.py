@@ -1,0 +1,253 @@
+"""The commands that measure models: evaluate and compare."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kollama2.cli.console import (
+    STORE,
+    JsonOption,
+    MirrorsOption,
+    StoreOption,
+    out,
+    print_json,
+)
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from kollama2.evaluation.compare import Compared
+    from kollama2.study.evaluation import Wanted
+
+SuiteOption = Annotated[
+    str | None, typer.Option(help="Name or YAML file of a suite; `quick` if nothing is named.")
+]
+TasksOption = Annotated[
+    list[str] | None, typer.Option("--task", help="A task of lm-eval, in place of a suite.")
+]
+IncludeOption = Annotated[
+    Path | None, typer.Option(help="Folder with your own lm-eval task files; all of them run.")
+]
+OnlyOption = Annotated[
+    list[str] | None, typer.Option(help="Only this task of the suite; makes another suite id.")
+]
+FewshotOption = Annotated[
+    int | None, typer.Option(min=0, help="Examples before each item, with --task or --include.")
+]
+LimitOption = Annotated[
+    int | None, typer.Option(min=1, help="First items of each task, with --task or --include.")
+]
+TemplateOption = Annotated[
+    str | None, typer.Option(help="Chat template for all models; else each one's own.")
+]
+ProfileOption = Annotated[Path | None, typer.Option(help="YAML file: the machine's size.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (evaluate, compare):
+        app.command()(command)
+
+
+def evaluate(
+    model: Annotated[str, typer.Argument(help="Model folder, hf: id or builtin:miniature.")],
+    suite: SuiteOption = None,
+    against: Annotated[
+        str | None, typer.Option(help="A base model: print paired differences to it.")
+    ] = None,
+    task: TasksOption = None,
+    include: IncludeOption = None,
+    only: OnlyOption = None,
+    num_fewshot: FewshotOption = None,
+    limit: LimitOption = None,
+    template: TemplateOption = None,
+    store: StoreOption = STORE,
+    mirrors: MirrorsOption = None,
+    profile: ProfileOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Score one model on a suite or on lm-eval tasks; the per-item records stay in the store."""
+    from kollama2.evaluation.compare import load_measured
+
+    wanted = _wanted(suite, task, include, only, num_fewshot, limit)
+    if against is not None:
+        found = _compared([against, model], wanted, store, mirrors, profile, template, base=against)
+        _print(found, as_json)
+        return
+    folder, _ = _measured([model], wanted, store, mirrors, profile, template)
+    metrics = load_measured(folder[model]).metrics
+    if as_json:
+        print_json(metrics["scores"])
+        return
+    out().print(_scores(metrics))
+    for line in _remarks(model, metrics):
+        out().print(line)
+
+
+def compare(
+    models: Annotated[
+        list[str],
+        typer.Argument(help="Models (the first is the base) or folders of finished evaluations."),
+    ],
+    suite: SuiteOption = None,
+    base: Annotated[str | None, typer.Option(help="The model to compare with.")] = None,
+    task: TasksOption = None,
+    include: IncludeOption = None,
+    only: OnlyOption = None,
+    num_fewshot: FewshotOption = None,
+    limit: LimitOption = None,
+    template: TemplateOption = None,
+    store: StoreOption = STORE,
+    mirrors: MirrorsOption = None,
+    profile: ProfileOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare models on one suite: paired differences, tiers, and what could not be told apart."""
+    wanted = _wanted(suite, task, include, only, num_fewshot, limit)
+    found = _compared(models, wanted, store, mirrors, profile, template, base=base)
+    _print(found, as_json)
+
+
+def _wanted(
+    suite: str | None,
+    tasks: list[str] | None,
+    include: Path | None,
+    only: list[str] | None,
+    num_fewshot: int | None,
+    limit: int | None,
+) -> "Wanted":
+    from kollama2.study.evaluation import Wanted
+
+    return Wanted(suite, tuple(tasks or ()), include, tuple(only or ()), num_fewshot, limit)
+
+
+def _measured(
+    models: list[str],
+    wanted: "Wanted",
+    store: Path,
+    mirrors: Path | None,
+    profile: Path | None,
+    template: str | None,
+) -> tuple[dict[str, Path], str]:
+    """The folder of each model's finished evaluation, and the measure that ranks them."""
+    from kollama2.cli.adapt import compute
+    from kollama2.study.evaluation import evaluations
+
+    stages = evaluations(models, wanted, store=store, mirrors=mirrors, template=template)
+    label = f"evaluate {models[0]}" if len(models) == 1 else f"evaluate {len(models)} models"
+    folders = compute(list(stages.values()), store, profile, label)
+    suite = next(iter(stages.values())).suite
+    return dict(zip(stages, folders, strict=True)), suite.primary
+
+
+def _compared(
+    models: list[str],
+    wanted: "Wanted",
+    store: Path,
+    mirrors: Path | None,
+    profile: Path | None,
+    template: str | None,
+    *,
+    base: str | None,
+) -> "Compared":
+    from kollama2.errors import BadUsage
+    from kollama2.evaluation.compare import compare, load_measured
+
+    if base is not None and base not in models:
+        models = [base, *models]
+    if len(set(models)) < 2:
+        raise BadUsage("name at least two different models to compare")
+    models = list(dict.fromkeys(models))
+    ready = {one: Path(one) for one in models if (Path(one) / "items.jsonl").is_file()}
+    rest = [one for one in models if one not in ready]
+    folders, primary = ready, ""
+    if rest:
+        fresh, primary = _measured(rest, wanted, store, mirrors, profile, template)
+        folders = {**ready, **fresh}
+    primary = primary or next(iter(load_measured(ready[models[0]]).items))
+    return compare({one: folders[one] for one in models}, primary=primary, base=base)
+
+
+def _print(found: "Compared", as_json: bool) -> None:
+    if as_json:
+        print_json(found.to_json())
+        return
+    for line in _tables(found):
+        out().print(line)
+
+
+def _scores(metrics: dict[str, Any]) -> "Table":
+    from rich.table import Table
+
+    from kollama2.evaluation.measures import measure
+
+    table = Table("measure", "score", "by prompt", "unit", "better")
+    prompts = metrics.get("by_prompt", {})
+    for name, value in metrics["scores"].items():
+        about = measure(name)
+        spread = prompts.get(name)
+        told = f"{min(spread):.3f}–{max(spread):.3f}" if spread else ""
+        better = "higher" if about.higher else "lower"
+        table.add_row(name, f"{value:.3f}", told, about.unit, better)
+    return table
+
+
+def _remarks(model: str, metrics: dict[str, Any]) -> list[str]:
+    """What a reader of the scores must know: items left out, failures, degenerate answers."""
+    lines = []
+    for task, counts in metrics["counts"].items():
+        told = [
+            f"{counts[what]} of {counts['items']} {words}"
+            for what, words in (
+                ("truncated", "items do not fit the model and are left out"),
+                ("failed", "answers are empty or broken and count as failures"),
+            )
+            if counts[what]
+        ]
+        told += metrics.get("flags", {}).get(task, [])
+        lines += [f"{model}, {task}: {one}" for one in told]
+    return lines
+
+
+def _tables(found: "Compared") -> list[Any]:
+    from rich.table import Table
+
+    from kollama2.evaluation.measures import measure
+
+    lines: list[Any] = []
+    for number, (name, one) in enumerate(found.comparisons.items()):
+        about = measure(name)
+        better = "higher" if about.higher else "lower"
+        table = Table(
+            "model", "score", f"− {found.base}", "95 %", "p (Holm)", "MDE", "P(best)",
+            "rank", "tier",
+            title=f"{name}: {about.title}, {about.unit}, {better} is better",
+            title_justify="left",
+        )  # fmt: skip
+        for row in one.standings:
+            versus = row.versus_base
+            table.add_row(
+                row.name,
+                f"{row.score:.4f}",
+                "" if versus is None else f"{versus.value:+.4f}",
+                ""
+                if versus is None
+                else f"[{versus.low:+.4f}, {versus.high:+.4f}]".replace("[", r"\["),
+                "" if versus is None else f"{versus.p_holm:.2g}{'*' if versus.separable else ''}",
+                "" if row.mde is None else f"{row.mde:.4f}",
+                f"{row.p_best:.2f}",
+                f"{row.rank_low}–{row.rank_high}",
+                row.tier,
+            )
+        lines.append(table)
+        if number == 0:
+            kind = "item uncertainty only" if one.uncertainty == "items only" else "items and seeds"
+            lines.append(
+                f"suite {found.suite}; {kind}; {one.items} items in {one.clusters} clusters; "
+                f"{one.resamples:,} resamples; models that share a letter are not separable; "
+                "MDE: the least true difference that 80 % of repetitions would find"
+            )
+    for name, model in found.models.items():
+        lines += _remarks(name, dict(model.metrics))
+    return lines

@@ -1,0 +1,105 @@
+"""Compares measured models measure by measure, from the records that their evaluations left."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from kollama2.errors import BadData
+from kollama2.evaluation.measures import measure
+from kollama2.evaluation.records import Items, load_items
+from kollama2.evaluation.statistics import RESAMPLES, Comparison, family
+
+# Enough for the intervals of measures that decide nothing; a tier needs the full number.
+_SIDE_RESAMPLES = 2_000
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One model's finished evaluation: the metrics of its record and its items by measure."""
+
+    metrics: Mapping[str, Any]
+    items: Mapping[str, Items]
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Several models on one suite.
+
+    Attributes:
+        base: the model that the others are compared with.
+        suite: the suite's id, the same for all.
+        models: what each was measured to be.
+        comparisons: by full measure name, the primary one first; measures that not all models
+            have are left out.
+    """
+
+    base: str
+    suite: str
+    models: Mapping[str, Measured]
+    comparisons: Mapping[str, Comparison]
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything as plain values, for `--json`."""
+        return {
+            "base": self.base,
+            "suite": self.suite,
+            "models": {
+                name: {
+                    key: one.metrics[key]
+                    for key in ("scores", "by_prompt", "counts", "flags", "tokenizer", "seconds")
+                    if key in one.metrics
+                }
+                for name, one in self.models.items()
+            },
+            "comparisons": {name: asdict(one) for name, one in self.comparisons.items()},
+        }
+
+
+def load_measured(folder: Path) -> Measured:
+    """The record of a finished evaluation.
+
+    Raises:
+        BadData: the folder is not one.
+    """
+    done, items = folder / "done.json", folder / "items.jsonl"
+    if not done.is_file() or not items.is_file():
+        raise BadData(f"{folder} is no finished evaluation: done.json or items.jsonl is missing")
+    metrics = json.loads(done.read_text(encoding="utf-8"))["metrics"]
+    return Measured(metrics, load_items(items))
+
+
+def compare(models: Mapping[str, Path], *, primary: str, base: str | None = None) -> Compared:
+    """Compare models that were measured on the same suite.
+
+    Args:
+        models: folders of finished evaluations by the names to show.
+        primary: the measure that ranks them, which gets the full number of resamples.
+        base: the model to compare with; the first if not given.
+
+    Raises:
+        BadData: the models were measured on different suites, or share no items.
+    """
+    measured = {name: load_measured(folder) for name, folder in models.items()}
+    ids = {name: str(one.metrics["suite"]) for name, one in measured.items()}
+    if len(set(ids.values())) > 1:
+        told = ", ".join(f"{name}: {suite}" for name, suite in ids.items())
+        raise BadData(
+            f"the models were measured on different suites ({told}); evaluate them again on one"
+        )
+    start = base or next(iter(models))
+    shared = [
+        name for name in measured[start].items if all(name in m.items for m in measured.values())
+    ]
+    names = sorted(shared, key=lambda name: name != primary)
+    comparisons = {
+        name: family(
+            {model: [one.items[name]] for model, one in measured.items()},
+            start,
+            measure(name).higher,
+            resamples=RESAMPLES if name == primary else _SIDE_RESAMPLES,
+        )
+        for name in names
+    }
+    return Compared(start, next(iter(ids.values())), measured, comparisons)

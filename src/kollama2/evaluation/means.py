@@ -1,0 +1,34 @@
+"""Means of other tasks' scores on one scale, as records, so that statistics treat them alike."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from kollama2.evaluation.likelihood import Outcome
+from kollama2.evaluation.suite import Mean
+
+
+def mean(task: Mean, records: Iterable[Mapping[str, Any]]) -> Outcome:
+    """The weighted mean of the parts: 0 points at chance, 100 at the best possible score.
+
+    Each record of a part becomes one of the mean with a weight such that every part counts as the
+    suite says, however many items it has; `stratum` keeps the parts apart when items are drawn.
+    """
+    outcome = Outcome(task.name)
+    found: dict[str, list[Mapping[str, Any]]] = {part.measure: [] for part in task.parts}
+    for record in records:
+        name = f"{record['task']}/{record['measure']}"
+        if name in found:
+            found[name].append(record)
+    for part in task.parts:
+        total = sum(record["weight"] for record in found[part.measure])
+        for record in found[part.measure]:
+            share = part.weight * record["weight"] / total
+            score = record["value"] / record["weight"]
+            points = 100 * (score - part.chance) / (part.best - part.chance)
+            row = {
+                "id": f"{part.measure}/{record['item']}",
+                "cluster": f"{part.measure}/{record['cluster']}",
+            }
+            outcome.add(row, "points", points * share, share, details={"stratum": part.measure})
+    outcome.items = len(outcome.records)
+    return outcome

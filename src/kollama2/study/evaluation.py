@@ -1,0 +1,159 @@
+"""Evaluation: models beside a study, each measured on the same suite by the same stage."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from kollama2.errors import BadUsage
+from kollama2.evaluation.suite import Harness, Suite, load_suite
+from kollama2.stages import Evaluate
+from kollama2.study.adapt import spec_of
+from kollama2.study.cells import suite_sources
+from kollama2.study.locate import Locator, load_mirrors
+from kollama2.study.schema import SourceSpec
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What models are measured on: a suite, or lm-eval tasks, or all tasks of one's own files.
+
+    Attributes:
+        suite: name or YAML file of a suite; `quick` if nothing else is named.
+        tasks: names of lm-eval tasks, in place of a suite.
+        include: folder or file with lm-eval task files of the user's own.
+        only: tasks of the suite to measure, all if empty; the suite's id changes with them.
+        num_fewshot: examples before each item of `tasks`; what their files say if not given.
+        limit: only the first so many items of `tasks`.
+    """
+
+    suite: str | None = None
+    tasks: tuple[str, ...] = ()
+    include: Path | None = None
+    only: tuple[str, ...] = ()
+    num_fewshot: int | None = None
+    limit: int | None = None
+
+
+def wanted_suite(wanted: Wanted, folder: Path) -> Suite:
+    """The suite that is wanted; lm-eval tasks that stand alone become a suite named `tasks`.
+
+    Raises:
+        BadUsage: there is no such suite or task, or two wishes contradict each other.
+    """
+    names = wanted.tasks
+    if wanted.include is not None and not names and wanted.suite is None:
+        names = _names(wanted.include)
+    if not names:
+        path = folder / (wanted.suite or "quick")
+        suite = load_suite(path if path.is_file() else wanted.suite or "quick")
+        return _only(_including(suite, wanted.include), wanted.only)
+    if wanted.suite is not None:
+        raise BadUsage("name a suite or tasks of lm-eval, not both; a suite can hold such tasks")
+    tasks = tuple(
+        Harness(
+            name=name.lower().replace("_", "-"),
+            measure_kind="harness",
+            tasks=(name,),
+            num_fewshot=wanted.num_fewshot,
+            limit=wanted.limit,
+        )
+        for name in names
+    )
+    suite = Suite(name="tasks", primary=f"{tasks[0].name}/acc", tasks=tasks)
+    return _including(suite, wanted.include).defined()
+
+
+def _including(suite: Suite, include: Path | None) -> Suite:
+    if include is None:
+        return suite
+    if not include.exists():
+        raise BadUsage(f"nothing lies at {include}; --include names a folder of lm-eval task files")
+    uri = f"file:{include.resolve()}"
+    tasks = [
+        one.model_copy(update={"include": uri}) if isinstance(one, Harness) else one
+        for one in suite.tasks
+    ]
+    return suite.model_copy(update={"tasks": tuple(tasks)})
+
+
+def _only(suite: Suite, names: Sequence[str]) -> Suite:
+    if not names:
+        return suite
+    known = [task.name for task in suite.tasks]
+    for name in names:
+        if name not in known:
+            raise BadUsage(f"suite {suite.name} has no task {name!r}; it has {', '.join(known)}")
+    tasks = tuple(task for task in suite.tasks if task.name in names)
+    part = suite.model_copy(update={"tasks": tasks, "english": None})
+    primary = suite.primary if suite.primary in part.measures() else part.measures()[0]
+    return part.model_copy(update={"primary": primary})
+
+
+def _names(include: Path) -> tuple[str, ...]:
+    """Names of all tasks that the YAML files of a folder define.
+
+    Raises:
+        BadUsage: it holds none.
+    """
+    files = [include] if include.is_file() else sorted(include.rglob("*.yaml"))
+    names = []
+    for file in files:
+        for node in yaml.compose_all(file.read_text(encoding="utf-8")):
+            if not isinstance(node, yaml.MappingNode):
+                continue
+            # Composed, not loaded: a task's file may name functions by a tag of its own.
+            for key, value in node.value:
+                if key.value == "task" and isinstance(value, yaml.ScalarNode):
+                    names.append(str(value.value))
+    if not names:
+        raise BadUsage(f"{include} holds no lm-eval task file (a YAML file with a `task:`)")
+    return tuple(names)
+
+
+def evaluations(
+    models: Sequence[str],
+    wanted: Wanted,
+    *,
+    store: Path,
+    mirrors: Path | None = None,
+    template: str | None = None,
+) -> dict[str, Evaluate]:
+    """The stages that measure models on one suite, by the models as they were named.
+
+    Args:
+        models: each an `hf:` id, a folder, or `builtin:miniature`.
+        wanted: what they are measured on.
+        store: the folder of the store.
+        mirrors: a mirrors file.
+        template: chat template for all of them; else each one's own, `llama2` if it names none.
+
+    Raises:
+        BadUsage: a model or the suite does not exist.
+        Missing: data are on a hub that cannot be reached, and no mirror serves.
+    """
+    locator = Locator(Path.cwd(), load_mirrors(mirrors), store / "hashes.json")
+    suite = wanted_suite(wanted, locator.folder)
+    sources = {model: locator.source(spec_of(model), "model") for model in models}
+    data = suite_sources(suite, locator)
+    locator.save()
+    return {
+        model: Evaluate(
+            model=source,
+            suite=suite,
+            data=data,
+            template=template or own_template(spec_of(model), locator),
+        )
+        for model, source in sources.items()
+    }
+
+
+def own_template(spec: SourceSpec, locator: Locator) -> str:
+    """The chat template that a local model folder was trained with; llama2 when it says none."""
+    if spec.uri.startswith("file:"):
+        about = locator.folder / spec.uri.removeprefix("file:") / "kollama2.json"
+        if about.exists():
+            return str(json.loads(about.read_text(encoding="utf-8")).get("template", "llama2"))
+    return "llama2"
