@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from kollama2.errors import BadData
 from kollama2.evaluation.likelihood import Outcome
 from kollama2.evaluation.suite import Mean
 
@@ -12,6 +13,9 @@ def mean(task: Mean, records: Iterable[Mapping[str, Any]]) -> Outcome:
 
     Each record of a part becomes one of the mean with a weight such that every part counts as the
     suite says, however many items it has; `stratum` keeps the parts apart when items are drawn.
+
+    Raises:
+        BadData: a part has no records.
     """
     outcome = Outcome(task.name)
     found: dict[str, list[Mapping[str, Any]]] = {part.measure: [] for part in task.parts}
@@ -21,6 +25,8 @@ def mean(task: Mean, records: Iterable[Mapping[str, Any]]) -> Outcome:
             found[name].append(record)
     for part in task.parts:
         total = sum(record["weight"] for record in found[part.measure])
+        if not total:
+            raise BadData(f"task {task.name}: no item was scored by {part.measure}")
         for record in found[part.measure]:
             share = part.weight * record["weight"] / total
             score = record["value"] / record["weight"]

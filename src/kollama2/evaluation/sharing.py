@@ -100,7 +100,8 @@ def _prefixes(contexts: list[Ids], depth: int) -> list[tuple[Ids, list[Ids]]]:
             continue
         here = members[0][:length]
         deeper = [(prefix or here, some) for prefix, some in _prefixes(members, length)]
-        found += max([(here, members)], deeper, key=_saved)
+        whole = [(here, members)]
+        found += whole if _saved(whole) >= _saved(deeper) else deeper
     return [*found, ((), alone)] if alone else found
 
 

@@ -99,9 +99,11 @@ class Suite(BaseModel):
 
     def pinned(self) -> dict[str, str | None]:
         """Every uri that the tasks name, sorted, with its commit where a task pins one."""
-        pins = {task.data: task.revision for task in self.tasks if task.revision}
-        uris = sorted({uri for task in self.tasks for uri in task.uris()})
-        return {uri: pins.get(uri) for uri in uris}
+        pins: dict[str, str | None] = {}
+        for task in self.tasks:
+            for uri in task.uris():
+                pins[uri] = pins.get(uri) or task.revision
+        return dict(sorted(pins.items()))
 
     def hash(self, digests: Mapping[str, str] = MappingProxyType({})) -> str:
         """Frozen id (12 hex) of data, prompts, limits and scorer; data must be local files.

@@ -16,6 +16,7 @@ from pydantic import PrivateAttr
 from kollama2.engine.commit import write_json
 from kollama2.engine.stage import Stage, Work
 from kollama2.errors import Denied, Missing, StorageTrouble
+from kollama2.stages.github import fetch
 
 MODEL_FILES = ["*.json", "*.safetensors", "*.model", "*.txt"]
 DATA_FILES = ["*.json", "*.jsonl", "*.csv", "*.tsv", "*.parquet", "*.txt", "*.gz", "*.md"]
@@ -23,7 +24,7 @@ MINIATURE = "builtin:miniature"
 
 
 class Source(Stage):
-    """One outside input: `builtin:…`, `hf:owner/name` or `file:name`.
+    """One outside input: `builtin:…`, `hf:owner/name`, `github:owner/name/file` or `file:name`.
 
     Attributes:
         what: a model folder, or data to read.
@@ -80,6 +81,11 @@ class Source(Stage):
         """
         if self.uri.startswith("builtin:"):
             return _write_builtin(self, work.out)
+        if self.uri.startswith("github:") and self._place is None:
+            assert self.revision is not None, "the locator demands a commit"
+            target = work.out / "content"
+            target.mkdir(parents=True, exist_ok=True)
+            return {"bytes": _size(fetch(self.uri, self.revision, target))}
         if self._place is not None:
             place = self._place
         elif self.uri.startswith("hf:"):

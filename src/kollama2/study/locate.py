@@ -88,6 +88,10 @@ class Locator:
             revision = spec.revision or _revision(name, what)
             return Source(uri=spec.uri, revision=revision, file=spec.file, **fields)
         place = self.mirrors.get(spec.uri)
+        if scheme == "github" and place is None:
+            if spec.revision is None:
+                raise BadUsage(f"{spec.uri}: give the commit as `revision`")
+            return Source(uri=spec.uri, revision=spec.revision, **fields)
         if place is None:
             place = self.folder / Path(_expanded(spec.uri, name)).expanduser()
         if not place.exists():
@@ -99,7 +103,7 @@ class Locator:
                 f"{spec.uri}: the content of {place} has sha256 {found}, the study demands "
                 f"{spec.sha256}; get the right file or change the study"
             )
-        uri = spec.uri if scheme == "hf" else f"file:{place.name}"
+        uri = f"file:{place.name}" if scheme == "file" else spec.uri
         return Source(uri=uri, sha256=found, **fields).at(place)
 
     def _hash(self, place: Path) -> str:

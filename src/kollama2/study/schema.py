@@ -29,12 +29,12 @@ class Closed(BaseModel):
 
 
 class SourceSpec(Closed):
-    """Where a model or data comes from: `builtin:`, `hf:`, `file:`, or a suite's uri.
+    """Where a model or data comes from: `builtin:`, `hf:`, `file:`, or `github:` with a commit.
 
     `file` names one file (or a pattern such as `data/*.json`) of a repository that holds several.
     """
 
-    uri: str = Field(pattern=r"^(builtin|hf|file):.+")
+    uri: str = Field(pattern=r"^(builtin|hf|file):.+|^github:[^/]+/[^/]+/.+")
     revision: str | None = None
     file: str | None = None
     sha256: str | None = None

@@ -1,0 +1,53 @@
+"""Files of a GitHub repository at a pinned commit, for data that lie nowhere else."""
+
+import io
+import urllib.error
+import urllib.request
+import zipfile
+from pathlib import Path
+
+from kollama2.errors import Missing
+
+_RAW = "https://raw.githubusercontent.com"
+_SECONDS = 60
+
+
+def fetch(uri: str, revision: str, folder: Path) -> Path:
+    """Download the one file that a uri names.
+
+    Args:
+        uri: `github:owner/name/path/to/file`; a path may go into a zip archive
+            (`…/sets.zip/ko.csv`).
+        revision: commit, so that the content cannot change.
+        folder: where the file is written.
+
+    Returns:
+        The file.
+
+    Raises:
+        Missing: GitHub cannot be reached or has no such file, and what a mirrors file would say.
+    """
+    owner, name, path = uri.removeprefix("github:").split("/", 2)
+    archive, inside, member = path.partition(".zip/")
+    address = f"{_RAW}/{owner}/{name}/{revision}/{archive}{'.zip' if inside else ''}"
+    remedy = (
+        f"name a local copy in a mirrors file (--mirrors FILE with a line '{uri}: path/to/copy')"
+    )
+    try:
+        with urllib.request.urlopen(address, timeout=_SECONDS) as answer:  # noqa: S310 https only
+            content = answer.read()
+    except urllib.error.HTTPError as error:
+        raise Missing(
+            f"{uri}: GitHub answers {error.code} at commit {revision}; {remedy}"
+        ) from error
+    except OSError as error:
+        raise Missing(f"{uri}: GitHub cannot be reached; {remedy}") from error
+    target = folder / Path(path).name
+    if inside:
+        try:
+            target.write_bytes(zipfile.ZipFile(io.BytesIO(content)).read(member))
+        except (KeyError, zipfile.BadZipFile) as error:
+            raise Missing(f"{uri}: the archive holds no file {member!r}; {remedy}") from error
+    else:
+        target.write_bytes(content)
+    return target

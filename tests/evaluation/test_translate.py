@@ -1,0 +1,55 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sacrebleu.metrics import CHRF
+
+from kollama2.evaluation import translate
+from kollama2.evaluation.generate import Answer
+from kollama2.evaluation.likelihood import Tools
+from kollama2.evaluation.rows import read_rows
+from kollama2.evaluation.scorer import Scorer
+from kollama2.evaluation.suite import Translation
+from tests.evaluation.models import ByteEncoder, llama
+
+
+def pairs(tmp_path: Path, ko: str = "여우가 잔다.\n\n책을 읽는다.\n") -> Translation:
+    (tmp_path / "t.en").write_text("The fox sleeps.\n\nI read a book.\n", encoding="utf-8")
+    (tmp_path / "t.ko").write_text(ko, encoding="utf-8")
+    files = {"en": str(tmp_path / "t.en"), "ko": str(tmp_path / "t.ko")}
+    return Translation.model_validate(
+        {"name": "t", "measure_kind": "translation", "files": {}, "data": "x"}
+    ).model_copy(update={"files": files, "data": ""})
+
+
+def test_files_belong_together_line_by_line(tmp_path: Path) -> None:
+    rows = read_rows(pairs(tmp_path))
+    assert [(row["id"], row["en"], row["ko"]) for row in rows] == [
+        ("1", "The fox sleeps.", "여우가 잔다."),
+        ("3", "I read a book.", "책을 읽는다."),
+    ]
+    with pytest.raises(ValueError, match=r"t.en has 3 lines and t.ko 1"):
+        read_rows(pairs(tmp_path, "여우가 잔다.\n"))
+
+
+def test_chrf_is_sacrebleus_and_empty_answers_are_failures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = iter([["여우가 잔다.", ""], ["The dog sleeps.", None]])
+
+    def answered(*_: Any) -> list[Answer | None]:
+        return [None if one is None else Answer(one, [], True) for one in next(said)]
+
+    monkeypatch.setattr(translate, "answers", answered)
+    task, model = pairs(tmp_path), llama()
+    outcome = translate.translation(
+        task, read_rows(task), Tools(Scorer(model), ByteEncoder()), model
+    )
+    values = {(one["measure"], one["item"]): one["value"] for one in outcome.records}
+    assert values["chrf_en_ko", "1"] == pytest.approx(100)
+    assert values["chrf_en_ko", "3"] == 0
+    stock = CHRF(word_order=2)
+    expected = stock.sentence_score("The dog sleeps.", ["The fox sleeps."]).score
+    assert values["chrf_ko_en", "1"] == pytest.approx(expected)
+    assert (outcome.empty, outcome.failed, outcome.truncated) == (1, 1, 1)
+    assert "nw:2" in outcome.corpus["chrf_en_ko"]["signature"]
