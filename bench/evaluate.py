@@ -40,9 +40,8 @@ def model_and_tokenizer(pieces: Path, scratch: Path) -> tuple[Any, Any]:
     import shutil
 
     import torch
-    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
-
     from kollama2.data.fast import write_fast
+    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(0)
     config = LlamaConfig(

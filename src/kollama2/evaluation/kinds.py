@@ -72,11 +72,11 @@ class _Pairs(_Task):
 
     data: str = ""
     lang: Literal["ko", "en", "ko-en"] = "ko-en"
-    files: dict[Literal["en", "ko"], str] = {}
+    files: dict[str, str] = {}
 
     @model_validator(mode="after")
     def _data_or_files(self) -> "Self":
-        if bool(self.data) == (set(self.files) == {"en", "ko"}):
+        if bool(self.data) == (set(self.files) == {"en", "ko"}) or set(self.files) - {"en", "ko"}:
             raise ValueError("give either `data` or `files` with en and ko")
         return self
 

@@ -55,17 +55,21 @@ def grouped(requests: Sequence[Request], *, row_tokens: int, shared: bool = True
     members: dict[Ids, list[int]] = defaultdict(list)
     for index, request in enumerate(requests):
         members[request.context].append(index)
-    return [
-        Group(
-            prefix,
-            [
-                row
-                for context in contexts
-                for row in _rows(context[len(prefix) :], members[context], requests, row_tokens)
-            ],
-        )
-        for prefix, contexts in _prefixes(list(members), 0)
-    ]
+    groups = list[Group]()
+    for prefix, contexts in _prefixes(list(members), 0):
+        rows = list[Row]()
+        for context in contexts:
+            # A long context is a prefix of its own: causal attention over it needs no mask.
+            own = not prefix and 2 * len(context) > row_tokens and len(members[context]) > 1
+            before = context[:-1] if own else prefix
+            found = _rows(context[len(before) :], members[context], requests, row_tokens)
+            if own:
+                groups.append(Group(before, found))
+            else:
+                rows += found
+        if rows:
+            groups.append(Group(prefix, rows))
+    return groups
 
 
 def _rows(

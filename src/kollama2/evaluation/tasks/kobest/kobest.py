@@ -35,11 +35,11 @@ def _told(doc: dict[str, Any], names: dict[str, tuple[str, str]]) -> dict[str, A
 
 
 def _label(doc: dict[str, Any], *tsv: str, first: int = 0) -> int:
-    """The position of the right choice; the TSV files say True and False, or count from `first`."""
+    """The position of the right choice; the TSV files say true and false, or count from `first`."""
     if "label" in doc and not isinstance(doc["label"], str):
         return int(doc["label"])
-    text = str(next(doc[name] for name in tsv if name in doc)).strip()
-    return {"False": 0, "True": 1}.get(text, int(text) - first if text.isdigit() else -1)
+    text = str(next(doc[name] for name in tsv if name in doc)).strip().lower()
+    return {"false": 0, "true": 1}[text] if text in ("false", "true") else int(text) - first
 
 
 def boolq(docs: Dataset) -> Dataset:
