@@ -95,6 +95,28 @@ def harness(
     return outcome
 
 
+def harness_rows(task: Harness) -> tuple[list[Row], str]:
+    """The items of an lm-eval task without a model, and the digest of its texts.
+
+    Returns:
+        Rows with `id`, `cluster` and `text` (the first prompt and the right answer), in order.
+    """
+    versions = load_tasks(task)
+    rows = []
+    for one in versions:
+        if one.prompt:
+            continue
+        for doc_id, doc in one.task.doc_iterator(limit=task.limit):
+            target = one.task.doc_to_target(doc)
+            if one.task.OUTPUT_TYPE == "multiple_choice":
+                choices = [str(choice) for choice in one.task.doc_to_choice(doc)]
+                gold = _gold(one, doc, choices)
+                target = choices[gold] if gold is not None else ""
+            row = _row(task, (one.part, doc_id), doc)
+            rows.append({**row, "text": f"{one.task.doc_to_text(doc)} {target}"})
+    return rows, _digest(versions, task.limit)
+
+
 def _add(outcome: Outcome, row: Row, prompts: Sequence[_Answer]) -> None:
     """The records of an item: the mean over its prompts, and each prompt's value beside it."""
     for name, (_, weight) in prompts[0].values.items():

@@ -2,6 +2,7 @@
 
 import csv
 import glob
+import io
 import json
 import logging
 import unicodedata
@@ -148,11 +149,10 @@ def _dataset(task: Harness, path: Path) -> datasets.Dataset:
             return datasets.Dataset.from_parquet(str(path))
         text = path.read_text(encoding="utf-8-sig")
         text = unicodedata.normalize("NFC", text)
-        if suffix in (".tsv", ".csv"):
-            tab = suffix == ".tsv"
-            quoting = csv.QUOTE_NONE if tab else csv.QUOTE_MINIMAL
-            lines = text.splitlines(keepends=True) if tab else iter(text.split("\n"))
-            rows = list(csv.DictReader(lines, delimiter="\t" if tab else ",", quoting=quoting))
+        if suffix == ".tsv":
+            rows = list(csv.DictReader(io.StringIO(text), delimiter="\t", quoting=csv.QUOTE_NONE))
+        elif suffix == ".csv":
+            rows = list(csv.DictReader(io.StringIO(text, newline="")))
         elif suffix == ".json":
             rows = json.loads(text)
         else:
@@ -162,14 +162,15 @@ def _dataset(task: Harness, path: Path) -> datasets.Dataset:
         raise BadData(f"task {task.name}: {path} cannot be read: {error}") from error
 
 
-def _whole(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row without nested values of mixed types, which a table cannot hold."""
-    if None in row or any(value is None for value in row.values() if not isinstance(value, list)):
-        missing = [name for name, value in row.items() if value is None]
-        if None in row:
-            raise ValueError(f"a line has more cells than the header: {row[None]!r}")
-        return {name: value for name, value in row.items() if name not in missing}
-    return dict(row)
+def _whole(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """A row as a table can hold it: without cells that are missing.
+
+    Raises:
+        ValueError: a line has more cells than the header.
+    """
+    if None in row:
+        raise ValueError(f"a line has more cells than the header: {row[None]!r}")
+    return {name: value for name, value in row.items() if value is not None}
 
 
 def _prepared(task: Harness, one: Any) -> Any:

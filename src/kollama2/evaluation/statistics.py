@@ -229,7 +229,7 @@ def _strata(items: Items) -> list[int]:
     if items.stratum is None:
         return []
     _, first = np.unique(_codes(items), return_index=True)
-    return np.unique(items.stratum[first], return_counts=True)[1].tolist()
+    return [int(size) for size in np.unique(items.stratum[first], return_counts=True)[1]]
 
 
 def _differences(
