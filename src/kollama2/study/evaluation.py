@@ -1,6 +1,7 @@
 """Evaluation: models beside a study, each measured on the same suite by the same stage."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +55,7 @@ def wanted_suite(wanted: Wanted, folder: Path) -> Suite:
         raise BadUsage("name a suite or tasks of lm-eval, not both; a suite can hold such tasks")
     tasks = tuple(
         Harness(
-            name=name.lower().replace("_", "-"),
+            name=re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-"),
             measure_kind="harness",
             tasks=(name,),
             num_fewshot=wanted.num_fewshot,
@@ -71,7 +72,10 @@ def _including(suite: Suite, include: Path | None) -> Suite:
         return suite
     if not include.exists():
         raise BadUsage(f"nothing lies at {include}; --include names a folder of lm-eval task files")
-    uri = f"file:{include.resolve()}"
+    return _included(suite, f"file:{include.resolve()}")
+
+
+def _included(suite: Suite, uri: str) -> Suite:
     tasks = [
         one.model_copy(update={"include": uri}) if isinstance(one, Harness) else one
         for one in suite.tasks
@@ -138,6 +142,12 @@ def evaluations(
     suite = wanted_suite(wanted, locator.folder)
     sources = {model: locator.source(spec_of(model), "model") for model in models}
     data = suite_sources(suite, locator)
+    if wanted.include is not None:
+        # The folder counts by its name and content, not by where it lies on this machine.
+        place, name = f"file:{wanted.include.resolve()}", f"file:{wanted.include.resolve().name}"
+        if place in data:
+            data[name] = data.pop(place)
+            suite = _included(suite, name)
     locator.save()
     return {
         model: Evaluate(
