@@ -32,7 +32,7 @@ TASKS = {
     "wic": "WiC",
 }
 # (examples, how they are chosen, items of each task)
-SETTINGS = ((0, "default", 24), (5, "default", 6), (5, "fixed", 16))
+SETTINGS = ((0, "default", 24), (5, "default", 6), (5, "fixed", 10))
 HF_BATCH = 8
 
 
@@ -40,8 +40,9 @@ def model_and_tokenizer(pieces: Path, scratch: Path) -> tuple[Any, Any]:
     import shutil
 
     import torch
-    from kollama2.data.fast import write_fast
     from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+
+    from kollama2.vocab.fast import write_fast
 
     torch.manual_seed(0)
     config = LlamaConfig(

@@ -69,6 +69,8 @@ def test_the_rule_is_log_likelihood_per_byte() -> None:
             "answer": rows()[0]["choices"][best],
             "reference": "서울",
             "choices": ["서울", "부산시", "ab"],
+            "chosen": best,
+            "gold": 0,
             "known_in": "en",
         }
     ]

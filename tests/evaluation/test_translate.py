@@ -2,7 +2,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sacrebleu.metrics import CHRF
+from sacrebleu.metrics.chrf import CHRF
 
 from kollama2.evaluation import translate
 from kollama2.evaluation.generate import Answer

@@ -1,5 +1,6 @@
 """The commands that measure models: evaluate and compare."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -177,7 +178,7 @@ def _print(found: "Compared", as_json: bool) -> None:
         out().print(line)
 
 
-def _scores(metrics: dict[str, Any]) -> "Table":
+def _scores(metrics: Mapping[str, Any]) -> "Table":
     from rich.table import Table
 
     from kollama2.evaluation.measures import measure
@@ -193,7 +194,7 @@ def _scores(metrics: dict[str, Any]) -> "Table":
     return table
 
 
-def _remarks(model: str, metrics: dict[str, Any]) -> list[str]:
+def _remarks(model: str, metrics: Mapping[str, Any]) -> list[str]:
     """What a reader of the scores must know: items left out, failures, degenerate answers."""
     lines = []
     for task, counts in metrics["counts"].items():
@@ -249,5 +250,5 @@ def _tables(found: "Compared") -> list[Any]:
                 "MDE: the least true difference that 80 % of repetitions would find"
             )
     for name, model in found.models.items():
-        lines += _remarks(name, dict(model.metrics))
+        lines += _remarks(name, model.metrics)
     return lines

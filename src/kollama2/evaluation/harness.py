@@ -99,7 +99,7 @@ def harness_rows(task: Harness) -> tuple[list[Row], str]:
     """The items of an lm-eval task without a model, and the digest of its texts.
 
     Returns:
-        Rows with `id`, `cluster` and `text` (the first prompt and the right answer), in order.
+        Rows with `id`, `cluster` and `text` (the document's texts and the right answer).
     """
     versions = load_tasks(task)
     rows = []
@@ -107,19 +107,23 @@ def harness_rows(task: Harness) -> tuple[list[Row], str]:
         if one.prompt:
             continue
         for doc_id, doc in one.task.doc_iterator(limit=task.limit):
+            texts = [value for value in doc.values() if isinstance(value, str)]
             target = one.task.doc_to_target(doc)
             if one.task.OUTPUT_TYPE == "multiple_choice":
                 choices = [str(choice) for choice in one.task.doc_to_choice(doc)]
                 gold = _gold(one, doc, choices)
                 target = choices[gold] if gold is not None else ""
-            row = _row(task, (one.part, doc_id), doc)
-            rows.append({**row, "text": f"{one.task.doc_to_text(doc)} {target}"})
+            if str(target) not in texts:
+                texts.append(str(target))
+            rows.append({**_row(task, (one.part, doc_id), doc), "text": " ".join(texts)})
     return rows, _digest(versions, task.limit)
 
 
 def _add(outcome: Outcome, row: Row, prompts: Sequence[_Answer]) -> None:
     """The records of an item: the mean over its prompts, and each prompt's value beside it."""
     for name, (_, weight) in prompts[0].values.items():
+        if not all(name in one.values for one in prompts):
+            continue  # a metric that only one paraphrase's file asks for
         values = [one.values[name][0] for one in prompts]
         if not all(map(math.isfinite, values)):
             raise BadData(

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import datasets
 from lm_eval.api.samplers import get_sampler
 from lm_eval.tasks import TaskManager
+from lm_eval.tasks._yaml_loader import load_yaml
 
 from kollama2.errors import BadData, BadUsage, Missing
 from kollama2.evaluation.suite import TASKS, Harness
@@ -77,13 +78,8 @@ def _manager(places: Sequence[Path], names: Sequence[str]) -> TaskManager:
 
 def _load(task: Harness, manager: TaskManager, name: str) -> dict[str, Any]:
     overrides = _data_overrides(task)
-    if name in manager.all_groups:
-        members = [{"group": name, **overrides}]
-    elif name in manager.all_tags:
-        members = [{"task": one, **overrides} for one in sorted(manager.task_index[name].tags)]
-    else:
-        members = [{"task": name, **overrides}]
     # Within a group of our own, lm-eval lays overrides over what a task's file says.
+    members = [{**one, **overrides} for one in _members(manager, name)]
     spec = {"group": f"kollama2-{name}", "task": members}
     try:
         tasks: dict[str, Any] = manager.load([spec])["tasks"]
@@ -94,12 +90,27 @@ def _load(task: Harness, manager: TaskManager, name: str) -> dict[str, Any]:
     return tasks
 
 
+def _members(manager: TaskManager, child: str | dict[str, Any]) -> list[dict[str, Any]]:
+    """The single tasks behind a name, which may be a group's or a tag's, as lm-eval writes them."""
+    if isinstance(child, dict):
+        name = child.get("group", child.get("task"))
+        if isinstance(child.get("task"), list):  # a group that is written within another
+            return [one for part in child["task"] for one in _members(manager, part)]
+        settings = {key: value for key, value in child.items() if key not in ("group", "task")}
+        return [{**one, **settings} for one in _members(manager, str(name))]
+    entry = manager.task_index[child]
+    if child in manager.all_tags:
+        return [one for part in sorted(entry.tags) for one in _members(manager, part)]
+    if child in manager.all_groups and entry.yaml_path is not None:
+        parts = load_yaml(entry.yaml_path, resolve_func=False)["task"]
+        return [one for part in parts for one in _members(manager, part)]
+    return [{"task": child}]
+
+
 def _trouble(task: Harness, name: str, manager: TaskManager, error: Exception) -> Exception:
     first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     offline = isinstance(error, OSError) or "offline" in first.lower() or "hub" in first.lower()
     if not task.data and offline:
-        from lm_eval.tasks._yaml_loader import load_yaml
-
         entry = manager.task_index.get(name)
         path = entry.yaml_path if entry is not None else None
         about = load_yaml(path, resolve_func=False) if path else {}

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from kollama2.errors import BadUsage, Fault
 from kollama2.evaluation.endpoint import Reply
 from kollama2.evaluation.fidelity import measure_answer
+from kollama2.evaluation.items import suite_items
 from kollama2.evaluation.journal import append, entries
 from kollama2.evaluation.rows import Row, read_rows
 from kollama2.evaluation.suite import Generation, Suite
@@ -100,7 +101,7 @@ def _measured(
         "scores": {name: sum(values) / len(values) for name, values in scores.items()},
         "counts": counts,
         "flags": {},
-        "suite": suite.hash(),
+        "suite": suite_items(suite)[1],
     }
 
 

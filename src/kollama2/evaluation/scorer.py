@@ -52,7 +52,7 @@ class Encoder(Protocol):
         """Ids of a chat ({"role", "content"} each), BOS included, up to where the answer begins."""
 
 
-class _Prefix(DynamicLayer):
+class _Prefix(DynamicLayer):  # type: ignore[misc]
     """One layer's keys and values of a prefix, which every row sees and none changes."""
 
     def __init__(self, layer: DynamicLayer) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sacrebleu.metrics import CHRF
+from sacrebleu.metrics.chrf import CHRF
 from torch import nn
 
 from kollama2.evaluation.generate import answers

@@ -7,7 +7,6 @@ from pydantic import PrivateAttr
 
 from kollama2.engine.stage import Stage, Work
 from kollama2.evaluation.suite import Suite
-from kollama2.stages.evaluate import data_file
 from kollama2.stages.source import Source, content
 
 
@@ -43,7 +42,8 @@ class Ask(Stage):
         from kollama2.evaluation.endpoint import Endpoint
         from kollama2.evaluation.remote import answer_suite
 
-        suite = self.suite.resolved(lambda uri: data_file(content(work.path(self.data[uri]))))
+        places = {uri: content(work.path(source)) for uri, source in self.data.items()}
+        suite = self.suite.resolved(places.__getitem__)
         with Endpoint(
             self.url,
             self.model,

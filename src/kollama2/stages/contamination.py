@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 from kollama2.engine.stage import Stage, Work
 from kollama2.evaluation.suite import Suite
-from kollama2.stages.evaluate import data_file
 from kollama2.stages.source import Source, content
 
 
@@ -32,11 +31,12 @@ class Contamination(Stage):
         import json
 
         from kollama2.evaluation.contamination import FLAGGED, contamination
-        from kollama2.evaluation.rows import read_rows
+        from kollama2.evaluation.items import suite_items
 
-        suite = self.suite.resolved(lambda uri: data_file(content(work.path(self.data[uri]))))
+        places = {uri: content(work.path(source)) for uri, source in self.data.items()}
+        items, suite = suite_items(self.suite.resolved(places.__getitem__))
         found = contamination(
-            {task.name: read_rows(task) for task in suite.tasks},
+            items,
             self._documents(work),
             lambda documents, characters: work.progress(documents, 0, "documents"),
         )
@@ -55,7 +55,7 @@ class Contamination(Stage):
             "documents": found.documents,
             "characters": found.characters,
             "threshold": FLAGGED,
-            "suite": suite.hash(),
+            "suite": suite,
         }
 
     def _documents(self, work: Work) -> Iterator[str]:

@@ -68,8 +68,8 @@ def transformers_tokenizer(folder: Path, scratch: Path) -> Any:
     """
     from transformers import AutoTokenizer
 
-    from kollama2.data.fast import write_fast
     from kollama2.train.save import TOKENIZER_FILES
+    from kollama2.vocab.fast import write_fast
 
     if not (folder / "tokenizer.json").exists() and (folder / "tokenizer.model").exists():
         own = scratch / "tokenizer"
