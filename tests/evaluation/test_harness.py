@@ -122,6 +122,21 @@ def test_data_may_come_from_files_instead_of_the_hub(
     assert len(outcome.records[0]["by_prompt"]) == 3
 
 
+def test_each_split_may_be_a_file_of_its_own(model: Any, tokenizer: Any, tmp_path: Path) -> None:
+    for split, answer in (("train", "False"), ("test", "True")):
+        (tmp_path / split).mkdir()
+        text = f"Text\tQuestion\tAnswer\n여우는 숲에 산다.\t여우는 숲에 사는가?\t{answer}\n"
+        (tmp_path / split / "boolq[1].tsv").write_text(text, encoding="utf-8")
+    task = Harness(
+        name="boolq", measure_kind="harness", tasks=("ko_boolq_1",), num_fewshot=1,
+        files={"train": "github:a/b/train.tsv", "test": "github:a/b/test.tsv"},
+    )  # fmt: skip
+    assert task.uris() == ("github:a/b/train.tsv", "github:a/b/test.tsv")
+    placed = task.resolved(lambda uri: tmp_path / uri.removeprefix("github:a/b/")[:-4])
+    outcome = measured(placed, model, tokenizer)
+    assert (outcome.items, outcome.samples[0]["reference"]) == (1, "예")
+
+
 def test_a_suite_runs_lm_eval_tasks_beside_its_own(
     model: Any, tokenizer: Any, tiny_tokenizer: Path, folder: Path, tmp_path: Path
 ) -> None:

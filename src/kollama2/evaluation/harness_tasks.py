@@ -125,7 +125,7 @@ def _trouble(task: Harness, name: str, manager: TaskManager, error: Exception) -
 
 def _data_overrides(task: Harness) -> dict[str, Any]:
     """What replaces the data set that a task's file names."""
-    if not task.data:
+    if not task.data and not task.files:
         return {}
     place = Path(task.data)
     if not task.files:
@@ -140,6 +140,8 @@ def _data_overrides(task: Harness) -> dict[str, Any]:
 
 
 def _file(task: Harness, place: Path, pattern: str) -> Path:
+    if Path(pattern).is_absolute():  # a uri of its own, resolved
+        return Path(pattern)
     if place.is_file():
         return place
     found = sorted(glob.glob(pattern, root_dir=place, recursive=True))  # noqa: PTH207

@@ -42,15 +42,7 @@ class _Task(BaseModel):
         Raises:
             BadData: the data hold several files and `file` does not say which one.
         """
-        place = resolve(self.data)
-        if place.is_dir():
-            found = [one for one in sorted(place.rglob(self.file or "*")) if one.is_file()]
-            if len(found) != 1:
-                raise BadData(
-                    f"task {self.name}: {place} holds {len(found)} files {self.file or '*'!r}, "
-                    "expected one; name it in the task's `file`"
-                )
-            place = found[0]
+        place = _one_file(self.name, resolve(self.data), self.file)
         return self.model_copy(update={"data": str(place)})
 
 
@@ -59,8 +51,24 @@ def _uris(files: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(one for one in files.values() if _URI.fullmatch(one))
 
 
-def _placed(files: Mapping[str, str], resolve: Callable[[str], Path]) -> dict[str, str]:
-    return {name: str(resolve(one)) if _URI.fullmatch(one) else one for name, one in files.items()}
+def _placed(task: str, files: Mapping[str, str], resolve: Callable[[str], Path]) -> dict[str, str]:
+    return {
+        name: str(_one_file(task, resolve(one), None).absolute()) if _URI.fullmatch(one) else one
+        for name, one in files.items()
+    }
+
+
+def _one_file(task: str, place: Path, pattern: str | None) -> Path:
+    """The place itself, or the one file of a folder that the pattern fits."""
+    if not place.is_dir():
+        return place
+    found = [one for one in sorted(place.rglob(pattern or "*")) if one.is_file()]
+    if len(found) != 1:
+        raise BadData(
+            f"task {task}: {place} holds {len(found)} files {pattern or '*'!r}, expected one; "
+            "name it in the task's `file`"
+        )
+    return found[0]
 
 
 class _Pairs(_Task):
@@ -87,7 +95,7 @@ class _Pairs(_Task):
     def resolved(self, resolve: Callable[[str], Path]) -> "Self":
         """The same task with every uri replaced by the local path that `resolve` gives."""
         if self.files:
-            return self.model_copy(update={"files": _placed(self.files, resolve)})
+            return self.model_copy(update={"files": _placed(self.name, self.files, resolve)})
         return super().resolved(resolve)
 
 
@@ -209,7 +217,7 @@ class Harness(_Task):
         """The same task with every uri replaced by the local path that `resolve` gives."""
         places = {"data": self.data, "include": self.include}
         found = {name: str(resolve(uri)) for name, uri in places.items() if uri}
-        return self.model_copy(update={**found, "files": _placed(self.files, resolve)})
+        return self.model_copy(update={**found, "files": _placed(self.name, self.files, resolve)})
 
 
 class Translation(_Pairs):
