@@ -172,7 +172,12 @@ def test_a_suite_runs_lm_eval_tasks_beside_its_own(
 @pytest.mark.parametrize(
     ("fields", "fault", "message"),
     [
-        ({"tasks": ("own_choise",)}, BadUsage, "no task 'own_choise'; did you mean own_choice"),
+        pytest.param(
+            {"tasks": ("own_choise",)},
+            BadUsage,
+            "no task 'own_choise'; did you mean own_choice",
+            marks=pytest.mark.slow,  # it reads the files of all of lm-eval's tasks
+        ),
         ({"cluster": "town"}, BadData, "have no field 'town'"),
         ({"data": "{folder}", "files": {"test": "none.jsonl"}}, BadData, "holds 0 files"),
         (

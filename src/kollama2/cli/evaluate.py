@@ -249,6 +249,30 @@ def _tables(found: "Compared") -> list[Any]:
                 f"{one.resamples:,} resamples; models that share a letter are not separable; "
                 "MDE: the least true difference that 80 % of repetitions would find"
             )
+    lines.append(_columns(found))
     for name, model in found.models.items():
         lines += _remarks(name, model.metrics)
     return lines
+
+
+def _columns(found: "Compared") -> "Table":
+    """What each model is: size, how its tokenizer cuts, what measuring it took."""
+    from rich.table import Table
+
+    table = Table(
+        "model", "parameters", "bytes/token ko", "en", "characters of Korean in context", "seconds"
+    )
+    for name, model in found.models.items():
+        metrics = model.metrics
+        cut = metrics.get("tokenizer", {})
+        ko, en = cut.get("ko", {}), cut.get("en", {})
+        size = metrics.get("parameters")
+        table.add_row(
+            name,
+            f"{size / 1e6:,.1f} M" if size else "",
+            f"{ko['bytes_per_token']:.2f}" if ko else "",
+            f"{en['bytes_per_token']:.2f}" if en else "",
+            f"{ko['context_characters']:,.0f}" if ko else "",
+            f"{sum(metrics.get('seconds', {}).values()):,.0f}",
+        )
+    return table

@@ -14,6 +14,10 @@ from kollama2.evaluation.statistics import RESAMPLES, Comparison, family
 # Enough for the intervals of measures that decide nothing; a tier needs the full number.
 _SIDE_RESAMPLES = 2_000
 
+_SHOWN = (
+    "scores", "by_prompt", "corpus", "counts", "flags", "tokenizer", "parameters", "seconds"
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -46,11 +50,7 @@ class Compared:
             "base": self.base,
             "suite": self.suite,
             "models": {
-                name: {
-                    key: one.metrics[key]
-                    for key in ("scores", "by_prompt", "counts", "flags", "tokenizer", "seconds")
-                    if key in one.metrics
-                }
+                name: {key: one.metrics[key] for key in _SHOWN if key in one.metrics}
                 for name, one in self.models.items()
             },
             "comparisons": {name: asdict(one) for name, one in self.comparisons.items()},

@@ -65,7 +65,7 @@ def evaluate(
     Returns:
         `scores` by full measure name, `subscores`, `by_prompt` (the scores under each paraphrase),
         `counts` per task (items, truncated, empty, failed), `flags`, `reproduced` (lm-eval's own
-        aggregates), `seconds` per task and the `suite` id.
+        aggregates), `corpus`, `tokenizer`, `parameters`, `seconds` per task and the `suite` id.
 
     Raises:
         BadData: a data file cannot be used, or the tokenizer loses text.
@@ -117,6 +117,7 @@ def evaluate(
             for name, about in outcome.corpus.items()
         },
         "tokenizer": _tokenizer(suite, data, scorer, encoder),
+        "parameters": sum(one.numel() for one in model.parameters()),
         "reproduced": {
             name: metrics for outcome in outcomes for name, metrics in outcome.reproduced.items()
         },
