@@ -1,10 +1,8 @@
-"""What `adapt`, `evaluate` and `complete` do beside a study: one stage, one export, one answer."""
+"""What `adapt` and `evaluate` do beside a study: one stage, one export."""
 
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from kollama2.errors import BadUsage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,36 +51,3 @@ def export(model: Path, output: Path) -> None:
             write_fast(partial)  # transformers' own conversion gives other ids in rare cases
         template = card(model).get("template", "plain")
         (partial / "chat_template.jinja").write_text(jinja_template(template), encoding="utf-8")
-
-
-def answer(model: str, prompt: str, max_new_tokens: int) -> str:
-    """Greedy answer of a model folder to one prompt.
-
-    Raises:
-        BadUsage: there is no such folder.
-    """
-    import torch
-
-    from kollama2.data.chat import ChatEncoder
-    from kollama2.data.tokenizer import load_tokenizer
-    from kollama2.miniature import base
-    from kollama2.train.load import card, load_model
-
-    folder = base.FOLDER if model == "builtin:miniature" else Path(model)
-    if not folder.is_dir():
-        raise BadUsage(f"{model} is not a model folder; give the folder that `adapt` wrote")
-    network = load_model(folder)
-    tokenizer = load_tokenizer(folder)
-    encoder = ChatEncoder(tokenizer, card(folder).get("template", "llama2"))
-    ids = torch.tensor([encoder.prompt([{"role": "user", "content": prompt}])])
-    with torch.inference_mode():
-        longer = network.generate(
-            input_ids=ids.to(network.device),
-            attention_mask=torch.ones_like(ids).to(network.device),
-            max_new_tokens=max_new_tokens,
-            do_sample=False,
-            eos_token_id=list(encoder.stop_ids),
-            pad_token_id=tokenizer.pad_id,
-        )
-    new = [int(i) for i in longer[0, ids.shape[1] :] if int(i) not in encoder.stop_ids]
-    return tokenizer.decode(new).strip()

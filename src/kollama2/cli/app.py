@@ -6,7 +6,7 @@ import sys
 import typer
 
 from kollama2 import __version__
-from kollama2.cli import arena, data, doctor, download, evaluate, model, study
+from kollama2.cli import arena, chat, data, doctor, download, evaluate, model, study
 from kollama2.errors import Fault
 
 app = typer.Typer(
@@ -42,6 +42,7 @@ def _options(
 study.add_to(app)
 model.add_to(app)
 evaluate.add_to(app)
+chat.add_to(app)
 download.add_to(app)
 doctor.add_to(app)
 arena.add_to(app)

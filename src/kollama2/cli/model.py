@@ -1,4 +1,4 @@
-"""The commands of a model: recipes, adapt, complete, convert."""
+"""The commands of a model: recipes, adapt, convert."""
 
 from pathlib import Path
 from typing import Annotated
@@ -20,7 +20,7 @@ ModelArgument = Annotated[str, typer.Argument(help="Model folder, hf: id or buil
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (recipes, adapt, complete, convert):
+    for command in (recipes, adapt, convert):
         app.command()(command)
 
 
@@ -77,17 +77,6 @@ def adapt(
     out().print(f"the model is in {output}; use it with")
     out().print(f'  kollama2 complete {output} "안녕하세요"')
     out().print(f"  kollama2 evaluate {output} --suite quick")
-
-
-def complete(
-    model: ModelArgument,
-    prompt: Annotated[str, typer.Argument(help="What the user says.")],
-    max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer in tokens.")] = 256,
-) -> None:
-    """Answer one prompt with greedy decoding, by the model's own chat template."""
-    from kollama2.cli.adapt import answer
-
-    print(answer(model, prompt, max_new_tokens))
 
 
 def convert(

@@ -10,12 +10,16 @@ FILES = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja", "*.md")
 
 
 def folder_of(model: str | Path) -> Path:
-    """The local folder of a model: the path itself, or the snapshot of a hub id `hf:owner/name`.
+    """The local folder of a model: a path, `hf:owner/name` or `builtin:miniature`.
 
     Raises:
         Denied, Missing: as `fetch`.
     """
     name = str(model)
+    if name == "builtin:miniature":
+        from kollama2.miniature import base
+
+        return base.FOLDER
     return fetch(name.removeprefix(PREFIX)) if name.startswith(PREFIX) else Path(model)
 
 

@@ -1,0 +1,241 @@
+"""Tokens per second and time to the first token: kollama2, transformers' generate, llama.cpp.
+
+    python bench/generate.py [--json] [--repeats 3] [--new 64]
+
+Two cores, float32, a random Llama of 15 M parameters with the vocabulary of Llama 2, prompts of 128
+tokens, greedy, batch 1 and 8. transformers runs `generate` with its default dynamic cache. They
+share one process and take turns, so that a busy machine disturbs both alike; the answer is the
+median of the ratios of neighbouring turns, by the clock and by the processors' time. Beside it
+stands the share of the memory bandwidth that decoding at batch 1 reaches: bytes of all weights but
+the embedding, times tokens per second, by the bandwidth of a large copy measured in the same run.
+llama.cpp takes part where llama-cpp-python is installed, on the same weights as an F32 GGUF file.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+PROMPT, VOCABULARY = 128, 32000
+SHAPE = {
+    "vocab_size": VOCABULARY, "hidden_size": 288, "intermediate_size": 768,
+    "num_hidden_layers": 6, "num_attention_heads": 6, "num_key_value_heads": 6,
+    "max_position_embeddings": 512, "bos_token_id": 1, "eos_token_id": None,
+}  # fmt: skip
+Turn = tuple[float, float, float]  # seconds to the first token, seconds of the rest, of processors
+Side = Callable[[list[list[int]], int], Turn]
+
+
+def timed(first: Callable[[], Any], rest: Callable[[Any], Any]) -> Turn:
+    """Seconds of both parts; the third number is the processors' time of the second."""
+    start = time.perf_counter()
+    state = first()
+    middle, processors = time.perf_counter(), time.process_time()
+    rest(state)
+    end = time.perf_counter()
+    return middle - start, end - middle, time.process_time() - processors
+
+
+def ours(model: Any) -> Side:
+    """kollama2's decoder with its fixed cache."""
+    import torch
+
+    from kollama2.llama.generation import Decoder, Settings, stream
+
+    decoder = Decoder(model, 8, 512)
+
+    def run(prompts: list[list[int]], new: int) -> Turn:
+        def first() -> Any:
+            steps = stream(
+                decoder, decoder.read(prompts)[0], [PROMPT] * len(prompts), Settings(new + 1)
+            )
+            next(steps)
+            return steps
+
+        with torch.inference_mode():
+            return timed(first, list)
+
+    return run
+
+
+def theirs(model: Any) -> Side:
+    """Transformers' generate with a dynamic cache; the time to the first token is a run of one."""
+    import torch
+
+    def run(prompts: list[list[int]], new: int) -> Turn:
+        ids = torch.tensor(prompts)
+
+        def generate(count: int) -> None:
+            model.generate(
+                ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=count,
+                min_new_tokens=count, pad_token_id=0,
+            )  # fmt: skip
+
+        first, whole, processors = timed(lambda: generate(1), lambda _: generate(new + 1))
+        return first, whole - first, processors * (1 - first / whole)
+
+    return run
+
+
+def llama_cpp(model: Any, folder: Path) -> Side | None:
+    """llama.cpp on the same weights; None where it is not installed. Batch 1 only."""
+    try:
+        import llama_cpp
+    except ImportError:
+        return None
+    path = folder / "model.gguf"
+    write_gguf(model, path)
+    engine = llama_cpp.Llama(
+        str(path), n_ctx=512, n_threads=2, n_threads_batch=2, verbose=False, logits_all=False
+    )
+
+    def run(prompts: list[list[int]], new: int) -> Turn:
+        def first() -> int:
+            engine.reset()
+            engine.eval(prompts[0])
+            return int(engine.sample(temp=0))
+
+        def rest(token: int) -> None:
+            for _ in range(new):
+                engine.eval([token])
+                token = int(engine.sample(temp=0))
+
+        return timed(first, rest)
+
+    return run
+
+
+def write_gguf(model: Any, path: Path) -> None:
+    """Write the weights as F32 with a vocabulary of placeholders."""
+    import gguf
+    import numpy as np
+
+    from kollama2.llama.meta import to_pair_layout
+
+    config = model.config
+    writer = gguf.GGUFWriter(str(path), "llama")
+    writer.add_context_length(512)
+    writer.add_embedding_length(config.hidden_size)
+    writer.add_block_count(config.num_hidden_layers)
+    writer.add_feed_forward_length(config.intermediate_size)
+    writer.add_head_count(config.num_attention_heads)
+    writer.add_head_count_kv(config.num_key_value_heads)
+    writer.add_layer_norm_rms_eps(config.rms_norm_eps)
+    writer.add_rope_dimension_count(config.head_dim)
+    writer.add_vocab_size(config.vocab_size)
+    writer.add_tokenizer_model("llama")
+    writer.add_token_list([f"t{i}" for i in range(VOCABULARY)])
+    writer.add_token_scores([0.0] * VOCABULARY)
+    writer.add_token_types([2, 3, 3, *[1] * (VOCABULARY - 3)])
+    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, config.num_hidden_layers)
+    for name, tensor in model.state_dict().items():
+        heads = {"q": config.num_attention_heads, "k": config.num_key_value_heads}
+        kind = name.split(".")[-2][:1] if ".self_attn." in name else ""
+        weight = to_pair_layout(tensor, heads[kind]) if kind in heads else tensor
+        found = names.get_name(name, try_suffixes=(".weight",))
+        writer.add_tensor(found, np.ascontiguousarray(weight.float().numpy()))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def bandwidth() -> float:
+    """Bytes per second that reading and writing a large array moves."""
+    import torch
+
+    source, target = torch.ones(1 << 25), torch.empty(1 << 25)
+    tries = []
+    for _ in range(5):
+        start = time.perf_counter()
+        target.copy_(source)
+        tries.append(2 * source.nbytes / (time.perf_counter() - start))
+    return max(tries)
+
+
+def measure(repeats: int, new: int, threads: int) -> dict[str, Any]:
+    """Take turns and compare."""
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    model = LlamaForCausalLM(LlamaConfig(**SHAPE)).eval()
+    weights = sum(w.nbytes for w in model.parameters()) - model.model.embed_tokens.weight.nbytes
+    answer: dict[str, Any] = {"threads": threads, "bandwidth": bandwidth(), "batches": {}}
+    with tempfile.TemporaryDirectory() as folder:
+        sides: dict[str, Side] = {"kollama2": ours(model), "transformers": theirs(model)}
+        if other := llama_cpp(model, Path(folder)):
+            sides["llama.cpp"] = other
+        for batch in (1, 8):
+            prompts = torch.randint(3, VOCABULARY, (batch, PROMPT)).tolist()
+            here = {name: side for name, side in sides.items() if batch == 1 or name != "llama.cpp"}
+            for side in here.values():
+                side(prompts, 4)
+            turns: dict[str, list[Turn]] = {name: [] for name in here}
+            for _ in range(repeats):
+                for name, side in here.items():
+                    turns[name].append(side(prompts, new))
+            answer["batches"][batch] = compared(turns, batch * new, weights, answer["bandwidth"])
+    return answer
+
+
+def compared(
+    turns: dict[str, list[Turn]], tokens: int, weights: int, limit: float
+) -> dict[str, Any]:
+    """Medians of each side, and of kollama2's ratio to each other one."""
+    found: dict[str, Any] = {}
+    for name, taken in turns.items():
+        seconds = statistics.median(turn[1] for turn in taken)
+        pairs = list(zip(taken, turns["kollama2"], strict=True))
+        batch_steps = tokens / seconds
+        found[name] = {
+            "tokens_per_second": batch_steps,
+            "first_token_ms": 1000 * statistics.median(turn[0] for turn in taken),
+            "bandwidth_share": weights * batch_steps / limit,
+            "kollama2_is": statistics.median(other[1] / own[1] for other, own in pairs),
+            "by_processor": statistics.median(other[2] / own[2] for other, own in pairs),
+            "first_token": statistics.median(other[0] / own[0] for other, own in pairs),
+        }
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", action="store_true", help="print JSON on stdout")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--new", type=int, default=64, help="tokens after the first")
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
+    answer = measure(options.repeats, options.new, options.threads)
+    if options.json:
+        print(json.dumps(answer, indent=1))
+        return
+    print(
+        f"{options.threads} threads, float32, copy bandwidth {answer['bandwidth'] / 1e9:.1f} GB/s"
+    )
+    for batch, sides in answer["batches"].items():
+        for name, found in sides.items():
+            line = (
+                f"batch {batch} {name:>13}{found['tokens_per_second']:>8.0f} tokens/s"
+                f"{found['first_token_ms']:>8.0f} ms to the first"
+            )
+            if batch == 1:
+                line += f"{found['bandwidth_share']:>7.0%} of bandwidth"
+            if name != "kollama2":
+                line += (
+                    f"   kollama2 is {found['kollama2_is']:.2f} x as fast"
+                    f" ({found['by_processor']:.2f} x by processor time),"
+                    f" {found['first_token']:.2f} x to the first token"
+                )
+            print(line)
+
+
+if __name__ == "__main__":
+    main()

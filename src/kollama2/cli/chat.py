@@ -1,0 +1,252 @@
+"""`kollama2 complete` and `kollama2 chat`: a model on the terminal or in a pipe, as it writes."""
+
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kollama2.cli.console import talk
+
+if TYPE_CHECKING:
+    from kollama2.data.forms import Message
+    from kollama2.llama import Llama
+    from kollama2.safety.guard import Guard
+
+ModelArgument = Annotated[
+    str, typer.Argument(help="Model folder (Hugging Face's or Meta's), hf: id, builtin:miniature.")
+]
+SystemOption = Annotated[str | None, typer.Option(help="System prompt.")]
+TemperatureOption = Annotated[float, typer.Option(min=0, help="0 is greedy.")]
+TopPOption = Annotated[
+    float, typer.Option("--top-p", min=0, max=1, help="Share of the probability sampled from.")
+]
+SeedOption = Annotated[int, typer.Option(min=0, help="Seed of sampling.")]
+LengthOption = Annotated[int, typer.Option(min=1, help="Longest answer in tokens.")]
+ContextOption = Annotated[
+    int | None, typer.Option(min=1, help="Tokens of prompt and answer; the model's own, to 4096.")
+]
+TokenizerOption = Annotated[
+    Path | None, typer.Option(help="tokenizer.model, where the folder holds none.")
+]
+SafeOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--safe-by",
+        help="Classifier in front and behind: default, or a folder or hf: id of Llama Guard or a "
+        "text classifier. May be repeated.",
+    ),
+]
+SafeFlag = Annotated[bool, typer.Option("--safe", help="The same as --safe-by default.")]
+
+_HELP = "/new begins a new dialog, /exit ends, Ctrl-C stops an answer"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(complete)
+    app.command()(chat)
+
+
+def complete(
+    model: ModelArgument,
+    prompt: Annotated[
+        str | None, typer.Argument(help="What the user says; standard input if left out or -.")
+    ] = None,
+    raw: Annotated[bool, typer.Option("--raw", help="Continue the text, without a chat.")] = False,
+    system: SystemOption = None,
+    max_new_tokens: LengthOption = 256,
+    temperature: TemperatureOption = 0.0,
+    top_p: TopPOption = 0.9,
+    seed: SeedOption = 1,
+    context: ContextOption = None,
+    tokenizer: TokenizerOption = None,
+    safe: SafeFlag = False,
+    safe_by: SafeOption = None,
+) -> None:
+    """Answer one prompt by the model's own chat template, or continue it with --raw."""
+    from kollama2.errors import BadUsage
+
+    text = sys.stdin.read() if prompt in (None, "-") else prompt
+    if not text or not text.strip():
+        raise BadUsage("the prompt is empty; give one, or pipe it in")
+    guard = _guard(safe, safe_by)
+    llama = _opened(model, tokenizer, context, seed)
+    dialog = _dialog(system, [], text if raw else text.strip())
+    ids = llama.tokenizer.encode(text, bos=True, eos=False) if raw else _encoded(llama, dialog)
+    new = llama.stream(ids, max_new_tokens, temperature, top_p)
+    _say(_screened(guard, dialog, _text(llama, new, ids if raw else [])))
+
+
+def chat(
+    model: ModelArgument,
+    system: SystemOption = None,
+    max_new_tokens: LengthOption = 512,
+    temperature: TemperatureOption = 0.6,
+    top_p: TopPOption = 0.9,
+    seed: SeedOption = 1,
+    context: ContextOption = None,
+    tokenizer: TokenizerOption = None,
+    safe: SafeFlag = False,
+    safe_by: SafeOption = None,
+) -> None:
+    """Talk with a model in several turns; from a pipe, each line is a turn."""
+    from kollama2.errors import Fault
+
+    guard = _guard(safe, safe_by)
+    llama = _opened(model, tokenizer, context, seed)
+    if sys.stdin.isatty():
+        talk().print(_HELP)
+    past: list[Message] = []
+    for line in _lines():
+        if line in ("/exit", "/quit"):
+            return
+        if line == "/new":
+            past = []
+            continue
+        dialog = _dialog(system, past, line)
+        try:
+            ids = _encoded(llama, dialog)
+        except Fault as fault:
+            talk().print(f"{fault}; {_HELP}")
+            continue
+        new = llama.stream(ids, max_new_tokens, temperature, top_p)
+        answer = _say(_screened(guard, dialog, _text(llama, new, [])))
+        past = [*past, {"role": "user", "content": line}, {"role": "assistant", "content": answer}]
+        used = len(llama.encoder.encode(_dialog(system, past)).ids)
+        talk().print(f"[{used} of {llama.decoder.length} tokens]", style="dim", markup=False)
+
+
+def _lines() -> Iterator[str]:
+    """What the user says, line by line, without empty lines."""
+    if not sys.stdin.isatty():
+        yield from (line.strip() for line in sys.stdin if line.strip())
+        return
+    with suppress(ImportError):
+        import readline  # noqa: F401 (gives input() a line editor)
+    while True:
+        try:
+            line = input("> ").strip()
+        except EOFError:
+            return
+        if line:
+            yield line
+
+
+def _opened(model: str, tokenizer: Path | None, context: int | None, seed: int) -> "Llama":
+    from kollama2.llama import Llama
+    from kollama2.llama.args import CONTEXT
+    from kollama2.llama.convert import is_meta
+    from kollama2.llama.hub import folder_of
+    from kollama2.train.load import check, root
+
+    folder = folder_of(model)
+    meta = folder.is_dir() and is_meta(folder)
+    if meta and tokenizer is None:
+        beside = (folder / "tokenizer.model", folder.parent / "tokenizer.model")
+        tokenizer = next((path for path in beside if path.is_file()), beside[0])
+    if context is None:
+        config = folder / "config.json", folder / "adapter_config.json"
+        known = not meta and any(path.is_file() for path in config)
+        longest = check(root(folder)).max_position_embeddings if known else CONTEXT
+        context = min(CONTEXT, longest)
+    with _quiet():
+        return Llama.build(folder, tokenizer, context, 1, seed=seed)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the reference's line about the time of loading."""
+    import contextlib
+    import io
+
+    with contextlib.redirect_stderr(io.StringIO()):
+        yield
+
+
+def _guard(safe: bool, names: list[str] | None) -> "Guard | None":
+    if not safe and not names:
+        return None
+    from kollama2.safety.guard import Guard
+    from kollama2.safety.load import load
+
+    chosen = dict.fromkeys([*(["default"] if safe else []), *(names or [])])
+    return Guard([load(name) for name in chosen])
+
+
+def _dialog(system: str | None, past: "list[Message]", text: str | None = None) -> "list[Message]":
+    found: list[Message] = [{"role": "system", "content": system}] if system else []
+    found += past
+    return found if text is None else [*found, {"role": "user", "content": text}]
+
+
+def _encoded(llama: "Llama", dialog: "list[Message]") -> list[int]:
+    """The ids of a dialog that may be computed.
+
+    Raises:
+        BadUsage: it holds tags of the chat format, or leaves no room for an answer.
+    """
+    from kollama2.errors import BadUsage
+    from kollama2.llama import dialog as rules
+
+    rules.check(dialog)
+    if llama.encoder.template.bos_each_turn and rules.has_tags(dialog):
+        raise BadUsage(f"special tags ({', '.join(rules.TAGS)}) are not allowed in the prompt")
+    ids = rules.encode(llama.encoder, dialog)
+    if len(ids) >= llama.decoder.length:
+        raise BadUsage(
+            f"the dialog has {len(ids)} tokens and the context {llama.decoder.length}; shorten it"
+        )
+    return ids
+
+
+def _text(llama: "Llama", ids: Iterable[int], before: list[int]) -> Iterator[str]:
+    from kollama2.llama.spell import spell
+
+    pieces = spell(llama.tokenizer.contents, ids, before)
+    if before:
+        yield from pieces
+        return
+    started = False
+    for piece in pieces:  # an answer begins without white space
+        piece = piece if started else piece.lstrip()
+        if piece:
+            started = True
+            yield piece
+
+
+def _screened(
+    guard: "Guard | None", dialog: "list[Message]", pieces: Iterator[str]
+) -> Iterator[str]:
+    """The answer, or a refusal where the guard stops it."""
+    if guard is None:
+        yield from pieces
+        return
+    from kollama2.safety.guard import Unsafe, refusal
+
+    said = dialog[-1]["content"]
+    verdict = guard.judge(dialog, "input")
+    if verdict.safe:
+        try:
+            yield from guard.screen(dialog, pieces)
+        except Unsafe as stopped:
+            verdict = stopped.verdict
+    if not verdict.safe:
+        talk().print(f"stopped by {verdict.by}: {verdict.reason}", markup=False)
+        yield refusal(said)
+
+
+def _say(pieces: Iterator[str]) -> str:
+    """Print an answer as it comes; Ctrl-C ends it early. Returns what was said."""
+    said = ""
+    try:
+        for piece in pieces:
+            print(piece, end="", flush=True)
+            said += piece
+    except KeyboardInterrupt:
+        if not sys.stdin.isatty():
+            raise
+    print(flush=True)
+    return said.strip()

@@ -1,0 +1,1 @@
+"""Safety of inputs and outputs: classifiers, and a guard that lets nothing through unseen."""

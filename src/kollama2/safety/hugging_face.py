@@ -1,0 +1,180 @@
+"""Classifiers from Hugging Face: Llama Guard, and any text classifier.
+
+Only safetensors is read, and no code of a repository is ever executed.
+"""
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from kollama2.errors import BadData, BadUsage, Denied, Missing
+from kollama2.safety.verdict import Classifier, Dialog, Side, Verdict, last_text
+
+_ANSWER = re.compile(r"\s*(safe|unsafe)\b\s*([\w, ]*)", re.IGNORECASE)
+_ANSWER_TOKENS = 24
+# Labels by which the usual classifiers say that nothing is wrong.
+_SAFE = re.compile(
+    r"safe|clean|none|neutral|normal|ok|benign|acceptable|non?[-_ ]?(toxic|hate|offensive)"
+    r"|not[-_ ]?(toxic|hate|offensive)|정상|없음",
+    re.IGNORECASE,
+)
+_FILES = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
+
+
+def load_model(name: str, threshold: float | None = None) -> Classifier:
+    """Load a folder or an `hf:` id as what it is.
+
+    Args:
+        name: of a causal language model (Llama Guard) or of a text classifier.
+        threshold: score from which a text is unsafe; 0.5 where it is None.
+
+    Raises:
+        BadUsage: it is neither, or its labels do not say which of them is safe.
+        BadData: it wants to run code of its own, or holds no safetensors.
+        Denied, Missing: the hub refuses or cannot be reached.
+    """
+    folder = _fetched(name.removeprefix("hf:")) if name.startswith("hf:") else Path(name)
+    config = folder / "config.json"
+    if not config.is_file():
+        raise BadData(f"{folder} holds no config.json; it is no model in Hugging Face's form")
+    raw = json.loads(config.read_text(encoding="utf-8"))
+    if "auto_map" in raw:
+        raise BadData(f"{config} asks to run code of its own (auto_map); kollama2 never does that")
+    kind = (raw.get("architectures") or ["nothing"])[0]
+    limit = 0.5 if threshold is None else threshold
+    if kind.endswith("ForCausalLM"):
+        return LlamaGuard(folder, limit)
+    if kind.endswith("ForSequenceClassification"):
+        return TextClassifier(folder, limit)
+    raise BadUsage(f"{folder} holds a {kind}, which is neither Llama Guard nor a text classifier")
+
+
+def _fetched(name: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled, RepositoryNotFoundError
+
+    try:
+        return Path(
+            snapshot_download(name, allow_patterns=_FILES, token=os.environ.get("HF_TOKEN"))
+        )
+    except RepositoryNotFoundError as error:  # a gated repository is one of these
+        raise Denied(
+            f"hf:{name} is gated, private or not there; accept its conditions on "
+            f"https://huggingface.co/{name} and set HF_TOKEN to a token of the same account"
+        ) from error
+    except (HfHubHTTPError, OfflineModeIsEnabled, OSError) as error:
+        raise Missing(f"hf:{name}: the hub cannot be reached; name a folder instead") from error
+
+
+def _parts(folder: Path, kind: Any) -> tuple[Any, Any]:
+    from transformers import AutoTokenizer
+
+    options = {"local_files_only": True, "trust_remote_code": False}
+    try:
+        model = kind.from_pretrained(folder, use_safetensors=True, **options)
+        tokenizer = AutoTokenizer.from_pretrained(folder, **options)
+    except (OSError, ValueError) as error:
+        raise BadData(f"{folder} cannot be loaded: {str(error).splitlines()[0]}") from error
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return model.to(device).eval(), tokenizer
+
+
+class LlamaGuard:
+    """A language model that answers `safe`, or `unsafe` and the categories.
+
+    The dialog is put into the chat template of its own folder, whose contents never become
+    control tokens.
+    """
+
+    def __init__(self, folder: Path, threshold: float = 0.5) -> None:
+        from transformers import AutoModelForCausalLM
+
+        self.name = folder.name
+        self._threshold = threshold
+        self._model, self._tokenizer = _parts(folder, AutoModelForCausalLM)
+        if not self._tokenizer.chat_template:
+            raise BadUsage(f"{folder} has no chat template; Llama Guard has one")
+
+    @torch.inference_mode()
+    def judge(self, dialog: Dialog, side: Side) -> Verdict:
+        """Judge the last message; a classifier as `Classifier` says.
+
+        Raises:
+            ValueError: the model answered something else, so that there is no judgement.
+        """
+        ids = self._tokenizer.apply_chat_template(
+            [{"role": m["role"], "content": m["content"]} for m in dialog],
+            return_tensors="pt", return_dict=False, sanitize_control_tokens=True,
+        ).to(self._model.device)  # fmt: skip
+        found = self._model.generate(
+            ids,
+            attention_mask=torch.ones_like(ids),
+            max_new_tokens=_ANSWER_TOKENS,
+            do_sample=False,
+            return_dict_in_generate=True,
+            output_scores=True,
+            pad_token_id=self._tokenizer.eos_token_id,
+        )
+        new = found.sequences[0, ids.shape[1] :]
+        answer = self._tokenizer.decode(new, skip_special_tokens=True)
+        match = _ANSWER.match(answer)
+        if match is None:
+            raise ValueError(f"{self.name} answered neither safe nor unsafe")
+        sure = self._certainty(new.tolist(), found.scores)
+        score = sure if match[1].lower() == "unsafe" else 1 - sure
+        reason = match[2].strip() or "unsafe"
+        safe = score < self._threshold
+        return Verdict(safe, score, self.name, "" if safe else reason)
+
+    def _certainty(self, tokens: list[int], scores: tuple[torch.Tensor, ...]) -> float:
+        """Probability of the first token that is not white space."""
+        for token, logits in zip(tokens, scores, strict=False):
+            if self._tokenizer.decode([token]).strip():
+                return float(logits[0].softmax(-1)[token])
+        return 0.0
+
+
+class TextClassifier:
+    """A sequence classifier; of a long text every part is judged and the worst one counts."""
+
+    def __init__(self, folder: Path, threshold: float = 0.5) -> None:
+        from transformers import AutoModelForSequenceClassification
+
+        self.name = folder.name
+        self._threshold = threshold
+        self._model, self._tokenizer = _parts(folder, AutoModelForSequenceClassification)
+        config = self._model.config
+        self._labels = [str(config.id2label[i]) for i in range(config.num_labels)]
+        self._several = config.problem_type == "multi_label_classification"
+        self._safe = [i for i, label in enumerate(self._labels) if _SAFE.fullmatch(label)]
+        if not self._several and len(self._safe) != 1:
+            raise BadUsage(
+                f"the labels of {folder} are {', '.join(self._labels)}; exactly one must say that "
+                "a text is safe (for example safe, clean, none or normal)"
+            )
+
+    @torch.inference_mode()
+    def judge(self, dialog: Dialog, side: Side) -> Verdict:
+        """Judge the last message; a classifier as `Classifier` says."""
+        longest = min(self._tokenizer.model_max_length, self._positions())
+        parts = self._tokenizer(
+            last_text(dialog), truncation=True, max_length=longest, stride=longest // 8,
+            return_overflowing_tokens=True, return_tensors="pt", padding=True,
+        )  # fmt: skip
+        inputs = {k: parts[k].to(self._model.device) for k in ("input_ids", "attention_mask")}
+        logits = self._model(**inputs).logits.float()
+        probs = logits.sigmoid() if self._several else logits.softmax(-1)
+        bad = [i for i in range(len(self._labels)) if i not in self._safe]
+        worst = probs[:, bad].max(0).values
+        label = self._labels[bad[int(worst.argmax())]]
+        score = float(worst.max() if self._several else 1 - probs[:, self._safe[0]].min())
+        safe = score < self._threshold
+        return Verdict(safe, score, self.name, "" if safe else label)
+
+    def _positions(self) -> int:
+        # RoBERTa counts its positions from 2.
+        return int(getattr(self._model.config, "max_position_embeddings", 514)) - 2

@@ -1,0 +1,125 @@
+"""complete and chat, in a pipe."""
+
+import io
+from pathlib import Path
+
+import pytest
+import typer
+from transformers import AutoModelForCausalLM
+
+from kollama2.cli import chat
+from kollama2.data.chat import ChatEncoder
+from kollama2.data.tokenizer import load_tokenizer
+from kollama2.errors import BadUsage
+from kollama2.miniature import base
+from kollama2.safety.guard import REFUSAL_EN
+from tests.llama import meta_files
+from tests.safety.test_guard import Fake
+
+MINIATURE = "builtin:miniature"
+
+
+def pipe(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+
+
+def test_raw_completion_is_that_of_transformers(capsys: pytest.CaptureFixture[str]) -> None:
+    import torch
+
+    prompt = "The fox lives in"
+    chat.complete(MINIATURE, prompt, raw=True, max_new_tokens=12)
+    tokenizer = load_tokenizer(base.FOLDER)
+    ids = torch.tensor([[1, *tokenizer.encode(prompt)]])
+    model = AutoModelForCausalLM.from_pretrained(base.FOLDER, dtype=torch.float32)
+    whole = model.generate(
+        ids, attention_mask=torch.ones_like(ids), max_new_tokens=12, do_sample=False
+    )[0].tolist()
+    expected = tokenizer.decode(whole)
+    found = capsys.readouterr()
+    assert prompt + found.out.removesuffix("\n") == expected
+    assert found.err == ""
+
+
+def test_the_prompt_from_a_pipe(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = []
+    for prompt, piped in (
+        ("여우는 어디에 살아요?", ""),
+        ("-", "여우는 어디에 살아요?\n"),
+        (None, "여우는 어디에 살아요?"),
+    ):
+        pipe(monkeypatch, piped)
+        chat.complete(MINIATURE, prompt, max_new_tokens=8)
+        answers.append(capsys.readouterr().out)
+    assert answers[0] == answers[1] == answers[2]
+    pipe(monkeypatch, " \n")
+    with pytest.raises(BadUsage, match="the prompt is empty"):
+        chat.complete(MINIATURE, None)
+
+
+def test_a_checkpoint_of_metas_with_its_tokenizer(
+    tiny_tokenizer: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    meta = meta_files.write(tmp_path / "llama-2-7b", "tiny")
+    (tmp_path / "tokenizer.model").write_bytes((tiny_tokenizer / "tokenizer.model").read_bytes())
+    chat.complete(str(meta), "hi", max_new_tokens=3)
+    assert capsys.readouterr().out.endswith("\n")
+    with pytest.raises(BadUsage, match=r"special tags \(\[INST\], .* are not allowed"):
+        chat.complete(str(meta), "a [/INST] b")
+    with pytest.raises(BadUsage, match=r"the dialog has \d+ tokens and the context 8; shorten it"):
+        chat.complete(str(meta), "hi", context=8)
+
+
+def test_several_turns_with_their_budget(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns = ["The fox lives in the town.", "Where does it live?"]
+    pipe(monkeypatch, f"{turns[0]}\n\n{turns[1]}\n/new\n{turns[0]}\n/exit\nnever said\n")
+    chat.chat(MINIATURE, temperature=0, max_new_tokens=6, system="Be short.")
+    found = capsys.readouterr()
+    answers = found.out.splitlines()
+    assert len(answers) == 3
+    assert answers[2] == answers[0]  # /new forgets
+    encoder = ChatEncoder(load_tokenizer(base.FOLDER), "plain")
+    past = [{"role": "system", "content": "Be short."}]
+    budgets = []
+    for turn, answer in zip(turns, answers, strict=False):
+        past += [{"role": "user", "content": turn}, {"role": "assistant", "content": answer}]
+        budgets.append(len(encoder.encode(past).ids))
+    lines = found.err.splitlines()
+    assert [line.split()[0] for line in lines] == [f"[{n}" for n in [*budgets, budgets[0]]]
+    assert all(line.endswith("tokens]") for line in lines)
+
+
+def test_a_turn_that_does_not_fit_leaves_the_dialog(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipe(monkeypatch, "The fox.\n" + "long " * 60 + "\nThe fox.\n")
+    chat.chat(MINIATURE, temperature=0, max_new_tokens=2, context=60)
+    found = capsys.readouterr()
+    assert "tokens and the context 60; shorten it; /new begins a new dialog" in found.err
+    assert len(found.out.splitlines()) == 2
+
+
+def test_the_guard_in_front_and_behind(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chat.complete(MINIATURE, "The fox lives in", raw=True, max_new_tokens=30)
+    answer = capsys.readouterr().out.strip()
+    for word in ("fox", answer.split()[-1]):
+        monkeypatch.setattr("kollama2.safety.load.load", lambda name, word=word: Fake(word))
+        chat.complete(MINIATURE, "The fox lives in", raw=True, max_new_tokens=30, safe=True)
+        found = capsys.readouterr()
+        assert found.out.endswith(f"{REFUSAL_EN}\n")
+        assert found.err == "stopped by fake: word\n"
+        assert word not in found.out
+    monkeypatch.setattr("kollama2.safety.load.load", lambda name: Fake("nothing"))
+    chat.complete(MINIATURE, "The fox lives in", raw=True, max_new_tokens=30, safe_by=["x"])
+    assert capsys.readouterr().out.strip() == answer
+
+
+def test_both_are_commands() -> None:
+    app = typer.Typer()
+    chat.add_to(app)
+    assert [one.callback.__name__ for one in app.registered_commands] == ["complete", "chat"]
