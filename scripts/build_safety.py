@@ -18,13 +18,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from safetensors.numpy import save_file
-from scipy.sparse import csr_matrix, vstack
+from scipy.sparse import csr_matrix, diags, vstack
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from kollama2.safety.features import BUCKETS, features
 
-C = 2.0
+C = 1.0
 OVER_REFUSAL = 0.05  # of safe held-out texts that the threshold may call unsafe
 
 
@@ -51,11 +51,11 @@ def kosbi(data: Path, suffix: str) -> Iterator[Text]:
 
 
 def comments(data: Path) -> Iterator[Text]:
-    """News comments; hateful and offensive ones are unsafe (CC BY-SA 4.0)."""
+    """News comments, hateful or harmless; merely offensive ones are left out (CC BY-SA 4.0)."""
     path = data / "safety_ko/kocohub__korean-hate-speech/labeled_train.tsv"
     for row in rows(path, "\t", csv.QUOTE_NONE):
-        if len(row) == 4:
-            yield Text(row[0], row[3] != "none")
+        if len(row) == 4 and row[3] != "offensive":
+            yield Text(row[0], row[3] == "hate")
 
 
 def kmhas(data: Path) -> Iterator[Text]:
@@ -110,6 +110,13 @@ def matrix(texts: list[Text]) -> csr_matrix:
     return csr_matrix((values, np.concatenate(found), ends), shape=(len(texts), BUCKETS))
 
 
+def log_ratio(x: csr_matrix, unsafe: np.ndarray) -> np.ndarray:
+    """How much more often each n-gram is in unsafe texts (NBSVM: Wang and Manning, 2012)."""
+    counts = [1 + np.asarray((x[rows] > 0).sum(0)).ravel() for rows in (unsafe, ~unsafe)]
+    shares = [count / count.sum() for count in counts]
+    return np.log(shares[0] / shares[1])
+
+
 def truth(texts: list[Text]) -> np.ndarray:
     """Labels."""
     return np.array([one.unsafe for one in texts])
@@ -142,9 +149,11 @@ def main() -> None:
         test[name] = [t for t in texts if held_out(t.text)]
         if name != UNTRAINED:
             train += [t for t in texts if not held_out(t.text)]
-    model = LogisticRegression(C=C, max_iter=100, class_weight="balanced", solver="liblinear")
-    model.fit(matrix(train), truth(train))
-    weights = model.coef_[0].astype(np.float16)
+    x, y = matrix(train), truth(train)
+    ratio = log_ratio(x, y)
+    model = LogisticRegression(C=C, max_iter=120, class_weight="balanced")
+    model.fit(x @ diags(ratio), y)
+    weights = (model.coef_[0] * ratio).astype(np.float16)
     bias = model.intercept_.astype(np.float32)
     seen = {name: matrix(texts) for name, texts in test.items()}
 
