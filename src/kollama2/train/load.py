@@ -232,7 +232,7 @@ def prepare(folder: Path, settings: TrainSettings, device: str = "auto") -> Any:
         A `PreTrainedModel` (full) or `PeftModel` (lora, qlora).
     """
     if settings.method == "full":
-        return _to(whole(folder, "float32"), device)
+        return _freeze(_to(whole(folder, "float32"), device), settings, card(folder))
     if settings.method == "qlora":
         model = nf4(folder, settings.dtype, device)
     else:
@@ -260,6 +260,26 @@ def prepare(folder: Path, settings: TrainSettings, device: str = "auto") -> Any:
         raise BadUsage(f"the adapter does not fit {folder}: {error}") from error
     for _, weight in trained(model):
         weight.data = weight.data.float()
+    return model
+
+
+def _freeze(model: Any, settings: TrainSettings, about: dict[str, Any]) -> Any:
+    """Leave to the optimiser only the blocks and tables of the settings."""
+    if settings.layers == "all" and settings.tables:
+        return model
+    blocks = model.get_decoder().layers
+    chosen = range(len(blocks)) if settings.layers == "all" else settings.layers
+    if settings.layers == "new":
+        chosen = about.get("new_blocks", ())
+        if not chosen:
+            raise BadUsage(
+                "layers is new, but this model has no new blocks; expand_blocks makes them"
+            )
+    if wrong := [n for n in chosen if not -len(blocks) <= int(n) < len(blocks)]:
+        raise BadUsage(f"layers names {wrong[0]}, but the model has blocks 0 to {len(blocks) - 1}")
+    model.requires_grad_(settings.tables)
+    for place, block in enumerate(blocks):
+        block.requires_grad_(place in chosen or place - len(blocks) in chosen)
     return model
 
 
