@@ -24,7 +24,7 @@ SECTIONS = {"evidence", "when", "cost", "notes"}
 TEMPLATES = {"llama2", "kullm", "koalpaca", "vicuna", "plain"}
 FIRST = {"kullm-lora", "kullm-qlora", "koalpaca-full", "koalpaca-lora", "vicuna-ko", "korani"}
 NAMED = "cpt-full cpt-lora chinese-llama2 llama2-ko redwhale two-by-two ssu llama-pro bilingual-sft"
-NAMED += " komt-multitask cscl alma-ko translate-first chat-vector shadow-ft elchat"
+NAMED += " komt-multitask cscl alma-ko translate-first chat-vector shadow-ft elchat dpo-ko"
 TRAINS = ("pretrain", "finetune")
 
 pytestmark = pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
@@ -43,7 +43,7 @@ def steps_of(recipe: dict[str, Any], *, small: bool) -> list[dict[str, Any]]:
 def named_by(step: dict[str, Any]) -> set[str]:
     """The sources that a step names."""
     found: set[str] = set()
-    for key in ("data", "corpus", "calibration", "with"):
+    for key in ("data", "corpus", "calibration", "with", "pairs"):
         value = step.get(key, [])
         for one in [value] if isinstance(value, str) else value:
             found |= named_by(one) if isinstance(one, dict) else {one}

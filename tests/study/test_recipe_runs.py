@@ -12,7 +12,7 @@ from kollama2.engine.graph import inline, plan, run
 from kollama2.engine.stage import Stage
 from kollama2.engine.store import Store
 from kollama2.miniature import corpora
-from kollama2.stages import Merge, Order, Source, Train
+from kollama2.stages import Merge, Order, Prefer, Source, Train
 from kollama2.study import recipes
 from kollama2.study.adapt import adaptation
 from kollama2.train.load import card, load_model
@@ -53,6 +53,8 @@ def shortened(stage: Any) -> Any:
             changes[field] = shortened(getattr(stage, field))
     if isinstance(stage, Merge):
         changes["others"] = tuple(map(shortened, stage.others))
+    if isinstance(stage, Prefer):
+        changes["settings"] = stage.settings.model_copy(update={"steps": 2, "batch": 4})
     if isinstance(stage, Train):
         budget = {"bytes": None, "korean_bytes": None, "epochs": None, "steps": 3}
         changes["settings"] = stage.settings.model_copy(update={**budget, "batch": 4})
@@ -113,7 +115,7 @@ def test_a_recipe_is_planned_at_full_size(name: str, tmp_path: Path, base: Path)
     assert made.base.uri == recipe.base.uri
     last, step = made.stage, recipe.steps[-1]
     fields = ("method", "weight", "rates")
-    if isinstance(last, Train):
+    if isinstance(last, Train | Prefer):
         fields = ("method", "lr", "batch", "max_length", "schedule")
     settings = last.settings.model_dump(mode="json")  # type: ignore[union-attr]
     for key in fields:

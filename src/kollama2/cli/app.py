@@ -6,7 +6,7 @@ import sys
 import typer
 
 from kollama2 import __version__
-from kollama2.cli import arena, data, doctor, download, model, study
+from kollama2.cli import arena, data, doctor, download, frontier, model, study
 from kollama2.errors import Fault
 
 app = typer.Typer(
@@ -44,6 +44,7 @@ model.add_to(app)
 download.add_to(app)
 doctor.add_to(app)
 arena.add_to(app)
+app.command()(frontier.frontier)
 app.add_typer(data.app, name="data")
 
 

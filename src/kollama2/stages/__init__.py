@@ -15,6 +15,7 @@ from kollama2.stages.fresh import Fresh
 from kollama2.stages.merge import Merge
 from kollama2.stages.models import Model
 from kollama2.stages.order import Order
+from kollama2.stages.prefer import Prefer
 from kollama2.stages.source import Source
 from kollama2.stages.train import Probe, Train
 from kollama2.stages.vocab import ExpandTokenizer, ExpandVocab
@@ -32,6 +33,7 @@ __all__ = [
     "Merge",
     "Model",
     "Order",
+    "Prefer",
     "Probe",
     "Source",
     "Train",

@@ -10,12 +10,14 @@ from kollama2.stages.evaluate import Evaluate
 from kollama2.stages.fresh import Fresh
 from kollama2.stages.merge import Merge
 from kollama2.stages.order import Order
+from kollama2.stages.prefer import Prefer
 from kollama2.stages.source import Source
 from kollama2.stages.train import Probe, Train
 from kollama2.stages.vocab import ExpandTokenizer, ExpandVocab
 
 Model = Annotated[
-    Source | Fresh | ExpandVocab | ExpandBlocks | Train | Merge, Field(discriminator="kind")
+    Source | Fresh | ExpandVocab | ExpandBlocks | Train | Prefer | Merge,
+    Field(discriminator="kind"),
 ]
 """A stage whose result is a model."""
 
@@ -30,6 +32,7 @@ for stage in (
     ExpandBlocks,
     Probe,
     Train,
+    Prefer,
     Merge,
     Evaluate,
 ):

@@ -51,7 +51,7 @@ def adaptation(
     """
     document = recipes.document(recipe)
     named_there = document.read(RecipeFile)
-    spec = _spec(base)
+    spec = spec_of(base)
     small = small or spec.uri.startswith("builtin:miniature")
     sources = {**named_there.sources, **(named_there.miniature.sources if small else {})}
     known = [name for name, one in sources.items() if not one.uri.startswith("made:")]
@@ -81,10 +81,10 @@ def _replaced(text: str, known: list[str]) -> tuple[str, SourceSpec]:
         name = known[0]
     if name not in known:
         raise BadUsage(f"this recipe has no source {name!r}; {near(name, known)}")
-    return name, _spec(file)
+    return name, spec_of(file)
 
 
-def _spec(place: str) -> SourceSpec:
+def spec_of(place: str) -> SourceSpec:
     """A uri, or the path of a file or folder."""
     return SourceSpec(uri=place if place.startswith(SCHEMES) else f"file:{place}")
 
@@ -102,7 +102,7 @@ def evaluation(model: str, suite: str, *, store: Path, mirrors: Path | None = No
         BadUsage: the model or the suite does not exist.
     """
     locator = Locator(Path.cwd(), load_mirrors(mirrors), store / "hashes.json")
-    spec = _spec(model)
+    spec = spec_of(model)
     source = locator.source(spec, "model")
     chosen, data = resolve_suite(suite, locator)
     locator.save()

@@ -13,6 +13,7 @@ from kollama2.stages import (
     Merge,
     Model,
     Order,
+    Prefer,
     Probe,
     Source,
     Train,
@@ -22,7 +23,15 @@ from kollama2.stages.order import Knot
 from kollama2.study.document import Document, near
 from kollama2.study.locate import Locator
 from kollama2.study.schema import MADE, SourceSpec
-from kollama2.study.steps import BlockStep, MergeStep, PhaseSettings, Step, TrainStep, VocabStep
+from kollama2.study.steps import (
+    BlockStep,
+    MergeStep,
+    PhaseSettings,
+    PreferStep,
+    Step,
+    TrainStep,
+    VocabStep,
+)
 
 
 @dataclass(frozen=True)
@@ -65,6 +74,8 @@ class _Builder:
                     model = self._trained(step, model, seed)
                 case VocabStep():
                     model = self._expanded(step, model)
+                case PreferStep():
+                    model = self._preferring(step, model, seed)
                 case BlockStep():
                     model = ExpandBlocks(model=model, every=step.every)
                 case MergeStep():
@@ -124,6 +135,15 @@ class _Builder:
             korean_bytes=step.settings.korean_bytes,
             mix_by=phases.mix_by,
             seed=seed,
+        )
+
+    def _preferring(self, step: PreferStep, model: Model, seed: int) -> Prefer:
+        return Prefer(
+            model=model,
+            data=self._plain(step.data),
+            pairs=self._plain(step.pairs) if step.pairs else None,
+            template=step.template or self.path.template,
+            settings=step.settings.model_copy(update={"seed": seed}),
         )
 
     def _expanded(self, step: VocabStep, model: Model) -> ExpandVocab:

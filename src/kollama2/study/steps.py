@@ -12,6 +12,7 @@ from kollama2.errors import BadUsage
 from kollama2.study.document import Document, near
 from kollama2.study.schema import Budget, Closed, RateProbe, parse_bytes
 from kollama2.train.merging.settings import MergeSettings
+from kollama2.train.preference_settings import PreferSettings
 from kollama2.train.settings import TrainSettings
 from kollama2.vocab.settings import InitSettings, VocabSettings
 
@@ -80,6 +81,23 @@ class MergeStep:
 
 
 @dataclass(frozen=True)
+class PreferStep:
+    """Preference tuning.
+
+    Attributes:
+        data: name of the source of preferences, or of Korean instructions.
+        pairs: name of aligned pairs, to build preferences from instructions.
+        template: how chats are written; None leaves it to the recipe.
+        settings: everything else that decides the result, for seed 0.
+    """
+
+    data: str
+    pairs: str | None
+    template: str | None
+    settings: PreferSettings
+
+
+@dataclass(frozen=True)
 class BlockStep:
     """A deeper model: a new block after every few."""
 
@@ -101,7 +119,7 @@ class VocabStep:
     rows: InitSettings
 
 
-Step = TrainStep | VocabStep | MergeStep | BlockStep
+Step = TrainStep | VocabStep | MergeStep | BlockStep | PreferStep
 
 # The keys of each kind of step beside `kind`; `parse_step` and `cells.applied` know the kinds too.
 _PHASES = ("phases", "order", "difficulty", "start", "mix_by")
@@ -111,6 +129,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "pretrain": _TRAINING,
     "finetune": _TRAINING,
     "expand_blocks": ("every",),
+    "prefer": ("data", "pairs", "template", *PreferSettings.model_fields),
     "merge": ("with", "copies", *MergeSettings.model_fields),
     "expand_vocab": ("corpus", *VocabSettings.model_fields, *InitSettings.model_fields),
 }
@@ -145,6 +164,8 @@ def parse_step(
             return _vocab(given, document, path)
         case "expand_blocks":
             return BlockStep(_count("every", given, 4, 1, document, path))
+        case "prefer":
+            return _prefer(given, document, path)
         case "merge":
             return _merge(given, budget, document, path)
         case _:
@@ -232,6 +253,19 @@ def _merge(
             )
     settings = document.read(MergeSettings, _only(MergeSettings, fields), path)
     return MergeStep(settings, tuple(others), copies)
+
+
+def _prefer(fields: dict[str, Any], document: Document, path: Sequence[str | int]) -> PreferStep:
+    _need(("data", "lr"), fields, document, path)
+    for key in ("data", "pairs", "template"):
+        if not isinstance(fields.get(key, ""), str):
+            raise document.fault((*path, key), f"{key} is {fields[key]!r}; give one name")
+    return PreferStep(
+        data=fields["data"],
+        pairs=fields.get("pairs"),
+        template=fields.get("template"),
+        settings=document.read(PreferSettings, _only(PreferSettings, fields), path),
+    )
 
 
 def _is_steps(value: Any) -> bool:

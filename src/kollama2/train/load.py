@@ -254,7 +254,7 @@ def prepare(folder: Path, settings: TrainSettings, device: str = "auto") -> Any:
     )
     torch.manual_seed(settings.seed)
     try:
-        with _quiet_peft():
+        with quiet_peft():
             model = get_peft_model(model, config)
     except ValueError as error:
         raise BadUsage(f"the adapter does not fit {folder}: {error}") from error
@@ -314,14 +314,14 @@ def _adapter(model: Any, folder: Path) -> Any:
     if not (folder / ADAPTER).is_file():
         raise BadData(f"{folder} holds no {ADAPTER}; pickled adapters are never read")
     try:
-        with _quiet_peft():
+        with quiet_peft():
             return PeftModel.from_pretrained(model, folder)
     except (RuntimeError, SafetensorError) as error:
         raise BadData(f"the adapter {folder} does not fit its base: {error}") from error
 
 
 @contextmanager
-def _quiet_peft() -> Iterator[None]:
+def quiet_peft() -> Iterator[None]:
     """PEFT 0.21 asks transformers 5 for a property by its old name."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is", FutureWarning)
