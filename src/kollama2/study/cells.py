@@ -27,6 +27,7 @@ from kollama2.study.document import Document, near
 from kollama2.study.locate import Locator
 from kollama2.study.schema import RecipeFile, SourceSpec, Study
 from kollama2.study.steps import KEYS, Step, TrainStep, VocabStep, parse_step
+from kollama2.vocab.settings import NEEDS_TEXT
 
 BASE = "base"
 COPY = "base-copy"
@@ -284,7 +285,8 @@ def _expanded(
     tokenizer = ExpandTokenizer(
         tokenizer=model.tokenizer_stage, corpus=tuple(corpus), settings=step.pieces
     )
-    return ExpandVocab(model=model, tokenizer=tokenizer, settings=step.rows)
+    read = tuple(corpus) if step.rows.init in NEEDS_TEXT else ()
+    return ExpandVocab(model=model, tokenizer=tokenizer, settings=step.rows, corpus=read)
 
 
 def _source(name: str, path: Recipe, locator: Locator, document: Document) -> Source:

@@ -11,7 +11,7 @@ from kollama2.vocab.append import append, old_ids, ordered, pieces_of, read_mode
 from kollama2.vocab.audit import audit, refuse
 from kollama2.vocab.fast import write_fast
 from kollama2.vocab.learn import HANGUL, SPACE, WORDS, count_words, learn, sampled
-from kollama2.vocab.runtimes import byte_runtimes, sentencepiece_runtimes
+from kollama2.vocab.runtimes import Runtimes, byte_runtimes, sentencepiece_runtimes
 from kollama2.vocab.settings import VocabSettings
 from kollama2.vocab.splice import ByteLevel, splice
 
@@ -97,6 +97,13 @@ def expand(
     content = json.dumps({**about, **asdict(grown)}, ensure_ascii=False)
     (out / EXPANSION).write_text(content + "\n", encoding="utf-8")
     return about
+
+
+def runtimes(folder: Path) -> Runtimes:
+    """The programs that read a folder's tokenizer."""
+    if is_sentencepiece(folder):
+        return sentencepiece_runtimes(folder, read_model(folder))
+    return byte_runtimes(folder)
 
 
 def is_sentencepiece(folder: Path) -> bool:
