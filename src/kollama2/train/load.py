@@ -161,13 +161,13 @@ def load_model(folder: Path, *, dtype: Dtype = "auto", device: str = "auto") -> 
     if dtype == "auto" and (device == "cpu" or not torch.cuda.is_available()):
         dtype = "float32"
     if not (folder / "adapter_config.json").is_file():
-        return _to(whole(folder, dtype), device).eval()
+        return place(whole(folder, dtype), device).eval()
     base = _base(folder)
     if card(folder).get("quantization") == "nf4":
         model = nf4(base, dtype, device)
     else:
-        model = _to(whole(base, dtype), device)
-    return _adapter(model, folder).eval()
+        model = place(whole(base, dtype), device)
+    return adapter_of(model, folder).eval()
 
 
 def whole(folder: Path, dtype: Dtype = "auto") -> Any:
@@ -176,7 +176,7 @@ def whole(folder: Path, dtype: Dtype = "auto") -> Any:
     The merge is onto the weights as stored, never onto 4-bit ones (see `merge`).
     """
     if (folder / "adapter_config.json").is_file():
-        return _adapter(whole(_base(folder), dtype), folder).merge_and_unload(safe_merge=True)
+        return adapter_of(whole(_base(folder), dtype), folder).merge_and_unload(safe_merge=True)
     check(folder)
     return _from_pretrained(folder, dtype)
 
@@ -232,13 +232,17 @@ def prepare(folder: Path, settings: TrainSettings, device: str = "auto") -> Any:
         A `PreTrainedModel` (full) or `PeftModel` (lora, qlora).
     """
     if settings.method == "full":
-        return _to(whole(folder, "float32"), device)
+        return place(whole(folder, "float32"), device)
     if settings.method == "qlora":
         model = nf4(folder, settings.dtype, device)
     else:
-        model = _to(whole(folder, settings.dtype), device)
+        model = place(whole(folder, settings.dtype), device)
     from peft import LoraConfig, get_peft_model
 
+    embeddings = settings.train_embeddings
+    if embeddings is None:
+        # Rows of new pieces that nothing ever trained would stay as they began, unseen.
+        embeddings = not card(folder).get("vocabulary", {"trained": True})["trained"]
     config = LoraConfig(
         task_type="CAUSAL_LM",
         r=settings.rank,
@@ -249,8 +253,8 @@ def prepare(folder: Path, settings: TrainSettings, device: str = "auto") -> Any:
         ),
         use_dora=settings.dora,
         use_rslora=settings.rslora,
-        modules_to_save=["embed_tokens", "lm_head"] if settings.train_embeddings else None,
-        ensure_weight_tying=settings.train_embeddings and model.config.tie_word_embeddings,
+        modules_to_save=["embed_tokens", "lm_head"] if embeddings else None,
+        ensure_weight_tying=embeddings and model.config.tie_word_embeddings,
     )
     torch.manual_seed(settings.seed)
     try:
@@ -288,7 +292,8 @@ def _from_pretrained(folder: Path, dtype: Dtype, **options: Any) -> Any:
     return model
 
 
-def _adapter(model: Any, folder: Path) -> Any:
+def adapter_of(model: Any, folder: Path) -> Any:
+    """An adapter's folder on the model that it belongs to."""
     from peft import PeftModel
 
     if not (folder / ADAPTER).is_file():
@@ -316,7 +321,8 @@ def _device(device: str) -> str:
     return device
 
 
-def _to(model: Any, device: str) -> Any:
+def place(model: Any, device: str) -> Any:
+    """A model on a device by the name that a profile gives it."""
     return model.to(_device(device))
 
 

@@ -25,8 +25,10 @@ from kollama2.train import checkpoint
 from kollama2.train.attention import by_document
 from kollama2.train.batches import Plan, Rows, micro_batches
 from kollama2.train.forward import autocast, summed_loss, tensors
+from kollama2.train.freeze import Freezing
 from kollama2.train.load import card, prepare, trained
 from kollama2.train.memory import keep_freed_memory
+from kollama2.train.onto import write_rows
 from kollama2.train.ranks import Ranks, together
 from kollama2.train.record import Record, figures, read
 from kollama2.train.save import write_model
@@ -85,6 +87,8 @@ def train(
         with ranks.in_turn():
             folder, done = checkpoint.newest(scratch, identity) or (None, 0)
         loop = Loop(settings, plan, network, resources, scratch, ranks)
+        if settings.freezing != "none":
+            loop.freezing = Freezing(network, model, settings.freezing, plan.steps)
         if not ranks.first:
             loop.run(folder)
             return {}
@@ -100,6 +104,8 @@ def train(
         template=_template(rows) or card(model).get("template", "plain"),
         recipe={"train": identity["settings"]},
     )
+    if settings.method != "full" and card(out / "model").get("vocabulary", {}).get("base"):
+        write_rows(model, out / "model")
     return answer
 
 
@@ -157,6 +163,7 @@ class Loop(SFTTrainer):  # type: ignore[misc]
         self.ranks = ranks
         self.micro = resources.micro_batch_tokens
         self.sums: dict[str, int] = {}
+        self.freezing: Freezing | None = None
         before = {name: weight.data for name, weight in trained(network)}
         super().__init__(
             model=network,
@@ -204,6 +211,8 @@ class Loop(SFTTrainer):  # type: ignore[misc]
         model.train()
         # Dropout of a step depends on nothing that went before, so a resumed training draws alike.
         torch.manual_seed(self.settings.seed * 1_000_003 + self.state.global_step)
+        if self.freezing is not None:
+            self.freezing.begin(self.state.global_step)
         device = self.args.device.type
         total = torch.zeros((), device=device)
         with autocast(self.settings.dtype, device):  # around all: weights are cast once a step
@@ -214,6 +223,8 @@ class Loop(SFTTrainer):  # type: ignore[misc]
                 total += loss.detach()
         if self.ranks.size > 1:
             self.ranks.add_up([*_gradients(self.model), total])
+        if self.freezing is not None:
+            self.freezing.end_step(self.state.global_step)
         if not torch.isfinite(total):
             self._diverged("loss", float(total), self.state.global_step)
         self.sums = {k: v for k, v in inputs.items() if k != "micro_batches"}
@@ -232,6 +243,13 @@ class Loop(SFTTrainer):  # type: ignore[misc]
             f"step {step + 1}: the {what} is {value}; lower lr ({self.settings.lr:g}) or look at "
             f"the rows {shown}"
         )
+
+    def create_optimizer(self, *arguments: Any) -> Any:
+        """AdamW; tables of which rows are frozen do not decay."""
+        optimizer = super().create_optimizer(*arguments)
+        if self.freezing is not None:
+            self.freezing.without_decay(optimizer)
+        return optimizer
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
         """The schedule of the settings, a function of the step alone."""

@@ -37,8 +37,15 @@ class TrainSettings(BaseModel):
     )
     dora: bool = Field(False, description="weight-decomposed adapter (DoRA, arXiv 2402.09353)")
     rslora: bool = Field(False, description="rank-stabilised scale (rsLoRA, arXiv 2312.03732)")
-    train_embeddings: bool = Field(
-        False, description="train embed_tokens and lm_head in full beside the adapter"
+    train_embeddings: bool | None = Field(
+        None,
+        description="train embed_tokens and lm_head in full beside the adapter; where not said, "
+        "only if the vocabulary grew and its new rows were never trained",
+    )
+    freezing: Literal["none", "new-rows", "rows-then-all", "eeve", "two-by-two"] = Field(
+        "none",
+        description="after a vocabulary grew: train its new rows only; then all rows, then all; "
+        "in EEVE's seven stages; or rows and the two layers at both ends",
     )
 
     lr: PositiveFloat = Field(2e-4, description="highest learning rate")
