@@ -6,7 +6,7 @@ import sys
 import typer
 
 from kollama2 import __version__
-from kollama2.cli import arena, data, doctor, download, model, study
+from kollama2.cli import arena, data, doctor, download, model, study, tokenizer
 from kollama2.errors import Fault
 
 app = typer.Typer(
@@ -45,6 +45,7 @@ download.add_to(app)
 doctor.add_to(app)
 arena.add_to(app)
 app.add_typer(data.app, name="data")
+app.add_typer(tokenizer.app, name="tokenizer")
 
 
 def main() -> None:

@@ -89,4 +89,4 @@ def texts(work: Work, corpus: tuple[Source, ...]) -> Iterator[str]:
     for source in corpus:
         for one in read(content(work.path(source)), source.form, dict(source.columns)):
             if isinstance(one, Example):
-                yield from one.contents()
+                yield from one.texts()

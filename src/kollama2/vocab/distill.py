@@ -91,9 +91,9 @@ def distill(
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
-        errors.append(float(error))
+        errors.append(error.item())
         tokens += olds.numel() + news.numel()
-        progress(step + 1, len(batches), "steps", loss=float(loss))
+        progress(step + 1, len(batches), "steps", loss=loss.item())
     tenth = max(1, len(errors) // 10)
     return Distilled(
         rows=Rows(embed.detach().cpu(), None if begin.head is None else head.detach().cpu()),

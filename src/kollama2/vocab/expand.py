@@ -62,12 +62,12 @@ def expand(
         BadData: no tokenizer that can grow, no Korean, or a failed audit, with the line.
         BadUsage: the procedure does not belong to this family of tokenizers.
     """
+    old = runtimes(folder)
     lines = list[str]()
     pattern = WORDS if settings.procedure == "chinese-llama2" else HANGUL
     words = count_words(sampled(texts, lines, AUDITED), pattern)
     if is_sentencepiece(folder):
         proto = read_model(folder)
-        old = sentencepiece_runtimes(folder, read_model(folder))
         grown = _append(folder, proto, pieces_of(words, set(old.pieces), settings), settings)
         (out / "tokenizer.model").write_bytes(proto.SerializeToString())
         write_fast(out)
@@ -79,7 +79,6 @@ def expand(
                 "holds none; use hangul-append"
             )
         model = ByteLevel(folder / "tokenizer.json")
-        old = byte_runtimes(folder)
         grown = _splice(model, learn(words, settings.wanted), settings)
         model.write(out / "tokenizer.json")
         new = byte_runtimes(out)
