@@ -3,16 +3,19 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kollama2.data.read import read as read_data
 from kollama2.engine.graph import inline, plan, run
+from kollama2.engine.stage import Stage
 from kollama2.engine.store import Store
 from kollama2.miniature import corpora
+from kollama2.stages import Merge, Order, Prefer, Source, Train
 from kollama2.study import recipes
 from kollama2.study.adapt import adaptation
-from kollama2.train.load import card
+from kollama2.train.load import card, load_model
 
 NAMES = recipes.names()
 
@@ -32,6 +35,8 @@ def small_sources(name: str, folder: Path) -> list[str]:
     """The sources of the recipe's twin, cut to a few rows, as `--data NAME=FILE`."""
     given = []
     for source, spec in recipes.load(name).miniature.sources.items():
+        if not spec.uri.startswith("builtin:miniature/"):
+            continue  # a model, or made of another source
         corpus = spec.uri.removeprefix("builtin:miniature/")
         made = corpora.write(corpus, folder / source, seed=spec.seed, size=40)
         file = folder / source / made["file"]
@@ -40,35 +45,66 @@ def small_sources(name: str, folder: Path) -> list[str]:
     return given
 
 
+def shortened(stage: Any) -> Any:
+    """The same stages with three steps for each training: every setting is acted on."""
+    changes: dict[str, Any] = {}
+    for field in ("model", "base"):
+        if isinstance(getattr(stage, field, None), Stage) and not isinstance(stage, Source):
+            changes[field] = shortened(getattr(stage, field))
+    if isinstance(stage, Merge):
+        changes["others"] = tuple(map(shortened, stage.others))
+    if isinstance(stage, Prefer):
+        changes["settings"] = stage.settings.model_copy(update={"steps": 2, "batch": 4})
+    if isinstance(stage, Train):
+        budget = {"bytes": None, "korean_bytes": None, "epochs": None, "steps": 3}
+        changes["settings"] = stage.settings.model_copy(update={**budget, "batch": 4})
+        changes["rows"] = with_tokenizer(stage.rows, changes["model"])
+        if stage.calibration is not None:
+            changes["calibration"] = with_tokenizer(stage.calibration, changes["model"])
+    return stage.model_copy(update=changes) if changes else stage
+
+
+def with_tokenizer(rows: Any, model: Any) -> Any:
+    if isinstance(rows, Order):
+        encoded = tuple(with_tokenizer(one, model) for one in rows.rows)
+        return rows.model_copy(update={"rows": encoded, "bytes": 20_000})
+    return rows.model_copy(update={"tokenizer": model.tokenizer_stage})
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_recipe_trains_at_the_size_of_the_miniature(
     name: str, tmp_path: Path, base: Path
 ) -> None:
     data = small_sources(name, tmp_path / "data")
+    if name == "elchat":
+        data.append(f"chat={base}")
     made = adaptation(str(base), name, data, store=tmp_path / "runs", small=True)
-    stage = made.stage
-    # A few steps show that every setting of the recipe is accepted and acted on.
-    budget = {"bytes": None, "korean_bytes": None, "epochs": None, "steps": 3}
-    short = stage.settings.model_copy(update={**budget, "batch": 4})
-    stage = stage.model_copy(update={"settings": short})
+    stage = shortened(made.stage)
     store = Store(tmp_path / "runs")
     outcome = run([stage], store, inline(store))
     assert outcome.failed == {}
     folder = store.path(stage)
-    lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    assert [json.loads(line)["step"] for line in lines] == [1, 2, 3]
-    assert (folder / "model" / "adapter_config.json").exists() == (short.method != "full")
-    assert card(folder / "model")["template"] == made.template
+    if isinstance(stage, Train):
+        lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+        assert [json.loads(line)["step"] for line in lines] == [1, 2, 3]
+        adapter = folder / "model" / "adapter_config.json"
+        assert adapter.exists() == (stage.settings.method != "full")
+    assert card(folder / "model")["template"] in (made.template, "plain")
+    load_model(folder / "model")
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_recipe_is_planned_at_full_size(name: str, tmp_path: Path, base: Path) -> None:
     recipe = recipes.load(name)
     mirrors = {recipe.base.uri: base}
-    for source, spec in recipe.miniature.sources.items():
-        corpus = spec.uri.removeprefix("builtin:miniature/")
-        made = corpora.write(corpus, tmp_path / "data" / source, size=5)
-        mirrors[recipe.sources[source].uri] = tmp_path / "data" / source / made["file"]
+    for source, spec in recipe.sources.items():
+        small = recipe.miniature.sources.get(source)
+        if small is None or small.uri == "builtin:miniature":
+            mirrors[spec.uri] = base
+        elif small.uri.startswith("builtin:"):
+            corpus = small.uri.removeprefix("builtin:miniature/")
+            made_of = corpora.write(corpus, tmp_path / "data" / source, size=5)
+            mirrors[spec.uri] = tmp_path / "data" / source / made_of["file"]
     lines = "".join(f"{uri}: {place}\n" for uri, place in mirrors.items())
     (tmp_path / "mirrors.yaml").write_text(lines, encoding="utf-8")
     made = adaptation(
@@ -77,7 +113,10 @@ def test_a_recipe_is_planned_at_full_size(name: str, tmp_path: Path, base: Path)
     planned = plan([made.stage], Store(tmp_path / "runs"))
     assert planned.todo[-1] == made.stage
     assert made.base.uri == recipe.base.uri
-    step = recipe.steps[-1]
-    settings = made.stage.settings.model_dump(mode="json")
-    for key in ("method", "lr", "batch", "max_length", "schedule", "warmup", "epochs"):
-        assert settings[key] == step[key], key
+    last, step = made.stage, recipe.steps[-1]
+    fields = ("method", "weight", "rates")
+    if isinstance(last, Train | Prefer):
+        fields = ("method", "lr", "batch", "max_length", "schedule")
+    settings = last.settings.model_dump(mode="json")  # type: ignore[union-attr]
+    for key in fields:
+        assert settings[key] == step.get(key, settings[key]), key

@@ -220,6 +220,25 @@ def adapter_of(models: dict[str, Path], tmp_path: Path) -> Path:
     return tmp_path / "lora"
 
 
+def test_a_half_precision_model_and_an_adapter_can_be_merged(
+    models: dict[str, Path], tmp_path: Path, adapter_of: Path
+) -> None:
+    """A base stored in 16 bits and an adapter in 32: the sum is made in the wider precision."""
+    half = tmp_path / "half"
+    shutil.copytree(models["base"], half)
+    weights = {name: w.bfloat16() for name, w in read(half).items()}
+    save_file(weights, half / "model.safetensors", metadata={"format": "pt"})
+    config = json.loads((half / "config.json").read_text(encoding="utf-8"))
+    config["dtype"] = "bfloat16"
+    (half / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    settings = MergeSettings(method="chat-vector", special="own")
+    merge_models(settings, tmp_path / "out", ours=half, others=[adapter_of], base=half)
+    out, chat = read(tmp_path / "out"), load_model(adapter_of).merge_and_unload().state_dict()
+    for name, weight in out.items():
+        assert weight.dtype == torch.bfloat16
+        assert torch.equal(weight, chat[name].bfloat16())
+
+
 def test_the_card_says_what_it_is(models: dict[str, Path], tmp_path: Path) -> None:
     merged(tmp_path / "a", models, "chat-vector", weight=0.5, base="base")
     about = card(tmp_path / "a")

@@ -6,7 +6,18 @@ import sys
 import typer
 
 from kollama2 import __version__
-from kollama2.cli import arena, chat, data, doctor, download, evaluate, model, study
+from kollama2.cli import (
+    arena,
+    chat,
+    data,
+    doctor,
+    download,
+    evaluate,
+    frontier,
+    model,
+    study,
+    tokenizer,
+)
 from kollama2.errors import Fault
 
 app = typer.Typer(
@@ -46,7 +57,9 @@ chat.add_to(app)
 download.add_to(app)
 doctor.add_to(app)
 arena.add_to(app)
+app.command()(frontier.frontier)
 app.add_typer(data.app, name="data")
+app.add_typer(tokenizer.app, name="tokenizer")
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
+from kollama2.study.pages import source_of
 from kollama2.study.schema import RecipeFile
 
 
@@ -23,8 +24,9 @@ def explain(recipe: RecipeFile) -> RenderableType:
     for number, step in enumerate(recipe.steps, start=1):
         for key, value in step.items():
             steps.add_row(
-                f"{number}. {key}", escape(str(value)), escape(recipe.numbers.get(key, ""))
+                f"{number}. {key}", escape(str(value)), escape(source_of(recipe, number, key))
             )
+    more = [("evidence", recipe.evidence), ("when to use it", recipe.when), ("cost", recipe.cost)]
     sources = ", ".join(f"{name} = {spec.uri}" for name, spec in recipe.sources.items())
     return Group(
         f"[bold]{recipe.name}[/]  {escape(recipe.title)}",
@@ -34,6 +36,7 @@ def explain(recipe: RecipeFile) -> RenderableType:
         f"base: {recipe.base.uri}   template: {recipe.template}",
         f"sources: {escape(sources)}",
         steps,
+        *(f"{what}: {escape(text.strip())}" for what, text in more if text),
         *(f"note: {escape(note)}" for note in recipe.notes),
         "",
         f"kollama2 adapt {recipe.base.uri} --recipe {recipe.name} -o OUT",

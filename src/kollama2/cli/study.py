@@ -49,7 +49,11 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Compute a study, resume it or extend it; ends with a leaderboard and report.html."""
+    from kollama2.cli.mixtures import warnings
+
     locked, todo = _planned(study, store, mirrors)
+    for sentence in warnings(todo.stages):
+        talk().print(f"[yellow]warning[/]: {sentence}")
     outcome = compute(locked, todo, store, load_profile(profile, jobs))
     show(locked, store, as_json=as_json)
     if outcome.failed:
@@ -67,6 +71,7 @@ def plan(
     as_json: JsonOption = False,
 ) -> None:
     """Show what a study would compute and cost, what is cached and what shared stages save."""
+    from kollama2.cli.mixtures import drawings, warnings
     from kollama2.cli.plan import cost_line, describe, table
     from kollama2.engine.store import Store
     from kollama2.study.estimate import estimate
@@ -78,6 +83,10 @@ def plan(
         print_json(described)
         return
     out().print(table(described))
+    for drawn in drawings(todo.stages):
+        out().print(drawn)
+    for sentence in warnings(todo.stages):
+        talk().print(f"[yellow]warning[/]: {sentence}")
     out().print(
         f"{len(todo.stages)} stages for {len(locked.cells)} cells: {len(todo.todo)} to compute, "
         f"{len(todo.stages) - len(todo.todo)} cached; sharing saves {todo.saved} stages"

@@ -6,9 +6,12 @@ Pure functions of their arguments: `seed` and a row's number decide what is swit
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 from kollama2.data import hangul, josa
+from kollama2.data.lines import Reject
 from kollama2.data.mix import chance
+from kollama2.data.read import read
 
 Pair = tuple[str, str]
 """English, Korean."""
@@ -160,3 +163,19 @@ def _nouns(eojeol: str) -> list[str]:
 def is_pair(english: str, korean: str) -> bool:
     """Whether two texts are in their languages: no Hangul in one, some in the other."""
     return not hangul.syllables(english) and hangul.syllables(korean) > 0
+
+
+def read_pairs(path: Path, columns: Mapping[str, str] | None = None) -> Iterator[Pair]:
+    """The pairs of a file, English first; rows that are no pair are left out.
+
+    Raises:
+        BadData: the file cannot be read, or its two sides are not of one length.
+    """
+    for one in read(path, "pairs", columns):
+        if isinstance(one, Reject):
+            continue
+        # The reader turns a pair into a translation task, by turns in each direction.
+        source, target = one.messages[-2].get("input", ""), one.messages[-1]["content"]
+        pair = (target, source) if hangul.syllables(source) else (source, target)
+        if is_pair(*pair):
+            yield pair

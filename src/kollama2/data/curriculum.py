@@ -203,3 +203,18 @@ def arrange(
         rows.append(queue)
     chain = np.argsort(np.concatenate(places), kind="stable")
     return np.concatenate(sources)[chain], np.concatenate(rows)[chain]
+
+
+def preview(plan: Curriculum, order: OrderName, bins: int = 40) -> Floats:
+    """The mixture that an order gives: the share of each source in each stretch of the text.
+
+    Returns:
+        Shape [bins, sources], each row adds up to 1; measured on rows of equal size.
+    """
+    counts = np.maximum(1, np.round(plan.totals() * bins * 100)).astype(int)
+    sources, _ = arrange(plan, [np.ones(n, dtype=np.int64) for n in counts], order)
+    places = np.arange(len(sources)) * bins // len(sources)
+    table: Floats = np.zeros((bins, len(counts)))
+    np.add.at(table, (places, sources), 1.0)
+    mixture: Floats = table / table.sum(axis=1, keepdims=True)
+    return mixture

@@ -46,6 +46,10 @@ class Example:
         content = json.dumps(self.messages or self.text, ensure_ascii=False)
         return hashlib.blake2b(content.encode(), digest_size=16).digest()
 
+    def texts(self) -> list[str]:
+        """Return what the example itself says: a pair's two sides, without any instruction."""
+        return [self.text] if self.text else self.contents()
+
     def contents(self) -> list[str]:
         """Return the texts of the example without any template."""
         if not self.messages:

@@ -6,11 +6,16 @@ from pydantic import Field, TypeAdapter
 
 from kollama2.engine.stage import Stage
 from kollama2.stages.ask import Ask
+from kollama2.stages.blocks import ExpandBlocks
 from kollama2.stages.contamination import Contamination
+from kollama2.stages.derive import Derive
 from kollama2.stages.encode import Encode
 from kollama2.stages.evaluate import Evaluate
 from kollama2.stages.fresh import Fresh
+from kollama2.stages.merge import Merge
 from kollama2.stages.models import Model
+from kollama2.stages.order import Order
+from kollama2.stages.prefer import Prefer
 from kollama2.stages.source import Source
 from kollama2.stages.train import Probe, Train
 from kollama2.stages.vocab import ExpandTokenizer, ExpandVocab
@@ -18,12 +23,17 @@ from kollama2.stages.vocab import ExpandTokenizer, ExpandVocab
 __all__ = [
     "Ask",
     "Contamination",
+    "Derive",
     "Encode",
     "Evaluate",
+    "ExpandBlocks",
     "ExpandTokenizer",
     "ExpandVocab",
     "Fresh",
+    "Merge",
     "Model",
+    "Order",
+    "Prefer",
     "Probe",
     "Source",
     "Train",
@@ -32,7 +42,7 @@ __all__ = [
 
 _any = TypeAdapter[Stage](
     Annotated[
-        Model | Encode | ExpandTokenizer | Probe | Evaluate | Contamination | Ask,
+        Model | Derive | Encode | Order | ExpandTokenizer | Probe | Evaluate | Contamination | Ask,
         Field(discriminator="kind"),
     ]
 )

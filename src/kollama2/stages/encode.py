@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 
 from kollama2.engine.stage import Stage, Work
+from kollama2.stages.derive import Derive
 from kollama2.stages.folders import model_folder
 from kollama2.stages.source import Source, content
 
@@ -18,7 +19,7 @@ class Part(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    source: Source
+    source: Source | Derive = Field(discriminator="kind")
     weight: PositiveFloat = 1.0
 
 

@@ -4,18 +4,36 @@ from typing import Annotated
 
 from pydantic import Field
 
+from kollama2.stages.blocks import ExpandBlocks
 from kollama2.stages.encode import Encode
 from kollama2.stages.evaluate import Evaluate
 from kollama2.stages.fresh import Fresh
+from kollama2.stages.merge import Merge
+from kollama2.stages.order import Order
+from kollama2.stages.prefer import Prefer
 from kollama2.stages.source import Source
 from kollama2.stages.train import Probe, Train
 from kollama2.stages.vocab import ExpandTokenizer, ExpandVocab
 
-Model = Annotated[Source | Fresh | ExpandVocab | Train, Field(discriminator="kind")]
+Model = Annotated[
+    Source | Fresh | ExpandVocab | ExpandBlocks | Train | Prefer | Merge,
+    Field(discriminator="kind"),
+]
 """A stage whose result is a model."""
 
 Tokens = Annotated[Source | ExpandTokenizer, Field(discriminator="kind")]
 """A stage whose result holds a tokenizer that no other stage changed."""
 
-for stage in (Encode, ExpandTokenizer, ExpandVocab, Probe, Train, Evaluate):
+for stage in (
+    Encode,
+    Order,
+    ExpandTokenizer,
+    ExpandVocab,
+    ExpandBlocks,
+    Probe,
+    Train,
+    Prefer,
+    Merge,
+    Evaluate,
+):
     stage.model_rebuild()  # their fields name the types above, which name them

@@ -2,19 +2,21 @@
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PositiveFloat
 
 from kollama2.engine.stage import Stage, Work
 from kollama2.stages.encode import Encode
 from kollama2.stages.folders import model_folder
+from kollama2.stages.order import Order
 from kollama2.train.settings import TrainSettings
 
 if TYPE_CHECKING:
     from kollama2.stages.models import Model, Tokens
 
 TRAINING = ("kollama2.train.loop",)
+Rows = Annotated[Encode | Order, Field(discriminator="kind")]
 
 
 class Probe(Stage):
@@ -33,7 +35,7 @@ class Probe(Stage):
 
     kind: Literal["probe"] = "probe"
     model: "Model"
-    rows: Encode
+    rows: Rows
     settings: TrainSettings
     candidates: tuple[PositiveFloat, ...]
     share: float = Field(0.25, gt=0, le=1)
@@ -68,13 +70,15 @@ class Train(Stage):
         rows: what it is trained on.
         settings: everything that decides the result.
         probe: when given, its choice replaces the learning rate of the settings.
+        calibration: rows whose columns `settings.shield` freezes.
     """
 
     kind: Literal["pretrain", "finetune"]
     model: "Model"
-    rows: Encode
+    rows: Rows
     settings: TrainSettings
     probe: Probe | None = None
+    calibration: Encode | None = None
 
     preload: ClassVar[tuple[str, ...]] = TRAINING
     shared: ClassVar[bool] = True
@@ -100,4 +104,5 @@ class Train(Stage):
             scratch=work.scratch,
             resources=work.resources,
             progress=work.progress,
+            calibration=work.path(self.calibration) if self.calibration is not None else None,
         )

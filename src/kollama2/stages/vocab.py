@@ -4,7 +4,6 @@ The two are stages of their own, so that models which differ only in the first r
 pieces share the tokenizer and every encoding by it.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -51,14 +50,16 @@ class ExpandVocab(Stage):
         model: the model that grows.
         tokenizer: its tokenizer, expanded.
         settings: how the new rows begin.
+        corpus: text for those inits that read some; none for the others.
     """
 
     kind: Literal["expand_vocab"] = "expand_vocab"
     model: "Model"
     tokenizer: ExpandTokenizer
     settings: InitSettings
+    corpus: tuple[Source, ...] = ()
 
-    preload: ClassVar[tuple[str, ...]] = ("kollama2.train.grow",)
+    preload: ClassVar[tuple[str, ...]] = ("kollama2.train.grow", "kollama2.vocab.distill")
 
     @property
     def tokenizer_stage(self) -> ExpandTokenizer:
@@ -67,34 +68,18 @@ class ExpandVocab(Stage):
 
     def run(self, work: Work) -> Mapping[str, Any]:
         """Write the folder `model/`."""
-        from kollama2.train.grow import grow, tables, write_grown
-        from kollama2.train.load import tokenizer_size, whole
-        from kollama2.vocab import embed
-        from kollama2.vocab.expand import EXPANSION
+        from kollama2.stages.growth import grow_model
 
-        source = model_folder(work, self.model)
-        larger = model_folder(work, self.tokenizer)
-        grown = json.loads((larger / EXPANSION).read_text(encoding="utf-8"))
-        first, ids = grown["first"], grown["ids"]
-        network = whole(source, "float32")
-        inputs, outputs = tables(network)
-        rows = embed.start(
-            inputs[:first],
-            None if outputs is None else outputs[:first],
-            grown["old"],
-            grown["bare"],
+        read = texts(work, self.corpus) if self.corpus else None
+        return grow_model(
+            model_folder(work, self.model),
+            model_folder(work, self.tokenizer),
+            work.out / "model",
             self.settings,
+            read,
+            device=work.resources.device,
+            progress=work.progress,
         )
-        grow(network, first, ids, rows.embed, rows.head, tokenizer_size(larger))
-        vocabulary = {name: grown[name] for name in ("procedure", "first", "new", "reserve")}
-        vocabulary["init"] = self.settings.model_dump(mode="json")
-        write_grown(
-            network, work.out / "model", source=source, tokenizer=larger, vocabulary=vocabulary
-        )
-        same = {"equal_rows": embed.collisions(rows.embed)}
-        if rows.head is not None:
-            same["equal_head_rows"] = embed.collisions(rows.head)
-        return {"new": len(ids), **same}
 
 
 def texts(work: Work, corpus: tuple[Source, ...]) -> Iterator[str]:
@@ -104,4 +89,4 @@ def texts(work: Work, corpus: tuple[Source, ...]) -> Iterator[str]:
     for source in corpus:
         for one in read(content(work.path(source)), source.form, dict(source.columns)):
             if isinstance(one, Example):
-                yield from one.contents()
+                yield from one.texts()

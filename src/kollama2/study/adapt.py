@@ -6,7 +6,8 @@ from pathlib import Path
 from kollama2.errors import BadUsage
 from kollama2.stages import Model, Source
 from kollama2.study import recipes
-from kollama2.study.cells import build, named
+from kollama2.study.build import build
+from kollama2.study.cells import named
 from kollama2.study.document import near
 from kollama2.study.locate import Locator, load_mirrors
 from kollama2.study.schema import RecipeFile, SourceSpec, Study
@@ -48,17 +49,20 @@ def adaptation(
         BadUsage: something named does not exist or does not fit the recipe.
     """
     document = recipes.document(recipe)
-    known = document.read(RecipeFile).sources
+    named_there = document.read(RecipeFile)
     spec = spec_of(base)
+    small = small or spec.uri.startswith("builtin:miniature")
+    sources = {**named_there.sources, **(named_there.miniature.sources if small else {})}
+    known = [name for name, one in sources.items() if not one.uri.startswith("made:")]
     study = Study(
         name=f"adapt-{recipe}",
         base=spec,
-        sources=dict(_replaced(text, list(known)) for text in data),
+        sources=dict(_replaced(text, known) for text in data),
         recipes=(recipe,),
         suites=("quick",),
     )
     locator = Locator(Path.cwd(), load_mirrors(mirrors), store / "hashes.json")
-    path = named(study, recipe, small=small or spec.uri.startswith("builtin:miniature"))
+    path = named(study, recipe, small=small)
     start = locator.source(spec, "model")
     stage = build(path, start, seed, locator, document)
     locator.save()

@@ -8,40 +8,17 @@ from typing import Any
 from kollama2.engine.graph import closure
 from kollama2.engine.stage import Stage
 from kollama2.evaluation.suite import Generation, Suite, load_suite
-from kollama2.stages import (
-    Ask,
-    Contamination,
-    Encode,
-    Evaluate,
-    ExpandTokenizer,
-    ExpandVocab,
-    Fresh,
-    Model,
-    Probe,
-    Source,
-    Train,
-)
-from kollama2.stages.encode import Part
+from kollama2.stages import Ask, Contamination, Evaluate, Fresh, Source
 from kollama2.study import recipes
+from kollama2.study.build import Recipe, build
 from kollama2.study.document import Document, near
 from kollama2.study.locate import Locator
 from kollama2.study.schema import RecipeFile, SourceSpec, Study
-from kollama2.study.steps import KEYS, Step, TrainStep, VocabStep, parse_step
+from kollama2.study.steps import KEYS, Step, TrainStep, parse_step
 
 BASE = "base"
 COPY = "base-copy"
 SKIPPED = (None, "none")
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """A recipe before seeds: named options, their steps and the sources these name."""
-
-    recipe: str
-    options: Mapping[str, str]
-    steps: tuple[Step, ...]
-    sources: Mapping[str, SourceSpec]
-    template: str
 
 
 @dataclass(frozen=True)
@@ -241,69 +218,3 @@ def named(study: Study, name: str, *, small: bool) -> Recipe:
         merged = {**fields, **(overrides[index] if index < len(overrides) else {})}
         steps.append(parse_step(merged, study.budget, document, ("steps", index)))
     return Recipe(name, {"recipe": name}, tuple(steps), sources, recipe.template)
-
-
-def build(
-    path: Recipe, start: Source | Fresh, seed: int, locator: Locator, document: Document
-) -> Model:
-    """The stages of a recipe with one seed; `start` itself when it has no steps.
-
-    Raises:
-        BadUsage: a step names a source that the recipe does not have.
-    """
-    model: Model = start
-    for step in path.steps:
-        match step:
-            case TrainStep():
-                model = _trained(step, model, path, seed, locator, document)
-            case VocabStep():
-                model = _expanded(step, model, path, locator, document)
-    return model
-
-
-def _trained(
-    step: TrainStep, model: Model, path: Recipe, seed: int, locator: Locator, document: Document
-) -> Train:
-    parts = [
-        Part(source=_source(name, path, locator, document), weight=weight)
-        for name, weight in step.data.items()
-    ]
-    rows = Encode(
-        data=tuple(parts),
-        tokenizer=model.tokenizer_stage,
-        template=step.template or ("plain" if step.kind == "pretrain" else path.template),
-        max_length=step.settings.max_length,
-        loss=step.loss,
-    )
-    probe = None
-    if step.rates is not None:
-        # The probe starts from the first seed's model, so that all seeds share its answer.
-        probe = Probe(
-            model=model,
-            rows=rows,
-            settings=step.settings,
-            candidates=step.rates.probe,
-            share=step.rates.share,
-        )
-    settings = step.settings.model_copy(update={"seed": seed})
-    return Train(kind=step.kind, model=model, rows=rows, settings=settings, probe=probe)
-
-
-def _expanded(
-    step: VocabStep, model: Model, path: Recipe, locator: Locator, document: Document
-) -> ExpandVocab:
-    corpus = [_source(name, path, locator, document) for name in step.corpus]
-    tokenizer = ExpandTokenizer(
-        tokenizer=model.tokenizer_stage, corpus=tuple(corpus), settings=step.pieces
-    )
-    return ExpandVocab(model=model, tokenizer=tokenizer, settings=step.rows)
-
-
-def _source(name: str, path: Recipe, locator: Locator, document: Document) -> Source:
-    spec = path.sources.get(name)
-    if spec is None:
-        raise document.fault(
-            ("sources",),
-            f"recipe {path.recipe!r} names the source {name!r}; {near(name, list(path.sources))}",
-        )
-    return locator.source(spec, "data")

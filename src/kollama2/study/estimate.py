@@ -12,7 +12,7 @@ from kollama2.engine.profile import Profile
 from kollama2.engine.stage import Stage
 from kollama2.engine.store import Store
 from kollama2.miniature import base as miniature
-from kollama2.stages import Probe, Source, Train
+from kollama2.stages import Derive, Encode, Order, Probe, Source, Train
 
 BYTES_PER_TOKEN = 1.6
 """Of Korean in Llama 2's vocabulary, until a source is encoded and tells its own."""
@@ -93,7 +93,7 @@ def estimate(todo: Plan, store: Store, profile: Profile) -> Estimate:
         if shape is None:
             unknown[_start(stage).uri] = None
         if tokens is None:
-            unknown |= dict.fromkeys(part.source.uri for part in stage.rows.data)
+            unknown |= dict.fromkeys(source.uri for source in _sources(stage.rows))
         if shape is not None and tokens is not None:
             micro = profile.resources(stage.kind).micro_batch_tokens
             costs.append(_cost(stage, shape, round(share * tokens), micro))
@@ -213,7 +213,9 @@ def _tokens(stage: Train | Probe, store: Store) -> int | None:
     if settings.epochs is not None:
         if seen:
             return round(settings.epochs * seen["tokens"])
-        sizes = [_size(part.source) for part in stage.rows.data]
+        if isinstance(stage.rows, Order):
+            return round((stage.rows.bytes or stage.rows.korean_bytes or 0) / BYTES_PER_TOKEN)
+        sizes = [_size(source) for source in _sources(stage.rows)]
         if None in sizes:
             return None
         return round(settings.epochs * sum(size or 0 for size in sizes) / BYTES_PER_TOKEN)
@@ -223,8 +225,13 @@ def _tokens(stage: Train | Probe, store: Store) -> int | None:
     return round(wanted * ratio)
 
 
-def _size(source: Source) -> int | None:
-    place = source.place
+def _sources(rows: Encode | Order) -> list[Source | Derive]:
+    encoded = rows.rows if isinstance(rows, Order) else (rows,)
+    return [part.source for one in encoded for part in one.data]
+
+
+def _size(source: Source | Derive) -> int | None:
+    place = source.pairs.place if isinstance(source, Derive) else source.place
     if place is None:
         return None
     files = [place] if place.is_file() else [f for f in place.rglob("*") if f.is_file()]

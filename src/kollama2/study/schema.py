@@ -1,9 +1,20 @@
 """What a study and a named recipe may say. Every key is here; any other key is an error."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveFloat, PositiveInt
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
+from kollama2.stages.derive import Made
+
+MADE: tuple[Made, ...] = get_args(Made)
 UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
@@ -32,9 +43,12 @@ class SourceSpec(Closed):
     """Where a model or data comes from: `builtin:`, `hf:`, `file:`, or `github:` with a commit.
 
     `file` names one file (or a pattern such as `data/*.json`) of a repository that holds several.
+    `made:translations`, `made:bilingual-documents`, `made:switched-sentences` and
+    `made:switched-words` are made from the source of aligned pairs that `pairs` names; `text` names
+    the Korean text whose words are switched, and `share` how much becomes English.
     """
 
-    uri: str = Field(pattern=r"^(builtin|hf|file):.+|^github:[^/]+/[^/]+/.+")
+    uri: str = Field(pattern=r"^(builtin|hf|file|made):.+|^github:[^/]+/[^/]+/.+")
     revision: str | None = None
     file: str | None = None
     sha256: str | None = None
@@ -42,6 +56,20 @@ class SourceSpec(Closed):
     columns: dict[str, str] = {}
     seed: int = 0
     size: PositiveInt | None = None
+    pairs: str | None = None
+    text: str | None = None
+    share: float = Field(0.5, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _made_of_pairs(self) -> "SourceSpec":
+        made = self.uri.removeprefix("made:")
+        if made == self.uri and (self.pairs or self.text):
+            raise ValueError(f"{self.uri} is not made of pairs; remove pairs and text")
+        if made != self.uri and not self.pairs:
+            raise ValueError(f"{self.uri} needs pairs: the name of a source of aligned pairs")
+        if made != self.uri and made not in MADE:
+            raise ValueError(f"nothing is called {self.uri}; it makes {', '.join(MADE)}")
+        return self
 
 
 class Budget(Closed):
@@ -111,7 +139,11 @@ class Twin(Closed):
 
 
 class RecipeFile(Closed):
-    """A named recipe: a path of stages with the source of every number."""
+    """A named recipe: a path of stages with the source of every number.
+
+    `numbers` says where the value of a field comes from; `2.lr` is that of the second step, `lr`
+    that of all others. `evidence`, `when` and `cost` are the sections of its page.
+    """
 
     name: Name
     family: Literal["sft", "cpt", "vocabulary", "merge", "preference"]
@@ -123,4 +155,7 @@ class RecipeFile(Closed):
     steps: tuple[dict[str, Any], ...] = Field(min_length=1)
     numbers: dict[str, str]
     notes: tuple[str, ...] = ()
+    evidence: str = ""
+    when: str = ""
+    cost: str = ""
     miniature: Twin

@@ -4,16 +4,29 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import BaseModel, PositiveFloat, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, PositiveFloat, TypeAdapter, ValidationError
 
+from kollama2.data.curriculum import Curriculum, OrderName, curriculum
+from kollama2.data.difficulty import Measure
+from kollama2.errors import BadUsage
 from kollama2.study.document import Document, near
-from kollama2.study.schema import Budget, RateProbe, parse_bytes
+from kollama2.study.schema import Budget, Closed, RateProbe, parse_bytes
+from kollama2.train.merging.settings import MergeSettings
+from kollama2.train.preference_settings import PreferSettings
 from kollama2.train.settings import TrainSettings
 from kollama2.vocab.settings import InitSettings, VocabSettings
 
 BUDGETS = tuple(Budget.model_fields)
 
 _data = TypeAdapter[dict[str, float]](dict[str, PositiveFloat])
+_knots = TypeAdapter[list[dict[str, float]]](list[dict[str, float]])
+
+
+class _PhaseFields(Closed):
+    order: OrderName = "forward"
+    difficulty: Measure | None = None
+    start: float = Field(0.1, gt=0, le=1)
+    mix_by: Literal["bytes", "tokens"] = "bytes"
 
 
 @dataclass(frozen=True)
@@ -27,6 +40,8 @@ class TrainStep:
         loss: what is learned.
         settings: everything else that decides the result, for seed 0.
         rates: learning rates to try first, and on which share of the budget.
+        phases: how the mixture changes over progress; None: `data` is mixed throughout.
+        calibration: name of the source whose columns `settings.shield` freezes.
     """
 
     kind: Literal["pretrain", "finetune"]
@@ -35,6 +50,58 @@ class TrainStep:
     loss: Literal["assistant", "all"]
     settings: TrainSettings
     rates: RateProbe | None
+    phases: "PhaseSettings | None" = None
+    calibration: str | None = None
+
+
+@dataclass(frozen=True)
+class PhaseSettings:
+    """A curriculum over the sources of a training, see `stages.order`."""
+
+    curriculum: Curriculum
+    order: OrderName
+    difficulty: Measure | None
+    start: float
+    mix_by: Literal["bytes", "tokens"]
+
+
+@dataclass(frozen=True)
+class MergeStep:
+    """A merge with other models.
+
+    Attributes:
+        settings: the method and its numbers.
+        others: names of sources that are models, or the steps that make one from the base.
+        copies: of the model so far, trained with as many seeds, for a soup.
+    """
+
+    settings: MergeSettings
+    others: "tuple[str | tuple[Step, ...], ...]"
+    copies: int
+
+
+@dataclass(frozen=True)
+class PreferStep:
+    """Preference tuning.
+
+    Attributes:
+        data: name of the source of preferences, or of Korean instructions.
+        pairs: name of aligned pairs, to build preferences from instructions.
+        template: how chats are written; None leaves it to the recipe.
+        settings: everything else that decides the result, for seed 0.
+    """
+
+    data: str
+    pairs: str | None
+    template: str | None
+    settings: PreferSettings
+
+
+@dataclass(frozen=True)
+class BlockStep:
+    """A deeper model: a new block after every few."""
+
+    every: int
 
 
 @dataclass(frozen=True)
@@ -52,13 +119,18 @@ class VocabStep:
     rows: InitSettings
 
 
-Step = TrainStep | VocabStep
+Step = TrainStep | VocabStep | MergeStep | BlockStep | PreferStep
 
 # The keys of each kind of step beside `kind`; `parse_step` and `cells.applied` know the kinds too.
-_TRAINING = ("data", "template", "loss", *TrainSettings.model_fields)
+_PHASES = ("phases", "order", "difficulty", "start", "mix_by")
+_SETTINGS = tuple(name for name in TrainSettings.model_fields if name != "order")
+_TRAINING = ("data", "template", "loss", "calibration", *_PHASES, *_SETTINGS)
 KEYS: Mapping[str, tuple[str, ...]] = {
     "pretrain": _TRAINING,
     "finetune": _TRAINING,
+    "expand_blocks": ("every",),
+    "prefer": ("data", "pairs", "template", *PreferSettings.model_fields),
+    "merge": ("with", "copies", *MergeSettings.model_fields),
     "expand_vocab": ("corpus", *VocabSettings.model_fields, *InitSettings.model_fields),
 }
 
@@ -90,6 +162,12 @@ def parse_step(
     match kind:
         case "expand_vocab":
             return _vocab(given, document, path)
+        case "expand_blocks":
+            return BlockStep(_count("every", given, 4, 1, document, path))
+        case "prefer":
+            return _prefer(given, document, path)
+        case "merge":
+            return _merge(given, budget, document, path)
         case _:
             return _training(given, budget, document, path)
 
@@ -97,12 +175,13 @@ def parse_step(
 def _training(
     fields: dict[str, Any], budget: Budget, document: Document, path: Sequence[str | int]
 ) -> TrainStep:
-    _need(("data", "lr"), fields, document, path)
+    _need(("lr",) if "phases" in fields else ("data", "lr"), fields, document, path)
     if fields.get("loss", "all") not in ("assistant", "all"):
         raise document.fault((*path, "loss"), f"loss is {fields['loss']!r}; use assistant or all")
-    data = fields["data"]
+    phases = _phases(fields, document, path)
+    data = dict.fromkeys(phases.curriculum.names, 1.0) if phases else fields["data"]
     rates = None
-    given = _only(TrainSettings, fields)
+    given = {k: v for k, v in _only(TrainSettings, fields).items() if k in _SETTINGS}
     if isinstance(given["lr"], dict):
         rates = document.read(RateProbe, given.pop("lr"), (*path, "lr"))
         given["lr"] = min(rates.probe)  # the probe's choice replaces it
@@ -111,6 +190,8 @@ def _training(
             given[key] = _bytes(given[key], document, (*path, key))
     if not any(key in given for key in BUDGETS):
         given |= budget.model_dump(exclude_none=True)
+    if phases and not (given.keys() & {"bytes", "korean_bytes"}):
+        raise document.fault(path, "phases need a budget in bytes or korean_bytes")
     return TrainStep(
         kind=fields["kind"],
         data=_shares({data: 1.0} if isinstance(data, str) else data, document, (*path, "data")),
@@ -118,7 +199,91 @@ def _training(
         loss=fields.get("loss") or ("assistant" if fields["kind"] == "finetune" else "all"),
         settings=document.read(TrainSettings, given, path),
         rates=rates,
+        phases=phases,
+        calibration=fields.get("calibration"),
     )
+
+
+def _phases(
+    fields: Mapping[str, Any], document: Document, path: Sequence[str | int]
+) -> PhaseSettings | None:
+    if "phases" not in fields:
+        if lost := [key for key in _PHASES if key in fields]:
+            raise document.fault((*path, lost[0]), f"{lost[0]} has no effect without phases")
+        return None
+    if "data" in fields:
+        raise document.fault((*path, "data"), "phases say which data are learned; remove data")
+    place = (*path, "phases")
+    knots = fields["phases"]
+    knots = [knots] if isinstance(knots, dict) else knots
+    try:
+        checked = _knots.validate_python(knots)
+    except ValidationError as error:
+        raise document.fault(
+            place, f"phases is {knots!r}; give shares of sources, or a list with `at` from 0 to 1"
+        ) from error
+    try:
+        made = curriculum(checked)
+    except BadUsage as error:
+        raise document.fault(place, str(error)) from error
+    settings = document.read(_PhaseFields, {k: fields[k] for k in _PHASES[1:] if k in fields}, path)
+    return PhaseSettings(made, **dict(settings))
+
+
+def _merge(
+    fields: dict[str, Any], budget: Budget, document: Document, path: Sequence[str | int]
+) -> MergeStep:
+    copies = _count("copies", fields, 1, 1, document, path)
+    given = fields.get("with", [])
+    listed = [given] if isinstance(given, str) or _is_steps(given) else given
+    if not isinstance(listed, list) or not (listed or copies > 1):
+        raise document.fault(
+            (*path, "with"), "a merge needs with: the name of a model, a list of them, or steps"
+        )
+    others: list[str | tuple[Step, ...]] = []
+    for one in listed:
+        if isinstance(one, str):
+            others.append(one)
+        elif _is_steps(one):
+            steps = [parse_step(fields, budget, document, (*path, "with")) for fields in one]
+            others.append(tuple(steps))
+        else:
+            raise document.fault(
+                (*path, "with"), f"with holds {one!r}; give a source's name or a list of steps"
+            )
+    settings = document.read(MergeSettings, _only(MergeSettings, fields), path)
+    return MergeStep(settings, tuple(others), copies)
+
+
+def _prefer(fields: dict[str, Any], document: Document, path: Sequence[str | int]) -> PreferStep:
+    _need(("data", "lr"), fields, document, path)
+    for key in ("data", "pairs", "template"):
+        if not isinstance(fields.get(key, ""), str):
+            raise document.fault((*path, key), f"{key} is {fields[key]!r}; give one name")
+    return PreferStep(
+        data=fields["data"],
+        pairs=fields.get("pairs"),
+        template=fields.get("template"),
+        settings=document.read(PreferSettings, _only(PreferSettings, fields), path),
+    )
+
+
+def _is_steps(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(v, dict) for v in value)
+
+
+def _count(
+    key: str,
+    fields: Mapping[str, Any],
+    default: int,
+    least: int,
+    document: Document,
+    path: Sequence[str | int],
+) -> int:
+    value = fields.get(key, default)
+    if not isinstance(value, int) or value < least:
+        raise document.fault((*path, key), f"{key} is {value!r}; give a whole number from {least}")
+    return value
 
 
 def _vocab(fields: dict[str, Any], document: Document, path: Sequence[str | int]) -> VocabStep:

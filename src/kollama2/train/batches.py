@@ -3,6 +3,7 @@
 import math
 import tempfile
 from bisect import bisect_left, insort
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from kollama2.errors import BadData
 from kollama2.train.settings import TrainSettings
 
 IGNORED = -100
+_WINDOW_STEPS = 4
 COLUMNS = ("input_ids", "labels", "bytes", "ko_bytes")
 
 
@@ -84,6 +86,11 @@ class Rows:
         labels = self._labels[begin:end].copy()
         labels[0] = IGNORED
         return np.asarray(self._ids[begin:end]), labels
+
+    def raw(self, row: int) -> tuple[np.ndarray, np.ndarray]:
+        """Token ids and labels of a row as they are stored."""
+        begin, end = self.offsets[row], self.offsets[row + 1]
+        return np.asarray(self._ids[begin:end]), np.asarray(self._labels[begin:end])
 
     def names(self, rows: list[int]) -> list[str]:
         """The ids of these rows, for messages."""
@@ -161,6 +168,25 @@ def pack(lengths: np.ndarray, size: int) -> list[list[int]]:
     return packed
 
 
+def packed_rows(lengths: np.ndarray, settings: TrainSettings) -> list[list[int]]:
+    """Pack documents; where their order is given, only documents near each other share a row.
+
+    Args:
+        lengths: tokens of each document, in their order.
+        settings: max_length, batch and order.
+    """
+    if settings.order == "shuffled":
+        return pack(lengths, settings.max_length)
+    # A window of a few steps: large enough to fill rows, small enough to keep the order.
+    window = _WINDOW_STEPS * settings.batch * settings.max_length
+    windows = (np.cumsum(lengths) - 1) // window
+    packed: list[list[int]] = []
+    for begin, end in pairwise([0, *(np.flatnonzero(np.diff(windows)) + 1), len(lengths)]):
+        runs = pack(lengths[begin:end], settings.max_length)
+        packed += [[int(begin) + at for at in run] for run in sorted(runs, key=np.mean)]
+    return packed
+
+
 def order(count: int, seed: int, epoch: int) -> np.ndarray:
     """The permutation of `count` things in an epoch: a pure function of (seed, epoch)."""
     return np.random.Generator(np.random.Philox(key=[seed, epoch])).permutation(count)
@@ -193,10 +219,11 @@ class Plan:
         self.rows = rows
         self.batch = settings.batch
         self.seed = settings.seed
+        self.given = settings.order == "given"
         chosen = np.arange(len(rows)) if keep is None else keep
         parts, ends = cut(rows.lengths[chosen], settings.max_length)
         if settings.packing:
-            packed = pack(parts[:, 2] - parts[:, 1], settings.max_length)
+            packed = packed_rows(parts[:, 2] - parts[:, 1], settings)
             parts = parts[np.concatenate(packed)]
             ends = np.cumsum([0, *(len(p) for p in packed)])
         parts[:, 0] = chosen[parts[:, 0]]
@@ -231,6 +258,8 @@ class Plan:
 
     def order(self, epoch: int) -> np.ndarray:
         """The permutation of the items in an epoch."""
+        if self.given:
+            return np.arange(self.items)
         return order(self.items, self.seed, epoch)
 
     def step(self, index: int) -> list[Document]:

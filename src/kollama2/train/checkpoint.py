@@ -20,6 +20,7 @@ from kollama2.train.load import trained
 KEPT = 2
 _NAME = re.compile(r"checkpoint-(\d+)")
 WEIGHTS, MOMENTS, STATE = "weights.safetensors", "optimizer.safetensors", "state.json"
+AVERAGE = "average.safetensors"
 
 
 def save(
@@ -29,6 +30,7 @@ def save(
     optimizer: Any,
     schedule: Any,
     identity: dict[str, Any],
+    average: dict[str, torch.Tensor] | None = None,
 ) -> Path:
     """Write `checkpoint-<step>`, then remove all but the newest two.
 
@@ -39,6 +41,7 @@ def save(
         optimizer: a torch optimiser (or accelerate's wrapper).
         schedule: its learning-rate schedule.
         identity: what a later training must equal to continue from here.
+        average: the average of the weights so far, if there is one.
 
     Returns:
         The finished folder.
@@ -59,6 +62,8 @@ def save(
             for name, value in values.items()
         }
         save_file(moments, partial / MOMENTS)
+        if average:
+            save_file({n: w.cpu().contiguous() for n, w in average.items()}, partial / AVERAGE)
         kept = {"step": step, "identity": identity, "groups": state["param_groups"]}
         kept["schedule"] = {k: v for k, v in schedule.state_dict().items() if k != "lr_lambdas"}
         write_json(partial / STATE, kept)
@@ -95,6 +100,11 @@ def load_weights(folder: Path, model: Any) -> None:
         for name, weight in trained(model):
             weight.copy_(weights.pop(name))
     assert not weights, f"weights without a place: {sorted(weights)[:3]}"
+
+
+def load_average(folder: Path) -> dict[str, torch.Tensor]:
+    """The average of the weights that a checkpoint holds; empty where there is none."""
+    return dict(load_file(folder / AVERAGE)) if (folder / AVERAGE).is_file() else {}
 
 
 def load_optimizer(folder: Path, optimizer: Any, schedule: Any) -> None:

@@ -1,9 +1,11 @@
 """Grow: a model with more rows in its embeddings and head, for a larger tokenizer."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from torch import Tensor
 
 from kollama2.errors import BadData
@@ -42,6 +44,29 @@ def grow(
                 continue
             table[first:] = table[:first].mean(0)
             table[ids] = new.to(table.dtype)
+
+
+def weights_hash(folder: Path) -> str:
+    """SHA-256 over names, shapes, types and bytes of all weights, however they are split in files.
+
+    An adapter is known by the weights that it stands on and its own.
+    """
+    digest = hashlib.sha256()
+    folders = [folder] if folder == root(folder) else [root(folder), folder]
+    for place in folders:
+        files = sorted(place.glob("*.safetensors"))
+        names = sorted((name, file) for file in files for name in _names(file))
+        for name, file in names:
+            with safe_open(file, framework="pt") as opened:
+                tensor = opened.get_tensor(name).contiguous()
+            digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
+            digest.update(tensor.view(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def _names(file: Path) -> list[str]:
+    with safe_open(file, framework="pt") as opened:
+        return list(opened.keys())
 
 
 def write_grown(

@@ -161,13 +161,13 @@ def load_model(folder: Path, *, dtype: Dtype = "auto", device: str = "auto") -> 
     if dtype == "auto" and (device == "cpu" or not torch.cuda.is_available()):
         dtype = "float32"
     if not (folder / "adapter_config.json").is_file():
-        return _to(whole(folder, dtype), device).eval()
+        return place(whole(folder, dtype), device).eval()
     base = _base(folder)
     if card(folder).get("quantization") == "nf4":
         model = nf4(base, dtype, device)
     else:
-        model = _to(whole(base, dtype), device)
-    return _adapter(model, folder).eval()
+        model = place(whole(base, dtype), device)
+    return adapter_of(model, folder).eval()
 
 
 def whole(folder: Path, dtype: Dtype = "auto") -> Any:
@@ -176,7 +176,7 @@ def whole(folder: Path, dtype: Dtype = "auto") -> Any:
     The merge is onto the weights as stored, never onto 4-bit ones (see `merge`).
     """
     if (folder / "adapter_config.json").is_file():
-        return _adapter(whole(_base(folder), dtype), folder).merge_and_unload(safe_merge=True)
+        return adapter_of(whole(_base(folder), dtype), folder).merge_and_unload(safe_merge=True)
     check(folder)
     return _from_pretrained(folder, dtype)
 
@@ -232,13 +232,17 @@ def prepare(folder: Path, settings: TrainSettings, device: str = "auto") -> Any:
         A `PreTrainedModel` (full) or `PeftModel` (lora, qlora).
     """
     if settings.method == "full":
-        return _to(whole(folder, "float32"), device)
+        return _freeze(place(whole(folder, "float32"), device), settings, card(folder))
     if settings.method == "qlora":
         model = nf4(folder, settings.dtype, device)
     else:
-        model = _to(whole(folder, settings.dtype), device)
+        model = place(whole(folder, settings.dtype), device)
     from peft import LoraConfig, get_peft_model
 
+    embeddings = settings.train_embeddings
+    if embeddings is None:
+        # Rows of new pieces that nothing ever trained would stay as they began, unseen.
+        embeddings = not card(folder).get("vocabulary", {"trained": True})["trained"]
     config = LoraConfig(
         task_type="CAUSAL_LM",
         r=settings.rank,
@@ -249,17 +253,37 @@ def prepare(folder: Path, settings: TrainSettings, device: str = "auto") -> Any:
         ),
         use_dora=settings.dora,
         use_rslora=settings.rslora,
-        modules_to_save=["embed_tokens", "lm_head"] if settings.train_embeddings else None,
-        ensure_weight_tying=settings.train_embeddings and model.config.tie_word_embeddings,
+        modules_to_save=["embed_tokens", "lm_head"] if embeddings else None,
+        ensure_weight_tying=embeddings and model.config.tie_word_embeddings,
     )
     torch.manual_seed(settings.seed)
     try:
-        with _quiet_peft():
+        with quiet_peft():
             model = get_peft_model(model, config)
     except ValueError as error:
         raise BadUsage(f"the adapter does not fit {folder}: {error}") from error
     for _, weight in trained(model):
         weight.data = weight.data.float()
+    return model
+
+
+def _freeze(model: Any, settings: TrainSettings, about: dict[str, Any]) -> Any:
+    """Leave to the optimiser only the blocks and tables of the settings."""
+    if settings.layers == "all" and settings.tables:
+        return model
+    blocks = model.get_decoder().layers
+    chosen = range(len(blocks)) if settings.layers == "all" else settings.layers
+    if settings.layers == "new":
+        chosen = about.get("new_blocks", ())
+        if not chosen:
+            raise BadUsage(
+                "layers is new, but this model has no new blocks; expand_blocks makes them"
+            )
+    if wrong := [n for n in chosen if not -len(blocks) <= int(n) < len(blocks)]:
+        raise BadUsage(f"layers names {wrong[0]}, but the model has blocks 0 to {len(blocks) - 1}")
+    model.requires_grad_(settings.tables)
+    for place, block in enumerate(blocks):
+        block.requires_grad_(place in chosen or place - len(blocks) in chosen)
     return model
 
 
@@ -288,20 +312,21 @@ def _from_pretrained(folder: Path, dtype: Dtype, **options: Any) -> Any:
     return model
 
 
-def _adapter(model: Any, folder: Path) -> Any:
+def adapter_of(model: Any, folder: Path) -> Any:
+    """An adapter's folder on the model that it belongs to."""
     from peft import PeftModel
 
     if not (folder / ADAPTER).is_file():
         raise BadData(f"{folder} holds no {ADAPTER}; pickled adapters are never read")
     try:
-        with _quiet_peft():
+        with quiet_peft():
             return PeftModel.from_pretrained(model, folder)
     except (RuntimeError, SafetensorError) as error:
         raise BadData(f"the adapter {folder} does not fit its base: {error}") from error
 
 
 @contextmanager
-def _quiet_peft() -> Iterator[None]:
+def quiet_peft() -> Iterator[None]:
     """PEFT 0.21 asks transformers 5 for a property by its old name."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is", FutureWarning)
@@ -316,7 +341,8 @@ def _device(device: str) -> str:
     return device
 
 
-def _to(model: Any, device: str) -> Any:
+def place(model: Any, device: str) -> Any:
+    """A model on a device by the name that a profile gives it."""
     return model.to(_device(device))
 
 

@@ -20,18 +20,23 @@ from transformers import PreTrainedTokenizerFast, PrinterCallback, TrainerCallba
 from trl import SFTConfig, SFTTrainer
 
 from kollama2.engine.profile import Resources
-from kollama2.errors import BadData, Missing
+from kollama2.errors import BadData, BadUsage, Missing
 from kollama2.train import checkpoint
 from kollama2.train.attention import by_document
+from kollama2.train.average import Average
 from kollama2.train.batches import Plan, Rows, micro_batches
 from kollama2.train.forward import autocast, summed_loss, tensors
+from kollama2.train.freeze import Freezing
+from kollama2.train.groups import split_groups
 from kollama2.train.load import card, prepare, trained
 from kollama2.train.memory import keep_freed_memory
+from kollama2.train.onto import write_rows
 from kollama2.train.ranks import Ranks, together
 from kollama2.train.record import Record, figures, read
 from kollama2.train.save import write_model
 from kollama2.train.schedule import factor
 from kollama2.train.settings import TrainSettings
+from kollama2.train.shield import shield
 
 
 class Diverged(BadData):
@@ -47,6 +52,7 @@ def train(
     scratch: Path,
     resources: Resources,
     progress: Callable[..., None],
+    calibration: Path | None = None,
 ) -> dict[str, Any]:
     """Train a model folder on encoded rows; the same call continues after an interruption.
 
@@ -58,14 +64,16 @@ def train(
         scratch: checkpoints; the caller removes it when the result is safe.
         resources: what changes only the speed.
         progress: called after each step with (done, total, "steps", loss=, tokens_per_second=).
+        calibration: folder of encoded rows whose columns `settings.shield` freezes.
 
     Returns:
-        Figures of the training, see `record.figures`.
+        Figures of the training, see `record.figures`; with a shield how much it froze.
 
     Raises:
         BadData: model or rows are not fit for training, or the loss is no longer a number
             (`Diverged`; checkpoints stay as they are).
-        BadUsage: the settings do not fit the model, or `scratch` belongs to another training.
+        BadUsage: the settings do not fit the model, `scratch` belongs to another training, or a
+            shield has no calibration rows.
         Missing: the method needs a kernel that is not here, or the tracker is not installed.
     """
     if resources.report_to != "none" and find_spec(resources.report_to) is None:
@@ -73,6 +81,8 @@ def train(
             f"report_to is {resources.report_to!r}, but that package is not installed; "
             f"pip install {resources.report_to}"
         )
+    if settings.shield and calibration is None:
+        raise BadUsage(f"shield is {settings.shield}, but no calibration rows are given")
     torch.set_num_threads(resources.threads)
     out.mkdir(parents=True, exist_ok=True)
     scratch.mkdir(parents=True, exist_ok=True)
@@ -81,10 +91,16 @@ def train(
         plan = Plan(table, settings)
         network = prepare(model, settings, resources.device)
         check_fit(network, plan)
+        frozen: dict[str, Any] = {}
+        if settings.shield and calibration is not None:
+            old = Rows(calibration, scratch)
+            frozen = shield(network, old, settings.shield, seed=settings.seed)
         identity = {"settings": settings.model_dump(mode="json"), "rows": len(table)}
         with ranks.in_turn():
             folder, done = checkpoint.newest(scratch, identity) or (None, 0)
         loop = Loop(settings, plan, network, resources, scratch, ranks)
+        if settings.freezing != "none":
+            loop.freezing = Freezing(network, model, settings.freezing, plan.steps)
         if not ranks.first:
             loop.run(folder)
             return {}
@@ -100,7 +116,9 @@ def train(
         template=_template(rows) or card(model).get("template", "plain"),
         recipe={"train": identity["settings"]},
     )
-    return answer
+    if settings.method != "full" and card(out / "model").get("vocabulary", {}).get("base"):
+        write_rows(model, out / "model")
+    return {**answer, **frozen}
 
 
 def _template(rows: Path) -> str | None:
@@ -157,6 +175,8 @@ class Loop(SFTTrainer):  # type: ignore[misc]
         self.ranks = ranks
         self.micro = resources.micro_batch_tokens
         self.sums: dict[str, int] = {}
+        self.average = Average(settings, plan.steps, network)
+        self.freezing: Freezing | None = None
         before = {name: weight.data for name, weight in trained(network)}
         super().__init__(
             model=network,
@@ -167,6 +187,7 @@ class Loop(SFTTrainer):  # type: ignore[misc]
         )
         self.processing_class = None  # the model's special tokens are its own
         self.remove_callback(PrinterCallback)
+        self.add_callback(self.average)
         for name, weight in trained(network):
             weight.data = before[name]  # TRL makes QLoRA's bfloat16, which loses small updates
 
@@ -175,6 +196,7 @@ class Loop(SFTTrainer):  # type: ignore[misc]
         keep_freed_memory()
         with by_document(self.model):
             self.train(resume_from_checkpoint=str(folder) if folder else None)
+        self.average.apply(self.model)
 
     def keep(self, record: Record, identity: dict[str, Any], seconds: float) -> None:
         """Write the curve, and a checkpoint every so many seconds and at the end."""
@@ -204,6 +226,8 @@ class Loop(SFTTrainer):  # type: ignore[misc]
         model.train()
         # Dropout of a step depends on nothing that went before, so a resumed training draws alike.
         torch.manual_seed(self.settings.seed * 1_000_003 + self.state.global_step)
+        if self.freezing is not None:
+            self.freezing.begin(self.state.global_step)
         device = self.args.device.type
         total = torch.zeros((), device=device)
         with autocast(self.settings.dtype, device):  # around all: weights are cast once a step
@@ -214,6 +238,8 @@ class Loop(SFTTrainer):  # type: ignore[misc]
                 total += loss.detach()
         if self.ranks.size > 1:
             self.ranks.add_up([*_gradients(self.model), total])
+        if self.freezing is not None:
+            self.freezing.end_step(self.state.global_step)
         if not torch.isfinite(total):
             self._diverged("loss", float(total), self.state.global_step)
         self.sums = {k: v for k, v in inputs.items() if k != "micro_batches"}
@@ -232,6 +258,14 @@ class Loop(SFTTrainer):  # type: ignore[misc]
             f"step {step + 1}: the {what} is {value}; lower lr ({self.settings.lr:g}) or look at "
             f"the rows {shown}"
         )
+
+    def create_optimizer(self, model: Any = None) -> Any:
+        """AdamW; tables with a rate of their own, shielded or frozen rows without decay."""
+        optimizer = super().create_optimizer(model)
+        split_groups(self.model, optimizer, self.settings)
+        if self.freezing is not None:
+            self.freezing.without_decay(optimizer)
+        return optimizer
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
         """The schedule of the settings, a function of the step alone."""
@@ -269,10 +303,12 @@ class Loop(SFTTrainer):  # type: ignore[misc]
             self.optimizer,
             self.lr_scheduler,
             self.identity,
+            self.average.state,
         )
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         checkpoint.load_weights(Path(resume_from_checkpoint), self.model)
+        self.average.resume(checkpoint.load_average(Path(resume_from_checkpoint)))
 
     def _load_optimizer_and_scheduler(self, checkpoint_folder: str | None) -> None:
         if checkpoint_folder is not None:

@@ -47,8 +47,23 @@ def write_model(
         tie = {"base": relative, "quantization": "nf4" if method == "qlora" else None}
     copy_tokenizer(base, out)
     if "vocabulary" in card(base):
-        tie["vocabulary"] = card(base)["vocabulary"]
+        tie["vocabulary"] = _vocabulary(card(base)["vocabulary"], model, base, method)
     write_card(out, {"template": template, "method": method, **tie, "recipe": recipe})
+
+
+def _vocabulary(about: dict[str, Any], model: Any, base: Path, method: str) -> dict[str, Any]:
+    """What the card says of a vocabulary that grew: whether its rows learned, and on which base.
+
+    The base from before the growth is forgotten when other weights than an adapter's have moved.
+    """
+    names = [name for name, weight in model.named_parameters() if weight.requires_grad]
+    learned = any("embed_tokens" in name or "lm_head" in name for name in names)
+    stands = method != "full" and root(base) == base
+    return {
+        **about,
+        "trained": about["trained"] or learned,
+        "base": about["base"] if stands else None,
+    }
 
 
 def merge(folder: Path, out: Path) -> dict[str, Any]:
@@ -115,7 +130,7 @@ def write_whole(model: Any, out: Path, source: Path) -> None:
         content = json.dumps(config, ensure_ascii=False, indent=2)
         (out / "config.json").write_text(content + "\n", encoding="utf-8")
     for path in out.glob("*.safetensors"):
-        _readable(path)
+        readable(path)
 
 
 def _write_adapter(model: Any, out: Path, base: str) -> None:
@@ -126,7 +141,7 @@ def _write_adapter(model: Any, out: Path, base: str) -> None:
     # clone: a tied head and its embeddings share memory, which safetensors refuses.
     tensors = {name: w.detach().cpu().clone() for name, w in sorted(weights.items())}
     save_file(tensors, out / ADAPTER, metadata={"format": "pt"})
-    _readable(out / ADAPTER)
+    readable(out / ADAPTER)
     config = {
         **model.peft_config["default"].to_dict(),
         "base_model_name_or_path": base,
@@ -151,7 +166,7 @@ def write_card(out: Path, about: dict[str, Any]) -> None:
     (out / CARD).write_text(text + "\n", encoding="utf-8")
 
 
-def _readable(path: Path) -> None:
+def readable(path: Path) -> None:
     """The mode any new file gets; safetensors writes 0600, unreadable to a server's user."""
     mask = os.umask(0)
     os.umask(mask)

@@ -10,7 +10,9 @@ def factor(step: int, steps: int, settings: TrainSettings) -> float:
 
     The warm-up rises from 1/n to 1 in n steps. Then `constant` stays; `linear` and `cosine` fall to
     almost zero at the last step; `wsd` stays and in the last `decay` of the steps falls as
-    1 - sqrt(x) (Hägele et al. 2024, arXiv 2405.18392).
+    1 - sqrt(x) (Hägele et al. 2024, arXiv 2405.18392). `decay` is that fall alone: a training that
+    starts from the result of a constant one is the same as a wsd whose trunk can be used again,
+    but for the optimiser's moments, which begin anew.
     """
     rising = math.ceil(settings.warmup * steps)
     if step < rising:
@@ -23,4 +25,6 @@ def factor(step: int, steps: int, settings: TrainSettings) -> float:
     if settings.schedule == "wsd":
         falling = math.ceil(settings.decay * steps)
         return 1 - math.sqrt(max(0, step - (steps - falling)) / falling)
+    if settings.schedule == "decay":
+        return 1 - math.sqrt(done)
     return 1.0

@@ -37,17 +37,41 @@ class TrainSettings(BaseModel):
     )
     dora: bool = Field(False, description="weight-decomposed adapter (DoRA, arXiv 2402.09353)")
     rslora: bool = Field(False, description="rank-stabilised scale (rsLoRA, arXiv 2312.03732)")
-    train_embeddings: bool = Field(
-        False, description="train embed_tokens and lm_head in full beside the adapter"
+    train_embeddings: bool | None = Field(
+        None,
+        description="train embed_tokens and lm_head in full beside the adapter; where not said, "
+        "only if the vocabulary grew and its new rows were never trained",
+    )
+    freezing: Literal["none", "new-rows", "rows-then-all", "eeve", "two-by-two"] = Field(
+        "none",
+        description="after a vocabulary grew: train its new rows only; then all rows, then all; "
+        "in EEVE's seven stages; or rows and the two layers at both ends",
+    )
+
+    layers: Literal["all", "new"] | tuple[int, ...] = Field(
+        "all", description="full only: which blocks are trained; new ones are those of llama-pro"
+    )
+    tables: bool = Field(
+        True, description="full only: train the embeddings, the head, the last norm"
     )
 
     lr: PositiveFloat = Field(2e-4, description="highest learning rate")
-    schedule: Literal["constant", "linear", "cosine", "wsd"] = Field(
-        "cosine", description="after the warm-up; linear and cosine end near zero"
+    embedding_lr: PositiveFloat | None = Field(
+        None, description="highest learning rate of embed_tokens and lm_head; None: that of all"
+    )
+    schedule: Literal["constant", "linear", "cosine", "wsd", "decay"] = Field(
+        "cosine",
+        description="after the warm-up; linear and cosine end near zero; decay falls as the end of "
+        "wsd does, for a branch of a constant trunk",
     )
     warmup: float = Field(0.03, ge=0, lt=1, description="share of the steps that warm up")
     decay: float = Field(0.2, gt=0, le=1, description="share of the steps that decay (wsd only)")
     weight_decay: NonNegativeFloat = 0.0
+    average: Literal["none", "ema", "last"] = Field(
+        "none", description="the result is the last weights, or an average over the training"
+    )
+    ema: float = Field(0.92, gt=0, lt=1, description="share of the old average at each step (ema)")
+    last: int = Field(5, ge=2, description="how many moments of the last fifth are averaged (last)")
     betas: tuple[float, float] = Field((0.9, 0.999), description="AdamW's moments")
     max_grad_norm: NonNegativeFloat = Field(1.0, description="0 clips nothing")
 
@@ -58,6 +82,12 @@ class TrainSettings(BaseModel):
         1024, ge=8, description="tokens; a longer row becomes several documents, nothing is lost"
     )
     packing: bool = Field(False, description="count the batch in packed rows, not in rows")
+    order: Literal["shuffled", "given"] = Field(
+        "shuffled", description="a new permutation each epoch, or the order of the rows as they are"
+    )
+    shield: float = Field(
+        0.0, ge=0, lt=1, description="share of the input columns that calibration rows freeze"
+    )
 
     epochs: PositiveFloat | None = Field(None, description="budget: passes over the rows")
     bytes: PositiveInt | None = Field(
@@ -88,6 +118,10 @@ class TrainSettings(BaseModel):
                 raise ValueError(
                     f"method full has no adapter; remove {', '.join(odd)} or use lora or qlora"
                 )
+        elif self.layers != "all" or not self.tables:
+            raise ValueError(f"layers and tables choose whole weights; {self.method} trains none")
+        elif self.shield:
+            raise ValueError(f"shield freezes columns of weights, and {self.method} trains none")
         elif not self.targets:
             raise ValueError('targets is empty; name layers such as q_proj or use "all-linear"')
         elif named := [t for t in self.targets if t in HEADS]:
@@ -95,6 +129,10 @@ class TrainSettings(BaseModel):
                 f"targets names {', '.join(named)}; use train_embeddings: true, which trains them "
                 "in full"
             )
+        if self.embedding_lr is not None and self.method != "full" and not self.train_embeddings:
+            raise ValueError("embedding_lr has no effect without train_embeddings: true")
+        if self.layers == () and not self.tables:
+            raise ValueError("layers is empty and tables is false; nothing would be trained")
         if self.schedule == "wsd" and self.warmup + self.decay > 1:
             raise ValueError(
                 f"warmup {self.warmup} and decay {self.decay} together exceed the whole training"

@@ -6,7 +6,8 @@ bytes (1,012 of 16,497 Korean pieces on Llama 2); weights by position keep all o
 """
 
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -29,8 +30,11 @@ def start(
     old: Sequence[Sequence[int]],
     bare: Sequence[Sequence[int]],
     settings: InitSettings,
+    aligned: Sequence[Mapping[int, int]] | None = None,
 ) -> Rows:
     """The first rows of new pieces.
+
+    The head of a tied model is its embeddings, so the formula of the embeddings decides both.
 
     Args:
         embed: rows of the old tokens, (tokens, hidden).
@@ -38,10 +42,12 @@ def start(
         old: the old ids that each piece stands for.
         bare: the same without the space that begins a word.
         settings: which init, and the seed of those that draw.
+        aligned: for `align` how often each old id stood where a piece stands, from `alignments`.
     """
     generator = torch.Generator().manual_seed(settings.seed)
 
     def rows(table: Tensor, *, output: bool) -> Tensor:
+        table = table.float()
         match settings.init:
             case "random":
                 return _drawn(table, len(old), generator)
@@ -51,44 +57,44 @@ def start(
                 noise = torch.randn(len(old), table.shape[1], generator=generator)
                 return table.mean(0) + noise / math.sqrt(table.shape[1])
             case "subtoken_mean":
-                return _mixed(table, old, [[1.0] * len(ids) for ids in old])
+                return _mixed(table, [dict(Counter(ids)) for ids in old])
             case "eeve":
                 if output:
                     return table[torch.tensor([ids[0] for ids in bare])]
-                return _mixed(table, bare, [[1.0] * len(ids) for ids in bare])
-            case "weighted_mean":
-                return _rescaled(
-                    _mixed(table, bare, [_weights(ids, output) for ids in bare]), table
-                )
+                return _mixed(table, [dict(Counter(ids)) for ids in bare])
+            case "align":
+                assert aligned is not None, "align needs the counts of a text"
+                counts = zip(aligned, old, strict=True)
+                return _mixed(table, [seen or dict(Counter(ids)) for seen, ids in counts])
+            case "weighted_mean" | "distill":
+                return _mixed(table, [_weights(ids, falling=output) for ids in old])
 
     return Rows(
         embed=rows(embed, output=False), head=None if head is None else rows(head, output=True)
     )
 
 
-def _weights(ids: Sequence[int], output: bool) -> list[float]:
-    """Rising for the input, whose last token was nearest to what follows; falling for the head."""
-    rising = [float(i + 1) for i in range(len(ids))]
-    return rising[::-1] if output else rising
+def _weights(ids: Sequence[int], *, falling: bool) -> dict[int, float]:
+    """Rising for the input, whose last token was nearest to what follows; falling for the head.
+
+    The space that begins a word counts as a token like any other: without it the head would never
+    expect a word behind another, and pieces that differ in it alone would begin as one.
+    """
+    found: dict[int, float] = {}
+    for place, i in enumerate(ids):
+        found[i] = found.get(i, 0.0) + (len(ids) - place if falling else place + 1)
+    return found
 
 
-def _mixed(
-    table: Tensor, ids: Sequence[Sequence[int]], weights: Sequence[Sequence[float]]
-) -> Tensor:
-    bag = torch.tensor([i for one in ids for i in one])
-    share = torch.tensor([w / sum(one) for one in weights for w in one])
-    ends = torch.tensor([0, *map(len, ids)]).cumsum(0)[:-1]
+def _mixed(table: Tensor, weights: Sequence[Mapping[int, float]]) -> Tensor:
+    """Weighted means of rows, (mixtures, hidden)."""
+    bag = torch.tensor([i for one in weights for i in one])
+    share = torch.tensor([weight / sum(one.values()) for one in weights for weight in one.values()])
+    ends = torch.tensor([0, *map(len, weights)]).cumsum(0)[:-1]
     rows: Tensor = torch.nn.functional.embedding_bag(
-        bag, table.float(), ends, mode="sum", per_sample_weights=share
+        bag, table, ends, mode="sum", per_sample_weights=share
     )
     return rows
-
-
-def _rescaled(rows: Tensor, table: Tensor) -> Tensor:
-    """Rows as long as the median old one: a mean of several is shorter than each of them."""
-    wanted = torch.linalg.vector_norm(table.float(), dim=1).median()
-    rescaled: Tensor = torch.nn.functional.normalize(rows, dim=1) * wanted
-    return rescaled
 
 
 def _drawn(table: Tensor, count: int, generator: torch.Generator) -> Tensor:
@@ -96,7 +102,7 @@ def _drawn(table: Tensor, count: int, generator: torch.Generator) -> Tensor:
     values, vectors = torch.linalg.eigh(torch.cov(table.double().T))
     root = (vectors * values.clamp_min(0).sqrt()).float()
     noise = torch.randn(count, table.shape[1], generator=generator)
-    rows: Tensor = table.float().mean(0) + noise @ root.T
+    rows: Tensor = table.mean(0) + noise @ root.T
     return rows
 
 

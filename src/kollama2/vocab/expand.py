@@ -11,7 +11,7 @@ from kollama2.vocab.append import append, old_ids, ordered, pieces_of, read_mode
 from kollama2.vocab.audit import audit, refuse
 from kollama2.vocab.fast import write_fast
 from kollama2.vocab.learn import HANGUL, SPACE, WORDS, count_words, learn, sampled
-from kollama2.vocab.runtimes import byte_runtimes, sentencepiece_runtimes
+from kollama2.vocab.runtimes import Runtimes, byte_runtimes, sentencepiece_runtimes
 from kollama2.vocab.settings import VocabSettings
 from kollama2.vocab.splice import ByteLevel, splice
 
@@ -62,12 +62,12 @@ def expand(
         BadData: no tokenizer that can grow, no Korean, or a failed audit, with the line.
         BadUsage: the procedure does not belong to this family of tokenizers.
     """
+    old = runtimes(folder)
     lines = list[str]()
     pattern = WORDS if settings.procedure == "chinese-llama2" else HANGUL
     words = count_words(sampled(texts, lines, AUDITED), pattern)
     if is_sentencepiece(folder):
         proto = read_model(folder)
-        old = sentencepiece_runtimes(folder, read_model(folder))
         grown = _append(folder, proto, pieces_of(words, set(old.pieces), settings), settings)
         (out / "tokenizer.model").write_bytes(proto.SerializeToString())
         write_fast(out)
@@ -79,7 +79,6 @@ def expand(
                 "holds none; use hangul-append"
             )
         model = ByteLevel(folder / "tokenizer.json")
-        old = byte_runtimes(folder)
         grown = _splice(model, learn(words, settings.wanted), settings)
         model.write(out / "tokenizer.json")
         new = byte_runtimes(out)
@@ -97,6 +96,13 @@ def expand(
     content = json.dumps({**about, **asdict(grown)}, ensure_ascii=False)
     (out / EXPANSION).write_text(content + "\n", encoding="utf-8")
     return about
+
+
+def runtimes(folder: Path) -> Runtimes:
+    """The programs that read a folder's tokenizer."""
+    if is_sentencepiece(folder):
+        return sentencepiece_runtimes(folder, read_model(folder))
+    return byte_runtimes(folder)
 
 
 def is_sentencepiece(folder: Path) -> bool:

@@ -4,9 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from kollama2.vocab.learn import SPACE
 from kollama2.vocab.merging import Llamacpp, merge_bytes
 from kollama2.vocab.splice import ByteLevel, as_bytes
 
+_NORMAL, _BYTE = 1, 6
 Encode = Callable[[Sequence[str]], list[list[int]]]
 Decode = Callable[[list[int]], str]
 
@@ -18,12 +20,20 @@ class Runtimes:
         encoders: by name, the first is the reference; none turns content into control tokens.
         decode: of the reference.
         pieces: the text of each id's piece, as it stands in the vocabulary.
+        widths: how many bytes of text each id covers.
     """
 
-    def __init__(self, encoders: dict[str, Encode], decode: Decode, pieces: Sequence[str]) -> None:
+    def __init__(
+        self,
+        encoders: dict[str, Encode],
+        decode: Decode,
+        pieces: Sequence[str],
+        widths: Sequence[int],
+    ) -> None:
         self.encoders = encoders
         self.decode = decode
         self.pieces = pieces
+        self.widths = widths
 
     @property
     def encode(self) -> Encode:
@@ -47,7 +57,14 @@ def sentencepiece_runtimes(folder: Path, proto: Any) -> Runtimes:
         encoders["tokenizers"] = lambda texts: fast(
             [f" {text}" if text.startswith(" ") else text for text in texts]
         )
-    return Runtimes(encoders, model.decode, [one.piece for one in proto.pieces])
+    widths = [_width(one) for one in proto.pieces]
+    return Runtimes(encoders, model.decode, [one.piece for one in proto.pieces], widths)
+
+
+def _width(piece: Any) -> int:
+    if piece.type == _BYTE:
+        return 1
+    return len(piece.piece.replace(SPACE, " ").encode()) if piece.type == _NORMAL else 0
 
 
 def byte_runtimes(folder: Path) -> Runtimes:
@@ -80,6 +97,7 @@ def byte_runtimes(folder: Path) -> Runtimes:
 
         return lambda texts: [encode(text) for text in texts]
 
+    widths = {i: len(token) for token, i in model.ids.items()}
     names = {i: name for name, i in fast.get_vocab().items()}
     return Runtimes(
         {
@@ -89,6 +107,7 @@ def byte_runtimes(folder: Path) -> Runtimes:
         },
         fast.decode,
         [names.get(i, "") for i in range(model.size)],
+        [widths.get(i, 0) for i in range(model.size)],
     )
 
 

@@ -2,11 +2,15 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 
 Procedure = Literal["hangul-append", "chinese-llama2", "llama2-ko", "eeve"]
-Init = Literal["random", "mean", "mean_noise", "subtoken_mean", "weighted_mean", "eeve"]
+Init = Literal[
+    "random", "mean", "mean_noise", "subtoken_mean", "weighted_mean", "eeve", "align", "distill"
+]
 
+NEEDS_TEXT = ("align", "distill")
+"""Inits that read text, not the pieces alone."""
 SIZES = {"hangul-append": 8192, "chinese-llama2": 23_296, "llama2-ko": 14_336, "eeve": 8960}
 """New pieces of each procedure as published; Llama 2's 32,000 become 55,296, 46,336 and 40,960."""
 
@@ -46,4 +50,12 @@ class InitSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     init: Init = Field("weighted_mean", description="how the rows of new pieces begin")
-    seed: int = Field(0, ge=0, lt=2**32, description="of random rows")
+    seed: int = Field(0, ge=0, lt=2**32, description="of random rows and of the order of texts")
+    text: PositiveInt = Field(
+        1_000_000, description="align, distill: UTF-8 bytes of the corpus to look at"
+    )
+    lr: PositiveFloat = Field(
+        0.02, description="distill: first step as a share of the typical size of an embedding"
+    )
+    batch: PositiveInt = Field(16, description="distill: texts in one step")
+    max_length: PositiveInt = Field(128, description="distill: old tokens of a text at most")

@@ -61,11 +61,10 @@ class ByteLevel:
         model = self.tree["model"]
         tokens = sorted(self.ids.items(), key=lambda one: one[1])
         new = len(model["merges"])
-        model["vocab"] = {_text(token): i for token, i in tokens}
+        model["vocab"] = {as_letters(token): i for token, i in tokens}
         merges = sorted(self.ranks.items(), key=lambda one: one[1])[new:]
-        model["merges"] += [
-            [_text(a), _text(b)] for (a, b), _ in sorted(merges, key=lambda m: self._order(m[0]))
-        ]
+        merges.sort(key=lambda one: self._order(one[0]))
+        model["merges"] += [[as_letters(a), as_letters(b)] for (a, b), _ in merges]
         path.write_text(json.dumps(self.tree, ensure_ascii=False), encoding="utf-8")
 
     def _order(self, pair: tuple[bytes, bytes]) -> int:
@@ -136,5 +135,6 @@ def as_bytes(token: str) -> bytes:
     return bytes(_BYTES[letter] for letter in token)
 
 
-def _text(token: bytes) -> str:
+def as_letters(token: bytes) -> str:
+    """A token as it stands in a vocabulary."""
     return "".join(_LETTERS[byte] for byte in token)

@@ -13,8 +13,15 @@ from torch import Tensor
 from kollama2.errors import BadUsage
 from kollama2.train.load import card, check, root
 from kollama2.train.merging import methods
-from kollama2.train.merging.settings import NEED_BASE, MergeSettings
-from kollama2.train.merging.weights import TABLES, ShardWriter, Weights, same_shape, shared_rows
+from kollama2.train.merging.settings import MergeSettings
+from kollama2.train.merging.weights import (
+    EMBED,
+    TABLES,
+    ShardWriter,
+    Weights,
+    same_shape,
+    shared_rows,
+)
 from kollama2.train.save import copy_tokenizer, fresh, write_card
 
 Progress = Callable[..., None]
@@ -75,7 +82,7 @@ def merge_models(
     Raises:
         BadUsage: a base is missing, several others where one is meant, or other architectures.
     """
-    if settings.method in NEED_BASE and base is None:
+    if settings.needs_base and base is None:
         raise BadUsage(f"{settings.method} takes differences from a base; name one")
     if settings.method in ("chat-vector", "shadow-ft", "elchat", "slerp") and len(others) != 1:
         raise BadUsage(f"{settings.method} merges with one model; {len(others)} are given")
@@ -116,6 +123,10 @@ class _Merge:
     ) -> None:
         self.settings, self.ours, self.others, self.base = settings, ours, others, base
         self.layers = int(ours.config.num_hidden_layers)
+        models = [ours, *others, *([base] if base else [])]
+        # float64 holds any difference of float32 exactly enough to add it back.
+        narrow = all(model.get(EMBED).dtype != torch.float32 for model in models)
+        self.precision = torch.float32 if narrow else torch.float64
         self.rates = {
             layer % self.layers: rate
             for layer, rate in zip(settings.layers, settings.rates, strict=True)
@@ -138,17 +149,20 @@ class _Merge:
         writer.close()
         return alone
 
+    def _wide(self, tensor: Tensor) -> Tensor:
+        return tensor.to(self.precision)
+
     def _body(self, name: str, whole: Tensor) -> Tensor:
         if self.settings.method == "elchat":
             layer = _LAYER.search(name)
             rate = self.rates.get(int(layer[1])) if layer else None
             if rate is None:
                 return whole
-            ours, theirs = _wide(whole), _wide(self.others[0].get(name))
+            ours, theirs = self._wide(whole), self._wide(self.others[0].get(name))
             return methods.slerp(ours, theirs, rate)
-        tensors = [_wide(model.get(name)) for model in self.others]
-        base = None if self.base is None else _wide(self.base.get(name))
-        return self._merged(name, _wide(whole), tensors, base)
+        tensors = [self._wide(model.get(name)) for model in self.others]
+        base = None if self.base is None else self._wide(self.base.get(name))
+        return self._merged(name, self._wide(whole), tensors, base)
 
     def _merged(self, name: str, ours: Tensor, others: list[Tensor], base: Tensor | None) -> Tensor:
         method, weight = self.settings.method, self.settings.weight
@@ -175,10 +189,10 @@ class _Merge:
         models = [*self.others, *([self.base] if self.base else [])]
         aligned = [shared_rows(self.ours, model) for model in models]
         mine, places = _common(whole.shape[0], aligned)
-        result = _wide(whole).clone()
+        result = self._wide(whole).clone()
         method = self.settings.method
         if self.settings.tables == "shared" and method != "elchat":
-            rows = [_wide(m.get(name))[at] for m, at in zip(models, places, strict=True)]
+            rows = [self._wide(m.get(name))[at] for m, at in zip(models, places, strict=True)]
             base = rows.pop() if self.base is not None else None
             result[mine] = self._merged(name, result[mine], rows, base)
         if self.settings.special == "chat" and method in ("chat-vector", "elchat"):
@@ -186,15 +200,10 @@ class _Merge:
             share = 1.0 if method == "elchat" else min(self.settings.weight, 1.0)
             chat, at = models[0], places[0]
             control = torch.isin(at, torch.tensor(chat.special, dtype=torch.long))
-            theirs = _wide(chat.get(name))[at[control]]
-            ours = _wide(whole)[mine[control]]
+            theirs = self._wide(chat.get(name))[at[control]]
+            ours = self._wide(whole)[mine[control]]
             result[mine[control]] = methods.linear([ours, theirs], [1 - share, share])
         return result, whole.shape[0] - len(mine)
-
-
-def _wide(tensor: Tensor) -> Tensor:
-    """The precision of the arithmetic: float32, or float64 for weights that are float32."""
-    return tensor.double() if tensor.dtype == torch.float32 else tensor.float()
 
 
 def _common(size: int, aligned: list[tuple[Tensor, Tensor] | None]) -> tuple[Tensor, list[Tensor]]:

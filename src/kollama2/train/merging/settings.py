@@ -5,7 +5,6 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Method = Literal["chat-vector", "shadow-ft", "elchat", "linear", "slerp", "ties", "dare"]
-NEED_BASE = ("chat-vector", "shadow-ft", "ties", "dare")
 
 
 class MergeSettings(BaseModel):
@@ -35,6 +34,11 @@ class MergeSettings(BaseModel):
     layers: tuple[int, ...] = (0, 1, -2, -1)
     rates: tuple[float, ...] = (0.3, 0.5, 0.5, 0.3)
     seed: int = 0
+
+    @property
+    def needs_base(self) -> bool:
+        """Whether the method takes differences from a base."""
+        return self.method in ("chat-vector", "shadow-ft", "ties", "dare")
 
     @model_validator(mode="after")
     def _consistent(self) -> "MergeSettings":

@@ -1,0 +1,96 @@
+"""`kollama2 frontier`: what can be had from models at hand without any training."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from kollama2.cli.console import (
+    STORE,
+    JsonOption,
+    MirrorsOption,
+    StoreOption,
+    out,
+    print_json,
+    talk,
+)
+
+
+def frontier(
+    base: Annotated[str, typer.Option(help="The model that all others came from.")],
+    korean: Annotated[str, typer.Option(help="The base after Korean pre-training.")],
+    chat: Annotated[str | None, typer.Option(help="The base's own chat model.")] = None,
+    instruct: Annotated[
+        str | None, typer.Option(help="The model after Korean instructions.")
+    ] = None,
+    suite: Annotated[str, typer.Option(help="Name or YAML file of a suite.")] = "quick",
+    template: Annotated[str, typer.Option(help="Chat template of the results.")] = "llama2",
+    store: StoreOption = STORE,
+    mirrors: MirrorsOption = None,
+    profile: Annotated[Path | None, typer.Option(help="YAML file: the machine's size.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Evaluate every merge of these models, and mark those that no other beats in both languages.
+
+    The relative gap of the models is printed first: beyond a few per cent their differences cannot
+    be carried over.
+    """
+    from rich.table import Table
+
+    from kollama2.cli.study import launch, load_profile
+    from kollama2.engine.failure import fault_of
+    from kollama2.engine.graph import plan
+    from kollama2.engine.store import Store
+    from kollama2.errors import BadUsage
+    from kollama2.study.frontier import frontier as combinations
+    from kollama2.study.frontier import points
+
+    made = combinations(
+        base, korean, chat=chat, instruct=instruct, suite=suite, template=template, store=store,
+        mirrors=mirrors,
+    )  # fmt: skip
+    asked = next(iter(made.stages.values())).suite
+    if asked.english is None:
+        raise BadUsage(f"the suite {suite!r} has no English measure; the frontier needs one")
+    gaps = {name: _gap(pair, store) for name, pair in made.pairs.items()}
+    for name, value in gaps.items():
+        talk().print(f"relative gap of {name}: {value:.2%}")
+    kept, names = Store(store), {stage.name: name for name, stage in made.stages.items()}
+    outcome = launch(
+        plan(list(made.stages.values()), kept),
+        store,
+        load_profile(profile, None),
+        lambda stage: names.get(stage, stage),
+    )
+    if outcome.failed:
+        raise fault_of(outcome.exit_code, "; ".join(outcome.failed.values()))
+    scores = {name: _scores(kept.path(stage)) for name, stage in made.stages.items()}
+    found = points(scores, asked.primary, asked.english)
+    if as_json:
+        rows = [{**vars(point), "scores": scores[point.name]} for point in found]
+        print_json({"gaps": gaps, "points": rows})
+        return
+    table = Table("", "model", f"Korean gain ({asked.primary})", f"English loss ({asked.english})")
+    for point in found:
+        mark = "★" if point.best else ""
+        table.add_row(mark, point.name, f"{point.korean_gain:+.1%}", f"{point.english_loss:+.1%}")
+    out().print(table)
+    out().print(
+        "★ no other model gains as much Korean for less English; single scores, no interval"
+    )
+
+
+def _gap(pair: Any, store: Path) -> float:
+    from kollama2.cli.adapt import compute_one
+    from kollama2.stages.source import content
+    from kollama2.train.merging.merge import gap
+
+    first, second = (content(compute_one(one, store, None, "frontier")) for one in pair)
+    return gap(first, second)
+
+
+def _scores(folder: Path) -> dict[str, float]:
+    record = json.loads((folder / "done.json").read_text(encoding="utf-8"))
+    scores: dict[str, float] = record["metrics"]["scores"]
+    return scores

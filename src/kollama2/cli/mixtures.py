@@ -1,0 +1,58 @@
+"""The mixtures of a study's curricula over progress, and a rate that does not suit them."""
+
+from collections.abc import Iterable, Iterator
+
+from rich.markup import escape
+from rich.table import Table
+
+from kollama2.data.curriculum import preview
+from kollama2.engine.stage import Stage
+from kollama2.stages import Order, Train
+
+_BLOCKS = " ▁▂▃▄▅▆▇█"
+_DECAYING = ("linear", "cosine")
+
+
+def drawings(stages: Iterable[Stage]) -> Iterator[Table]:
+    """A drawing for each curriculum in which the mixture changes; equal ones are drawn once."""
+    seen = set()
+    for stage in stages:
+        if not isinstance(stage, Order) or not changes(stage):
+            continue
+        look = (stage.names, stage.knots, stage.order)
+        if look not in seen:
+            seen.add(look)
+            yield drawing(stage)
+
+
+def changes(stage: Order) -> bool:
+    """Whether the order of the rows means anything."""
+    varies = any(knot.shares != stage.knots[0].shares for knot in stage.knots)
+    return stage.order != "shuffled" and (varies or stage.difficulty is not None)
+
+
+def drawing(stage: Order) -> Table:
+    """Each source a line: its share of the text from the beginning to the end of the training."""
+    mixture = preview(stage.curriculum, stage.order)
+    by = f", by {stage.difficulty}" if stage.difficulty else ""
+    table = Table("source", "share over progress", "in all", title=f"{stage.order}{by}",
+                  title_justify="left")  # fmt: skip
+    for name, column, total in zip(stage.names, mixture.T, stage.curriculum.totals(), strict=True):
+        bars = "".join(_BLOCKS[min(8, round(8 * float(share)))] for share in column)
+        table.add_row(escape(name), bars, f"{total:.0%}")
+    return table
+
+
+def warnings(stages: Iterable[Stage]) -> list[str]:
+    """One sentence for each kind of curriculum whose learning rate has faded when its end comes."""
+    found = {
+        f"{stage.rows.order} data with a {stage.settings.schedule} schedule: the rate is near zero "
+        "when the last rows come, which takes away what a curriculum gives (arXiv 2511.18903); use "
+        "constant or wsd"
+        for stage in stages
+        if isinstance(stage, Train)
+        and isinstance(stage.rows, Order)
+        and changes(stage.rows)
+        and stage.settings.schedule in _DECAYING
+    }
+    return sorted(found)

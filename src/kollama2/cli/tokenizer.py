@@ -1,0 +1,185 @@
+"""`kollama2 tokenizer`: what a tokenizer spends on Korean, and a larger one that spends less."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kollama2.cli.console import JsonOption, out, print_json, talk
+
+if TYPE_CHECKING:
+    from kollama2.vocab.fertility import Fertility
+
+app = typer.Typer(help="Measure tokenizers on Korean and expand them.", no_args_is_help=True)
+
+_KOREAN = 0.2  # share of Hangul in the Korean side of a pair, at least
+CorpusOption = Annotated[
+    list[Path] | None,
+    typer.Option(help="Korean text, or pairs; the miniature's pairs by default. Repeatable."),
+]
+
+
+@app.callback()
+def _group() -> None:
+    """Measure tokenizers on Korean and expand them."""
+
+
+@app.command()
+def report(
+    folders: Annotated[list[Path], typer.Argument(help="Folders with a tokenizer each.")],
+    corpus: CorpusOption = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="Write fertility against vocabulary size to FILE.svg, .png or .html."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare what tokenizers spend on Korean: tokens, bytes, premium over English, window, speed.
+
+    With English beside it (pairs, or FILE.ko with its FILE.en) the premium is known too.
+    """
+    from dataclasses import asdict
+
+    from kollama2.errors import BadUsage
+    from kollama2.vocab.fertility import fertility
+
+    if plot is not None and plot.suffix not in (".svg", ".png", ".html"):
+        raise BadUsage(f"{plot} is no picture that can be drawn; name it .svg, .png or .html")
+    korean, english = _pairs(corpus)
+    found = fertility(folders, korean, english)
+    if as_json:
+        print_json([asdict(one) for one in found])
+    else:
+        out().print(_table(found))
+    if plot is not None:
+        _draw(found, plot)
+        talk().print(f"{plot}: fertility against the size of the vocabulary")
+
+
+@app.command()
+def expand(
+    folder: Annotated[Path, typer.Argument(help="Folder with the tokenizer to expand.")],
+    corpus: Annotated[list[Path], typer.Option(help="Korean text to learn from. Repeatable.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the new tokenizer.")],
+    size: Annotated[
+        int | None, typer.Option(min=1, help="New pieces at most; as the procedure has it.")
+    ] = None,
+    procedure: Annotated[
+        str, typer.Option(help="hangul-append, or to reproduce chinese-llama2, llama2-ko, eeve.")
+    ] = "hangul-append",
+    syllables: Annotated[
+        bool, typer.Option(help="Begin with the 2,350 syllables of KS X 1001.")
+    ] = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Add Hangul pieces to a tokenizer, audited: nothing else changes, all runtimes agree."""
+    from pydantic import ValidationError
+
+    from kollama2.engine.commit import committing
+    from kollama2.errors import BadUsage
+    from kollama2.train.save import copy_tokenizer
+    from kollama2.vocab.expand import expand as grow
+    from kollama2.vocab.settings import VocabSettings
+
+    try:
+        settings = VocabSettings.model_validate(
+            {"size": size, "procedure": procedure, "syllables": syllables}
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = "--" + ".".join(map(str, first["loc"]))
+        raise BadUsage(f"{where}: {first['msg']}, got {first['input']!r}") from error
+    if output.exists() and any(output.iterdir() if output.is_dir() else [output]):
+        raise BadUsage(f"{output} is not empty; name a new folder with -o")
+    with committing(output) as partial:
+        copy_tokenizer(folder, partial)
+        found = grow(folder, partial, (text for file in corpus for text in _texts(file)), settings)
+    if as_json:
+        print_json(found)
+        return
+    audit = found["audit"]
+    out().print(
+        f"{output}: {found['new']:,} new pieces behind {found['first']:,}, {found['size']:,} in all"
+    )
+    out().print(
+        f"audit: {audit['changed']} of {audit['unchanged']:,} lines without Hangul changed, "
+        f"{len(audit['dead'])} dead pieces, {audit['lost']} lines lost, runtimes agree on "
+        f"{audit['korean'] - max(audit['disagreeing'].values()):,} of {audit['korean']:,} lines"
+    )
+    for fault in audit["faults"]:
+        talk().print(f"as its model does: {fault}")
+
+
+def _texts(file: Path) -> Any:
+    from kollama2.data.read import Example, read
+
+    for one in read(file):
+        if isinstance(one, Example):
+            yield from one.texts()
+
+
+def _pairs(corpus: list[Path] | None) -> tuple[list[str], list[str]]:
+    """Korean lines, and English ones where every text has both."""
+    import tempfile
+
+    from kollama2.data.hangul import share
+    from kollama2.data.read import Example, read
+
+    korean, english, both = list[str](), list[str](), True
+    with tempfile.TemporaryDirectory() as folder:
+        if not corpus:
+            from kollama2.miniature import corpora
+
+            corpora.write("parallel", Path(folder), seed=0, size=1000)
+        for file in corpus or [Path(folder)]:
+            beside = file.suffix in (".ko", ".en") and all(
+                file.with_suffix(suffix).is_file() for suffix in (".ko", ".en")
+            )
+            reading = read(file, "pairs" if beside else None)
+            examples = [one for one in reading if isinstance(one, Example)]
+            lines = [line for one in examples for text in one.texts() for line in text.splitlines()]
+            if all(form == "pairs" for _, form in reading.kinds):
+                english += [line for line in lines if share(line) <= _KOREAN]
+                korean += [line for line in lines if share(line) > _KOREAN]
+            else:
+                both = False
+                korean += lines
+    return korean, english if both else []
+
+
+def _table(found: "list[Fertility]") -> Any:
+    from rich.table import Table
+
+    table = Table(
+        "tokenizer", "size", "Hangul", "dead", "tokens/eojeol", "tokens/char", "tokens/byte",
+        "bytes", "ko/en", "4,096 tokens", "speed",
+    )  # fmt: skip
+    for one in found:
+        table.add_row(
+            one.name,
+            f"{one.size:,}",
+            f"{one.hangul:,}",
+            f"{one.dead:,}",
+            f"{one.per_eojeol:.3f}",
+            f"{one.per_character:.3f}",
+            f"{one.per_byte:.3f}",
+            f"{one.byte_share:.1%}",
+            "–" if one.premium is None else f"{one.premium:.2f}",
+            f"{one.window:,} chars",
+            f"x{one.speed:.2f}",
+        )
+    return table
+
+
+def _draw(found: "list[Fertility]", path: Path) -> None:
+    import altair as alt
+
+    rows = [{"tokenizer": one.name, "size": one.size, "fertility": one.per_eojeol} for one in found]
+    base = alt.Chart(alt.Data(values=rows)).encode(
+        x=alt.X("size:Q", title="vocabulary", scale=alt.Scale(zero=False)),
+        y=alt.Y("fertility:Q", title="tokens per eojeol", scale=alt.Scale(zero=True)),
+    )
+    points = base.mark_circle(size=80).encode(tooltip=["tokenizer:N", "size:Q", "fertility:Q"])
+    names = base.mark_text(align="left", dx=8, dy=-8).encode(text="tokenizer:N")
+    chart = (points + names).properties(width=560, height=320, title="Fertility on Korean")
+    chart.save(str(path), inline=True) if path.suffix == ".html" else chart.save(str(path))

@@ -1,0 +1,97 @@
+"""Growth: a model folder and a larger tokenizer give a larger model folder."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from unicodedata import normalize
+
+import torch
+
+from kollama2.train.grow import grow, tables, weights_hash, write_grown
+from kollama2.train.load import tokenizer_size, whole
+from kollama2.vocab import embed
+from kollama2.vocab.align import Aligned, aligned, alignments
+from kollama2.vocab.distill import distill
+from kollama2.vocab.expand import EXPANSION, runtimes
+from kollama2.vocab.settings import InitSettings
+
+
+def grow_model(
+    model: Path,
+    tokenizer: Path,
+    out: Path,
+    settings: InitSettings,
+    texts: Iterable[str] | None,
+    *,
+    device: str,
+    progress: Callable[..., None],
+) -> Mapping[str, Any]:
+    """Write a model with rows for the new pieces of a tokenizer.
+
+    Args:
+        model: the model folder to start from.
+        tokenizer: the folder that `expand` wrote for the model's tokenizer.
+        out: the folder to write.
+        settings: how the new rows begin.
+        texts: for the inits that read text.
+        device: where to distil.
+        progress: called by distillation.
+
+    Returns:
+        Counts of new and of equal rows, and what a distillation cost.
+    """
+    grown = json.loads((tokenizer / EXPANSION).read_text(encoding="utf-8"))
+    first, ids = grown["first"], grown["ids"]
+    network = whole(model, "float32").eval()
+    network.requires_grad_(False)
+    inputs, outputs = tables(network)
+    pairs = _pairs(model, tokenizer, texts or (), settings.text)
+    rows = embed.start(
+        inputs[:first],
+        None if outputs is None else outputs[:first],
+        grown["old"],
+        grown["bare"],
+        settings,
+        alignments(pairs, ids) if settings.init == "align" else None,
+    )
+    figures: dict[str, Any] = {"new": len(ids)}
+    if settings.init == "distill":
+        if device == "cuda" or (device == "auto" and torch.cuda.is_available()):
+            network.cuda()
+        bos = network.config.get_text_config().bos_token_id
+        found = distill(network, ids, rows, pairs, bos, settings, progress)
+        rows = found.rows
+        # Forward for teacher and pupil, and backward through the body to the embeddings: 6N for the
+        # pupil's half and 2N for the teacher's are at most 6N for each token.
+        figures |= {
+            "tokens": found.tokens,
+            "flops": 6 * network.num_parameters() * found.tokens,
+            "error_start": found.first,
+            "error_end": found.last,
+        }
+    base = weights_hash(model)
+    grow(network, first, ids, rows.embed, rows.head, tokenizer_size(tokenizer))
+    vocabulary = {name: grown[name] for name in ("procedure", "first", "new", "reserve", "size")}
+    vocabulary |= {"init": settings.model_dump(mode="json"), "base": base, "trained": False}
+    write_grown(network, out, source=model, tokenizer=tokenizer, vocabulary=vocabulary)
+    figures["equal_rows"] = embed.collisions(rows.embed)
+    if rows.head is not None:
+        figures["equal_head_rows"] = embed.collisions(rows.head)
+    return figures
+
+
+def _pairs(model: Path, tokenizer: Path, texts: Iterable[str], size: int) -> list[Aligned]:
+    lines = list(_lines(texts, size))
+    return aligned(runtimes(model), runtimes(tokenizer), lines) if lines else []
+
+
+def _lines(texts: Iterable[str], size: int) -> Iterator[str]:
+    """Lines up to so many bytes."""
+    for text in texts:
+        for line in normalize("NFC", text).splitlines():
+            if line.strip():
+                yield line
+                size -= len(line.encode())
+        if size <= 0:
+            return

@@ -1,0 +1,90 @@
+"""Block expansion: new decoder blocks between the old ones, the identity until they are trained.
+
+A copy of a block whose `o_proj` and `down_proj` are zero adds nothing to the residual stream, so
+the deeper model computes exactly what the old one did; training then moves the new blocks alone.
+
+Source: Wu et al. 2024, LLaMA Pro (arXiv 2401.02415).
+"""
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from kollama2.errors import BadUsage
+from kollama2.train.load import card, root
+from kollama2.train.merging.weights import ShardWriter, Weights
+from kollama2.train.save import copy_tokenizer, fresh, write_card
+
+_BLOCK = re.compile(r"^(.*\.layers\.)(\d+)(\..*)$")
+_ZEROED = ("self_attn.o_proj.", "mlp.down_proj.")
+
+
+def expand_blocks(source: Path, out: Path, every: int) -> dict[str, Any]:
+    """Write a model with one more block after every `every` blocks.
+
+    Args:
+        source: a model folder.
+        out: the folder to write; what is there is replaced.
+        every: blocks in front of each new one.
+
+    Returns:
+        `blocks`, how many there are now, and `new_blocks`, the places of the new ones.
+
+    Raises:
+        BadUsage: the model has fewer blocks than `every`, or blocks of another form.
+    """
+    with Weights(source) as weights:
+        old = int(weights.config.get_text_config().num_hidden_layers)
+        if every > old:
+            raise BadUsage(f"{source} has {old} blocks; a new one after every {every} is none")
+        plan = places(old, every)
+        fresh(out)
+        writer, zeroed = ShardWriter(out), 0
+        for name in weights.names:
+            block = _BLOCK.match(name)
+            if block is None:
+                writer.add(name, weights.get(name))
+                continue
+            for place, (origin, new) in enumerate(plan):
+                if origin != int(block[2]):
+                    continue
+                tensor = weights.get(name)
+                if new and block[3].lstrip(".").startswith(_ZEROED):
+                    tensor, zeroed = torch.zeros_like(tensor), zeroed + 1
+                writer.add(f"{block[1]}{place}{block[3]}", tensor.clone())
+        writer.close()
+    new_blocks = [place for place, (_, new) in enumerate(plan) if new]
+    if zeroed < 2 * len(new_blocks):
+        raise BadUsage(f"{source} has no o_proj and down_proj in its blocks; they cannot be copied")
+    _write_about(source, out, len(plan), new_blocks)
+    return {"blocks": len(plan), "new_blocks": new_blocks}
+
+
+def places(blocks: int, every: int) -> list[tuple[int, bool]]:
+    """For each block of the deeper model the block it comes from, and whether it is new."""
+    found = []
+    for block in range(blocks):
+        found.append((block, False))
+        if (block + 1) % every == 0:
+            found.append((block, True))
+    return found
+
+
+def _write_about(source: Path, out: Path, blocks: int, new_blocks: list[int]) -> None:
+    for name in ("config.json", "generation_config.json"):
+        if (root(source) / name).is_file():
+            shutil.copyfile(root(source) / name, out / name)
+    config = json.loads((out / "config.json").read_text(encoding="utf-8"))
+    config["num_hidden_layers"] = blocks
+    if "layer_types" in config:
+        config["layer_types"] = [config["layer_types"][0]] * blocks
+    text = json.dumps(config, ensure_ascii=False, indent=2) + "\n"
+    (out / "config.json").write_text(text, encoding="utf-8")
+    copy_tokenizer(source, out)
+    about = {key: value for key, value in card(source).items() if key != "base"}
+    whole = {"method": "full", "quantization": None, "new_blocks": new_blocks}
+    write_card(out, {"template": "plain", **about, **whole})

@@ -1,0 +1,95 @@
+"""Onto: an adapter that was trained after a vocabulary grew, on the base from before, in one call.
+
+PEFT saves the embeddings of such an adapter but cannot load it on a base of the old size, because
+nothing in it says how the base grew. Ours carries the first rows of the new pieces and the hash of
+the weights that they were added to.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from kollama2.errors import BadData
+from kollama2.train.grow import grow, tables, weights_hash
+from kollama2.train.load import Dtype, adapter_of, card, nf4, place, whole
+from kollama2.train.save import copy_tokenizer, fresh, readable, write_card, write_whole
+
+ROWS = "new_rows.safetensors"
+
+
+def write_rows(base: Path, out: Path) -> None:
+    """Write the rows that a grown base has beyond the old vocabulary beside an adapter."""
+    about = card(base)["vocabulary"]
+    embed, head = tables(whole(base))
+    rows = {"embed": embed[about["first"] : about["size"]].clone()}
+    if head is not None:
+        rows["head"] = head[about["first"] : about["size"]].clone()
+    save_file(rows, out / ROWS, metadata={"format": "pt"})
+    readable(out / ROWS)
+
+
+def load_onto(adapter: Path, base: Path, *, dtype: Dtype = "auto", device: str = "auto") -> Any:
+    """Load an adapter on the base that its vocabulary was added to.
+
+    Args:
+        adapter: the folder of the adapter.
+        base: the pristine model, in the size that it had before.
+        dtype: as in `load.load_model`.
+        device: as in `load.load_model`.
+
+    Returns:
+        A `PeftModel` in evaluation mode, its rows and tokenizer those of the training.
+
+    Raises:
+        BadData: the adapter belongs to another base.
+    """
+    if dtype == "auto" and (device == "cpu" or not torch.cuda.is_available()):
+        dtype = "float32"
+    about = _fitting(adapter, base)
+    if card(adapter).get("quantization") == "nf4":
+        model = nf4(base, dtype, device)
+    else:
+        model = place(whole(base, dtype), device)
+    _grow(model, adapter, about)
+    return adapter_of(model, adapter).eval()
+
+
+def merge_onto(adapter: Path, base: Path, out: Path) -> None:
+    """Merge an adapter onto the base that its vocabulary was added to, as a standalone folder.
+
+    Raises:
+        BadData: the adapter belongs to another base.
+    """
+    about = _fitting(adapter, base)
+    model = whole(base, "float32")
+    _grow(model, adapter, about)
+    merged = adapter_of(model, adapter).merge_and_unload(safe_merge=True)
+    fresh(out)
+    write_whole(merged, out, base)
+    copy_tokenizer(adapter, out)
+    own = card(adapter)
+    recipe = {**own.get("recipe", {}), "merged": own.get("method")}
+    write_card(out, {**own, "method": "full", "quantization": None, "recipe": recipe})
+
+
+def _fitting(adapter: Path, base: Path) -> dict[str, Any]:
+    about: dict[str, Any] | None = card(adapter).get("vocabulary")
+    if about is None or not (adapter / ROWS).is_file():
+        raise BadData(
+            f"{adapter} does not carry the rows of a grown vocabulary; load it on its own base"
+        )
+    found = weights_hash(base)
+    if found != about["base"]:
+        raise BadData(
+            f"{adapter} was trained on weights {about['base'][:12]}, but {base} holds "
+            f"{found[:12]}; name the base that its vocabulary was added to"
+        )
+    return about
+
+
+def _grow(model: Any, adapter: Path, about: dict[str, Any]) -> None:
+    rows = load_file(adapter / ROWS)
+    ids = list(range(about["first"], about["size"]))
+    grow(model, about["first"], ids, rows["embed"], rows.get("head"), about["size"])

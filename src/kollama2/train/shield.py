@@ -1,0 +1,99 @@
+"""Source-shielded updates: columns that the old language needs are frozen before training.
+
+Score of an input column: ‖X_j‖₂ · Σ_i |W_ij| over calibration text (Wanda's |W| · ‖X‖, summed over
+a column). The best `share` of the columns of every linear layer in the body get no gradient.
+Embeddings and head stay free, so that new words can be learned.
+
+Source: Source-Shielded Updates, 2025 (arXiv 2512.04844), and its scripts.
+"""
+
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from kollama2.train.attention import by_document
+from kollama2.train.batches import Document, Rows, cut, micro_batches, order
+from kollama2.train.forward import tensors
+
+
+def shield(
+    model: Any,
+    rows: Rows,
+    share: float,
+    *,
+    samples: int = 500,
+    max_length: int = 512,
+    micro_batch_tokens: int = 4096,
+    seed: int = 0,
+) -> dict[str, float]:
+    """Freeze the input columns of linear layers that calibration rows use most, in place.
+
+    Args:
+        model: a model that is trained in full.
+        rows: encoded text of the language that is to be kept.
+        share: of the columns of each layer that is frozen.
+        samples: calibration rows, chosen by the seed.
+        max_length: tokens of a calibration document.
+        micro_batch_tokens: tokens in one forward pass.
+        seed: which rows.
+
+    Returns:
+        `shielded_layers`, `shielded_columns` and `calibration_tokens`.
+    """
+    layers = {
+        name: layer
+        for name, layer in model.named_modules()
+        if isinstance(layer, torch.nn.Linear) and "lm_head" not in name
+    }
+    chosen = order(len(rows), seed, 0)[:samples]
+    parts, _ = cut(rows.lengths[chosen], max_length)
+    documents = [Document(int(chosen[row]), start, stop) for row, start, stop in parts.tolist()]
+    squares = {
+        name: torch.zeros(layer.in_features, device=layer.weight.device)
+        for name, layer in layers.items()
+    }
+    hooks = [
+        layer.register_forward_pre_hook(partial(_add_squares, squares[name]))
+        for name, layer in layers.items()
+    ]
+    device = next(model.parameters()).device
+    model.eval()
+    try:
+        with torch.no_grad(), by_document(model):
+            for run in micro_batches(documents, micro_batch_tokens):
+                micro = tensors(rows, run)
+                model(
+                    input_ids=micro["input_ids"].to(device),
+                    position_ids=micro["position_ids"].to(device),
+                    lengths=micro["lengths"],
+                    logits_to_keep=1,
+                    use_cache=False,
+                )
+    finally:
+        for hook in hooks:
+            hook.remove()
+    frozen = 0
+    for name, layer in layers.items():
+        scores = squares[name].sqrt() * layer.weight.detach().abs().sum(0)
+        columns = scores.argsort(descending=True, stable=True)[: int(share * len(scores))]
+        free = torch.ones_like(scores)
+        free[columns] = 0
+        layer.weight.shielded = True  # type: ignore[attr-defined]
+        layer.weight.register_hook(partial(_masked, free))  # type: ignore[no-untyped-call]
+        frozen += len(columns)
+    tokens = sum(one.length for one in documents)
+    return {
+        "shielded_layers": len(layers),
+        "shielded_columns": frozen,
+        "calibration_tokens": tokens,
+    }
+
+
+def _add_squares(total: Tensor, layer: Any, inputs: tuple[Tensor, ...]) -> None:
+    total += inputs[0].detach().float().reshape(-1, inputs[0].shape[-1]).square().sum(0)
+
+
+def _masked(free: Tensor, gradient: Tensor) -> Tensor:
+    return gradient * free

@@ -1,0 +1,55 @@
+"""How curricula are drawn, and when the schedule does not suit them."""
+
+import io
+
+from rich.console import Console
+
+from kollama2.cli.mixtures import drawings, warnings
+from kollama2.data.curriculum import curriculum, preview
+from kollama2.stages import Encode, Order, Source, Train
+from kollama2.stages.encode import Part
+from kollama2.stages.order import Knot
+from kollama2.train.settings import TrainSettings
+
+MODEL = Source(what="model", uri="builtin:miniature")
+ROWS = Encode(
+    data=(Part(source=Source(what="data", uri="builtin:miniature/text-ko")),), tokenizer=MODEL
+)
+
+
+def order(**changes: object) -> Order:
+    knots = (Knot(at=0, shares=(1, 0)), Knot(at=1, shares=(0, 1)))
+    fields = {"names": ("pairs", "ko"), "rows": (ROWS, ROWS), "knots": knots, "bytes": 1000}
+    return Order.model_validate({**fields, **changes})
+
+
+def train(rows: Order, schedule: str) -> Train:
+    settings = TrainSettings.model_validate({"steps": 1, "schedule": schedule})
+    return Train(kind="pretrain", model=MODEL, rows=rows, settings=settings)
+
+
+def test_the_mixture_is_drawn_from_left_to_right() -> None:
+    stages = [order(), order(seed=1), order(order="reverse"), order(order="shuffled"), ROWS]
+    tables = list(drawings(stages))
+    assert [table.title for table in tables] == ["forward", "reverse"]
+    stream = io.StringIO()
+    Console(file=stream, width=80).print(tables[0])
+    lines = [line for line in stream.getvalue().splitlines() if "█" in line]
+    pairs, ko = (line.split("│")[2].strip() for line in lines)
+    assert pairs[0] == ko[-1] == "█"
+    assert pairs.index("▄") > 10
+    assert all("50%" in line for line in lines)
+
+
+def test_the_preview_adds_up_to_the_totals() -> None:
+    plan = curriculum([{"at": 0, "a": 1}, {"at": 0.5, "a": 0.5, "b": 0.5}, {"at": 1, "b": 1}])
+    for name in ("forward", "reverse", "shuffled", "warmup10", "anneal-last"):
+        mixture = preview(plan, name)  # type: ignore[arg-type]
+        assert abs(mixture.mean(axis=0) - plan.totals()).max() < 0.01
+
+
+def test_a_decaying_rate_with_ordered_rows_warns() -> None:
+    assert warnings([train(order(), "wsd"), train(order(order="shuffled"), "cosine")]) == []
+    said = warnings([train(order(), "cosine"), train(order(seed=1), "cosine")])
+    assert len(said) == 1
+    assert said[0].startswith("forward data with a cosine schedule")

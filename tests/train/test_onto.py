@@ -1,0 +1,116 @@
+"""An adapter trained after its vocabulary grew, on the base from before."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from kollama2.engine.profile import Resources
+from kollama2.errors import BadData
+from kollama2.train.grow import grow, tables, weights_hash, write_grown
+from kollama2.train.load import card, load_model, prepare, whole
+from kollama2.train.loop import train
+from kollama2.train.onto import ROWS, load_onto, merge_onto
+from kollama2.train.settings import TrainSettings
+from tests import tiny
+from tests.train.conftest import silent, some_ids, write_rows
+
+IDS = torch.tensor([[1, 5, 9, 384, 400, 20, 390]])
+
+
+def grown_base(folder: Path, *, tied: bool) -> tuple[Path, Path]:
+    """A pristine model of 384 rows and the same with 20 new ones, filled up to 448."""
+    pristine, larger = folder / "pristine", folder / "store" / "grown"
+    tiny.write_model(pristine)
+    if tied:
+        path = pristine / "config.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "tie_word_embeddings": True}))
+        AutoModelForCausalLM.from_pretrained(pristine).save_pretrained(pristine)
+    model = whole(pristine, "float32")
+    torch.manual_seed(3)
+    rows = 0.02 * torch.randn(20, 64)
+    grow(model, 384, list(range(384, 404)), rows, None if tied else rows.flip(0), 448)
+    about = {"first": 384, "new": 20, "size": 448, "trained": False, "base": weights_hash(pristine)}
+    write_grown(model, larger, source=pristine, tokenizer=pristine, vocabulary=about)
+    return pristine, larger
+
+
+def tuned(base: Path, folder: Path, **settings: Any) -> Path:
+    data = write_rows(folder / "rows", some_ids(24, vocab=403))
+    train(
+        TrainSettings(**{"steps": 2, "batch": 8, "lr": 1e-2, "method": "lora", **settings}),
+        model=base,
+        rows=data,
+        out=folder / "store" / "tuned",
+        scratch=folder / "scratch",
+        resources=Resources(device="cpu", threads=1),
+        progress=silent,
+    )
+    return folder / "store" / "tuned" / "model"
+
+
+def logits(model: Any) -> torch.Tensor:
+    with torch.inference_mode():
+        found: torch.Tensor = model(IDS).logits
+    return found
+
+
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize(
+    "settings", [{}, {"train_embeddings": False}, {"dora": True}, {"method": "qlora"}]
+)
+def test_it_loads_on_the_pristine_base(
+    tied: bool, settings: dict[str, Any], tmp_path: Path
+) -> None:
+    pristine, larger = grown_base(tmp_path, tied=tied)
+    adapter = tuned(larger, tmp_path, **settings)
+    known = logits(load_model(adapter, device="cpu"))
+    assert torch.equal(logits(load_onto(adapter, pristine, device="cpu")), known)
+    assert (known - logits(load_model(larger, device="cpu"))).abs().max() > 0.01
+    if settings.get("method") == "qlora":
+        return  # its merge onto unquantised weights differs by the quantisation error
+    merge_onto(adapter, pristine, tmp_path / "merged")
+    merged = logits(load_model(tmp_path / "merged", device="cpu"))
+    a, b = known.log_softmax(-1), merged.log_softmax(-1)
+    assert (a.exp() * (a - b)).sum(-1).max() <= 1e-6
+
+
+def test_new_rows_learn_unless_told_otherwise(tmp_path: Path) -> None:
+    _, larger = grown_base(tmp_path, tied=False)
+    adapter = tuned(larger, tmp_path)
+    before, _ = tables(whole(larger))
+    after, _ = tables(whole(adapter))
+    assert not torch.equal(before[384:404], after[384:404])
+    assert card(adapter)["vocabulary"]["trained"] is True
+    # Once they have learned, an adapter on top is an ordinary one.
+    plain = prepare(adapter, TrainSettings(steps=1), "cpu")
+    assert not [name for name, _ in plain.named_parameters() if "modules_to_save" in name]
+    kept = tuned(larger, tmp_path / "kept", train_embeddings=False)
+    same, _ = tables(whole(kept))
+    assert torch.equal(before, same)
+    assert card(kept)["vocabulary"]["trained"] is False
+
+
+def test_another_base_is_refused(tmp_path: Path) -> None:
+    _, larger = grown_base(tmp_path, tied=False)
+    adapter = tuned(larger, tmp_path)
+    other = tiny.write_model(tmp_path / "other", seed=1)
+    with pytest.raises(BadData, match="name the base that its vocabulary was added to"):
+        load_onto(adapter, other)
+    (adapter / ROWS).unlink()
+    with pytest.raises(BadData, match="load it on its own base"):
+        load_onto(adapter, other)
+
+
+def test_the_hash_is_of_the_weights_not_of_their_files(tmp_path: Path) -> None:
+    one = tiny.write_model(tmp_path / "one")
+    known = weights_hash(one)
+    AutoModelForCausalLM.from_pretrained(one).save_pretrained(
+        tmp_path / "two", max_shard_size="100KB"
+    )
+    assert len(list((tmp_path / "two").glob("*.safetensors"))) > 1
+    assert weights_hash(tmp_path / "two") == known
+    assert weights_hash(tiny.write_model(tmp_path / "three", seed=1)) != known
