@@ -18,6 +18,8 @@ from kollama2.study.adapt import adaptation
 from kollama2.train.load import card, load_model
 
 NAMES = recipes.names()
+FAST = {"kullm-lora", "kullm-qlora", "koalpaca-full", "vicuna-ko", "cscl", "chat-vector"}
+TRAINED = [pytest.param(name, marks=() if name in FAST else pytest.mark.slow) for name in NAMES]
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +73,7 @@ def with_tokenizer(rows: Any, model: Any) -> Any:
     return rows.model_copy(update={"tokenizer": model.tokenizer_stage})
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", TRAINED)
 def test_a_recipe_trains_at_the_size_of_the_miniature(
     name: str, tmp_path: Path, base: Path
 ) -> None:

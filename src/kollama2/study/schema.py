@@ -45,7 +45,7 @@ class SourceSpec(Closed):
     `file` names one file (or a pattern such as `data/*.json`) of a repository that holds several.
     `made:translations`, `made:bilingual-documents`, `made:switched-sentences` and
     `made:switched-words` are made from the source of aligned pairs that `pairs` names; `text` names
-    the Korean text whose words are switched, and `share` how much becomes English.
+    the Korean text whose words are switched, and `switched` how much becomes English.
     """
 
     uri: str = Field(pattern=r"^(builtin|hf|file|made):.+|^github:[^/]+/[^/]+/.+")
@@ -58,7 +58,7 @@ class SourceSpec(Closed):
     size: PositiveInt | None = None
     pairs: str | None = None
     text: str | None = None
-    share: float = Field(0.5, ge=0, le=1)
+    switched: float = Field(0.5, ge=0, le=1)
 
     @model_validator(mode="after")
     def _made_of_pairs(self) -> "SourceSpec":
