@@ -65,7 +65,7 @@ def test_a_vocabulary_step(document: Document) -> None:
     ("changes", "says"),
     [
         ({"sise": 8}, "unknown key 'sise'; did you mean 'size'?"),
-        ({"batch": 8}, "unknown key 'batch'"),
+        ({"rank": 8}, "unknown key 'rank'"),
         ({"corpus": None}, "the key 'corpus' is missing"),
         ({"corpus": 7}, "give a source's name"),
         ({"corpus": []}, "give a source's name"),
