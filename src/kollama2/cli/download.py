@@ -52,7 +52,7 @@ def download(
         with _progress() as heard:
             folders = meta.download(link, chosen, output, heard)
     for folder in folders:
-        out().print(str(folder))
+        print(folder)
 
 
 def _asked(question: str) -> str:

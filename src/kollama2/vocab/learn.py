@@ -110,7 +110,9 @@ def learn_unigram(words: Counter[str], size: int) -> list[str]:
     Chinese-LLaMA's way (the trainer_spec of its chinese_sp.model).
     """
     own = {"normalization_rule_name": "nmt_nfkc", "character_coverage": 0.9995}
-    model = _trained(words, model_type="unigram", vocab_size=size + 1, **own)
+    # A piece for every character is the least that the trainer makes; the caller takes the first.
+    alphabet = {character for word in words for character in word}
+    model = _trained(words, model_type="unigram", vocab_size=max(size, len(alphabet)) + 1, **own)
     return [one.piece for one in model.pieces if one.type == 1]
 
 

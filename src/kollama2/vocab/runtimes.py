@@ -69,8 +69,8 @@ def _width(piece: Any) -> int:
 
 def byte_runtimes(folder: Path) -> Runtimes:
     """The tokenizers library, and byte-pair merging by the order of merges and by that of ids."""
-    fast = _load(folder / "tokenizer.json")
     model = ByteLevel(folder / "tokenizer.json")
+    fast = _load(folder / "tokenizer.json")
     whole = bool(model.tree["model"].get("ignore_merges"))
     by_id = {
         (token[:cut], token[cut:]): i

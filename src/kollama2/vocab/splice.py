@@ -19,6 +19,7 @@ class ByteLevel:
     Attributes:
         tree: the file's content.
         ids: each token's id.
+        added: each control token's id; no text becomes one.
         ranks: the rank of each pair that merges.
     """
 
@@ -27,12 +28,13 @@ class ByteLevel:
             self.tree: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             model = self.tree["model"]
             merges = [m.split(" ") if isinstance(m, str) else m for m in model["merges"]]
-            self.ids = {as_bytes(token): i for token, i in model["vocab"].items()}
+            added = {one["content"]: int(one["id"]) for one in self.tree.get("added_tokens", [])}
+            self.ids = {as_bytes(t): i for t, i in model["vocab"].items() if added.get(t) != i}
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise BadData(f"{path} is not a byte-level BPE tokenizer: {error!r}") from error
         self.ranks = {(as_bytes(a), as_bytes(b)): rank for rank, (a, b) in enumerate(merges)}
-        added = [int(token["id"]) for token in self.tree.get("added_tokens", [])]
-        self.size = 1 + max([*self.ids.values(), *added])
+        self.added = added
+        self.size = 1 + max([*self.ids.values(), *added.values()])
 
     def merge(self, text: bytes) -> list[bytes]:
         """The tokens of a text that is one word to the tokenizer."""
@@ -61,7 +63,8 @@ class ByteLevel:
         model = self.tree["model"]
         tokens = sorted(self.ids.items(), key=lambda one: one[1])
         new = len(model["merges"])
-        model["vocab"] = {as_letters(token): i for token, i in tokens}
+        # The library numbers an added token anew unless the vocabulary says which id it has.
+        model["vocab"] = {**{as_letters(token): i for token, i in tokens}, **self.added}
         merges = sorted(self.ranks.items(), key=lambda one: one[1])[new:]
         merges.sort(key=lambda one: self._order(one[0]))
         model["merges"] += [[as_letters(a), as_letters(b)] for (a, b), _ in merges]
