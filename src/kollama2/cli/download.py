@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kollama2.cli.console import out, talk
+from kollama2.cli.console import talk
 
 if TYPE_CHECKING:
     from kollama2.llama.fetch import Heard
