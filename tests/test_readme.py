@@ -94,7 +94,7 @@ def test_the_commands_of_the_readme(folder: Path) -> None:
             line = f"kollama2 why {' '.join(trained)}"
         answers[line] = run(line)
     said = "\n".join(answers.values())
-    assert "loss" in said
+    assert "40 = 40 kept + 0 rejected" in said
     assert "kollama2 complete my-model" in said
     assert (folder / "runs/studies/which-method/report.html").is_file()
     board = json.loads((folder / "runs/studies/which-method/leaderboard.json").read_text())

@@ -116,4 +116,4 @@ def test_ten_kills_change_no_byte(study: Path) -> None:
         program, cwd=study, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "2 weights and 1 leaderboard compared\nall equal to the byte" in done.stdout
+    assert "3 weights and 1 leaderboard compared\nall equal to the byte" in done.stdout
