@@ -80,7 +80,6 @@ def test_an_expansion_passes_its_audit(grown: tuple[Any, Any]) -> None:
     assert audited["faults"] == ()
     assert (audited["changed"], audited["lost"], audited["dead"]) == (0, 0, ())
     assert set(audited["disagreeing"].values()) == {0}
-    assert len(audited["disagreeing"]) == 2
     assert audited["unchanged"] == 10_000
 
 
@@ -188,11 +187,17 @@ def test_what_cannot_be_expanded(texts: list[str], tmp_path: Path) -> None:
         expand(tmp_path, tmp_path, texts, ADDED)
 
 
+def petitions(real_data: Path) -> list[str]:
+    """Real sentences, one a line."""
+    file = real_data / "text_ko/lovit__petitions_archive/petitions_2019-04"
+    rows = file.read_text(encoding="utf-8").splitlines()
+    return [json.loads(row)["content"].replace(". ", ".\n") for row in rows]
+
+
 @pytest.mark.slow
 def test_llama_2_on_real_text(real_data: Path, tmp_path: Path) -> None:
     news = real_data / "parallel/jungyeul__korean-parallel-corpora/korean-english-park.dev.ko"
-    petitions = real_data / "text_ko/lovit__petitions_archive/petitions_2019-04"
-    texts = (json.loads(line)["content"] for line in petitions.open(encoding="utf-8"))
+    texts = petitions(real_data)
     folder = real_data / "tokenizers/karpathy__llama2.c"
     found = expand(folder, tmp_path, texts, VocabSettings(size=8704))
     assert found["audit"]["korean"] == 2010
@@ -206,8 +211,7 @@ def test_llama_2_on_real_text(real_data: Path, tmp_path: Path) -> None:
 def test_llama_3_on_real_text(real_data: Path, tmp_path: Path) -> None:
     ranks = llama3_ranks(real_data / "tokenizers/meta-llama__llama-models/tokenizer.model")
     folder = byte_level(tmp_path / "llama3", ranks)
-    petitions = real_data / "text_ko/lovit__petitions_archive/petitions_2019-04"
-    texts = [json.loads(line)["content"] for line in petitions.open(encoding="utf-8")]
+    texts = petitions(real_data)
     out = tmp_path / "out"
     shutil.copytree(folder, out)
     found = expand(folder, out, texts, VocabSettings(size=4000))

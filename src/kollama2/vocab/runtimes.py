@@ -68,16 +68,10 @@ def _width(piece: Any) -> int:
 
 
 def byte_runtimes(folder: Path) -> Runtimes:
-    """The tokenizers library, and byte-pair merging by the order of merges and by that of ids."""
+    """The tokenizers library, and llama.cpp's rule: the pair whose merge stands first."""
     model = ByteLevel(folder / "tokenizer.json")
     fast = _load(folder / "tokenizer.json")
     whole = bool(model.tree["model"].get("ignore_merges"))
-    by_id = {
-        (token[:cut], token[cut:]): i
-        for token, i in model.ids.items()
-        for cut in range(1, len(token))
-    }
-
     def merging(ranks: Mapping[tuple[bytes, bytes], int]) -> Encode:
         known: dict[str, list[int]] = {}
 
@@ -102,8 +96,7 @@ def byte_runtimes(folder: Path) -> Runtimes:
     return Runtimes(
         {
             "tokenizers": _encode(fast),
-            "merging by merges": merging(model.ranks),
-            "merging by ids": merging(by_id),
+            "llama.cpp": merging(model.ranks),
         },
         fast.decode,
         [names.get(i, "") for i in range(model.size)],

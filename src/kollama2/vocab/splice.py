@@ -50,14 +50,6 @@ class ByteLevel:
             if pair[0] in self.ids and pair[1] in self.ids:
                 self.ranks[pair] = len(self.ranks)
 
-    def complete(self, first: int) -> None:
-        """Let every pair merge that makes a token from `first` on: some runtimes know ids only."""
-        for whole in [token for token, i in self.ids.items() if i >= first]:
-            for cut in range(1, len(whole)):
-                pair = whole[:cut], whole[cut:]
-                if pair[0] in self.ids and pair[1] in self.ids:
-                    self.ranks.setdefault(pair, len(self.ranks))
-
     def write(self, path: Path) -> None:
         """Write `tokenizer.json` with merges in the order of the ids that they make."""
         model = self.tree["model"]
@@ -113,7 +105,6 @@ def splice(model: ByteLevel, pieces: Iterable[str], size: int) -> dict[str, Spli
             model.add(parts[0], parts[1])
             parts = [parts[0] + parts[1], *parts[2:]]
         made[piece] = Split(old(piece), old(piece.removeprefix(" ")))
-    model.complete(first)
     return made
 
 
