@@ -72,6 +72,7 @@ def byte_runtimes(folder: Path) -> Runtimes:
     model = ByteLevel(folder / "tokenizer.json")
     fast = _load(folder / "tokenizer.json")
     whole = bool(model.tree["model"].get("ignore_merges"))
+
     def merging(ranks: Mapping[tuple[bytes, bytes], int]) -> Encode:
         known: dict[str, list[int]] = {}
 
