@@ -7,7 +7,7 @@ from pydantic import PrivateAttr
 
 from kollama2.engine.stage import Stage, Work
 from kollama2.evaluation.suite import Suite
-from kollama2.stages.source import Source, content
+from kollama2.stages.source import Source, contents
 
 
 class Ask(Stage):
@@ -42,7 +42,7 @@ class Ask(Stage):
         from kollama2.evaluation.endpoint import Endpoint
         from kollama2.evaluation.remote import answer_suite
 
-        places = {uri: content(work.path(source)) for uri, source in self.data.items()}
+        places = contents(work, self.data)
         suite = self.suite.resolved(places.__getitem__)
         with Endpoint(
             self.url,

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from kollama2.engine.stage import Stage, Work
 from kollama2.evaluation.suite import Suite
-from kollama2.stages.source import Source, content
+from kollama2.stages.source import Source, contents, examples
 
 
 class Contamination(Stage):
@@ -33,7 +33,7 @@ class Contamination(Stage):
         from kollama2.evaluation.contamination import FLAGGED, contamination
         from kollama2.evaluation.items import suite_items
 
-        places = {uri: content(work.path(source)) for uri, source in self.data.items()}
+        places = contents(work, self.data)
         items, suite = suite_items(self.suite.resolved(places.__getitem__))
         found = contamination(
             items,
@@ -60,14 +60,9 @@ class Contamination(Stage):
 
     def _documents(self, work: Work) -> Iterator[str]:
         """Every usable row of the training data as one text."""
-        from kollama2.data.forms import Example
-        from kollama2.data.read import read
-
         for source in self.training:
-            place = content(work.path(source))
-            for one in read(place, form=source.form, columns=dict(source.columns)):
-                if isinstance(one, Example):
-                    yield _text(one)
+            for one in examples(work, source):
+                yield _text(one)
 
 
 def _text(example: Any) -> str:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from kollama2.engine.stage import Stage, Work
-from kollama2.stages.source import Source, content
+from kollama2.stages.source import Source, content, examples
 
 Made = Literal["translations", "bilingual-documents", "switched-sentences", "switched-words"]
 
@@ -80,12 +80,8 @@ class Derive(Stage):
         return {"rows": rows, "bytes": size}
 
     def _korean(self, work: Work, pairs: Iterator[tuple[str, str]]) -> Iterator[str]:
-        from kollama2.data.read import Example, read
-
         if self.text is None:
             yield from (korean for _, korean in pairs)
             return
-        place = content(work.path(self.text))
-        for one in read(place, self.text.form, dict(self.text.columns)):
-            if isinstance(one, Example):
-                yield from "\n".join(one.contents()).split("\n")
+        for one in examples(work, self.text):
+            yield from "\n".join(one.contents()).split("\n")

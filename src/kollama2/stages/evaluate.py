@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from kollama2.engine.stage import Stage, Work
 from kollama2.evaluation.suite import Suite
 from kollama2.stages.folders import model_folder
-from kollama2.stages.source import Source, content
+from kollama2.stages.source import Source, contents
 
 if TYPE_CHECKING:
     from kollama2.data.chat import ChatEncoder
@@ -46,7 +46,7 @@ class Evaluate(Stage):
 
         folder = model_folder(work, self.model)
         tokenizer = load_tokenizer(folder)
-        places = {uri: content(work.path(source)) for uri, source in self.data.items()}
+        places = contents(work, self.data)
         return evaluate(
             self.suite.resolved(places.__getitem__),
             model=load_model(folder, device=work.resources.device),

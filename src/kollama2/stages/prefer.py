@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from kollama2.engine.stage import Stage, Work
 from kollama2.stages.folders import model_folder
-from kollama2.stages.source import Source, content
+from kollama2.stages.source import Source, content, examples
 from kollama2.train.preference_settings import PreferSettings
 
 if TYPE_CHECKING:
@@ -71,7 +71,6 @@ class Prefer(Stage):
 
     def _preferences(self, work: Work, counts: dict[str, int]) -> "Iterator[Preference]":
         from kollama2.data import codeswitch, preferences
-        from kollama2.data.read import Example, read
 
         place = content(work.path(self.data))
         if self.pairs is None:
@@ -80,14 +79,10 @@ class Prefer(Stage):
                 yield from preferences.read_preferences(file, counts)
             return
         aligned = codeswitch.read_pairs(content(work.path(self.pairs)), dict(self.pairs.columns))
-        examples = [
-            one
-            for one in read(place, self.data.form, dict(self.data.columns))
-            if isinstance(one, Example)
-        ]
-        counts["in"] = len(examples)
+        instructions = list(examples(work, self.data))
+        counts["in"] = len(instructions)
         words = codeswitch.dictionary(list(aligned))
-        yield from preferences.prefer_korean(examples, words, seed=self.settings.seed)
+        yield from preferences.prefer_korean(instructions, words, seed=self.settings.seed)
 
 
 def _answer(encoder: "ChatEncoder", prompt: "Sequence[Message]", answer: str) -> list[int]:

@@ -7,9 +7,9 @@ its place on this machine is a private attribute that is not part of the key.
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import PrivateAttr
 
@@ -17,6 +17,9 @@ from kollama2.engine.commit import write_json
 from kollama2.engine.stage import Stage, Work
 from kollama2.errors import Denied, Missing, StorageTrouble
 from kollama2.stages.github import fetch
+
+if TYPE_CHECKING:
+    from kollama2.data.forms import Example
 
 MODEL_FILES = ["*.json", "*.safetensors", "*.model", "*.txt"]
 DATA_FILES = ["*.json", "*.jsonl", "*.csv", "*.tsv", "*.parquet", "*.txt", "*.gz", "*.md"]
@@ -114,6 +117,20 @@ def content(folder: Path) -> Path:
     if not place.exists():
         raise StorageTrouble(f"{place} was there when the study was locked and is gone now")
     return place
+
+
+def contents(work: Work, data: Mapping[str, Source]) -> dict[str, Path]:
+    """Where the content of each of several finished sources lies, by what a suite calls them."""
+    return {uri: content(work.path(source)) for uri, source in data.items()}
+
+
+def examples(work: Work, source: Source) -> Iterator["Example"]:
+    """The usable rows of a finished source."""
+    from kollama2.data.read import Example, read
+
+    for one in read(content(work.path(source)), source.form, dict(source.columns)):
+        if isinstance(one, Example):
+            yield one
 
 
 def _size(place: Path) -> int:

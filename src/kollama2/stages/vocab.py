@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from kollama2.engine.stage import Stage, Work
 from kollama2.stages.folders import model_folder
-from kollama2.stages.source import Source, content
+from kollama2.stages.source import Source, examples
 from kollama2.vocab.settings import InitSettings, VocabSettings
 
 if TYPE_CHECKING:
@@ -84,9 +84,6 @@ class ExpandVocab(Stage):
 
 def texts(work: Work, corpus: tuple[Source, ...]) -> Iterator[str]:
     """Every text of a corpus, without any template."""
-    from kollama2.data.read import Example, read
-
     for source in corpus:
-        for one in read(content(work.path(source)), source.form, dict(source.columns)):
-            if isinstance(one, Example):
-                yield from one.texts()
+        for one in examples(work, source):
+            yield from one.texts()
