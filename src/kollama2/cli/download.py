@@ -43,11 +43,11 @@ def download(
         link = os.environ.get(LINK) or _asked(meta.ASK_URL)
     chosen = meta.chosen(_asked(meta.ASK_MODELS) if models is None else models)
     if source == "hub":
-        from kollama2.llama.hub import fetch
+        from kollama2.engine.hub import PREFIX, snapshot
 
         folders = [output / f"{meta.folder_name(model)}-hf" for model in chosen]
         for model, folder in zip(chosen, folders, strict=True):
-            fetch(meta.hub_id(model), folder)
+            snapshot(PREFIX + meta.hub_id(model), target=folder)
     else:
         with _progress() as heard:
             folders = meta.download(link, chosen, output, heard)

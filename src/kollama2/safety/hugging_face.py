@@ -4,14 +4,14 @@ Only safetensors is read, and no code of a repository is ever executed.
 """
 
 import json
-import os
 import re
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from kollama2.errors import BadData, BadUsage, Denied, Missing
+from kollama2.engine.hub import PREFIX, snapshot
+from kollama2.errors import BadData, BadUsage
 from kollama2.safety.verdict import Classifier, Dialog, Side, Verdict, last_text
 
 _ANSWER = re.compile(r"\s*(safe|unsafe)\b\s*([\w, ]*)", re.IGNORECASE)
@@ -22,7 +22,6 @@ _SAFE = re.compile(
     r"|not[-_ ]?(toxic|hate|offensive)|정상|없음",
     re.IGNORECASE,
 )
-_FILES = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
 
 
 def load_model(name: str, threshold: float | None = None) -> Classifier:
@@ -37,7 +36,7 @@ def load_model(name: str, threshold: float | None = None) -> Classifier:
         BadData: it wants to run code of its own, or holds no safetensors.
         Denied, Missing: the hub refuses or cannot be reached.
     """
-    folder = _fetched(name.removeprefix("hf:")) if name.startswith("hf:") else Path(name)
+    folder = snapshot(name) if name.startswith(PREFIX) else Path(name)
     config = folder / "config.json"
     if not config.is_file():
         raise BadData(f"{folder} holds no config.json; it is no model in Hugging Face's form")
@@ -51,23 +50,6 @@ def load_model(name: str, threshold: float | None = None) -> Classifier:
     if kind.endswith("ForSequenceClassification"):
         return TextClassifier(folder, limit)
     raise BadUsage(f"{folder} holds a {kind}, which is neither Llama Guard nor a text classifier")
-
-
-def _fetched(name: str) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled, RepositoryNotFoundError
-
-    try:
-        return Path(
-            snapshot_download(name, allow_patterns=_FILES, token=os.environ.get("HF_TOKEN"))
-        )
-    except RepositoryNotFoundError as error:  # a gated repository is one of these
-        raise Denied(
-            f"hf:{name} is gated, private or not there; accept its conditions on "
-            f"https://huggingface.co/{name} and set HF_TOKEN to a token of the same account"
-        ) from error
-    except (HfHubHTTPError, OfflineModeIsEnabled, OSError) as error:
-        raise Missing(f"hf:{name}: the hub cannot be reached; name a folder instead") from error
 
 
 def _parts(folder: Path, kind: Any) -> tuple[Any, Any]:

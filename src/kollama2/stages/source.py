@@ -5,7 +5,6 @@ its place on this machine is a private attribute that is not part of the key.
 """
 
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,15 +13,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import PrivateAttr
 
 from kollama2.engine.commit import write_json
+from kollama2.engine.hub import DATA_FILES, MODEL_FILES, snapshot
 from kollama2.engine.stage import Stage, Work
-from kollama2.errors import Denied, Missing, StorageTrouble
+from kollama2.errors import Missing, StorageTrouble
 from kollama2.stages.github import fetch
 
 if TYPE_CHECKING:
     from kollama2.data.forms import Example
 
-MODEL_FILES = ["*.json", "*.safetensors", "*.model", "*.txt"]
-DATA_FILES = ["*.json", "*.jsonl", "*.csv", "*.tsv", "*.parquet", "*.txt", "*.gz", "*.md"]
 MINIATURE = "builtin:miniature"
 
 
@@ -152,39 +150,16 @@ def _write_builtin(source: Source, out: Path) -> Mapping[str, Any]:
 
 
 def _download(source: Source) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        HfHubHTTPError,
-        LocalEntryNotFoundError,
-        RepositoryNotFoundError,
-    )
-
-    name = source.uri.removeprefix("hf:")
     patterns = MODEL_FILES if source.what == "model" else DATA_FILES
-    try:
-        folder = snapshot_download(
-            name,
-            repo_type="model" if source.what == "model" else "dataset",
-            revision=source.revision,
-            allow_patterns=[source.file] if source.file else patterns,
-            token=os.environ.get("HF_TOKEN"),
-        )
-    except GatedRepoError as error:
-        raise Denied(
-            f"{source.uri} is gated: accept its conditions on https://huggingface.co/{name}, "
-            "then set HF_TOKEN to a token of the same account"
-        ) from error
-    except RepositoryNotFoundError as error:
-        raise Denied(
-            f"{source.uri}: no such repository, or it is private and HF_TOKEN does not open it"
-        ) from error
-    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
-        raise Missing(
-            f"{source.uri}: the hub cannot be reached; name a local copy in a mirrors file "
-            f"(--mirrors FILE with a line '{source.uri}: path/to/copy')"
-        ) from error
-    return one_file(Path(folder), source.file)
+    folder = snapshot(
+        source.uri,
+        [source.file] if source.file else patterns,
+        source.what,
+        revision=source.revision,
+        instead=f"name a local copy in a mirrors file (--mirrors FILE with a line '{source.uri}: "
+        "path/to/copy')",
+    )
+    return one_file(folder, source.file)
 
 
 def one_file(place: Path, file: str | None) -> Path:

@@ -6,17 +6,16 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import yaml
 
-from kollama2.errors import BadData, BadUsage, Missing
+from kollama2.engine.hub import What, commit_of
+from kollama2.errors import BadData, BadUsage
 from kollama2.stages import Source
 from kollama2.stages.source import one_file
 from kollama2.study.document import near
 from kollama2.study.schema import SourceSpec
-
-What = Literal["model", "data"]
 
 
 def load_mirrors(path: Path | None) -> dict[str, Path]:
@@ -73,7 +72,7 @@ class Locator:
         Raises:
             BadUsage: the uri names nothing.
             BadData: the content differs from the sha256 that the study demands.
-            Missing: a revision cannot be looked up because the hub is out of reach.
+            Missing, Denied: a revision cannot be looked up: the hub is out of reach or refuses.
         """
         scheme, _, name = spec.uri.partition(":")
         fields: dict[str, Any] = {
@@ -85,7 +84,7 @@ class Locator:
         if scheme == "builtin":
             return _builtin(spec, name, fields)
         if scheme == "hf" and spec.uri not in self.mirrors:
-            revision = spec.revision or _revision(name, what)
+            revision = spec.revision or _revision(spec.uri, what)
             return Source(uri=spec.uri, revision=revision, file=spec.file, **fields)
         place = self.mirrors.get(spec.uri)
         if scheme == "github" and place is None:
@@ -159,17 +158,10 @@ def _builtin(spec: SourceSpec, name: str, fields: dict[str, Any]) -> Source:
     )
 
 
-def _revision(name: str, what: What) -> str:
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
-
-    api = HfApi()
-    try:
-        info = api.model_info(name) if what == "model" else api.dataset_info(name)
-    except (HfHubHTTPError, OfflineModeIsEnabled, OSError) as error:
-        raise Missing(
-            f"hf:{name}: its revision cannot be looked up because the hub is out of reach or "
-            f"refuses; name a revision, or a local copy in a mirrors file (--mirrors FILE with a "
-            f"line 'hf:{name}: path/to/copy')"
-        ) from error
-    return str(info.sha)
+def _revision(uri: str, what: What) -> str:
+    return commit_of(
+        uri,
+        what,
+        instead="name a revision, or a local copy in a mirrors file (--mirrors FILE with a line "
+        f"'{uri}: path/to/copy')",
+    )
