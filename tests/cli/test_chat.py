@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -11,6 +12,7 @@ from kollama2.cli import chat
 from kollama2.data.chat import ChatEncoder
 from kollama2.data.tokenizer import load_tokenizer
 from kollama2.errors import BadUsage
+from kollama2.llama.generation import Decoder
 from kollama2.miniature import base
 from kollama2.safety.guard import REFUSAL_EN
 from tests.llama import meta_files
@@ -90,6 +92,31 @@ def test_several_turns_with_their_budget(
     lines = found.err.splitlines()
     assert [line.split()[0] for line in lines] == [f"[{n}" for n in [*budgets, budgets[0]]]
     assert all(line.endswith("tokens]") for line in lines)
+
+
+def test_a_turn_reads_only_what_is_new_and_says_the_same(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[int] = []
+    read, turns = Decoder.read, "The fox lives in the town.\nWhere does it live?\n여우는요?\n"
+
+    def spy(self: Decoder, prompts: Any, **more: int) -> Any:
+        kept.append(more["kept"])
+        assert kept[-1] < len(prompts[0])
+        return read(self, prompts, **more)
+
+    monkeypatch.setattr(Decoder, "read", spy)
+    pipe(monkeypatch, turns)
+    chat.chat(MINIATURE, temperature=0, max_new_tokens=6)
+    answers, seen = capsys.readouterr()
+    used = [int(line.split()[0][1:]) for line in seen.splitlines()]
+    assert kept[0] == 0
+    # All of the turns before, but the end mark that closes the last answer.
+    assert [used[0] - kept[1], used[1] - kept[2]] == pytest.approx([1, 1], abs=1)
+    monkeypatch.setattr(Decoder, "known", lambda *_: 0)
+    pipe(monkeypatch, turns)
+    chat.chat(MINIATURE, temperature=0, max_new_tokens=6)
+    assert capsys.readouterr().out == answers
 
 
 def test_a_turn_that_does_not_fit_leaves_the_dialog(

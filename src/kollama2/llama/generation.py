@@ -12,6 +12,7 @@ import torch
 
 from kollama2.errors import BadUsage
 from kollama2.llama.cache import FixedCache
+from kollama2.llama.direct import direct
 from kollama2.llama.faults import Unmet
 from kollama2.llama.sampling import choose, log_probability
 
@@ -80,6 +81,8 @@ class Decoder:
         self.model, self.rows, self.length, self.agree = model, rows, length, agree
         self.vocab = int(config.vocab_size)
         self.cache = FixedCache(config.num_hidden_layers, rows, length)
+        self.direct = direct(model, self.cache)
+        self._held: list[int] = []  # ids of the first row whose keys the cache holds
 
     @property
     def device(self) -> torch.device:
@@ -110,29 +113,44 @@ class Decoder:
 
     @torch.inference_mode()
     def read(
-        self, prompts: Sequence[Sequence[int]], every: bool = False
+        self, prompts: Sequence[Sequence[int]], every: bool = False, kept: int = 0
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Compute the prompts.
 
         Args:
             prompts: ids, checked.
             every: compute the logits at every position, not only at the last.
+            kept: tokens of a single prompt that are not computed again; see `known`.
 
         Returns:
             (rows, vocabulary) logits after each prompt, and (rows, longest, vocabulary) or None.
         """
-        lengths = [len(prompt) for prompt in prompts]
+        lengths = [len(prompt) - kept for prompt in prompts]
         longest = max(lengths)
         ids = torch.zeros(len(prompts), longest, dtype=torch.long)
         for row, prompt in enumerate(prompts):
-            ids[row, : lengths[row]] = torch.tensor(list(prompt))
+            ids[row, : lengths[row]] = torch.tensor(list(prompt[kept:]))
         ends = torch.tensor(lengths, device=self.device) - 1
-        kept, place = torch.unique(ends, return_inverse=True)
-        self.cache.at_columns(0, longest)
-        logits = self._forward(ids.to(self.device), None, None, 0 if every else kept)
+        needed, place = torch.unique(ends, return_inverse=True)
+        self.cache.at_columns(kept, kept + longest)
+        del self._held[kept:]
+        logits = self._forward(ids.to(self.device), None, None, 0 if every else needed)
+        self._held = list(prompts[0])
         rows = torch.arange(len(prompts), device=self.device)
         last = logits[rows, ends if every else place]
         return last, logits if every else None
+
+    def known(self, prompt: Sequence[int]) -> int:
+        """How many tokens of a single prompt the cache holds from the text before it.
+
+        One fewer than all where it holds all, since the last one's logits are needed.
+        """
+        same = 0
+        for ours, theirs in zip(self._held, prompt[:-1], strict=False):
+            if ours != theirs:
+                break
+            same += 1
+        return same
 
     @torch.inference_mode()
     def step(self, tokens: torch.Tensor, positions: Sequence[int]) -> torch.Tensor:
@@ -145,13 +163,24 @@ class Decoder:
         Returns:
             (rows, vocabulary) logits of the next tokens.
         """
+        del self._held[positions[0] :]
+        logits = self._stepped(tokens, positions)
+        if len(self._held) == positions[0]:
+            self._held.append(int(tokens[0]))
+        return logits
+
+    def _stepped(self, tokens: torch.Tensor, positions: Sequence[int]) -> torch.Tensor:
         used = max(positions) + 1
-        if min(positions) + 1 == used:
+        own = torch.tensor(positions, device=self.device)
+        together = min(positions) + 1 == used
+        if together:
             self.cache.at_columns(used - 1, used)
-            where = torch.full((1, 1), used - 1, device=self.device)
-            return self._forward(tokens[:, None], where, None, 1)[:, -1]
-        own = torch.tensor(list(positions), device=self.device)
-        self.cache.at_positions(own, used)
+        else:
+            self.cache.at_positions(own, used)
+        if self.direct is not None:
+            return self.direct(tokens, own, used)
+        if together:
+            return self._forward(tokens[:, None], own[:1, None], None, 1)[:, -1]
         seen = torch.arange(used, device=self.device) <= own[:, None]
         return self._forward(tokens[:, None], own[:, None], seen[:, None, None], 1)[:, -1]
 

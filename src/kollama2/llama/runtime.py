@@ -129,10 +129,14 @@ class Llama:
         temperature: float = 0.6,
         top_p: float = 0.9,
     ) -> Iterator[int]:
-        """Yield the ids of one continuation as they are chosen; arguments as in `generate`."""
+        """Yield the ids of one continuation as they are chosen; arguments as in `generate`.
+
+        What the prompt has in common with the text before it is not computed again: a turn of a
+        dialog reads only what is new in it.
+        """
         self.decoder.check([prompt_tokens])
         settings = self._settings(self._most(max_gen_len), temperature, top_p, logprobs=False)
-        last, _ = self.decoder.read([prompt_tokens])
+        last, _ = self.decoder.read([prompt_tokens], kept=self.decoder.known(prompt_tokens))
         for step in stream(self.decoder, last, [len(prompt_tokens)], settings):
             for token in step.tokens:
                 if token is not None:
