@@ -14,7 +14,7 @@ from kollama2.errors import BadData, BadUsage
 from kollama2.vocab.append import read_model
 from kollama2.vocab.audit import audit, refuse
 from kollama2.vocab.expand import expand, runtimes
-from kollama2.vocab.learn import count_words, ksx1001, learn, sampled
+from kollama2.vocab.learn import count_words, ended, ksx1001, learn, sampled
 from kollama2.vocab.probe import HARD
 from kollama2.vocab.settings import VocabSettings
 from tests.vocab.corpus import byte_level, korean, llama3_ranks, small_ranks
@@ -58,6 +58,14 @@ def test_words_are_runs_of_hangul_with_the_space_before_them() -> None:
     assert count_words([*lines, decomposed]) == {" 한국": 2, " 한국어": 1, " 안녕": 2}
     with pytest.raises(BadData, match="no line that is mostly Hangul"):
         count_words(["only English", ""])
+
+
+def test_an_ending_belongs_to_its_word() -> None:
+    lines = ["있다. 3.5배, 있다... 갑,을.병, 이다.” Kim은.", "여기는 kollama.한국 입니다."]
+    assert count_words(lines, ended(",.")) == {
+        " 있다.": 1, "배,": 1, " 있다": 1, " 갑": 1, "을": 1, "병,": 1, " 이다.": 1, "은.": 1,
+        " 여기는": 1, "한국": 1, " 입니다.": 1,
+    }  # fmt: skip
 
 
 def test_a_small_corpus_gives_what_it_has() -> None:
@@ -125,6 +133,31 @@ def test_syllables_come_first(tiny_tokenizer: Path, texts: list[str], tmp_path: 
     assert sum(after.pieces[i].startswith("<0x") for i in ids) == 0
 
 
+def test_rare_syllables_stay_bytes(tiny_tokenizer: Path, tmp_path: Path) -> None:
+    texts = ["가나다 가나다 가나", "다라 가"]
+    expand(tiny_tokenizer, tmp_path, texts, VocabSettings(size=2400, min_count=3))
+    new = [one.piece for one in read_model(tmp_path).pieces[384:] if one.type == 1]
+    # 가 4, 나 3, 다 3 times; 라 once, so it is a piece only because a learned one needs it.
+    assert new[:3] == ["가", "나", "다"]
+    assert "힝" not in new
+
+
+def test_pieces_with_an_ending(tiny_tokenizer: Path, texts: list[str], tmp_path: Path) -> None:
+    found = expand(
+        tiny_tokenizer, tmp_path, texts, VocabSettings(size=300, syllables=False, endings=True)
+    )
+    assert found["audit"]["faults"] == ()
+    before, after = runtimes(tiny_tokenizer), runtimes(tmp_path)
+    ended = [piece for piece in after.pieces[384:] if piece.endswith(".")]
+    assert "니다." in ended
+    assert all("가" <= piece[-2] <= "힣" for piece in ended)
+    # No piece of punctuation alone, and marks without Hangul before them are what they were.
+    for line in ("3.5, 7... a.b, c.", 'He said "no."'):
+        assert after.encode([line]) == before.encode([line])
+    (ids,) = after.encode(["있습니다. 3.5"])
+    assert [after.pieces[i] for i in ids][-4:] == ["▁", "<0x33>", ".", "<0x35>"]
+
+
 @pytest.mark.parametrize("procedure", ["chinese-llama2", "llama2-ko", "eeve"])
 def test_published_expansions_keep_their_faults(
     procedure: Any, tiny_tokenizer: Path, texts: list[str], tmp_path: Path
@@ -179,6 +212,10 @@ def test_what_cannot_be_expanded(texts: list[str], tmp_path: Path) -> None:
     folder = byte_level(tmp_path / "bytes", small_ranks())
     with pytest.raises(BadUsage, match="use hangul-append"):
         expand(folder, tmp_path, texts, VocabSettings(procedure="eeve"))
+    with pytest.raises(BadUsage, match="cuts punctuation off before it merges"):
+        expand(folder, tmp_path, texts, VocabSettings(endings=True))
+    with pytest.raises(BadUsage, match="belong to hangul-append, not to llama2-ko"):
+        expand(folder, tmp_path, texts, VocabSettings(procedure="llama2-ko", endings=True))
     (folder / "tokenizer.json").write_text("{}")
     with pytest.raises(BadData, match="not a byte-level BPE"):
         expand(folder, tmp_path, texts, ADDED)
@@ -205,6 +242,11 @@ def test_llama_2_on_real_text(real_data: Path, tmp_path: Path) -> None:
     lines = news.read_text(encoding="utf-8").splitlines()
     tokens = sum(map(len, runtimes(tmp_path).encode(lines)))
     assert tokens / sum(len(line.split()) for line in lines) < 2.6
+
+    denser = VocabSettings(size=8704, min_count=20, endings=True)
+    found = expand(folder, tmp_path, texts, denser)
+    assert found["audit"]["faults"] == ()
+    assert sum(map(len, runtimes(tmp_path).encode(lines))) < 0.98 * tokens
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """`kollama2 tokenizer`: what a tokenizer spends on Korean, and a larger one that spends less."""
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -8,6 +9,8 @@ import typer
 from kollama2.cli.console import JsonOption, out, print_json, talk
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from kollama2.vocab.fertility import Fertility
 
 app = typer.Typer(help="Measure tokenizers on Korean and expand them.", no_args_is_help=True)
@@ -70,6 +73,12 @@ def expand(
     syllables: Annotated[
         bool, typer.Option(help="Begin with the 2,350 syllables of KS X 1001.")
     ] = True,
+    min_count: Annotated[
+        int, typer.Option(min=0, help="Of these only those that the corpus holds so often.")
+    ] = 0,
+    endings: Annotated[
+        bool, typer.Option("--endings", help="Pieces may end in a full stop or comma, like 다.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Add Hangul pieces to a tokenizer, audited: nothing else changes, all runtimes agree."""
@@ -83,7 +92,13 @@ def expand(
 
     try:
         settings = VocabSettings.model_validate(
-            {"size": size, "procedure": procedure, "syllables": syllables}
+            {
+                "size": size,
+                "procedure": procedure,
+                "syllables": syllables,
+                "min_count": min_count,
+                "endings": endings,
+            }
         )
     except ValidationError as error:
         first = error.errors()[0]
@@ -93,7 +108,7 @@ def expand(
         raise BadUsage(f"{output} is not empty; name a new folder with -o")
     with committing(output) as partial:
         copy_tokenizer(folder, partial)
-        found = grow(folder, partial, (text for file in corpus for text in _texts(file)), settings)
+        found = grow(folder, partial, _texts(corpus), settings)
     if as_json:
         print_json(found)
         return
@@ -110,12 +125,20 @@ def expand(
         talk().print(f"as its model does: {fault}")
 
 
-def _texts(file: Path) -> Any:
+def _texts(corpus: list[Path]) -> "Iterator[str]":
+    """The texts of files; what cannot be read of each is told behind it."""
     from kollama2.data.read import Example, read
 
-    for one in read(file):
-        if isinstance(one, Example):
-            yield from one.texts()
+    for file in corpus:
+        rejects: Counter[str] = Counter()
+        for one in read(file):
+            if isinstance(one, Example):
+                yield from one.texts()
+            else:
+                rejects[one.reason] += 1
+        if rejects:
+            (reason, _), *_ = rejects.most_common(1)
+            talk().print(f"{file}: {rejects.total():,} rows passed over, most of them: {reason}")
 
 
 def _pairs(corpus: list[Path] | None) -> tuple[list[str], list[str]]:

@@ -5,7 +5,7 @@ counts rows: they agree when new pieces stand last, with strictly falling scores
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +46,9 @@ def pieces_of(words: Counter[str], known: set[str], settings: VocabSettings) -> 
     match settings.procedure:
         case "hangul-append":
             learned = learn(words, settings.wanted)
-            chosen = ordered(learned, known, syllables=settings.syllables)
+            chosen = ordered(learned, known, first_syllables(words, settings))
         case "llama2-ko":
-            chosen = ordered(learn(words, settings.wanted), known, syllables=False)
+            chosen = ordered(learn(words, settings.wanted), known)
         case "eeve":
             chosen = iter(learn_frequent(words, settings.wanted))
         case "chinese-llama2":
@@ -57,13 +57,29 @@ def pieces_of(words: Counter[str], known: set[str], settings: VocabSettings) -> 
     return list(dict.fromkeys(one for one in chosen if one not in known))[: settings.wanted]
 
 
-def ordered(learned: list[str], known: set[str], *, syllables: bool) -> Iterator[str]:
-    """Syllables of KS X 1001 where they are wanted, then what was learned.
+def first_syllables(words: Counter[str], settings: VocabSettings) -> list[str]:
+    """The syllables of KS X 1001 that become pieces before anything learned.
+
+    Args:
+        words: from `count_words`.
+        settings: whether they are wanted, and how often the corpus must hold each.
+    """
+    if not settings.syllables:
+        return []
+    seen: Counter[str] = Counter()
+    for word, count in words.items() if settings.min_count else ():
+        for syllable in word:
+            seen[syllable] += count
+    return [one for one in ksx1001() if seen[one] >= settings.min_count]
+
+
+def ordered(learned: list[str], known: set[str], syllables: Iterable[str] = ()) -> Iterator[str]:
+    """Some syllables, then what was learned.
 
     A syllable that a learned piece is made of comes before it, because some runtimes merge only
     what is a piece itself.
     """
-    yield from ksx1001() if syllables else ()
+    yield from syllables
     for piece in learned:
         yield from (one for one in piece if one not in known and one != SPACE)
         yield piece

@@ -1,16 +1,25 @@
 """Expand: a tokenizer with more pieces, written only when its audit finds nothing."""
 
 import json
+import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from kollama2.errors import BadData, BadUsage
-from kollama2.vocab.append import append, old_ids, ordered, pieces_of, read_model
+from kollama2.vocab.append import (
+    append,
+    first_syllables,
+    old_ids,
+    ordered,
+    pieces_of,
+    read_model,
+)
 from kollama2.vocab.audit import audit, refuse
 from kollama2.vocab.fast import write_fast
-from kollama2.vocab.learn import HANGUL, SPACE, WORDS, count_words, learn, sampled
+from kollama2.vocab.learn import HANGUL, SPACE, WORDS, count_words, ended, learn, sampled
 from kollama2.vocab.runtimes import Runtimes, byte_runtimes, sentencepiece_runtimes
 from kollama2.vocab.settings import VocabSettings
 from kollama2.vocab.splice import ByteLevel, splice
@@ -64,22 +73,18 @@ def expand(
     """
     old = runtimes(folder)
     lines = list[str]()
-    pattern = WORDS if settings.procedure == "chinese-llama2" else HANGUL
-    words = count_words(sampled(texts, lines, AUDITED), pattern)
-    if is_sentencepiece(folder):
+    sentencepiece = is_sentencepiece(folder)
+    _fits(folder, settings, sentencepiece=sentencepiece)
+    words = count_words(sampled(texts, lines, AUDITED), _pattern(settings, set(old.pieces)))
+    if sentencepiece:
         proto = read_model(folder)
         grown = _append(folder, proto, pieces_of(words, set(old.pieces), settings), settings)
         (out / "tokenizer.model").write_bytes(proto.SerializeToString())
         write_fast(out)
         new = sentencepiece_runtimes(out, proto)
     else:
-        if settings.procedure != "hangul-append":
-            raise BadUsage(
-                f"procedure {settings.procedure} is of SentencePiece tokenizers, and {folder} "
-                "holds none; use hangul-append"
-            )
         model = ByteLevel(folder / "tokenizer.json")
-        grown = _splice(model, learn(words, settings.wanted), settings)
+        grown = _splice(model, words, settings)
         model.write(out / "tokenizer.json")
         new = byte_runtimes(out)
     found = audit(old, new, dict(zip(grown.ids, grown.pieces, strict=True)), lines)
@@ -118,6 +123,31 @@ def is_sentencepiece(folder: Path) -> bool:
     raise BadData(f"{folder} holds neither tokenizer.model nor tokenizer.json")
 
 
+def _fits(folder: Path, settings: VocabSettings, *, sentencepiece: bool) -> None:
+    """Refuse what the family of a tokenizer has no use for."""
+    if settings.endings and settings.procedure != "hangul-append":
+        raise BadUsage(f"endings belong to hangul-append, not to {settings.procedure}")
+    if sentencepiece:
+        return
+    if settings.procedure != "hangul-append":
+        raise BadUsage(
+            f"procedure {settings.procedure} is of SentencePiece tokenizers, and {folder} "
+            "holds none; use hangul-append"
+        )
+    if settings.endings:
+        raise BadUsage(
+            f"the tokenizer of {folder} cuts punctuation off before it merges, so that no text "
+            "would give a piece like 다.; leave endings out"
+        )
+
+
+def _pattern(settings: VocabSettings, known: set[str]) -> re.Pattern[str]:
+    """What counts as a word of the corpus."""
+    if settings.procedure == "chinese-llama2":
+        return WORDS
+    return ended("".join(m for m in ".," if m in known)) if settings.endings else HANGUL
+
+
 def _append(folder: Path, proto: Any, pieces: list[str], settings: VocabSettings) -> Grown:
     first = len(proto.pieces)
     append(proto, pieces, settings)
@@ -132,12 +162,10 @@ def _append(folder: Path, proto: Any, pieces: list[str], settings: VocabSettings
     )
 
 
-def _splice(model: ByteLevel, learned: list[str], settings: VocabSettings) -> Grown:
+def _splice(model: ByteLevel, words: Counter[str], settings: VocabSettings) -> Grown:
     first, known = model.size, {token.decode(errors="replace") for token in model.ids}
-    pieces = [
-        piece.replace(SPACE, " ") for piece in ordered(learned, known, syllables=settings.syllables)
-    ]
-    made = splice(model, pieces, settings.wanted)
+    chosen = ordered(learn(words, settings.wanted), known, first_syllables(words, settings))
+    made = splice(model, [piece.replace(SPACE, " ") for piece in chosen], settings.wanted)
     return Grown(
         first=first,
         ids=[model.ids[text.encode()] for text in made],

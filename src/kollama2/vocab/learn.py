@@ -31,12 +31,25 @@ def ksx1001() -> list[str]:
     return [bytes(pair).decode("euc-kr") for pair in rows]
 
 
+def ended(marks: str) -> re.Pattern[str]:
+    """Runs of Hangul with the mark that ends them.
+
+    Args:
+        marks: full stop and comma, as far as the old tokenizer has pieces for them: a new piece for
+            a mark alone would change English.
+    """
+    if not marks:
+        return HANGUL
+    # Not the mark of 3.5, of a list without spaces, or of a row of dots.
+    return re.compile(rf" ?[가-힣]+(?:[{re.escape(marks)}](?![.,\d가-힣]))?")
+
+
 def count_words(texts: Iterable[str], pattern: re.Pattern[str] = HANGUL) -> Counter[str]:
     """How often each word of Korean lines occurs, with a space before it where it had one.
 
     Args:
         texts: lines or documents in any Unicode form; lines with little Hangul are passed over.
-        pattern: what counts as a word; runs of Hangul that follow a space or another letter.
+        pattern: what counts as a word; runs of Hangul with the space before them by default.
 
     Raises:
         BadData: no line is mostly Hangul.
@@ -82,7 +95,9 @@ def learn(words: Counter[str], size: int) -> list[str]:
     """
     alphabet = {character for word in words for character in word}
     # The trainer counts its one control piece and every character too.
-    model = _trained(words, model_type="bpe", vocab_size=size + len(alphabet) + 1)
+    # The words are cut already; else the trainer cuts them once more where the script changes.
+    own: dict[str, Any] = {"model_type": "bpe", "split_by_unicode_script": False}
+    model = _trained(words, vocab_size=size + len(alphabet) + 1, **own)
     return [one.piece for one in model.pieces if len(one.piece) > 1 and one.type == 1]
 
 

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 Procedure = Literal["hangul-append", "chinese-llama2", "llama2-ko", "eeve"]
 Init = Literal[
@@ -33,6 +33,15 @@ class VocabSettings(BaseModel):
         True,
         description="hangul-append: begin with the 2,350 syllables of KS X 1001, so that no usual "
         "one falls to bytes",
+    )
+    min_count: NonNegativeInt = Field(
+        0,
+        description="hangul-append: of those syllables only the ones that a corpus holds so often",
+    )
+    endings: bool = Field(
+        False,
+        description="hangul-append: pieces may end in the full stop or comma of a word, like 다. "
+        "and 지만, (SentencePiece only; other tokenizers cut punctuation off before they merge)",
     )
     multiple: PositiveInt = Field(
         64, description="reserve pieces fill a SentencePiece vocabulary up to a multiple of this"
