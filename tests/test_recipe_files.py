@@ -23,8 +23,12 @@ KEYS |= {"numbers", "miniature"}
 SECTIONS = {"evidence", "when", "cost", "notes"}
 TEMPLATES = {"llama2", "kullm", "koalpaca", "vicuna", "plain"}
 FIRST = {"kullm-lora", "kullm-qlora", "koalpaca-full", "koalpaca-lora", "vicuna-ko", "korani"}
-NAMED = "cpt-full cpt-lora chinese-llama2 llama2-ko redwhale two-by-two ssu llama-pro bilingual-sft"
-NAMED += " komt-multitask cscl alma-ko translate-first chat-vector shadow-ft elchat dpo-ko"
+NAMED = (
+    "cpt-full cpt-lora chinese-llama2 llama2-ko eeve redwhale two-by-two tokdist-warm ssu llama-pro"
+)
+NAMED += (
+    " bilingual-sft komt-multitask cscl alma-ko translate-first chat-vector shadow-ft elchat dpo-ko"
+)
 TRAINS = ("pretrain", "finetune")
 
 pytestmark = pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
