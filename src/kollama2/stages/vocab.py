@@ -62,6 +62,11 @@ class ExpandVocab(Stage):
     preload: ClassVar[tuple[str, ...]] = ("kollama2.train.grow", "kollama2.vocab.distill")
 
     @property
+    def version(self) -> int:  # type: ignore[override]
+        """2 for distillation, which once left long texts out; the other inits are as they were."""
+        return 2 if self.settings.init == "distill" else 1
+
+    @property
     def tokenizer_stage(self) -> ExpandTokenizer:
         """The stage whose tokenizer this model has."""
         return self.tokenizer

@@ -35,6 +35,33 @@ def aligned(old: Runtimes, new: Runtimes, texts: Sequence[str]) -> list[Aligned]
     return pairs
 
 
+def cut(pair: Aligned, longest: int) -> list[Aligned]:
+    """A text in parts of at most `longest` old tokens, in order.
+
+    Both tokenizations stay as they were in the whole text: a part ends only where both have covered
+    the same bytes. Tokens between two such places that are further apart than `longest` are left
+    out; no piece of a vocabulary is that long.
+    """
+    parts, ends, begin = list[Aligned](), list[tuple[int, int]](), (0, 0)
+
+    def close() -> None:
+        (old_end, new_end), (old, new) = ends[-1], begin
+        moved = [(a - old, b - new) for a, b in ends]
+        parts.append(Aligned(pair.old[old : old_end + 1], pair.new[new : new_end + 1], moved))
+
+    for old_end, new_end in pair.ends:
+        if old_end - begin[0] >= longest and ends:
+            close()
+            begin, ends = (ends[-1][0] + 1, ends[-1][1] + 1), []
+        if old_end - begin[0] >= longest:
+            begin = (old_end + 1, new_end + 1)
+        else:
+            ends.append((old_end, new_end))
+    if ends:
+        close()
+    return parts
+
+
 def alignments(pairs: Iterable[Aligned], ids: Sequence[int]) -> list[Counter[int]]:
     """How often each old id stood where a new piece stands, for each of `ids`."""
     place = {i: index for index, i in enumerate(ids)}

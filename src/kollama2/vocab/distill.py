@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from kollama2.errors import BadData
-from kollama2.vocab.align import Aligned
+from kollama2.vocab.align import Aligned, cut
 from kollama2.vocab.embed import Rows
 from kollama2.vocab.settings import InitSettings
 
@@ -57,23 +57,27 @@ def distill(
         model: a causal language model that has no rows for the new ids yet; it stays as it is.
         ids: of the new pieces.
         begin: their first rows.
-        pairs: texts in both tokenizers.
+        pairs: texts in both tokenizers; long ones are read in parts of `max_length`.
         bos: id that every text begins with, if any.
         settings: batch, seed, length and step.
         progress: called with (steps done, steps in all, "steps", loss=).
 
     Raises:
-        BadData: no text is short enough.
+        BadData: no text, or none that both tokenizers cover.
     """
     table = model.get_input_embeddings().weight.data
     unembed = model.get_output_embeddings().weight.data
     embed = begin.embed.to(table.device).clone().requires_grad_()
     head = embed if begin.head is None else begin.head.to(table.device).clone().requires_grad_()
-    chosen = [pair for pair in pairs if len(pair.old) < settings.max_length]
+    # One token of the length is the text's beginning.
+    chosen = [part for pair in pairs for part in cut(pair, settings.max_length - 1)]
     random.Random(settings.seed).shuffle(chosen)
     batches = [chosen[i : i + settings.batch] for i in range(0, len(chosen), settings.batch)]
     if not batches:
-        raise BadData("no text of the corpus is short enough to distil from; raise max_length")
+        raise BadData(
+            f"the corpus gives no text of up to {settings.max_length} tokens that both tokenizers "
+            "cover; name another corpus, or raise max_length"
+        )
     optimizer, schedule = _optimizer(model, embed, head, settings.lr, len(batches))
     names = {i: len(table) + index for index, i in enumerate(ids)}
     errors, tokens = list[float](), 0
