@@ -80,6 +80,28 @@ def test_costs_are_sums_over_the_training_stages(store: Path) -> None:
     assert rows(store)["base"].cost.flops == 0
 
 
+def test_a_distillation_of_new_rows_and_a_preference_tuning_cost_too(tmp_path: Path) -> None:
+    store = fake.write(tmp_path / "store")
+    path = store / "studies" / "quick.json"
+    lock = json.loads(path.read_text())
+    more = {"expand_vocab-aa": {"flops": 2e14, "tokens": 7}, "prefer-bb": {"flops": 1e14}}
+    for name, metrics in more.items():
+        (store / name).mkdir()
+        settings = {"kind": name.partition("-")[0]}
+        (store / name / "stage.json").write_text(json.dumps(settings))
+        record = {"name": name, "metrics": metrics, "seconds": 2.0}
+        (store / name / "done.json").write_text(json.dumps(record))
+    for cell in lock["cells"]:
+        if cell["recipe"] == "alpaca-full":
+            cell["path"][-1:-1] = list(more)
+    path.write_text(json.dumps(lock))
+    before, after = (rows(fake.write(tmp_path / "plain")), rows(store))
+    assert after["alpaca-full"].cost.flops == 6.1e14 + 3e14
+    # What it read is not text that it was trained on.
+    assert after["alpaca-full"].cost.tokens == before["alpaca-full"].cost.tokens
+    assert after["alpaca-lora"].cost == before["alpaca-lora"].cost
+
+
 def test_what_is_missing_is_shown(store: Path) -> None:
     board = leaderboard(store, "quick")
     row = rows(store)["vicuna-lora"]

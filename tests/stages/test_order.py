@@ -1,11 +1,14 @@
 """Curricula as stages: the same rows in every order, budgets kept, sources made of pairs."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from pyarrow import parquet
 
+from kollama2.engine.profile import Resources
+from kollama2.engine.stage import Work
 from kollama2.errors import BadUsage
 from kollama2.stages import Derive, Encode, Order, Source, Train
 from kollama2.stages.encode import Part
@@ -17,6 +20,8 @@ from kollama2.study.schema import Study
 from kollama2.train.batches import Plan, Rows
 from kollama2.train.settings import TrainSettings
 from tests.stages.test_vocab import Bench
+from tests.train.test_loop import Killed, curve, killer, weights
+from tests.train.test_loop import run as train
 
 NAMES = ("both", "words", "ko")
 KNOTS = (Knot(at=0, shares=(1, 0, 0)), Knot(at=0.5, shares=(0, 1, 0)), Knot(at=1, shares=(0, 0, 1)))
@@ -110,6 +115,45 @@ def test_training_follows_the_given_order(bench: Bench, rows: tuple[Encode, ...]
     # Packed rows mix neighbours only: early rows are learned before late ones.
     half = len(order_of) // 2
     assert max(order_of[: half // 2] or [0]) <= max(order_of[half:] or [0])
+
+
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_killed_and_resumed_the_curriculum_continues(
+    method: str, bench: Bench, rows: tuple[Encode, ...], tiny_model: Path, tmp_path: Path
+) -> None:
+    stage = order(rows, difficulty="length", bytes=6_000, seed=7)
+    if not bench.path(stage).exists():
+        bench.run(stage)
+    # Killed while it is written, the order is the same in the end.
+    work = Work(tmp_path, tmp_path / "scratch", Resources(), bench.path, _killed)
+    with pytest.raises(Killed):
+        stage.run(work)
+    stage.run(replace(work, tell=lambda _: None))
+    written = [(at / "rows.parquet").read_bytes() for at in (tmp_path, bench.path(stage))]
+    assert written[0] == written[1]
+
+    fixed = {"order": "given", "batch": 6, "lr": 1e-3, "max_length": 256, "epochs": 1, "seed": 5}
+    chosen = TrainSettings.model_validate({"method": method, **fixed})
+    plan = Plan(Rows(bench.path(stage)), chosen)
+    assert plan.steps >= 6
+    place = bench.path(stage)
+    train(chosen, tiny_model, place, tmp_path / "whole")
+    starts = []
+    for step in (2, 3, plan.steps - 1):
+        with pytest.raises(Killed):
+            train(
+                chosen, tiny_model, place, tmp_path / "cut", killer(step), checkpoint_seconds=1e-9
+            )
+    train(chosen, tiny_model, place, tmp_path / "cut", lambda done, *_, **__: starts.append(done))
+    # The step that a kill interrupts is done again, no other.
+    assert starts == [plan.steps - 1, plan.steps]
+    assert weights(tmp_path / "cut") == weights(tmp_path / "whole")
+    # Every step saw the same text: bytes and tokens of each line, and its loss, to the bit.
+    assert curve(tmp_path / "cut") == curve(tmp_path / "whole")
+
+
+def _killed(_: object) -> None:
+    raise Killed
 
 
 STUDY = """\

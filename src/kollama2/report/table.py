@@ -1,6 +1,6 @@
 """The leaderboard of a study: one row per recipe, its seeds pooled, the base first."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from kollama2.report import headline
@@ -24,7 +24,8 @@ from kollama2.report.versus import between, scaled, versus
 __all__ = ["Leaderboard", "leaderboard", "rank", "render_terminal"]
 
 ENGLISH_LIMIT = 2.0  # per cent by which English bits per byte may grow before a row is flagged
-TRAINING = ("pretrain", "finetune")
+TRAINING = ("pretrain", "finetune", "prefer")
+COMPUTING = (*TRAINING, "expand_vocab")  # new rows can be distilled
 
 
 def leaderboard(store_root: Path, study: str) -> Leaderboard:
@@ -147,24 +148,29 @@ def _english(recipe: str, english: Contrast) -> English | None:
 
 
 def _cost(study: Study, cells: tuple[Cell, ...]) -> Cost:
-    """Sums over the training stages of a path, mean over the seeds' paths that are finished."""
+    """Sums over the stages of a path, mean over the seeds' paths that are finished.
+
+    FLOPs count distillations of new rows too; what was read counts in trainings alone.
+    """
     if not any(cell.path for cell in cells):  # what an endpoint costs is not known
         return Cost(None, None, None, None, None)
     paths = [
-        [study.stages[name].metrics for name in path if name.rpartition("-")[0] in TRAINING]
+        [(name.rpartition("-")[0], study.stages[name].metrics) for name in path]
         for path in dict.fromkeys(cell.path for cell in cells)
         if all(name in study.stages for name in path)
     ]
 
-    def mean(key: str) -> float | None:
-        sums = [sum(float(one.get(key, 0)) for one in path) for path in paths]
+    def mean(key: str, kinds: Sequence[str] = TRAINING) -> float | None:
+        sums = [sum(float(m.get(key, 0)) for kind, m in path if kind in kinds) for path in paths]
         return sum(sums) / len(sums) if sums else None
 
-    trainable = [max((one.get("trainable_parameters", 0) for one in p), default=0) for p in paths]
+    trainable = [
+        [m.get("trainable_parameters", 0) for kind, m in p if kind in TRAINING] for p in paths
+    ]
     return Cost(
-        flops=mean("flops"),
+        flops=mean("flops", COMPUTING),
         korean_bytes=mean("ko_bytes"),
         bytes=mean("bytes"),
         tokens=mean("tokens"),
-        trainable_parameters=max(trainable, default=None),
+        trainable_parameters=max((max(p, default=0) for p in trainable), default=None),
     )

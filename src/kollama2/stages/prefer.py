@@ -63,6 +63,7 @@ class Prefer(Stage):
             pairs,
             model=folder,
             out=work.out,
+            scratch=work.scratch,
             template=self.template,
             resources=work.resources,
             progress=work.progress,

@@ -2,10 +2,8 @@
 
 import json
 import math
-import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
-from transformers import PreTrainedTokenizerFast, PrinterCallback, TrainerCallback
+from transformers import PreTrainedTokenizerFast, PrinterCallback
 from trl import SFTConfig, SFTTrainer
 
 from kollama2.engine.profile import Resources
@@ -33,6 +31,7 @@ from kollama2.train.memory import keep_freed_memory
 from kollama2.train.onto import write_rows
 from kollama2.train.ranks import Ranks, together
 from kollama2.train.record import Record, figures, read
+from kollama2.train.resume import Resuming
 from kollama2.train.save import write_model
 from kollama2.train.schedule import factor
 from kollama2.train.settings import TrainSettings
@@ -105,7 +104,8 @@ def train(
             loop.run(folder)
             return {}
         with closing(Record(out / "metrics.jsonl", plan, done, progress)) as record:
-            loop.keep(record, identity, resources.checkpoint_seconds)
+            loop.add_callback(record)
+            loop.keep(record.sync, identity, resources.checkpoint_seconds)
             loop.run(folder)
     answer = figures(read(out / "metrics.jsonl"), network, settings)
     write_model(
@@ -154,7 +154,7 @@ def check_fit(network: Any, plan: Plan) -> None:
         )
 
 
-class Loop(SFTTrainer):  # type: ignore[misc]
+class Loop(Resuming, SFTTrainer):  # type: ignore[misc]
     """SFTTrainer whose batch is a step of a plan: no padding, no pickle, no side effects.
 
     One item of the dataset is one optimiser step; `training_step` cuts it into micro-batches. The
@@ -175,7 +175,7 @@ class Loop(SFTTrainer):  # type: ignore[misc]
         self.ranks = ranks
         self.micro = resources.micro_batch_tokens
         self.sums: dict[str, int] = {}
-        self.average = Average(settings, plan.steps, network)
+        self.average: Average = Average(settings, plan.steps, network)
         self.freezing: Freezing | None = None
         before = {name: weight.data for name, weight in trained(network)}
         super().__init__(
@@ -197,12 +197,6 @@ class Loop(SFTTrainer):  # type: ignore[misc]
         with by_document(self.model):
             self.train(resume_from_checkpoint=str(folder) if folder else None)
         self.average.apply(self.model)
-
-    def keep(self, record: Record, identity: dict[str, Any], seconds: float) -> None:
-        """Write the curve, and a checkpoint every so many seconds and at the end."""
-        self.record, self.identity = record, identity
-        self.add_callback(record)
-        self.add_callback(_Clock(seconds))
 
     def batch(self, step: int) -> dict[str, Any]:
         """The tensors of this process's part of a step, and what is in the whole step."""
@@ -289,33 +283,11 @@ class Loop(SFTTrainer):  # type: ignore[misc]
     def _send_telemetry(self) -> None:
         """Nothing of a training leaves the machine unasked."""
 
-    # Checkpoints are this project's own.
-
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         for _, weight in trained(self.model):
             if not torch.isfinite(weight).all():
                 self._diverged("largest weight", math.nan, self.state.global_step - 1)
-        self.record.sync()
-        checkpoint.save(
-            Path(self.args.output_dir),
-            asdict(self.state),
-            self.model,
-            self.optimizer,
-            self.lr_scheduler,
-            self.identity,
-            self.average.state,
-        )
-
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        checkpoint.load_weights(Path(resume_from_checkpoint), self.model)
-        self.average.resume(checkpoint.load_average(Path(resume_from_checkpoint)))
-
-    def _load_optimizer_and_scheduler(self, checkpoint_folder: str | None) -> None:
-        if checkpoint_folder is not None:
-            checkpoint.load_optimizer(Path(checkpoint_folder), self.optimizer, self.lr_scheduler)
-
-    def _load_rng_state(self, checkpoint_folder: str | None) -> None:
-        """Each step seeds its own; there is none to load."""
+        super()._save_checkpoint(model, trial)
 
 
 def _gradients(model: Any) -> list[Tensor]:
@@ -326,20 +298,6 @@ def _gradients(model: Any) -> list[Tensor]:
             weight.grad = torch.zeros_like(weight)
         found.append(weight.grad)
     return found
-
-
-class _Clock(TrainerCallback):  # type: ignore[misc]
-    """Asks for a checkpoint every so many seconds and after the last step."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-        self.last = time.monotonic()
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        now = time.monotonic()
-        if now - self.last >= self.seconds or state.global_step == state.max_steps:
-            control.should_save = True
-            self.last = now
 
 
 def _arguments(

@@ -5,6 +5,7 @@ Source: Rafailov et al. 2023, Direct Preference Optimization (arXiv 2305.18290).
 
 import json
 import math
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
@@ -17,10 +18,13 @@ from transformers import PreTrainedTokenizerFast, PrinterCallback, TrainerCallba
 from trl import DPOConfig, DPOTrainer
 
 from kollama2.engine.profile import Resources
-from kollama2.errors import BadData
+from kollama2.errors import BadData, Corrupt
+from kollama2.train import checkpoint
 from kollama2.train.load import prepare, quiet_peft, trained
 from kollama2.train.loop import Diverged
 from kollama2.train.preference_settings import PreferSettings
+from kollama2.train.record import end_of, read, sizes
+from kollama2.train.resume import Resuming
 from kollama2.train.save import write_model
 
 
@@ -38,30 +42,33 @@ def prefer(
     *,
     model: Path,
     out: Path,
+    scratch: Path,
     template: str,
     resources: Resources,
     progress: Callable[..., None],
 ) -> dict[str, Any]:
-    """Tune a model folder on preferences; writes `model/` and `metrics.jsonl` into `out`.
+    """Tune a model folder on preferences; the same call continues after an interruption.
 
-    The reference is the model as it was. An interrupted tuning begins anew: it is short, and the
-    optimiser's checkpoints of the library are pickles.
+    The reference is the model as it was; a resumed full tuning computes its scores again.
 
     Args:
         settings: what changes the result.
         pairs: what is preferred to what.
         model: the folder to start from.
-        out: the folder of the result.
+        out: gets `model/` and `metrics.jsonl`.
+        scratch: checkpoints; the caller removes it when the result is safe.
         template: chat template that the pairs were encoded with.
         resources: what changes only the speed.
         progress: called after each step with (done, total, "steps", loss=, accuracy=).
 
     Returns:
-        `steps`, `pairs`, and of the last tenth of the steps `loss`, `accuracy` (share of pairs
-        whose chosen answer has the higher reward) and `margin` (of the rewards).
+        `steps`, `pairs`, `flops` (as `record.figures`, the reference's among them), and of the
+        last tenth of the steps `loss`, `accuracy` (share of pairs whose chosen answer has the
+        higher reward) and `margin` (of the rewards).
 
     Raises:
         BadData: there are no pairs.
+        BadUsage: `scratch` belongs to another tuning.
         Diverged: the loss is no longer a number.
     """
     if not pairs:
@@ -70,12 +77,16 @@ def prefer(
     torch.manual_seed(settings.seed)
     network = prepare(model, settings.training(), resources.device)
     steps = settings.steps or math.ceil((settings.epochs or 1) * len(pairs) / settings.batch)
-    record = _Record(out / "metrics.jsonl", steps, progress)
+    identity = {"settings": settings.model_dump(mode="json"), "pairs": len(pairs)}
+    out.mkdir(parents=True, exist_ok=True)
+    scratch.mkdir(parents=True, exist_ok=True)
+    folder, done = checkpoint.newest(scratch, identity) or (None, 0)
+    record = _Record(out / "metrics.jsonl", steps, done, progress)
     before = {name: weight.data for name, weight in trained(network)}
     with quiet_peft():
         trainer = _Trainer(
             model=network,
-            args=_arguments(settings, steps, out, resources),
+            args=_arguments(settings, steps, scratch, resources),
             train_dataset=Dataset.from_list([dict(pair) for pair in pairs]),
             processing_class=_padding(),
         )
@@ -83,7 +94,8 @@ def prefer(
             weight.data = before[name]  # TRL may narrow an adapter's weights
         trainer.remove_callback(PrinterCallback)
         trainer.add_callback(record)
-        trainer.train()
+        trainer.keep(record.sync, identity, resources.checkpoint_seconds)
+        trainer.train(resume_from_checkpoint=str(folder) if folder else None)
     write_model(
         network,
         out / "model",
@@ -94,30 +106,70 @@ def prefer(
     )
     tail = record.lines[-max(1, len(record.lines) // 10) :]
     ends = {name: sum(line[name] for line in tail) / len(tail) for name in _FIGURES}
-    return {"steps": steps, "pairs": len(pairs), **ends}
+    flops = _flops(network, settings, steps, pairs)
+    return {"steps": steps, "pairs": len(pairs), "flops": flops, **ends}
+
+
+def _flops(network: Any, settings: PreferSettings, steps: int, pairs: Sequence[PairIds]) -> int:
+    """Of both answers with their prompts; the reference runs forward with each, or once for all."""
+    size = sizes(network)
+    whole = size.body + size.table
+    longest = settings.max_length
+    tokens = sum(
+        min(longest, len(one["prompt_ids"]) + len(answer))
+        for one in pairs
+        for answer in (one["chosen_ids"], one["rejected_ids"])
+    )
+    seen = round(tokens / len(pairs) * steps * settings.batch)
+    if settings.method == "full":
+        return 6 * whole * seen + 2 * whole * tokens
+    # The library keeps the adapter's start as a second one, which is not trained.
+    adapter = sum(weight.numel() for _, weight in trained(network))
+    return (4 * whole + 6 * adapter + 2 * whole) * seen
 
 
 _FIGURES = {"loss": "loss", "accuracy": "rewards/accuracies", "margin": "rewards/margins"}
 
 
-class _Trainer(DPOTrainer):  # type: ignore[misc]
+class _Trainer(Resuming, DPOTrainer):  # type: ignore[misc]
     """DPOTrainer on pairs that are encoded already; nothing of it leaves the machine."""
 
     def _prepare_dataset(self, dataset: Any, *_: Any, **__: Any) -> Any:
         return dataset
+
+    def training_step(self, *arguments: Any, **more: Any) -> Any:
+        """As the library's; nothing random in a step depends on what went before."""
+        torch.manual_seed(self.args.seed * 1_000_003 + self.state.global_step)
+        return super().training_step(*arguments, **more)
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Keep no history, which would grow with every step."""
+        super().log(logs, start_time)
+        self.state.log_history.clear()
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        for _, weight in trained(self.model):
+            if not torch.isfinite(weight).all():
+                raise Diverged(f"step {self.state.global_step}: a weight is no number; lower lr")
+        super()._save_checkpoint(model, trial)
 
     def _send_telemetry(self) -> None:
         pass
 
 
 class _Record(TrainerCallback):  # type: ignore[misc]
-    """Writes a line a step and stops where the loss is no longer a number."""
+    """Writes a line a step, none twice, and stops where the loss is no longer a number."""
 
-    def __init__(self, path: Path, steps: int, progress: Callable[..., None]) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.unlink(missing_ok=True)
+    def __init__(self, path: Path, steps: int, done: int, progress: Callable[..., None]) -> None:
         self.path, self.steps, self.progress = path, steps, progress
-        self.lines: list[dict[str, Any]] = []
+        self.lines: list[dict[str, Any]] = read(path)[:done]
+        if len(self.lines) < done:
+            raise Corrupt(
+                f"{path} has {len(self.lines)} lines, but a checkpoint holds {done} steps; "
+                "remove the folder and tune again"
+            )
+        with path.open("ab") as file:
+            file.truncate(end_of(path, done))
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         if "loss" not in logs:
@@ -133,6 +185,11 @@ class _Record(TrainerCallback):  # type: ignore[misc]
             state.global_step, self.steps, "steps", loss=line["loss"], accuracy=line["accuracy"]
         )
 
+    def sync(self) -> None:
+        """Bring the lines to the disk, so that a checkpoint never has more steps than lines."""
+        with self.path.open("ab") as file:
+            os.fsync(file.fileno())
+
 
 def _padding() -> PreTrainedTokenizerFast:
     """What pads a batch: the pairs hold token ids already, and padding is masked."""
@@ -141,12 +198,14 @@ def _padding() -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=words, pad_token=pad, eos_token=pad)
 
 
-def _arguments(settings: PreferSettings, steps: int, out: Path, resources: Resources) -> DPOConfig:
+def _arguments(
+    settings: PreferSettings, steps: int, scratch: Path, resources: Resources
+) -> DPOConfig:
     # One pair is two rows; a micro-batch holds as many as the profile's tokens allow.
     at_once = max(1, resources.micro_batch_tokens // (2 * settings.max_length))
     at_once = next(n for n in range(min(at_once, settings.batch), 0, -1) if settings.batch % n == 0)
     return DPOConfig(
-        output_dir=str(out),
+        output_dir=str(scratch),
         beta=settings.beta,
         max_length=settings.max_length,
         max_steps=steps,
@@ -168,6 +227,7 @@ def _arguments(settings: PreferSettings, steps: int, out: Path, resources: Resou
         report_to="none",
         disable_tqdm=True,
         seed=settings.seed,
+        data_seed=settings.seed,
         dataloader_pin_memory=False,
         use_cpu=resources.device == "cpu" or not torch.cuda.is_available(),
     )

@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch.nn import Linear
 from transformers import TrainerCallback
@@ -43,7 +43,7 @@ class Record(TrainerCallback):  # type: ignore[misc]
         if lines:
             self.sums = {name: lines[-1][name] for name in SUMS}
         self.file = path.open("ab")
-        self.file.truncate(_end_of(path, done))
+        self.file.truncate(end_of(path, done))
         self.started = 0.0
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -109,15 +109,8 @@ def figures(lines: list[dict[str, Any]], model: Any, settings: TrainSettings) ->
     last = lines[-1]
     tail = lines[-max(1, len(lines) // 10) :]
     named = list(model.named_parameters())
-    adapter = sum(p.numel() for n, p in named if "lora_" in n)
-    text = model.config.get_text_config()
-    table = text.vocab_size * text.hidden_size
-    # NF4 packs two weights in a byte, so layers are counted by their shape.
-    body = sum(
-        layer.in_features * layer.out_features
-        for name, layer in model.named_modules()
-        if isinstance(layer, Linear) and "lora_" not in name and "lm_head" not in name
-    )
+    size = sizes(model)
+    body, adapter, table = size.body, size.adapter, size.table
     vectors = sum(p.numel() for n, p in named if p.ndim == 1 and "lora_" not in n)
     head_trained = any(p.requires_grad for n, p in named if "lm_head" in n or "embed_tokens" in n)
     cost = 6 if settings.method == "full" else 4
@@ -132,14 +125,37 @@ def figures(lines: list[dict[str, Any]], model: Any, settings: TrainSettings) ->
         "total_parameters": body
         + vectors
         + adapter
-        + table * (1 if text.tie_word_embeddings else 2),
+        + table * (1 if model.config.get_text_config().tie_word_embeddings else 2),
         "loss": last["loss"],
         "loss_end": sum(line["loss"] for line in tail) / len(tail),
         "tokens_per_second": tokens / last["seconds"],
     }
 
 
-def _end_of(path: Path, lines: int) -> int:
+class Sizes(NamedTuple):
+    """Weights of a network that decide what a token costs."""
+
+    body: int
+    """Of the linear layers of all blocks."""
+    adapter: int
+    table: int
+    """Of the embeddings, and of the head."""
+
+
+def sizes(model: Any) -> Sizes:
+    """Count the weights of a network, an adapter's apart."""
+    text = model.config.get_text_config()
+    # NF4 packs two weights in a byte, so layers are counted by their shape.
+    body = sum(
+        layer.in_features * layer.out_features
+        for name, layer in model.named_modules()
+        if isinstance(layer, Linear) and "lora_" not in name and "lm_head" not in name
+    )
+    adapter = sum(p.numel() for name, p in model.named_parameters() if "lora_" in name)
+    return Sizes(body, adapter, text.vocab_size * text.hidden_size)
+
+
+def end_of(path: Path, lines: int) -> int:
     """The byte after the first `lines` lines."""
     with path.open("rb") as file:
         return sum(len(file.readline()) for _ in range(lines))

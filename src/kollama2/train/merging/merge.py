@@ -34,9 +34,9 @@ def gap(first: Path, second: Path) -> float:
     Raises:
         BadUsage: the models are not of one architecture.
     """
+    same_shape([first, second])
     with ExitStack() as stack:
         ours, theirs = (stack.enter_context(Weights(folder)) for folder in (first, second))
-        same_shape([ours, theirs])
         return _gap(ours, theirs)
 
 
@@ -86,12 +86,11 @@ def merge_models(
         raise BadUsage(f"{settings.method} takes differences from a base; name one")
     if settings.method in ("chat-vector", "shadow-ft", "elchat", "slerp") and len(others) != 1:
         raise BadUsage(f"{settings.method} merges with one model; {len(others)} are given")
+    same_shape([ours, *others, *([base] if base is not None else [])])
     with ExitStack() as stack:
         mine = stack.enter_context(Weights(ours))
         theirs = [stack.enter_context(Weights(folder)) for folder in others]
         start = stack.enter_context(Weights(base)) if base is not None else None
-        everyone = [mine, *theirs, *([start] if start else [])]
-        same_shape(everyone)
         found = _gap(start or mine, theirs[0])
         fresh(out)
         new_rows = _Merge(settings, mine, theirs, start).write(out, progress)

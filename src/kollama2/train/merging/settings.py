@@ -4,6 +4,11 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+SHAPE = (
+    "model_type", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
+    "num_key_value_heads",
+)  # fmt: skip
+"""What a configuration must have in common with another for a merge; vocabularies may differ."""
 Method = Literal["chat-vector", "shadow-ft", "elchat", "linear", "slerp", "ties", "dare"]
 
 

@@ -12,15 +12,12 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from kollama2.errors import BadUsage
-from kollama2.train.load import check, whole
+from kollama2.train.load import check, root, whole
+from kollama2.train.merging.settings import SHAPE
 
 EMBED, HEAD = "model.embed_tokens.weight", "lm_head.weight"
 TABLES = (EMBED, HEAD)
 _SHARD_BYTES = 4 << 30
-_SHAPE = (
-    "model_type", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
-    "num_key_value_heads",
-)  # fmt: skip
 
 
 class Weights(ExitStack):
@@ -86,20 +83,20 @@ def tokens(folder: Path) -> tuple[dict[str, int], tuple[int, ...]]:
     return ids, special
 
 
-def same_shape(models: Sequence[Weights]) -> None:
-    """Refuse models that are not of one architecture; only their vocabularies may differ.
+def same_shape(folders: Sequence[Path]) -> None:
+    """Refuse models that are not of one architecture; reads their configurations alone.
 
     Raises:
         BadUsage: says which value of which model differs.
     """
-    first = models[0]
-    for other in models[1:]:
-        for name in _SHAPE:
-            ours, theirs = (getattr(m.config, name, None) for m in (first, other))
+    first, *others = ((folder, check(root(folder))) for folder in folders)
+    for folder, config in others:
+        for name in SHAPE:
+            ours, theirs = (getattr(one, name, None) for one in (first[1], config))
             if ours != theirs:
                 raise BadUsage(
-                    f"{other.folder} has {name} {theirs} and {first.folder} has {ours}; only "
-                    "models of one architecture can be merged"
+                    f"{folder} has {name} {theirs} and {first[0]} has {ours}; only models of one "
+                    "architecture can be merged"
                 )
 
 
