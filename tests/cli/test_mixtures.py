@@ -4,7 +4,7 @@ import io
 
 from rich.console import Console
 
-from kollama2.cli.mixtures import drawings, warnings
+from kollama2.cli.mixtures import drawings, fading
 from kollama2.data.curriculum import curriculum, preview
 from kollama2.stages import Encode, Order, Source, Train
 from kollama2.stages.encode import Part
@@ -49,7 +49,7 @@ def test_the_preview_adds_up_to_the_totals() -> None:
 
 
 def test_a_decaying_rate_with_ordered_rows_warns() -> None:
-    assert warnings([train(order(), "wsd"), train(order(order="shuffled"), "cosine")]) == []
-    said = warnings([train(order(), "cosine"), train(order(seed=1), "cosine")])
+    assert fading([train(order(), "wsd"), train(order(order="shuffled"), "cosine")]) == []
+    said = fading([train(order(), "cosine"), train(order(seed=1), "cosine")])
     assert len(said) == 1
     assert said[0].startswith("forward data with a cosine schedule")

@@ -7,11 +7,24 @@ import pytest
 
 from kollama2.engine.graph import plan
 from kollama2.engine.profile import Profile
+from kollama2.engine.stage import Stage
 from kollama2.engine.store import Store
-from kollama2.stages import Encode, Probe, Source, Train
+from kollama2.stages import (
+    Encode,
+    ExpandBlocks,
+    ExpandTokenizer,
+    ExpandVocab,
+    Prefer,
+    Probe,
+    Source,
+    Train,
+)
 from kollama2.stages.encode import Part
-from kollama2.study.estimate import estimate, read_shape
+from kollama2.study.estimate import estimate
+from kollama2.study.shape import read_shape, shape_of, tokens_left
+from kollama2.train.preference_settings import PreferSettings
 from kollama2.train.settings import TrainSettings
+from kollama2.vocab.settings import InitSettings, VocabSettings
 
 LLAMA_2_7B = {
     "hidden_size": 4096,
@@ -69,7 +82,7 @@ def base(tmp_path: Path) -> Source:
     return Source(what="model", uri="file:7b", sha256="0").at(folder)
 
 
-def cost(tmp_path: Path, *stages: Train, profile: Profile = Profile()):  # noqa: B008
+def cost(tmp_path: Path, *stages: Stage, profile: Profile = Profile()):  # noqa: B008
     store = Store(tmp_path / "runs")
     return estimate(plan(stages, store), store, profile)
 
@@ -120,3 +133,91 @@ def test_the_base_of_the_miniature_is_known(tmp_path: Path) -> None:
     found = cost(tmp_path, training(miniature, method="full", bytes=160_000))
     assert found.disk_bytes is not None
     assert 4 * 3.3e6 < found.disk_bytes < 4 * 3.5e6
+
+
+def grown(base: Source, **settings: object) -> ExpandVocab:
+    data = Source(what="data", uri="builtin:miniature/text-ko", size=10, edition=1)
+    pieces = ExpandTokenizer(tokenizer=base, corpus=(data,), settings=VocabSettings(size=8192))
+    rows = InitSettings.model_validate(settings)
+    return ExpandVocab(
+        model=base, tokenizer=pieces, settings=rows, corpus=(data,) if settings else ()
+    )
+
+
+def after(model: ExpandVocab, **settings: object) -> Train:
+    plain = training(model.model, **settings)
+    rows = plain.rows.model_copy(update={"tokenizer": model.tokenizer})
+    return plain.model_copy(update={"model": model, "rows": rows})
+
+
+def test_a_larger_vocabulary_has_larger_tables_and_fewer_tokens(
+    tmp_path: Path, base: Source
+) -> None:
+    model, budget = grown(base), {"bytes": 1_600_000}
+    # 2,239 syllables, and 5,953 learned pieces between 3,671 and 7,601.
+    left = tokens_left(model.tokenizer.settings)
+    assert left == pytest.approx(0.399 - 0.046 * (5953 - 3671) / (7601 - 3671))
+    found = cost(tmp_path, after(model, method="full", **budget))
+    assert found.tokens == round(1_000_000 * left)
+    # 32,000 + 8,192 rows of 4,096, a multiple of 64, in both tables.
+    tables = 40_192 * 4096
+    body = 6_738_149_376 - 2 * 131_072_000
+    assert found.flops == 6 * (body + tables) * found.tokens
+    # The grown model and the trained one.
+    assert found.disk_bytes == 2 * 4 * (body + 2 * tables)
+    assert found.trainings == 1
+
+    adapter = cost(tmp_path, after(model, method="lora", rank=16, **budget))
+    assert adapter.flops == (4 * body + 6 * tables + 6 * 39_976_960) * found.tokens
+    assert adapter.disk_bytes == 4 * (body + 2 * tables) + 4 * (39_976_960 + 2 * tables)
+    frozen = after(model, method="lora", rank=16, train_embeddings=False, **budget)
+    assert cost(tmp_path, frozen).disk_bytes == 4 * (body + 2 * tables) + 4 * 39_976_960
+
+
+def test_a_distillation_is_counted(tmp_path: Path, base: Source) -> None:
+    model = grown(base, init="distill", text=160_000)
+    found = cost(tmp_path, model)
+    assert found.trainings == 1
+    assert found.tokens == round(100_000 * (1 + tokens_left(model.tokenizer.settings)))
+    assert found.flops == 6 * 6_738_149_376 * found.tokens
+    assert found.memory_bytes is not None
+    assert found.memory_bytes > 4 * 6_738_149_376
+    assert cost(tmp_path, grown(base)).flops == 0
+
+
+def test_what_a_tokenizer_says_once_it_is_learned(
+    tmp_path: Path, base: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, store = grown(base), Store(tmp_path / "runs")
+    known = {model.tokenizer.name: {"metrics": {"size": 33_024}}}
+    monkeypatch.setattr(Store, "record", lambda _, stage: known.get(stage.name))
+    shape = shape_of(model, store)
+    assert shape is not None
+    assert shape.rows == 33_024
+
+
+def test_new_blocks_are_counted(tmp_path: Path, base: Source) -> None:
+    deeper = ExpandBlocks(model=base, every=4)
+    plain = training(base, method="full", bytes=1_600_000)
+    found = cost(tmp_path, plain.model_copy(update={"model": deeper}))
+    body = 6_738_149_376 - 2 * 131_072_000
+    assert found.flops == 6 * (body // 32 * 40 + 131_072_000) * 1_000_000
+
+
+def test_preferences_read_both_answers_and_the_reference(tmp_path: Path, base: Source) -> None:
+    data = Source(what="data", uri="builtin:miniature/alpaca-ko", size=10, edition=1)
+    settings = PreferSettings(steps=10, batch=4, max_length=100, rank=16)
+    found = cost(tmp_path, Prefer(model=base, data=data, settings=settings))
+    assert (found.trainings, found.tokens) == (1, 2 * 10 * 4 * 100)
+    weights = 6_738_149_376 - 131_072_000
+    assert found.flops == (6 * weights + 6 * 39_976_960) * 8000
+    assert found.disk_bytes == 4 * 39_976_960
+
+
+@pytest.mark.parametrize(
+    ("size", "syllables", "left"),
+    [(2239, True, 0.665), (3955, True, 0.480), (1716, False, 0.480), (99_999, False, 0.324)],
+)
+def test_tokens_that_are_left(size: int, syllables: bool, left: float) -> None:
+    settings = VocabSettings(size=size, syllables=syllables)
+    assert tokens_left(settings) == pytest.approx(left)

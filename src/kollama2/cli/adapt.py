@@ -21,29 +21,37 @@ def compute(stages: "Sequence[Stage]", store: Path, profile: Path | None, label:
     Raises:
         Fault: a stage or one of its inputs failed, with that sentence.
     """
-    from kollama2.cli.study import launch, load_profile
+    from kollama2.cli.study import launch, load_profile, warn
     from kollama2.engine.failure import fault_of
     from kollama2.engine.graph import plan
     from kollama2.engine.store import Store
 
     kept = Store(store)
     machine = load_profile(profile, None)
-    outcome = launch(plan(stages, kept), store, machine, lambda n: f"{label}: {n.split('-')[0]}")
+    todo = plan(stages, kept)
+    warn(todo, store)
+    outcome = launch(todo, store, machine, lambda n: f"{label}: {n.split('-')[0]}")
     if outcome.failed:
         raise fault_of(outcome.exit_code, "; ".join(outcome.failed.values()))
     return [kept.path(stage) for stage in stages]
 
 
-def export(model: Path, output: Path) -> None:
-    """A standalone model folder: an adapter is merged onto its base, whole weights are copied."""
+def export(model: Path, output: Path, onto: Path | None = None) -> None:
+    """A standalone model folder: an adapter is merged onto its base, whole weights are copied.
+
+    `onto` is the model from before an adapter's vocabulary grew, in the place of its base.
+    """
     from kollama2.data.chat import jinja_template
     from kollama2.engine.commit import committing
     from kollama2.train.load import card
+    from kollama2.train.onto import merge_onto
     from kollama2.train.save import merge
     from kollama2.vocab.fast import write_fast
 
     with committing(output) as partial:
-        if (model / "adapter_config.json").exists():
+        if onto is not None:
+            merge_onto(model, onto, partial)
+        elif (model / "adapter_config.json").exists():
             merge(model, partial)
         else:
             shutil.copytree(model, partial, dirs_exist_ok=True)

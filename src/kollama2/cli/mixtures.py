@@ -1,13 +1,15 @@
-"""The mixtures of a study's curricula over progress, and a rate that does not suit them."""
+"""The mixtures of a study's curricula over progress, and what does not suit their data."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich.markup import escape
 from rich.table import Table
 
 from kollama2.data.curriculum import preview
 from kollama2.engine.stage import Stage
+from kollama2.engine.store import Store
 from kollama2.stages import Order, Train
+from kollama2.study.repeats import repeats
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 _DECAYING = ("linear", "cosine")
@@ -43,7 +45,12 @@ def drawing(stage: Order) -> Table:
     return table
 
 
-def warnings(stages: Iterable[Stage]) -> list[str]:
+def warnings(stages: Sequence[Stage], store: Store) -> list[str]:
+    """One sentence for each thing that a person may not have meant: fading rates, repeated data."""
+    return [*fading(stages), *repeats(stages, store)]
+
+
+def fading(stages: Iterable[Stage]) -> list[str]:
     """One sentence for each kind of curriculum whose learning rate has faded when its end comes."""
     found = {
         f"{stage.rows.order} data with a {stage.settings.schedule} schedule: the rate is near zero "

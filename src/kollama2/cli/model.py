@@ -81,7 +81,10 @@ def adapt(
 
 def convert(
     checkpoint: Annotated[
-        Path, typer.Argument(help="Meta's folder, a Hugging Face folder, or a llama2.c .bin file.")
+        Path,
+        typer.Argument(
+            help="Meta's folder, a Hugging Face folder, an adapter, a llama2.c .bin file."
+        ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the model.")],
     tokenizer: Annotated[
@@ -89,12 +92,30 @@ def convert(
     ] = None,
     to: Annotated[str, typer.Option(help="hf, or meta for consolidated.NN.pth files.")] = "hf",
     shards: Annotated[int, typer.Option(min=1, help="Files to write with --to meta.")] = 1,
+    onto: Annotated[
+        Path | None,
+        typer.Option(
+            help="Model from before the vocabulary of an adapter grew; else its own base."
+        ),
+    ] = None,
 ) -> None:
-    """Turn Meta's and llama2.c's checkpoints into Hugging Face folders, or such into Meta's."""
+    """Turn Meta's and llama2.c's checkpoints and adapters into Hugging Face folders, or back."""
     from kollama2.errors import BadUsage
 
     if to not in ("hf", "meta"):
         raise BadUsage(f"--to is {to!r}; it can be hf or meta")
+    if (checkpoint / "adapter_config.json").is_file():
+        from kollama2.cli.adapt import export
+
+        if to == "meta":
+            raise BadUsage(f"{checkpoint} is an adapter; make a whole model of it first (--to hf)")
+        if output.exists() and any(output.iterdir() if output.is_dir() else [output]):
+            raise BadUsage(f"{output} is not empty; name a new folder with -o")
+        export(checkpoint, output, onto)
+        talk().print(f"{output}: {checkpoint} on {onto or 'its base'}, a whole model")
+        return
+    if onto is not None:
+        raise BadUsage(f"--onto is for adapters, and {checkpoint} is none")
     if checkpoint.is_dir():
         from kollama2.llama.convert import is_meta, to_hugging_face, to_meta
 

@@ -49,11 +49,8 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Compute a study, resume it or extend it; ends with a leaderboard and report.html."""
-    from kollama2.cli.mixtures import warnings
-
     locked, todo = _planned(study, store, mirrors)
-    for sentence in warnings(todo.stages):
-        talk().print(f"[yellow]warning[/]: {sentence}")
+    warn(todo, store)
     outcome = compute(locked, todo, store, load_profile(profile, jobs))
     show(locked, store, as_json=as_json)
     if outcome.failed:
@@ -71,7 +68,7 @@ def plan(
     as_json: JsonOption = False,
 ) -> None:
     """Show what a study would compute and cost, what is cached and what shared stages save."""
-    from kollama2.cli.mixtures import drawings, warnings
+    from kollama2.cli.mixtures import drawings
     from kollama2.cli.plan import cost_line, describe, table
     from kollama2.engine.store import Store
     from kollama2.study.estimate import estimate
@@ -85,8 +82,7 @@ def plan(
     out().print(table(described))
     for drawn in drawings(todo.stages):
         out().print(drawn)
-    for sentence in warnings(todo.stages):
-        talk().print(f"[yellow]warning[/]: {sentence}")
+    warn(todo, store)
     out().print(
         f"{len(todo.stages)} stages for {len(locked.cells)} cells: {len(todo.todo)} to compute, "
         f"{len(todo.stages) - len(todo.todo)} cached; sharing saves {todo.saved} stages"
@@ -216,6 +212,17 @@ def compute(locked: "Locked", todo: "Plan", store: Path, profile: "Profile") -> 
     write_json(folder / f"{locked.study.name}.json", locked.record())
     names = locked.stage_names()
     return launch(todo, store, profile, lambda name: names.get(name, name))
+
+
+def warn(todo: "Plan", store: Path) -> None:
+    """Say on stderr what a person may not have meant."""
+    from rich.markup import escape
+
+    from kollama2.cli.mixtures import warnings
+    from kollama2.engine.store import Store
+
+    for sentence in warnings(todo.stages, Store(store)):
+        talk().print(f"[yellow]warning[/]: {escape(sentence)}")
 
 
 def launch(

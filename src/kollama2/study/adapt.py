@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from kollama2.engine.store import Store
 from kollama2.errors import BadUsage
 from kollama2.stages import Model, Source
 from kollama2.study import recipes
@@ -10,6 +11,7 @@ from kollama2.study.build import build
 from kollama2.study.cells import named
 from kollama2.study.document import near
 from kollama2.study.locate import Locator, load_mirrors
+from kollama2.study.merges import check_merges
 from kollama2.study.schema import RecipeFile, SourceSpec, Study
 
 SCHEMES = ("builtin:", "hf:", "file:")
@@ -66,6 +68,7 @@ def adaptation(
     start = locator.source(spec, "model")
     stage = build(path, start, seed, locator, document)
     locator.save()
+    check_merges([stage], Store(store))
     return Adaptation(stage, start, path.template)
 
 

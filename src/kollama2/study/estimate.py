@@ -1,18 +1,27 @@
 """Estimate: what the stages of a plan will cost, before any of them begins."""
 
-import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from kollama2.engine.graph import Plan
 from kollama2.engine.profile import Profile
 from kollama2.engine.stage import Stage
 from kollama2.engine.store import Store
-from kollama2.miniature import base as miniature
-from kollama2.stages import Derive, Encode, Order, Probe, Source, Train
+from kollama2.stages import (
+    Derive,
+    Encode,
+    ExpandTokenizer,
+    ExpandVocab,
+    Order,
+    Prefer,
+    Probe,
+    Source,
+    Train,
+)
+from kollama2.study.repeats import bytes_at_hand
+from kollama2.study.shape import Shape, shape_of, tokens_left
 
 BYTES_PER_TOKEN = 1.6
 """Of Korean in Llama 2's vocabulary, until a source is encoded and tells its own."""
@@ -21,35 +30,16 @@ ADAM_BYTES = {"full": 16.0, "lora": 4.0, "qlora": 0.6}
 
 
 @dataclass(frozen=True)
-class Shape:
-    """The sizes of a decoder that decide its cost."""
-
-    body: int
-    """Weights of the linear layers of all blocks."""
-    table: int
-    """Weights of the embeddings, and of the head."""
-    tied: bool
-    hidden: int
-    layers: int
-    sides: int
-    """Sum of the inputs and outputs of the linear layers, which rank multiplies in an adapter."""
-
-    @property
-    def parameters(self) -> int:
-        """Weights in all, without norms."""
-        return self.body + self.table * (1 if self.tied else 2)
-
-
-@dataclass(frozen=True)
 class Estimate:
     """The cost of what is still to compute; None where something is unknown.
 
     Attributes:
-        trainings: how many, the short ones of learning-rate probes among them.
+        trainings: how many; tries of learning-rate probes, distillations of new rows and
+            preference tunings among them.
         tokens: that they read.
         flops: of the matrices, counted as the records of a finished training count them.
         memory_bytes: of the largest training; activations are a rough bound.
-        disk_bytes: of the models they leave behind.
+        disk_bytes: of the models that they and grown vocabularies leave behind.
         seconds: of all stages at the speed of those of their kind in the store, as many at a time
             as the profile says; None until the store has seen one of each kind.
         unknown: names of the inputs whose size is not known yet.
@@ -88,16 +78,23 @@ def estimate(todo: Plan, store: Store, profile: Profile) -> Estimate:
     """
     costs: list[_Cost] = []
     unknown: dict[str, None] = {}
-    for stage, share in _trainings(todo):
-        shape, tokens = _shape(_start(stage)), _tokens(stage, store)
+    trainings = 0
+    for stage in todo.todo:
+        if not isinstance(stage, Train | Probe | Prefer | ExpandVocab):
+            continue
+        times = len(stage.candidates) if isinstance(stage, Probe) else 1
+        trainings += times if _learns(stage) else 0
+        shape, tokens = shape_of(stage.model, store), _tokens(stage, store)
         if shape is None:
             unknown[_start(stage).uri] = None
         if tokens is None:
-            unknown |= dict.fromkeys(source.uri for source in _sources(stage.rows))
+            unknown |= dict.fromkeys(source.uri for source in _sources(stage))
         if shape is not None and tokens is not None:
             micro = profile.resources(stage.kind).micro_batch_tokens
-            costs.append(_cost(stage, shape, round(share * tokens), micro))
-    trainings = sum(1 for _ in _trainings(todo))
+            if isinstance(stage, ExpandVocab):
+                costs.append(_growth(stage, shape, tokens, store))
+            else:
+                costs += [_cost(stage, shape, tokens, micro)] * times
     if unknown:
         return Estimate(trainings, None, None, None, None, None, tuple(unknown))
     flops = sum(cost.flops for cost in costs)
@@ -112,14 +109,9 @@ def estimate(todo: Plan, store: Store, profile: Profile) -> Estimate:
     )
 
 
-def _trainings(todo: Plan) -> Iterator[tuple[Train | Probe, float]]:
-    """Each training, and on which share of its budget; a probe is one for each candidate."""
-    for stage in todo.todo:
-        if isinstance(stage, Train):
-            yield stage, 1.0
-        elif isinstance(stage, Probe):
-            for _ in stage.candidates:
-                yield stage, stage.share
+def _learns(stage: Stage) -> bool:
+    """Whether anything is learned by it; most ways to begin new rows only look at old ones."""
+    return not isinstance(stage, ExpandVocab) or stage.settings.init == "distill"
 
 
 def _start(stage: Stage) -> Source:
@@ -129,84 +121,81 @@ def _start(stage: Stage) -> Source:
     return stage
 
 
-def _cost(stage: Train | Probe, shape: Shape, tokens: int, micro: int) -> _Cost:
+def _cost(stage: Train | Probe | Prefer, shape: Shape, tokens: int, micro: int) -> _Cost:
     """The cost of a training over so many tokens.
 
     FLOPs as in `kollama2.train.record.figures`, the head counted for every token. Activations: 34
     bytes a token, layer and hidden unit in bfloat16, twice that in float32 (Korthikanti et al.
-    2022, arXiv 2205.05198, section 4.1), and the logits with their gradient in float32.
+    2022, arXiv 2205.05198, section 4.1), and the logits with their gradient in float32. Preference
+    tuning runs its reference forward too.
     """
-    settings = stage.settings
-    full = settings.method == "full"
+    settings = stage.settings.training() if isinstance(stage, Prefer) else stage.settings
+    full, tables = settings.method == "full", shape.parameters - shape.body
     adapter = 0 if full else settings.rank * shape.sides
-    width = min(micro, settings.max_length * settings.batch)
-    unit = 34 if settings.dtype == "bfloat16" else 68
-    vocabulary = shape.table // shape.hidden
-    activations = width * (unit * shape.hidden * shape.layers + 8 * vocabulary)
-    weights = ADAM_BYTES[settings.method] * shape.parameters + ADAM_BYTES["full"] * adapter
-    trained = shape.parameters if full else adapter
+    whole = 0 if full or not _tables_learn(stage) else tables
+    width = min(micro, stage.settings.max_length * stage.settings.batch)
+    weights = ADAM_BYTES[settings.method] * (shape.parameters - whole)
+    learned = shape.parameters if full else adapter + whole
+    body, head = 6 if full else 4, 6 if full or whole else 4
+    reference = 2 * (shape.body + shape.table) if isinstance(stage, Prefer) else 0
     return _Cost(
         tokens=tokens,
-        flops=((6 if full else 4) * (shape.body + shape.table) + 6 * adapter) * tokens,
-        memory=round(weights) + activations,
-        disk=0 if isinstance(stage, Probe) else 4 * trained,
+        flops=(body * shape.body + head * shape.table + 6 * adapter + reference) * tokens,
+        memory=round(weights + ADAM_BYTES["full"] * (adapter + whole))
+        + _activations(shape, width, settings.dtype),
+        disk=0 if isinstance(stage, Probe) else 4 * learned,
     )
 
 
-def _shape(source: Source) -> Shape | None:
-    if source.uri == "builtin:miniature":
-        return read_shape(miniature.FOLDER / "config.json")
-    if source.place is not None:
-        return read_shape(source.place / "config.json")
-    return read_shape(_from_hub(source))
+def _growth(stage: ExpandVocab, shape: Shape, tokens: int, store: Store) -> _Cost:
+    """The cost of new rows; a distillation computes the old model twice and backward once."""
+    after = shape_of(stage, store)
+    assert after is not None, "the model before has a shape"
+    memory = 4 * after.parameters
+    if _learns(stage):
+        memory += _activations(shape, stage.settings.batch * stage.settings.max_length, "float32")
+    return _Cost(tokens, 6 * shape.parameters * tokens, memory, 4 * after.parameters)
 
 
-def _from_hub(source: Source) -> Path | None:
-    """The `config.json` of a hub model, a small file; None where the hub does not give it."""
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
-
-    try:
-        place = hf_hub_download(
-            source.uri.removeprefix("hf:"), "config.json", revision=source.revision
-        )
-    except (HfHubHTTPError, OfflineModeIsEnabled, OSError):
-        return None  # The plan then says whose size it does not know.
-    return Path(place)
+def _activations(shape: Shape, width: int, dtype: str) -> int:
+    unit = 34 if dtype == "bfloat16" else 68
+    return width * (unit * shape.hidden * shape.layers + 8 * shape.rows)
 
 
-def read_shape(config: Path | None) -> Shape | None:
-    """The shape that a `config.json` of Llama's family tells; None for any other."""
-    if config is None or not config.is_file():
-        return None
-    try:
-        return _shape_of(json.loads(config.read_text(encoding="utf-8")))
-    except (KeyError, TypeError, ValueError):
-        return None
+def _tables_learn(stage: Train | Probe | Prefer) -> bool:
+    """Whether an adapter comes with whole tables: where asked for, or where new rows need it."""
+    if isinstance(stage, Prefer):
+        return False
+    if stage.settings.train_embeddings is not None:
+        return stage.settings.train_embeddings
+    model: Stage = stage.model
+    while not isinstance(model, Source | Train):
+        if isinstance(model, ExpandVocab):
+            return True
+        model = model.model  # type: ignore[attr-defined]
+    return False
 
 
-def _shape_of(config: Mapping[str, Any]) -> Shape:
-    hidden, inner = config["hidden_size"], config["intermediate_size"]
-    layers, heads = config["num_hidden_layers"], config["num_attention_heads"]
-    head = config.get("head_dim") or hidden // heads
-    queries, keys = heads * head, (config.get("num_key_value_heads") or heads) * head
-    sizes = [(hidden, queries), (hidden, keys), (hidden, keys), (queries, hidden)]
-    sizes += [(hidden, inner), (hidden, inner), (inner, hidden)]
-    return Shape(
-        body=layers * sum(a * b for a, b in sizes),
-        table=config["vocab_size"] * hidden,
-        tied=bool(config.get("tie_word_embeddings", False)),
-        hidden=hidden,
-        layers=layers,
-        sides=layers * sum(a + b for a, b in sizes),
-    )
+def _tokens(stage: Train | Probe | Prefer | ExpandVocab, store: Store) -> int | None:
+    """Tokens that a stage reads; in a probe, those of one try."""
+    match stage:
+        case ExpandVocab():
+            return _distilled(stage)
+        case Prefer():
+            return _preferred(stage)
+        case Probe():
+            whole = _trained(stage, store)
+            return None if whole is None else round(stage.share * whole)
+        case Train():
+            return _trained(stage, store)
 
 
-def _tokens(stage: Train | Probe, store: Store) -> int | None:
+def _trained(stage: Train | Probe, store: Store) -> int | None:
     """Tokens that a training on its whole budget reads."""
     settings = stage.settings
     record = store.record(stage.rows)
     seen: dict[str, float] | None = None if record is None else record["metrics"]
+    width = _bytes_a_token(stage.rows)
     if settings.steps is not None:
         row = seen["tokens"] / seen["rows"] if seen and not settings.packing else None
         return round(settings.steps * settings.batch * (row or settings.max_length))
@@ -214,28 +203,52 @@ def _tokens(stage: Train | Probe, store: Store) -> int | None:
         if seen:
             return round(settings.epochs * seen["tokens"])
         if isinstance(stage.rows, Order):
-            return round((stage.rows.bytes or stage.rows.korean_bytes or 0) / BYTES_PER_TOKEN)
-        sizes = [_size(source) for source in _sources(stage.rows)]
-        if None in sizes:
-            return None
-        return round(settings.epochs * sum(size or 0 for size in sizes) / BYTES_PER_TOKEN)
+            return round((stage.rows.bytes or stage.rows.korean_bytes or 0) / width)
+        size = bytes_at_hand(_sources(stage))
+        return None if size is None else round(settings.epochs * size / width)
     counted = "ko_bytes" if settings.korean_bytes else "bytes"
     wanted = settings.korean_bytes or settings.bytes or 0
-    ratio = seen["tokens"] / seen[counted] if seen and seen[counted] else 1 / BYTES_PER_TOKEN
+    ratio = seen["tokens"] / seen[counted] if seen and seen[counted] else 1 / width
     return round(wanted * ratio)
 
 
-def _sources(rows: Encode | Order) -> list[Source | Derive]:
-    encoded = rows.rows if isinstance(rows, Order) else (rows,)
-    return [part.source for one in encoded for part in one.data]
+def _distilled(stage: ExpandVocab) -> int:
+    """Old and new tokens of the text that a distillation reads."""
+    if not _learns(stage):
+        return 0
+    text = min(stage.settings.text, bytes_at_hand(stage.corpus) or stage.settings.text)
+    return round(text / BYTES_PER_TOKEN * (1 + tokens_left(stage.tokenizer.settings)))
 
 
-def _size(source: Source | Derive) -> int | None:
-    place = source.pairs.place if isinstance(source, Derive) else source.place
-    if place is None:
-        return None
-    files = [place] if place.is_file() else [f for f in place.rglob("*") if f.is_file()]
-    return sum(file.stat().st_size for file in files)
+def _preferred(stage: Prefer) -> int | None:
+    """Tokens of both answers, each with its prompt, at their longest where steps are counted."""
+    settings = stage.settings
+    if settings.steps is not None:
+        return 2 * settings.steps * settings.batch * settings.max_length
+    size = bytes_at_hand([stage.data])
+    return None if size is None else round((settings.epochs or 1) * 2 * size / BYTES_PER_TOKEN)
+
+
+def _bytes_a_token(rows: Encode | Order) -> float:
+    """Of Korean by the tokenizer of these rows, as far as one knows before they are encoded."""
+    tokenizer = (rows.rows[0] if isinstance(rows, Order) else rows).tokenizer
+    left = 1.0
+    while isinstance(tokenizer, ExpandTokenizer):
+        left *= tokens_left(tokenizer.settings)
+        tokenizer = tokenizer.tokenizer
+    return BYTES_PER_TOKEN / left
+
+
+def _sources(stage: Train | Probe | Prefer | ExpandVocab) -> Sequence[Source | Derive]:
+    match stage:
+        case ExpandVocab():
+            return stage.corpus
+        case Prefer():
+            return [stage.data]
+        case _:
+            rows = stage.rows
+            encoded = rows.rows if isinstance(rows, Order) else (rows,)
+            return [part.source for one in encoded for part in one.data]
 
 
 def _seconds(todo: Plan, flops: int, store: Store, jobs: int) -> float | None:
@@ -253,7 +266,9 @@ def _seconds(todo: Plan, flops: int, store: Store, jobs: int) -> float | None:
             return None
         seconds = flops * trained / done
     for stage in todo.todo:
-        if isinstance(stage, Train | Probe) or stage.inline:
+        if stage.inline or (
+            isinstance(stage, Train | Probe | Prefer | ExpandVocab) and _learns(stage)
+        ):
             continue
         if not spent[stage.kind]:
             return None

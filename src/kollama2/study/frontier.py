@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from kollama2.engine.store import Store
 from kollama2.evaluation.measures import measure
 from kollama2.stages import Evaluate, Merge, Model, Source
 from kollama2.study.adapt import spec_of
 from kollama2.study.cells import resolve_suite
 from kollama2.study.locate import Locator, load_mirrors
+from kollama2.study.merges import check_merges
 from kollama2.train.merging.settings import MergeSettings
 
 _SHARES = (0.25, 0.5, 0.75)
@@ -86,6 +88,7 @@ def frontier(
         name: Evaluate(model=model, suite=chosen, data=data, template=template)
         for name, model in models.items()
     }
+    check_merges(models.values(), Store(store))
     return Frontier(stages, pairs)
 
 

@@ -7,11 +7,13 @@ from typing import Any
 from kollama2 import __version__
 from kollama2.engine.graph import closure
 from kollama2.engine.stage import Stage
+from kollama2.engine.store import Store
 from kollama2.errors import BadUsage
 from kollama2.stages import Ask
 from kollama2.study.cells import Cell, cells
 from kollama2.study.document import Document
 from kollama2.study.locate import Locator, load_mirrors
+from kollama2.study.merges import check_merges
 from kollama2.study.schema import Study
 
 QUICK = Path(__file__).parent / "quick.yaml"
@@ -73,6 +75,7 @@ def lock(path: Path, store: Path, mirrors: Path | None = None) -> Locked:
     locator = Locator(path.parent, load_mirrors(mirrors), store / "hashes.json")
     locked = Locked(study, document, tuple(cells(study, document, locator)))
     locator.save()
+    check_merges(locked.targets, Store(store))
     return locked
 
 

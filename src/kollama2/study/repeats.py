@@ -1,0 +1,75 @@
+"""Repeats: budgets larger than what they are taken from, said before anything is trained."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from kollama2.engine.stage import Stage
+from kollama2.engine.store import Store
+from kollama2.stages import Derive, Encode, Source, Train
+
+
+def repeats(stages: Iterable[Stage], store: Store) -> list[str]:
+    """One sentence for each source of which a training wants more than there is.
+
+    Exact where the rows are encoded already; a file on this machine has at most its size in text,
+    so the rows are learned at least as often as it says. Of sources elsewhere nothing is known.
+    """
+    found: dict[str, float] = {}
+    for stage in stages:
+        if not isinstance(stage, Train):
+            continue
+        for rows, wanted, korean in _wanted(stage):
+            holds, exact = _holds(rows, store, korean=korean)
+            if holds and wanted > holds:
+                kind = "Hangul" if korean else "text"
+                names = ", ".join(part.source.uri for part in rows.data)
+                said = (
+                    f"{names}: {_size(wanted)} of {kind} are wanted and "
+                    f"{'' if exact else 'at most '}{_size(holds)} are there; "
+                    f"{'about' if exact else 'at least'} "
+                )
+                found[said] = max(found.get(said, 0.0), wanted / holds)
+    return [f"{said}{times:.1f} epochs" for said, times in sorted(found.items())]
+
+
+def _wanted(stage: Train) -> Iterator[tuple[Encode, float, bool]]:
+    """Encoded rows, how many bytes of them are wanted, and whether Hangul is counted."""
+    settings, rows = stage.settings, stage.rows
+    if isinstance(rows, Encode):
+        if settings.korean_bytes or settings.bytes:
+            korean = settings.korean_bytes is not None
+            yield rows, float(settings.korean_bytes or settings.bytes or 0), korean
+        return
+    # Hangul is shared out by what the sources hold of it, which is not known before.
+    if rows.bytes is not None and rows.mix_by == "bytes":
+        for one, share in zip(rows.rows, rows.curriculum.totals(), strict=True):
+            yield one, float(share) * rows.bytes, False
+
+
+def _holds(rows: Encode, store: Store, *, korean: bool) -> tuple[int, bool]:
+    """Bytes that there are, 0 where nobody knows, and whether they were counted."""
+    record = store.record(rows)
+    if record is not None:
+        return int(record["metrics"]["ko_bytes" if korean else "bytes"]), True
+    return bytes_at_hand([part.source for part in rows.data]) or 0, False
+
+
+def bytes_at_hand(sources: Sequence[Source | Derive]) -> int | None:
+    """Bytes of files on this machine; None where a source is elsewhere or packed."""
+    total = 0
+    for source in sources:
+        place = source.pairs.place if isinstance(source, Derive) else source.place
+        if place is None:
+            return None
+        files = [place] if place.is_file() else [f for f in place.rglob("*") if f.is_file()]
+        if any(file.suffix in (".gz", ".zst", ".parquet") for file in files):
+            return None
+        total += sum(file.stat().st_size for file in files)
+    return total
+
+
+def _size(size: float) -> str:
+    units: Sequence[tuple[float, str]] = ((1e9, "GB"), (1e6, "MB"), (1e3, "KB"))
+    for unit, name in units:
+        if size >= unit:
+            return f"{size / unit:.3g} {name}"
+    return f"{size:.0f} bytes"

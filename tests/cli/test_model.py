@@ -1,0 +1,37 @@
+"""The commands of a model."""
+
+from pathlib import Path
+
+import pytest
+
+from kollama2.cli.model import convert
+from kollama2.errors import BadData, BadUsage
+from kollama2.train.load import card, load_model
+from tests.train.test_onto import grown_base, logits, tuned
+
+
+def test_an_adapter_becomes_a_whole_model_on_either_base(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pristine, larger = grown_base(tmp_path, tied=False)
+    adapter = tuned(larger, tmp_path)
+    known = logits(load_model(adapter, device="cpu")).log_softmax(-1)
+    for name, onto in (("own", None), ("old", pristine)):
+        out = tmp_path / name
+        convert(adapter, out, onto=onto)
+        assert "a whole model" in capsys.readouterr().err
+        found = logits(load_model(out, device="cpu")).log_softmax(-1)
+        assert (known.exp() * (known - found)).sum(-1).max() <= 1e-6
+        assert card(out)["method"] == "full"
+        assert {"config.json", "model.safetensors", "tokenizer.json", "chat_template.jinja"} <= {
+            one.name for one in out.iterdir()
+        }
+    with pytest.raises(BadUsage, match="is not empty"):
+        convert(adapter, tmp_path / "own")
+    with pytest.raises(BadData, match="name the base that its vocabulary was added to"):
+        convert(adapter, tmp_path / "no", onto=larger)
+    assert not (tmp_path / "no").exists()
+    with pytest.raises(BadUsage, match="make a whole model of it first"):
+        convert(adapter, tmp_path / "no", to="meta")
+    with pytest.raises(BadUsage, match="--onto is for adapters"):
+        convert(larger, tmp_path / "no", onto=pristine)
