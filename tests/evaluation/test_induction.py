@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 
@@ -8,7 +10,7 @@ from kollama2.evaluation.suite import Induction
 from tests.evaluation.models import ByteEncoder, constant, llama, naive_score, uniform
 
 
-def task(**fields: int) -> Induction:
+def task(**fields: Any) -> Induction:
     return Induction(name="in-context", measure_kind="induction", **fields)
 
 
@@ -40,3 +42,12 @@ def test_items_are_the_same_everywhere_and_differ_by_seed() -> None:
     assert induction_rows(task(size=2)) != induction_rows(task(size=2, seed=1))
     words = [word for row in induction_rows(task()) for word in row["questions"] + row["answers"]]
     assert {len(word) for word in words} == {2}
+
+
+def test_words_in_latin_letters() -> None:
+    (row,) = induction_rows(task(size=1, script="latin"))
+    words = row["questions"] + row["answers"]
+    assert len(set(words)) == 12
+    assert all(len(word) == 4 and word.isascii() and word.islower() for word in words)
+    # A field at its default leaves the items, and the keys of evaluations, as they were.
+    assert induction_rows(task(size=1, script="hangul")) == induction_rows(task(size=1))

@@ -29,6 +29,9 @@ def frontier(
     store: StoreOption = STORE,
     mirrors: MirrorsOption = None,
     profile: Annotated[Path | None, typer.Option(help="YAML file: the machine's size.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw gain against loss in FILE.svg, .png or .html.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Evaluate every merge of these models, and mark those that no other beats in both languages.
@@ -38,6 +41,7 @@ def frontier(
     """
     from rich.table import Table
 
+    from kollama2.cli import pareto
     from kollama2.cli.study import launch, load_profile
     from kollama2.engine.failure import fault_of
     from kollama2.engine.graph import plan
@@ -46,6 +50,8 @@ def frontier(
     from kollama2.study.frontier import frontier as combinations
     from kollama2.study.frontier import points
 
+    if plot is not None:
+        pareto.check(plot)
     made = combinations(
         base, korean, chat=chat, instruct=instruct, suite=suite, template=template, store=store,
         mirrors=mirrors,
@@ -67,6 +73,9 @@ def frontier(
         raise fault_of(outcome.exit_code, "; ".join(outcome.failed.values()))
     scores = {name: _scores(kept.path(stage)) for name, stage in made.stages.items()}
     found = points(scores, asked.primary, asked.english)
+    if plot is not None:
+        pareto.draw(found, asked.primary, asked.english, plot)
+        talk().print(f"{plot}: Korean gain against English loss")
     if as_json:
         rows = [{**vars(point), "scores": scores[point.name]} for point in found]
         print_json({"gaps": gaps, "points": rows})

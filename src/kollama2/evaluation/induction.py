@@ -15,11 +15,14 @@ from kollama2.evaluation.rows import Row
 from kollama2.evaluation.scorer import Request
 from kollama2.evaluation.suite import Induction
 
-# Common syllables without a final consonant or with ㄴ: every Korean tokenizer knows them.
-_SYLLABLES = (
-    "가나다라마바사아자차고노도로모보소오조초구누두루무부수우주추"
-    "기니디리미비시이지치간난단란만반산안잔찬"
-)
+_SYLLABLES: dict[str, Sequence[str]] = {
+    # Common syllables without a final consonant or with ㄴ: every Korean tokenizer knows them.
+    "hangul": (
+        "가나다라마바사아자차고노도로모보소오조초구누두루무부수우주추"
+        "기니디리미비시이지치간난단란만반산안잔찬"
+    ),
+    "latin": [a + b for a in ("b", "d", "f", "g", "k", "l", "m", "n", "p", "t") for b in "aeiou"],
+}
 
 
 def induction_rows(task: Induction) -> list[Row]:
@@ -27,7 +30,7 @@ def induction_rows(task: Induction) -> list[Row]:
     rng = random.Random(f"induction {task.seed}")
     rows = []
     for number in range(task.size):
-        words = _words(rng, 2 * task.pairs)
+        words = _words(rng, 2 * task.pairs, _SYLLABLES[task.script])
         rows.append(
             {
                 "id": str(number),
@@ -40,11 +43,11 @@ def induction_rows(task: Induction) -> list[Row]:
     return rows
 
 
-def _words(rng: random.Random, count: int) -> list[str]:
+def _words(rng: random.Random, count: int, syllables: Sequence[str]) -> list[str]:
     """Different words of two syllables."""
     words: dict[str, None] = {}
     while len(words) < count:
-        words["".join(rng.choices(_SYLLABLES, k=2))] = None
+        words["".join(rng.choices(syllables, k=2))] = None
     return list(words)
 
 

@@ -241,6 +241,8 @@ class Induction(_Task):
         pairs: questions and answers in one item.
         size: items.
         seed: of the words.
+        script: Hangul, or Latin letters: what a model learned of the context while it knew no
+            Korean shows in these alone.
     """
 
     measure_kind: Literal["induction"]
@@ -248,6 +250,7 @@ class Induction(_Task):
     pairs: int = Field(6, ge=2, le=20)
     size: int = Field(60, gt=0)
     seed: int = 0
+    script: Literal["hangul", "latin"] = "hangul"
 
     measures: ClassVar[tuple[str, ...]] = ("copy_gain", "recall")
 

@@ -1,0 +1,111 @@
+"""A frontier as a picture: Korean gain against English loss, a line through the best."""
+
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kollama2.errors import BadUsage
+
+if TYPE_CHECKING:
+    from kollama2.study.frontier import Point
+
+FORMS = (".svg", ".png", ".html")
+_STYLE = """
+:root { color-scheme: light dark; }
+body { font: 15px/1.5 system-ui, sans-serif; margin: 1rem auto; padding: 0 1rem; max-width: 46rem; }
+#vis { background: #fff; border-radius: 6px; }
+table { border-collapse: collapse; width: 100%; margin-top: 1rem; }
+th, td { text-align: right; padding: .25rem .5rem; border-bottom: 1px solid #8886; }
+th:nth-child(2), td:nth-child(2) { text-align: left; overflow-wrap: anywhere; }
+tr.best { font-weight: 600; }
+"""
+
+
+def check(path: Path) -> None:
+    """Refuse a file that is no picture, before anything is computed.
+
+    Raises:
+        BadUsage: its name ends otherwise.
+    """
+    if path.suffix not in FORMS:
+        raise BadUsage(f"{path} is no picture that can be drawn; name it {', '.join(FORMS)}")
+
+
+def draw(points: Sequence["Point"], primary: str, english: str, path: Path) -> None:
+    """Write the picture; as HTML a page that works offline, with the table below.
+
+    Args:
+        points: as `study.frontier.points` gives them.
+        primary: the Korean measure.
+        english: the English one.
+        path: `.svg`, `.png` or `.html`.
+    """
+    numbers = numbered(points)
+    chart = _chart(points, numbers, primary, english)
+    if path.suffix != ".html":
+        chart.properties(width=640).save(str(path))
+        return
+    page: str = chart.properties(width="container").to_html(inline=True, fullhtml=True)
+    meta = '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    page = page.replace("<head>", f"<head>\n<title>Frontier</title>\n{meta}", 1)
+    page = page.replace("</head>", f"<style>{_STYLE}</style>\n</head>", 1)
+    page = page.replace("</body>", f"{_table(points, numbers, primary, english)}\n</body>", 1)
+    path.write_text(page, encoding="utf-8")
+
+
+def numbered(points: Sequence["Point"]) -> dict[str, int]:
+    """A number for each point that nothing beats, from the least English loss on."""
+    best = sorted((one for one in points if one.best), key=lambda one: one.english_loss)
+    return {one.name: number for number, one in enumerate(best, 1)}
+
+
+def _chart(points: Sequence["Point"], numbers: dict[str, int], primary: str, english: str) -> Any:
+    import altair as alt
+
+    rows = [
+        {
+            "model": one.name,
+            "gain": one.korean_gain,
+            "loss": one.english_loss,
+            "best": one.best,
+            "number": str(numbers.get(one.name, "")),
+        }
+        for one in points
+    ]
+    base = alt.Chart(alt.Data(values=rows)).encode(
+        x=alt.X("loss:Q", title=f"English loss ({english})", axis=alt.Axis(format="+.0%")),
+        y=alt.Y("gain:Q", title=f"Korean gain ({primary})", axis=alt.Axis(format="+.0%")),
+    )
+    best = base.transform_filter("datum.best")
+    tips = [
+        "model:N",
+        alt.Tooltip("gain:Q", format="+.1%"),
+        alt.Tooltip("loss:Q", format="+.1%"),
+    ]
+    line = best.mark_line(color="#2a6f97", interpolate="step-after").encode(order="loss:Q")
+    dots = base.mark_circle(size=90, opacity=1).encode(
+        color=alt.condition("datum.best", alt.value("#2a6f97"), alt.value("#b9bec6")), tooltip=tips
+    )
+    names = best.mark_text(dy=-12, fontWeight="bold").encode(text="number:N")
+    return alt.layer(line, dots, names).properties(height=360)
+
+
+def _table(points: Sequence["Point"], numbers: dict[str, int], primary: str, english: str) -> str:
+    head = ("", "model", f"Korean gain ({primary})", f"English loss ({english})")
+    lines = ["<table>", "<tr>" + "".join(f"<th>{escape(one)}</th>" for one in head) + "</tr>"]
+    for one in points:
+        cells = (
+            str(numbers.get(one.name, "")),
+            one.name,
+            f"{one.korean_gain:+.1%}",
+            f"{one.english_loss:+.1%}",
+        )
+        row = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
+        lines.append(f'<tr class="best">{row}</tr>' if one.best else f"<tr>{row}</tr>")
+    lines.append("</table>")
+    lines.append(
+        "<p>Numbered: no other model gains as much Korean for less English. Single scores, no "
+        "interval.</p>"
+    )
+    return "\n".join(lines)
