@@ -46,11 +46,18 @@ def draw(points: Sequence["Point"], primary: str, english: str, path: Path) -> N
     if path.suffix != ".html":
         chart.properties(width=640).save(str(path))
         return
-    page: str = chart.properties(width="container").to_html(inline=True, fullhtml=True)
-    meta = '<meta name="viewport" content="width=device-width, initial-scale=1">'
-    page = page.replace("<head>", f"<head>\n<title>Frontier</title>\n{meta}", 1)
-    page = page.replace("</head>", f"<style>{_STYLE}</style>\n</head>", 1)
-    page = page.replace("</body>", f"{_table(points, numbers, primary, english)}\n</body>", 1)
+    page: str = chart.properties(width="container").to_html(
+        inline=True, embed_options={"actions": False}
+    )
+    head = (
+        '<meta charset="UTF-8">\n<title>Frontier</title>\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<style>{_STYLE}</style>"
+    )
+    page = page.replace("<head>", f"<head>\n{head}", 1)
+    # The last one: the drawing library holds such words too.
+    before, end, after = page.rpartition("</body>")
+    page = f"{before}{_table(points, numbers, primary, english)}\n{end}{after}"
     path.write_text(page, encoding="utf-8")
 
 
@@ -74,8 +81,12 @@ def _chart(points: Sequence["Point"], numbers: dict[str, int], primary: str, eng
         for one in points
     ]
     base = alt.Chart(alt.Data(values=rows)).encode(
-        x=alt.X("loss:Q", title=f"English loss ({english})", axis=alt.Axis(format="+.0%")),
-        y=alt.Y("gain:Q", title=f"Korean gain ({primary})", axis=alt.Axis(format="+.0%")),
+        x=alt.X(
+            "loss:Q", title=f"English loss ({english})", axis=alt.Axis(format="+.0%", tickCount=6)
+        ),
+        y=alt.Y(
+            "gain:Q", title=f"Korean gain ({primary})", axis=alt.Axis(format="+.0%", tickCount=6)
+        ),
     )
     best = base.transform_filter("datum.best")
     tips = [

@@ -149,7 +149,7 @@ def points(scores: dict[str, dict[str, float]], primary: str, english: str) -> l
     """
     base = next(iter(scores.values()))
     found = [
-        Point(name, _better(base, one, primary), -_better(base, one, english))
+        Point(name, _better(base, one, primary), 0.0 - _better(base, one, english))
         for name, one in scores.items()
     ]
     best = pareto([(point.korean_gain, -point.english_loss) for point in found])
