@@ -1,6 +1,7 @@
 """Seconds of kollama2's scorer against lm-eval's Hugging Face backend on the same tasks.
 
-    python bench/evaluate.py --kobest FOLDER --tokenizer FILE [--json] [--scale 1.0]
+    python bench/evaluate.py --kobest FOLDER --tokenizer FILE [--examples none|default|fixed]
+        [--items N] [--batch 8] [--threads 2] [--json]
 
 KoBEST's five tasks with one prompt each, on a random Llama of 15.2 M parameters with the vocabulary
 of Llama 2 (random weights cost the same time as trained ones): without examples, with five examples
@@ -31,9 +32,8 @@ TASKS = {
     "sentineg": "SentiNeg",
     "wic": "WiC",
 }
-# (examples, how they are chosen, items of each task)
-SETTINGS = ((0, "default", 24), (5, "default", 6), (5, "fixed", 10))
-HF_BATCH = 8
+# How many examples, how they are chosen, and items of each task.
+SETTINGS = {"none": (0, "default", 24), "default": (5, "default", 6), "fixed": (5, "fixed", 10)}
 
 
 def model_and_tokenizer(pieces: Path, scratch: Path) -> tuple[Any, Any]:
@@ -92,7 +92,9 @@ def compared(ours: list[Any], theirs: list[Any]) -> tuple[float, float]:
     return max(abs(one[0] - other[0]) for one, other in pairs), sum(best) / len(best)
 
 
-def measure(kobest: Path, pieces: Path, scale: float) -> list[dict[str, Any]]:
+def measure(
+    kobest: Path, pieces: Path, settings: list[str], items: int | None, batch: int
+) -> list[dict[str, Any]]:
     from lm_eval.models.huggingface import HFLM
 
     from kollama2.evaluation.harness_tasks import load_tasks
@@ -103,8 +105,7 @@ def measure(kobest: Path, pieces: Path, scale: float) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as scratch:
         model, tokenizer = model_and_tokenizer(pieces, Path(scratch))
     rows = []
-    for shots, fewshot, size in SETTINGS:
-        items = max(2, round(size * scale))
+    for shots, fewshot, size in (SETTINGS[name] for name in settings):
         for name, file in TASKS.items():
             task = Harness(
                 name=name,
@@ -115,15 +116,15 @@ def measure(kobest: Path, pieces: Path, scale: float) -> list[dict[str, Any]]:
                 num_fewshot=shots,
                 fewshot=fewshot,
             )
-            stock = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=HF_BATCH)
-            theirs = timed(stock, load_tasks(task)[0], items)
-            ours = timed(SharedContextLM(model, tokenizer), load_tasks(task)[0], items)
+            stock = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=batch)
+            theirs = timed(stock, load_tasks(task)[0], items or size)
+            ours = timed(SharedContextLM(model, tokenizer), load_tasks(task)[0], items or size)
             difference, same = compared(ours[2], theirs[2])
             rows.append(
                 {
                     "examples": f"{shots} {fewshot}" if shots else "0",
                     "task": name,
-                    "items": items,
+                    "items": len(ours[2]),
                     "kollama2": ours[0],
                     "lm-eval": theirs[0],
                     "clock": theirs[0] / ours[0],
@@ -143,8 +144,8 @@ def totals(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     found = []
     for setting in dict.fromkeys(row["examples"] for row in rows):
         part = [row for row in rows if row["examples"] == setting]
-        total: dict[str, Any] = {"examples": setting, "task": "all", "items": part[0]["items"]}
-        for side in ("kollama2", "lm-eval", "kollama2 cpu", "lm-eval cpu"):
+        total: dict[str, Any] = {"examples": setting, "task": "all", "items": 0}
+        for side in ("items", "kollama2", "lm-eval", "kollama2 cpu", "lm-eval cpu"):
             total[side] = sum(row[side] for row in part)
         total["clock"] = total["lm-eval"] / total["kollama2"]
         total["processors"] = total["lm-eval cpu"] / total["kollama2 cpu"]
@@ -160,14 +161,19 @@ def main() -> None:
     parser.add_argument(
         "--tokenizer", type=Path, required=True, help="folder of Llama 2's tokenizer"
     )
-    parser.add_argument("--scale", type=float, default=1.0, help="share of the items")
+    parser.add_argument("--examples", choices=SETTINGS, help="only this setting")
+    parser.add_argument("--items", type=int, help="first items of each task")
+    parser.add_argument("--batch", type=int, default=8, help="rows of a batch of lm-eval")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     import torch
 
     torch.set_num_threads(arguments.threads)
-    rows = totals(measure(arguments.kobest, arguments.tokenizer, arguments.scale))
+    settings = [arguments.examples] if arguments.examples else list(SETTINGS)
+    rows = totals(
+        measure(arguments.kobest, arguments.tokenizer, settings, arguments.items, arguments.batch)
+    )
     if arguments.json:
         print(json.dumps(rows, indent=2))
         return

@@ -147,6 +147,14 @@ def test_the_same_records_leave_the_page_alone(store: Path, tmp_path: Path) -> N
     assert write_report(copy, "quick", tmp_path).stat().st_mtime_ns != first
 
 
+def test_a_table_that_the_page_was_not_made_with_is_replaced(page: Path, store: Path) -> None:
+    board = page.with_name("leaderboard.json")
+    current = board.read_text(encoding="utf-8")
+    board.write_text(current.replace('"tier": "a"', '"tier": "z"'), encoding="utf-8")
+    write_report(store, "quick", page.parent)
+    assert board.read_text(encoding="utf-8") == current
+
+
 def test_a_study_without_results_has_a_page(tmp_path: Path) -> None:
     names = frozenset((recipe.name, 0) for recipe in fake.RECIPES)
     fake.write(tmp_path, seeds=(0,), missing=names)

@@ -1,11 +1,12 @@
 import json
+import math
 import shutil
 from pathlib import Path
 
 import pytest
 
 from kollama2.errors import BadUsage, Corrupt
-from kollama2.report.board import Row
+from kollama2.report.board import Leaderboard, Row
 from kollama2.report.table import leaderboard
 from tests.report import fake
 
@@ -241,3 +242,16 @@ def test_who_ties_behind_the_leader_and_at_which_price(tmp_path: Path) -> None:
     names = [row.recipe for row in board.rows if row.recipe in ("twin", "vicuna-lora")]
     assert tied[0].startswith(f"Not separable from one another: {', '.join(names)} (minimum")
     assert any("alpaca-full" in one and "양쪽에서 모두" in one for one in board.headline["ko"])
+
+
+def test_a_leaderboard_comes_back_from_its_json(store: Path) -> None:
+    text = leaderboard(store, "quick").to_json()
+    read = Leaderboard.from_json(text)
+    assert json.loads(read.to_json()) == json.loads(text)
+    # What is not finite has no number in JSON; it comes back as NaN and not as something missing.
+    score = f'"score": {json.dumps(read.rows[1].measures["text-ko/bpb"].score)}'
+    (row,) = [row for row in Leaderboard.from_json(text.replace(score, '"score": null')).rows[1:2]]
+    assert math.isnan(row.measures["text-ko/bpb"].score)
+    assert row.score is None
+    with pytest.raises(Corrupt, match="no leaderboard: rows: .*run the study again"):
+        Leaderboard.from_json(text.replace('"rows"', '"lines"'))

@@ -244,14 +244,17 @@ def launch(
 
 def show(locked: "Locked", store: Path, *, as_json: bool) -> None:
     """Write the report, unless it already tells all of this, and print the leaderboard."""
+    from kollama2.report.board import Leaderboard
     from kollama2.report.html import write_report
-    from kollama2.report.table import leaderboard, render_terminal
+    from kollama2.report.terminal import render_terminal
 
     name = locked.study.name
     page = write_report(store, name, store / "studies" / name)
+    # The table comes from the file too, so that it is the same whether or not it was computed now.
+    text = (page.parent / "leaderboard.json").read_text(encoding="utf-8")
     if as_json:
-        print((page.parent / "leaderboard.json").read_text(encoding="utf-8"), end="")
+        print(text, end="")
     else:
         console = out()
-        console.print(render_terminal(leaderboard(store, name), console.width))
+        console.print(render_terminal(Leaderboard.from_json(text), console.width))
         talk().print(f"report: {os.path.relpath(page)}")

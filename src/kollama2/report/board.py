@@ -4,16 +4,24 @@ import dataclasses
 import json
 import math
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, TypeAdapter, ValidationError
+
+from kollama2.errors import Corrupt
+
+# JSON has no number that is not finite: such a one is written as null.
+Number = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]
 
 
 @dataclass(frozen=True)
 class Estimate:
     """A value and the ends of its 95 % interval."""
 
-    value: float
-    low: float
-    high: float
+    value: Number
+    low: Number
+    high: Number
 
 
 @dataclass(frozen=True)
@@ -29,8 +37,8 @@ class Versus:
 
     difference: Estimate
     gain: Estimate
-    p_holm: float
-    mde: float
+    p_holm: Number
+    mde: Number
     separable: bool
 
 
@@ -40,9 +48,9 @@ class Standing:
 
     score: Estimate
     tier: str
-    p_best: float
+    p_best: Number
     ranks: tuple[int, int]
-    seeds: tuple[float, ...]
+    seeds: tuple[Number, ...]
     versus_base: Versus | None
     versus_leader: Versus | None
 
@@ -51,7 +59,7 @@ class Standing:
 class English:
     """The constraint axis: `change` in per cent of the base's bits, positive is worse."""
 
-    score: float
+    score: Number
     change: Estimate | None
     flag: bool
 
@@ -60,7 +68,7 @@ class English:
 class Score:
     """A recipe on one measure; the difference is recipe minus base."""
 
-    score: float
+    score: Number
     difference: Estimate | None
 
 
@@ -115,7 +123,7 @@ class Trust:
     empty: int
     failed: int
     flags: dict[str, list[str]]
-    prompts: dict[str, tuple[float, float]]
+    prompts: dict[str, tuple[Number, Number]]
     seen: Seen | None
     checked: bool
 
@@ -177,7 +185,7 @@ class Leaderboard:
     primary: str
     primary_in_bits: bool
     english: str | None
-    english_limit: float
+    english_limit: Number
     seeds: list[int]
     uncertainty: str
     items: int
@@ -194,6 +202,25 @@ class Leaderboard:
         """Sorted keys, six significant digits, no times and nothing of a machine."""
         value = _plain(dataclasses.asdict(self))
         return json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+
+    @staticmethod
+    def from_json(text: str) -> "Leaderboard":
+        """What `to_json` wrote; a number that was not finite comes back as NaN.
+
+        Raises:
+            Corrupt: the text is no leaderboard.
+        """
+        try:
+            return _reader().validate_json(text)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"])) or "the file"
+            raise Corrupt(f"no leaderboard: {where}: {first['msg']}; run the study again") from error
+
+
+@cache
+def _reader() -> TypeAdapter[Leaderboard]:
+    return TypeAdapter(Leaderboard)
 
 
 def _plain(value: Any) -> Any:

@@ -55,7 +55,7 @@ def write_report(store_root: Path, study: str, out: Path) -> Path:
     found = load(Path(store_root), study)
     page, board_file = Path(out) / "report.html", Path(out) / "leaderboard.json"
     with storage(Path(out)):
-        if board_file.is_file() and _up_to_date(page, found):
+        if _up_to_date(page, board_file, found):
             return page
     measured = contrasts(found)
     board = rank(found, measured)
@@ -100,7 +100,7 @@ def render(study: Study, board: Leaderboard, drawn: "Mapping[str, list[Chart]]")
     )
     return environment.get_template("report.html.j2").render(
         board=board,
-        fingerprint=fingerprint(study),
+        fingerprint=fingerprint(study, board.to_json()),
         headline=_pairs(board.headline),
         warnings=_pairs(board.warnings),
         sections=[one for one in SECTIONS if _has(one[0], drawn, items)],
@@ -137,12 +137,18 @@ def render(study: Study, board: Leaderboard, drawn: "Mapping[str, list[Chart]]")
     )
 
 
-def fingerprint(study: Study) -> str:
-    """What a page depends on: the lock, all records, cells' states, votes and this package."""
-    digest = hashlib.sha256()
-    for file in sorted(HERE.iterdir()):
-        if file.is_file():
-            digest.update(file.name.encode() + file.read_bytes())
+def fingerprint(study: Study, board: str) -> str:
+    """What a page stands for: lock, records, cells' states, votes, this code, the table beside it.
+
+    Args:
+        study: whose page it is.
+        board: the text of `leaderboard.json`.
+    """
+    digest = hashlib.sha256(board.encode("utf-8", errors="replace"))
+    for folder in (HERE, HERE.parent / "evaluation"):
+        for file in sorted(folder.iterdir()):
+            if file.is_file():
+                digest.update(file.name.encode() + file.read_bytes())
     for file in files(study):
         digest.update(file.read_bytes() if file.is_file() else b"-")
     records = {name: stage.record for name, stage in study.stages.items()}
@@ -151,12 +157,13 @@ def fingerprint(study: Study) -> str:
     return digest.hexdigest()
 
 
-def _up_to_date(page: Path, study: Study) -> bool:
-    if not page.is_file():
+def _up_to_date(page: Path, board: Path, study: Study) -> bool:
+    if not page.is_file() or not board.is_file():
         return False
     with page.open("rb") as file:
         head = file.read(4096)
-    return f'content="{fingerprint(study)}"'.encode() in head
+    told = fingerprint(study, board.read_text(encoding="utf-8", errors="replace"))
+    return f'content="{told}"'.encode() in head
 
 
 def _bundle() -> str:
