@@ -5,10 +5,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from kollama2.errors import BadUsage
 from tests.evaluation.harness_files import write
+from tests.evaluation.server import said, serving
 from tests.tiny import write_model
 
 SUITE = """\
@@ -16,6 +19,14 @@ name: small
 primary: text-ko/bpb
 tasks:
   - {name: text-ko, measure_kind: bits_per_byte, data: "builtin:miniature/suite/text-ko", limit: 8}
+"""
+ASKED = """\
+name: asked
+primary: text-ko/bpb
+tasks:
+  - {name: text-ko, measure_kind: bits_per_byte, data: "builtin:miniature/suite/text-ko", limit: 8}
+  - {name: answers, measure_kind: generation, data: "builtin:miniature/suite/answers-ko", limit: 3}
+  - {name: pairs, measure_kind: translation, data: "builtin:miniature/suite/translate", limit: 1}
 """
 
 
@@ -83,6 +94,9 @@ def test_own_task_files_run_unchanged(place: Path) -> None:
             ("evaluate", "one", "--suite", "ko-core"),
             "name a revision, or a local copy in a mirrors file",
         ),
+        (("evaluate", "http://127.0.0.1:9/v1"), "does not say which model; write http"),
+        (("compare", "one", "http://127.0.0.1:9/v1#x", "--suite", "small.yaml"), "no likelihoods"),
+        (("evaluate", "http://127.0.0.1:9/v1#x", "--key", "NO_KEY"), "NO_KEY, which is not set"),
     ],
 )
 def test_mistakes_are_one_clear_sentence(
@@ -92,13 +106,55 @@ def test_mistakes_are_one_clear_sentence(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.chdir(place)
+    assert typed(monkeypatch, *arguments) not in (0, 70)
+    told = capsys.readouterr().err
+    assert message in told
+    assert told.count("\n") == 1
+
+
+def typed(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    """The exit code of a command in this process."""
     from kollama2.cli import app
 
-    monkeypatch.chdir(place)
     monkeypatch.setattr(sys, "argv", ["kollama2", *arguments])
     with pytest.raises(SystemExit) as stopped:
         app.main()
-    assert stopped.value.code not in (0, 70)
-    said = capsys.readouterr().err
-    assert message in said
-    assert said.count("\n") == 1
+    return int(stopped.value.code or 0)
+
+
+def test_models_behind_an_endpoint_are_asked_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "asked.yaml").write_text(ASKED, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MY_KEY", "secret")
+    failing = True
+
+    def answer(body: dict[str, Any]) -> tuple[int, Any]:
+        if failing and len(server.bodies) > 4:
+            return 400, "broken"
+        return said("네, 그렇습니다." if body["model"] == "good" else "Yes, it is.")
+
+    with serving(answer) as server:
+        options = ("--suite", "asked.yaml", "--key", "MY_KEY", "--json")
+        good, poor = f"{server.url}#good", f"{server.url}#poor"
+        assert typed(monkeypatch, "evaluate", good, *options) == BadUsage.exit_code
+        assert "(4 of 5 items are answered)" in capsys.readouterr().err
+        failing = False
+        assert typed(monkeypatch, "evaluate", good, *options) == 0
+        scores = json.loads(capsys.readouterr().out)
+        assert scores["answers/fidelity"] == 1.0
+        assert 0 < scores["pairs/chrf_ko_en"] < 10
+        assert len(server.bodies) == 6  # the fifth was refused once
+        assert typed(monkeypatch, "compare", good, poor, *options) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["base"] == good
+    assert {"answers/fidelity", "pairs/chrf_en_ko"} <= set(found["comparisons"])
+    scored = {
+        one["name"]: one["score"] for one in found["comparisons"]["answers/fidelity"]["standings"]
+    }
+    assert scored == {good: 1.0, poor: 0.0}
+    asked = [(body["model"], body["messages"][0]["content"]) for body in server.bodies]
+    assert (len(asked), len(set(asked))) == (11, 10)
+    assert {headers["authorization"] for headers in server.headers} == {"Bearer secret"}

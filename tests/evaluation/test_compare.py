@@ -5,6 +5,7 @@ import pytest
 
 from kollama2.errors import BadData
 from kollama2.evaluation.compare import compare
+from kollama2.evaluation.statistics import RESAMPLES
 
 
 def evaluated(folder: Path, shift: float, suite: str = "abc", extra: bool = False) -> Path:
@@ -21,7 +22,7 @@ def evaluated(folder: Path, shift: float, suite: str = "abc", extra: bool = Fals
     return folder
 
 
-def test_models_are_compared_with_the_first_on_what_all_have(tmp_path: Path) -> None:
+def test_models_are_compared_with_the_first_on_what_they_share(tmp_path: Path) -> None:
     models = {
         "base": evaluated(tmp_path / "a", 0, extra=True),
         "copy": evaluated(tmp_path / "b", 0),
@@ -35,6 +36,19 @@ def test_models_are_compared_with_the_first_on_what_all_have(tmp_path: Path) -> 
     assert ranked["base"].tier == ranked["copy"].tier == "b"
     assert ranked.uncertainty == "items only"
     json.dumps(found.to_json())
+
+
+def test_a_measure_compares_the_models_that_have_it(tmp_path: Path) -> None:
+    models = {
+        "base": evaluated(tmp_path / "a", 0, extra=True),
+        "answers-only": evaluated(tmp_path / "b", 0),
+        "better": evaluated(tmp_path / "c", -0.5, extra=True),
+    }
+    found = compare(models, primary="more/bpb")
+    assert list(found.comparisons) == ["more/bpb", "text/bpb"]
+    assert [one.name for one in found.comparisons["more/bpb"].standings] == ["better", "base"]
+    assert found.comparisons["more/bpb"].resamples == RESAMPLES
+    assert len(found.comparisons["text/bpb"].standings) == 3
 
 
 def test_different_suites_are_not_compared(tmp_path: Path) -> None:

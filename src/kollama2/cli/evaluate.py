@@ -1,6 +1,8 @@
 """The commands that measure models: evaluate and compare."""
 
+import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -42,7 +44,22 @@ LimitOption = Annotated[
 TemplateOption = Annotated[
     str | None, typer.Option(help="Chat template for all models; else each one's own.")
 ]
+KeyOption = Annotated[
+    str | None,
+    typer.Option(help="Environment variable with the key of https: models; else OPENAI_API_KEY."),
+]
 ProfileOption = Annotated[Path | None, typer.Option(help="YAML file: the machine's size.")]
+
+
+@dataclass(frozen=True)
+class _How:
+    """How models are measured, beside what they are measured on; the options of both commands."""
+
+    store: Path
+    mirrors: Path | None
+    profile: Path | None
+    template: str | None
+    key: str | None
 
 
 def add_to(app: typer.Typer) -> None:
@@ -52,7 +69,10 @@ def add_to(app: typer.Typer) -> None:
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(help="Model folder, hf: id or builtin:miniature.")],
+    model: Annotated[
+        str,
+        typer.Argument(help="Model folder, hf: id, builtin:miniature, or https://host/v1#model."),
+    ],
     suite: SuiteOption = None,
     against: Annotated[
         str | None, typer.Option(help="A base model: print paired differences to it.")
@@ -63,6 +83,7 @@ def evaluate(
     num_fewshot: FewshotOption = None,
     limit: LimitOption = None,
     template: TemplateOption = None,
+    key: KeyOption = None,
     store: StoreOption = STORE,
     mirrors: MirrorsOption = None,
     profile: ProfileOption = None,
@@ -72,11 +93,12 @@ def evaluate(
     from kollama2.evaluation.compare import load_measured
 
     wanted = _wanted(suite, task, include, only, num_fewshot, limit)
+    how = _How(store, mirrors, profile, template, key)
     if against is not None:
-        found = _compared([against, model], wanted, store, mirrors, profile, template, base=against)
+        found = _compared([against, model], wanted, how, base=against)
         _print(found, as_json)
         return
-    folder, _ = _measured([model], wanted, store, mirrors, profile, template)
+    folder, _ = _measured([model], wanted, how)
     metrics = load_measured(folder[model]).metrics
     if as_json:
         print_json(metrics["scores"])
@@ -89,7 +111,10 @@ def evaluate(
 def compare(
     models: Annotated[
         list[str],
-        typer.Argument(help="Models (the first is the base) or folders of finished evaluations."),
+        typer.Argument(
+            help="Models (the first is the base), also https://host/v1#model behind an "
+            "OpenAI-compatible endpoint, or folders of finished evaluations."
+        ),
     ],
     suite: SuiteOption = None,
     base: Annotated[str | None, typer.Option(help="The model to compare with.")] = None,
@@ -99,6 +124,7 @@ def compare(
     num_fewshot: FewshotOption = None,
     limit: LimitOption = None,
     template: TemplateOption = None,
+    key: KeyOption = None,
     store: StoreOption = STORE,
     mirrors: MirrorsOption = None,
     profile: ProfileOption = None,
@@ -106,7 +132,8 @@ def compare(
 ) -> None:
     """Compare models on one suite: paired differences, tiers, and what could not be told apart."""
     wanted = _wanted(suite, task, include, only, num_fewshot, limit)
-    found = _compared(models, wanted, store, mirrors, profile, template, base=base)
+    how = _How(store, mirrors, profile, template, key)
+    found = _compared(models, wanted, how, base=base)
     _print(found, as_json)
 
 
@@ -123,35 +150,29 @@ def _wanted(
     return Wanted(suite, tuple(tasks or ()), include, tuple(only or ()), num_fewshot, limit)
 
 
-def _measured(
-    models: list[str],
-    wanted: "Wanted",
-    store: Path,
-    mirrors: Path | None,
-    profile: Path | None,
-    template: str | None,
-) -> tuple[dict[str, Path], str]:
+def _measured(models: list[str], wanted: "Wanted", how: _How) -> tuple[dict[str, Path], str]:
     """The folder of each model's finished evaluation, and the measure that ranks them."""
     from kollama2.cli.adapt import compute
-    from kollama2.study.evaluation import evaluations
+    from kollama2.errors import BadUsage
+    from kollama2.study.evaluation import KEY, evaluations
 
-    stages = evaluations(models, wanted, store=store, mirrors=mirrors, template=template)
+    if how.key is not None and not os.environ.get(how.key):
+        raise BadUsage(f"--key names the environment variable {how.key}, which is not set")
+    stages = evaluations(
+        models,
+        wanted,
+        store=how.store,
+        mirrors=how.mirrors,
+        template=how.template,
+        key=how.key or KEY,
+    )
     label = f"evaluate {models[0]}" if len(models) == 1 else f"evaluate {len(models)} models"
-    folders = compute(list(stages.values()), store, profile, label)
+    folders = compute(list(stages.values()), how.store, how.profile, label)
     suite = next(iter(stages.values())).suite
     return dict(zip(stages, folders, strict=True)), suite.primary
 
 
-def _compared(
-    models: list[str],
-    wanted: "Wanted",
-    store: Path,
-    mirrors: Path | None,
-    profile: Path | None,
-    template: str | None,
-    *,
-    base: str | None,
-) -> "Compared":
+def _compared(models: list[str], wanted: "Wanted", how: _How, *, base: str | None) -> "Compared":
     from kollama2.errors import BadUsage
     from kollama2.evaluation.compare import compare, load_measured
 
@@ -164,7 +185,7 @@ def _compared(
     rest = [one for one in models if one not in ready]
     folders, primary = ready, ""
     if rest:
-        fresh, primary = _measured(rest, wanted, store, mirrors, profile, template)
+        fresh, primary = _measured(rest, wanted, how)
         folders = {**ready, **fresh}
     primary = primary or next(iter(load_measured(ready[models[0]]).items))
     return compare({one: folders[one] for one in models}, primary=primary, base=base)
@@ -266,13 +287,13 @@ def _columns(found: "Compared") -> "Table":
         metrics = model.metrics
         cut = metrics.get("tokenizer", {})
         ko, en = cut.get("ko", {}), cut.get("en", {})
-        size = metrics.get("parameters")
+        size, seconds = metrics.get("parameters"), metrics.get("seconds")
         table.add_row(
             name,
             f"{size / 1e6:,.1f} M" if size else "",
             f"{ko['bytes_per_token']:.2f}" if ko else "",
             f"{en['bytes_per_token']:.2f}" if en else "",
             f"{ko['context_characters']:,.0f}" if ko else "",
-            f"{sum(metrics.get('seconds', {}).values()):,.0f}",
+            f"{sum(seconds.values()):,.0f}" if seconds else "",
         )
     return table

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from kollama2.evaluation.likelihood import Outcome, Tools, answer_request, row_details, scored, user
-from kollama2.evaluation.rows import Row
+from kollama2.evaluation.likelihood import Tools, answer_request, scored
+from kollama2.evaluation.outcome import Outcome, row_details
+from kollama2.evaluation.rows import Row, user
 from kollama2.evaluation.suite import MultipleChoice
 
 

@@ -35,8 +35,8 @@ class Compared:
         base: the model that the others are compared with.
         suite: the suite's id, the same for all.
         models: what each was measured to be.
-        comparisons: by full measure name, the primary one first; measures that not all models
-            have are left out.
+        comparisons: by full measure name, the primary one first, over the models that have the
+            measure (one behind an endpoint has no likelihoods); the base is always one of them.
     """
 
     base: str
@@ -75,7 +75,7 @@ def compare(models: Mapping[str, Path], *, primary: str, base: str | None = None
 
     Args:
         models: folders of finished evaluations by the names to show.
-        primary: the measure that ranks them, which gets the full number of resamples.
+        primary: the measure that ranks them; the first one gets the full number of resamples.
         base: the model to compare with; the first if not given.
 
     Raises:
@@ -90,15 +90,17 @@ def compare(models: Mapping[str, Path], *, primary: str, base: str | None = None
         )
     start = base or next(iter(models))
     shared = [
-        name for name in measured[start].items if all(name in m.items for m in measured.values())
+        name
+        for name in measured[start].items
+        if sum(name in m.items for m in measured.values()) > 1
     ]
     names = sorted(shared, key=lambda name: name != primary)
     comparisons = {
         name: family(
-            {model: [one.items[name]] for model, one in measured.items()},
+            {model: [one.items[name]] for model, one in measured.items() if name in one.items},
             start,
             measure(name).higher,
-            resamples=RESAMPLES if name == primary else _SIDE_RESAMPLES,
+            resamples=RESAMPLES if name == names[0] else _SIDE_RESAMPLES,
         )
         for name in names
     }

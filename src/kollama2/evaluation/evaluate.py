@@ -1,6 +1,5 @@
 """Measures one model with one suite and writes a record for every item."""
 
-import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,13 +14,13 @@ from kollama2.evaluation.choices import multiple_choice
 from kollama2.evaluation.generate import generation
 from kollama2.evaluation.induction import induction, induction_rows
 from kollama2.evaluation.likelihood import (
-    Outcome,
     Tools,
     bits_per_byte,
     instruction_gain,
     translation_pmi,
 )
 from kollama2.evaluation.means import mean
+from kollama2.evaluation.outcome import Outcome, corpus, scores, write_lines
 from kollama2.evaluation.rows import Row, read_rows
 from kollama2.evaluation.scorer import Encoder, Scorer
 from kollama2.evaluation.suite import (
@@ -95,27 +94,15 @@ def evaluate(
     progress(total, total, "items")
     model.train(training)
     records = [record for outcome in outcomes for record in outcome.records]
-    _write_lines(out / "items.jsonl", records)
-    _write_lines(out / "samples.jsonl", [one for outcome in outcomes for one in outcome.samples])
+    write_lines(out / "items.jsonl", records)
+    write_lines(out / "samples.jsonl", [one for outcome in outcomes for one in outcome.samples])
     return {
         "scores": scores(records),
         "subscores": _subscores(records),
         "by_prompt": _by_prompt(records),
-        "counts": {
-            outcome.task: {
-                "items": outcome.items,
-                "truncated": outcome.truncated,
-                "empty": outcome.empty,
-                "failed": outcome.failed,
-            }
-            for outcome in outcomes
-        },
+        "counts": {outcome.task: outcome.counts() for outcome in outcomes},
         "flags": {outcome.task: outcome.flags for outcome in outcomes if outcome.flags},
-        "corpus": {
-            f"{outcome.task}/{name}": about
-            for outcome in outcomes
-            for name, about in outcome.corpus.items()
-        },
+        "corpus": corpus(outcomes),
         "tokenizer": _tokenizer(suite, data, scorer, encoder),
         "parameters": sum(one.numel() for one in model.parameters()),
         "reproduced": {
@@ -158,23 +145,8 @@ def _measure(task: Task, rows: list[Row], tools: Tools, model: nn.Module) -> Out
         return multiple_choice(task, rows, tools)
     if isinstance(task, Induction):
         return induction(task, rows, tools)
-    if isinstance(task, Translation):
-        from kollama2.evaluation.translate import translation  # sacrebleu: half a second
-
-        return translation(task, rows, tools, model)
-    assert isinstance(task, Generation), task
+    assert isinstance(task, Generation | Translation), task
     return generation(task, rows, tools, model)
-
-
-def scores(records: list[dict[str, Any]]) -> dict[str, float]:
-    """Score of every measure: sum of values over sum of weights, in order of appearance."""
-    found: dict[str, list[dict[str, Any]]] = {}
-    for record in records:
-        found.setdefault(f"{record['task']}/{record['measure']}", []).append(record)
-    return {
-        name: math.fsum(one["value"] for one in group) / math.fsum(one["weight"] for one in group)
-        for name, group in found.items()
-    }
 
 
 def _tokenizer(
@@ -236,8 +208,3 @@ def _subscores(records: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
             for name, score in scores(parts[part]).items():
                 result.setdefault(name, {})[part] = score
     return result
-
-
-def _write_lines(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
-    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-    path.write_text(text, encoding="utf-8")

@@ -1,52 +1,27 @@
-"""Greedy answers in batches, and the measures of their language."""
+"""Greedy answers of a model at hand, in batches."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import torch
 from torch import nn
 
-from kollama2.evaluation.fidelity import measure_answer
-from kollama2.evaluation.likelihood import Outcome, Tools
+from kollama2.evaluation.answers import Answer, judged, questions
+from kollama2.evaluation.likelihood import Tools
+from kollama2.evaluation.outcome import Outcome
 from kollama2.evaluation.rows import Row
-from kollama2.evaluation.suite import Generation
+from kollama2.evaluation.suite import Generation, Translation
 
 # Tokens between two questions whether an answer is complete.
 _ASKED = 8
 
 
-class Answer(NamedTuple):
-    """One greedy answer: its text and ids without the stop id, and whether it ended by itself."""
-
-    text: str
-    ids: list[int]
-    stopped: bool
-
-
-def generation(task: Generation, rows: Sequence[Row], tools: Tools, model: nn.Module) -> Outcome:
-    """Measures of the greedy answer to each row's messages; empty answers are failures."""
-    outcome = Outcome(task.name, items=len(rows))
-    prompts = [tools.encoder.prompt(row["messages"]) for row in rows]
-    said = answers(prompts, tools, model, task.max_new_tokens)
-    outcome.truncated = said.count(None)
-    for row, one in zip(rows, said, strict=True):
-        if one is None:
-            continue
-        measured = measure_answer(one.text, one.ids, stopped=one.stopped)
-        for name, value in measured._asdict().items():
-            outcome.add(row, name, value)
-        outcome.empty += int(measured.empty)
-        outcome.failed += int(measured.empty or measured.invalid_utf8)
-        sample = {
-            "task": task.name,
-            "item": row["id"],
-            "prompt": row["messages"][-1]["content"],
-            "answer": one.text,
-        }
-        if row.get("reference"):
-            sample["reference"] = row["reference"]
-        outcome.samples.append({**sample, "tokens": len(one.ids), "stopped": one.stopped})
-    return outcome
+def generation(
+    task: Generation | Translation, rows: Sequence[Row], tools: Tools, model: nn.Module
+) -> Outcome:
+    """Measures of the greedy answer to each question of the task."""
+    asked = questions(task, rows)
+    prompts = [tools.encoder.prompt(one.messages) for one in asked]
+    return judged(task, rows, asked, answers(prompts, tools, model, task.max_new_tokens))
 
 
 def answers(
@@ -66,7 +41,8 @@ def answers(
     )
     for index, (ids, stopped) in zip(kept, said, strict=True):
         text = tools.encoder.decode(ids)
-        found[index] = Answer(text if stopped else _without_cut_character(text), ids, stopped)
+        text = text if stopped else _without_cut_character(text)
+        found[index] = Answer(text, ids, stopped, len(ids))
     return found
 
 

@@ -15,8 +15,8 @@ from torch import nn
 from kollama2.errors import BadData
 from kollama2.evaluation.choices import choice_measures, degenerate
 from kollama2.evaluation.harness_tasks import LoadedTask, load_tasks
-from kollama2.evaluation.likelihood import Outcome
 from kollama2.evaluation.lm import SharedContextLM
+from kollama2.evaluation.outcome import Outcome
 from kollama2.evaluation.rows import Row
 from kollama2.evaluation.scorer import Scorer
 from kollama2.evaluation.suite import Harness

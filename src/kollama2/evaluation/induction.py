@@ -10,7 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from kollama2.evaluation.choices import choice_measures
-from kollama2.evaluation.likelihood import Outcome, Tools, bits, scored
+from kollama2.evaluation.likelihood import Tools, bits, scored
+from kollama2.evaluation.outcome import Outcome
 from kollama2.evaluation.rows import Row
 from kollama2.evaluation.scorer import Request
 from kollama2.evaluation.suite import Induction

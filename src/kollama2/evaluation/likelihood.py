@@ -1,15 +1,14 @@
 """Measures of likelihood: bits per byte, instruction gain, translation PMI."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from kollama2.errors import BadData, BadUsage
-from kollama2.evaluation.rows import Row
+from kollama2.evaluation.outcome import Outcome
+from kollama2.evaluation.rows import Row, user
 from kollama2.evaluation.scorer import Encoder, Request, Scorer
 from kollama2.evaluation.suite import (
     BitsPerByte,
@@ -18,13 +17,6 @@ from kollama2.evaluation.suite import (
 )
 from kollama2.evaluation.windows import byte_windows, window_request
 
-# Fields of rows that are measured or say which item it is.
-_MEASURED = frozenset(
-    "id cluster task measure item value weight text en ko messages answer reference "
-    "question choices gold by_prompt".split()
-)
-_LONGEST_DETAIL = 40
-
 
 class Tools(NamedTuple):
     """What a task is measured with; `heard` is told the share of the task that is done."""
@@ -32,67 +24,6 @@ class Tools(NamedTuple):
     scorer: Scorer
     encoder: Encoder
     heard: Callable[[float], None] = lambda share: None
-
-
-@dataclass
-class Outcome:
-    """Records and samples of a task; `truncated` items did not fit the model and have none.
-
-    `corpus` holds scores of the whole that are no mean over items, with their signatures,
-    `reproduced` lm-eval's own aggregates by its tasks and metrics, `digest` the hash of an lm-eval
-    task's texts.
-    """
-
-    task: str
-    records: list[dict[str, Any]] = field(default_factory=list)
-    samples: list[dict[str, Any]] = field(default_factory=list)
-    items: int = 0
-    truncated: int = 0
-    empty: int = 0
-    failed: int = 0
-    flags: list[str] = field(default_factory=list)
-    corpus: dict[str, dict[str, Any]] = field(default_factory=dict)
-    reproduced: dict[str, dict[str, float]] = field(default_factory=dict)
-    digest: str = ""
-
-    def add(
-        self,
-        row: Row,
-        measure: str,
-        value: float,
-        weight: float = 1.0,
-        details: Mapping[str, Any] = MappingProxyType({}),
-        by_prompt: Sequence[float] = (),
-    ) -> None:
-        """One record: the score of the measure is sum(value) / sum(weight) over its records.
-
-        `by_prompt` are the values under each paraphrase of the prompt, whose mean `value` is.
-        """
-        prompts = {"by_prompt": list(by_prompt)} if len(by_prompt) > 1 else {}
-        self.records.append(
-            {
-                "task": self.task,
-                "measure": measure,
-                "item": row["id"],
-                "cluster": row["cluster"],
-                "value": value,
-                "weight": weight,
-                **row_details(row),
-                **details,
-                **prompts,
-            }
-        )
-
-
-def row_details(row: Row) -> dict[str, str | int | bool]:
-    """What a row says about itself beside what is measured (`known_in`, `kind`), if short."""
-    return {
-        key: value
-        for key, value in row.items()
-        if key not in _MEASURED
-        and isinstance(value, str | int | bool)
-        and len(str(value)) <= _LONGEST_DETAIL
-    }
 
 
 def bits_per_byte(task: BitsPerByte, rows: Sequence[Row], tools: Tools) -> Outcome:
@@ -192,11 +123,6 @@ def translation_pmi(task: TranslationPmi, rows: Sequence[Row], tools: Tools) -> 
             value = math.fsum(saved) / len(saved)
             outcome.add(row, f"pmi_{source}_{target}", value, by_prompt=saved)
     return outcome
-
-
-def user(content: str) -> list[dict[str, str]]:
-    """A chat of one message by the user."""
-    return [{"role": "user", "content": content}]
 
 
 def answer_request(encoder: Encoder, messages: Sequence[dict[str, str]], answer: str) -> Request:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from kollama2.errors import BadData
-from kollama2.evaluation.likelihood import Outcome
+from kollama2.evaluation.outcome import Outcome
 from kollama2.evaluation.suite import Mean
 
 

@@ -152,3 +152,8 @@ def _check(task: Task, row: Row, where: str) -> None:
         raise BadData(f"{where}: gold {gold!r} is no position among {len(choices)} choices")
     if not all(isinstance(one, str) and one for one in choices):
         raise BadData(f"{where}: a choice is empty")
+
+
+def user(content: str) -> list[dict[str, str]]:
+    """A chat of one message by the user."""
+    return [{"role": "user", "content": content}]

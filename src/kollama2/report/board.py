@@ -215,7 +215,9 @@ class Leaderboard:
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"])) or "the file"
-            raise Corrupt(f"no leaderboard: {where}: {first['msg']}; run the study again") from error
+            raise Corrupt(
+                f"no leaderboard: {where}: {first['msg']}; run the study again"
+            ) from error
 
 
 @cache

@@ -17,7 +17,7 @@ class Ask(Stage):
         url: the address up to `/v1`.
         model: the name that the endpoint knows the model by.
         temperature: None leaves it out.
-        suite: its generation tasks are asked; its `data` are uris.
+        suite: its tasks of generation and translation are asked; its `data` are uris.
         data: the source of each uri of the suite.
     """
 
@@ -28,6 +28,7 @@ class Ask(Stage):
     suite: Suite
     data: dict[str, Source]
 
+    version: ClassVar[int] = 2
     # It waits for somebody else's machine and needs no worker.
     inline: ClassVar[bool] = True
     _key_variable: str = PrivateAttr(default="OPENAI_API_KEY")

@@ -7,13 +7,13 @@ from typing import Any
 
 from kollama2.engine.graph import closure
 from kollama2.engine.stage import Stage
-from kollama2.evaluation.suite import Generation, Suite, load_suite
+from kollama2.evaluation.suite import Generation, Suite, Translation, load_suite
 from kollama2.stages import Ask, Contamination, Evaluate, Fresh, Source
 from kollama2.study import recipes
 from kollama2.study.build import Recipe, build
 from kollama2.study.document import Document, near
 from kollama2.study.locate import Locator
-from kollama2.study.schema import RecipeFile, SourceSpec, Study
+from kollama2.study.schema import EndpointSpec, RecipeFile, SourceSpec, Study
 from kollama2.study.steps import KEYS, Step, TrainStep, parse_step
 
 BASE = "base"
@@ -94,19 +94,30 @@ def _answered(
     study: Study, suites: Sequence[tuple[Suite, dict[str, Source]]], document: Document
 ) -> Iterator[Cell]:
     """A cell for each endpoint and each suite that has something to answer."""
-    asked = [one for one in suites if any(isinstance(task, Generation) for task in one[0].tasks)]
+    asked = [one for one in suites if answerable(one[0])]
     if study.endpoints and not asked:
         raise document.fault(
             ("endpoints",),
             "an endpoint gives answers and no likelihoods, but no suite of this study has a "
-            "generation task",
+            "task of generation or translation",
         )
     for name, spec in study.endpoints.items():
         for suite, data in asked:
-            stage = Ask(
-                url=spec.url, model=spec.model, temperature=spec.temperature, suite=suite, data=data
-            ).with_key(spec.key)
+            stage = answered_by(spec, suite, data)
             yield Cell(name, {"endpoint": spec.model}, study.seeds[0], suite.name, False, stage)
+
+
+def answerable(suite: Suite) -> bool:
+    """Whether a model that gives no likelihoods can be asked anything of a suite."""
+    return any(isinstance(task, Generation | Translation) for task in suite.tasks)
+
+
+def answered_by(spec: EndpointSpec, suite: Suite, data: dict[str, Source]) -> Ask:
+    """The stage that has a model behind an endpoint answer what a suite asks."""
+    stage = Ask(
+        url=spec.url, model=spec.model, temperature=spec.temperature, suite=suite, data=data
+    )
+    return stage.with_key(spec.key)
 
 
 def _check(stage: Evaluate) -> Contamination | None:

@@ -10,11 +10,14 @@ import yaml
 
 from kollama2.errors import BadUsage
 from kollama2.evaluation.suite import Harness, Suite, load_suite
-from kollama2.stages import Evaluate
+from kollama2.stages import Ask, Evaluate
 from kollama2.study.adapt import spec_of
-from kollama2.study.cells import suite_sources
+from kollama2.study.cells import answerable, answered_by, suite_sources
 from kollama2.study.locate import Locator, load_mirrors
-from kollama2.study.schema import SourceSpec
+from kollama2.study.schema import EndpointSpec, SourceSpec
+
+# The environment variable that holds the key of an endpoint, unless another one is named.
+KEY = "OPENAI_API_KEY"
 
 
 @dataclass(frozen=True)
@@ -124,23 +127,33 @@ def evaluations(
     store: Path,
     mirrors: Path | None = None,
     template: str | None = None,
-) -> dict[str, Evaluate]:
+    key: str = KEY,
+) -> dict[str, Evaluate | Ask]:
     """The stages that measure models on one suite, by the models as they were named.
 
     Args:
-        models: each an `hf:` id, a folder, or `builtin:miniature`.
+        models: each an `hf:` id, a folder, `builtin:miniature`, or a model behind an
+            OpenAI-compatible endpoint, as `https://host/v1#model`.
         wanted: what they are measured on.
         store: the folder of the store.
         mirrors: a mirrors file.
         template: chat template for all of them; else each one's own, `llama2` if it names none.
+        key: environment variable that holds the key of the endpoints.
 
     Raises:
-        BadUsage: a model or the suite does not exist.
+        BadUsage: a model or the suite does not exist, or an endpoint has nothing to answer.
         Missing: data are on a hub that cannot be reached, and no mirror serves.
     """
     locator = Locator(Path.cwd(), load_mirrors(mirrors), store / "hashes.json")
     suite = wanted_suite(wanted, locator.folder)
-    sources = {model: locator.source(spec_of(model), "model") for model in models}
+    remote = {model: spec for model in models if (spec := endpoint(model, key)) is not None}
+    if remote and not answerable(suite):
+        raise BadUsage(
+            f"{next(iter(remote))} gives answers and no likelihoods, but the suite {suite.name} "
+            "has no task of generation or translation"
+        )
+    local = [model for model in models if model not in remote]
+    sources = {model: locator.source(spec_of(model), "model") for model in local}
     data = suite_sources(suite, locator)
     if wanted.include is not None:
         # The folder counts by its name and content, not by where it lies on this machine.
@@ -150,14 +163,30 @@ def evaluations(
             suite = _included(suite, name)
     locator.save()
     return {
-        model: Evaluate(
-            model=source,
+        model: answered_by(remote[model], suite, data)
+        if model in remote
+        else Evaluate(
+            model=sources[model],
             suite=suite,
             data=data,
             template=template or own_template(spec_of(model), locator),
         )
-        for model, source in sources.items()
+        for model in models
     }
+
+
+def endpoint(model: str, key: str) -> EndpointSpec | None:
+    """The endpoint that `https://host/v1#model` names; None for any other kind of name.
+
+    Raises:
+        BadUsage: it does not say which model.
+    """
+    if not model.startswith(("http://", "https://")):
+        return None
+    url, _, name = model.partition("#")
+    if not name:
+        raise BadUsage(f"{model} does not say which model; write {url}#NAME, as it is called there")
+    return EndpointSpec(url=url, model=name, key=key)
 
 
 def own_template(spec: SourceSpec, locator: Locator) -> str:

@@ -1,16 +1,11 @@
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sacrebleu.metrics.chrf import CHRF
 
-from kollama2.evaluation import translate
-from kollama2.evaluation.generate import Answer
-from kollama2.evaluation.likelihood import Tools
+from kollama2.evaluation.answers import Answer, judged, questions
 from kollama2.evaluation.rows import read_rows
-from kollama2.evaluation.scorer import Scorer
 from kollama2.evaluation.suite import Translation
-from tests.evaluation.models import ByteEncoder, llama
 
 
 def pairs(tmp_path: Path, ko: str = "여우가 잔다.\n\n책을 읽는다.\n") -> Translation:
@@ -30,19 +25,20 @@ def test_files_belong_together_line_by_line(tmp_path: Path) -> None:
         read_rows(pairs(tmp_path, "여우가 잔다.\n"))
 
 
-def test_chrf_is_sacrebleus_and_empty_answers_are_failures(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    said = iter([["여우가 잔다.", ""], ["The dog sleeps.", None]])
-
-    def answered(*_: Any) -> list[Answer | None]:
-        return [None if one is None else Answer(one, [], True) for one in next(said)]
-
-    monkeypatch.setattr(translate, "answers", answered)
-    task, model = pairs(tmp_path), llama()
-    outcome = translate.translation(
-        task, read_rows(task), Tools(Scorer(model), ByteEncoder()), model
-    )
+def test_chrf_is_sacrebleus_and_empty_answers_are_failures(tmp_path: Path) -> None:
+    task = pairs(tmp_path)
+    rows = read_rows(task)
+    asked = questions(task, rows)
+    assert [(one.item, one.shown) for one in asked] == [
+        ("1 en-ko", "The fox sleeps."), ("3 en-ko", "I read a book."),
+        ("1 ko-en", "여우가 잔다."), ("3 ko-en", "책을 읽는다."),
+    ]  # fmt: skip
+    assert asked[0].messages[0]["content"].endswith("한국어로 번역하세요.\nThe fox sleeps.")
+    said = [
+        None if text is None else Answer(text, [], True, None)
+        for text in ("여우가 잔다.", "", " The dog sleeps.\n", None)
+    ]
+    outcome = judged(task, rows, asked, said)
     values = {(one["measure"], one["item"]): one["value"] for one in outcome.records}
     assert values["chrf_en_ko", "1"] == pytest.approx(100)
     assert values["chrf_en_ko", "3"] == 0
@@ -51,3 +47,4 @@ def test_chrf_is_sacrebleus_and_empty_answers_are_failures(
     assert values["chrf_ko_en", "1"] == pytest.approx(expected)
     assert (outcome.empty, outcome.failed, outcome.truncated) == (1, 1, 1)
     assert "nw:2" in outcome.corpus["chrf_en_ko"]["signature"]
+    assert [one["item"] for one in outcome.samples] == ["1 en-ko", "3 en-ko", "1 ko-en"]

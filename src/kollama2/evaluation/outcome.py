@@ -1,0 +1,109 @@
+"""What measuring a task gives: records of its items, samples to look at, and counts."""
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from kollama2.evaluation.rows import Row
+
+# Fields of rows that are measured or say which item it is.
+_MEASURED = frozenset(
+    "id cluster task measure item value weight text en ko messages answer reference "
+    "question choices gold by_prompt".split()
+)
+_LONGEST_DETAIL = 40
+
+
+@dataclass
+class Outcome:
+    """Records and samples of a task; `truncated` items did not fit the model and have none.
+
+    `corpus` holds scores of the whole that are no mean over items, with their signatures,
+    `reproduced` lm-eval's own aggregates by its tasks and metrics, `digest` the hash of an lm-eval
+    task's texts.
+    """
+
+    task: str
+    records: list[dict[str, Any]] = field(default_factory=list)
+    samples: list[dict[str, Any]] = field(default_factory=list)
+    items: int = 0
+    truncated: int = 0
+    empty: int = 0
+    failed: int = 0
+    flags: list[str] = field(default_factory=list)
+    corpus: dict[str, dict[str, Any]] = field(default_factory=dict)
+    reproduced: dict[str, dict[str, float]] = field(default_factory=dict)
+    digest: str = ""
+
+    def add(
+        self,
+        row: Row,
+        measure: str,
+        value: float,
+        weight: float = 1.0,
+        details: Mapping[str, Any] = MappingProxyType({}),
+        by_prompt: Sequence[float] = (),
+    ) -> None:
+        """One record: the score of the measure is sum(value) / sum(weight) over its records.
+
+        `by_prompt` are the values under each paraphrase of the prompt, whose mean `value` is.
+        """
+        prompts = {"by_prompt": list(by_prompt)} if len(by_prompt) > 1 else {}
+        self.records.append(
+            {
+                "task": self.task,
+                "measure": measure,
+                "item": row["id"],
+                "cluster": row["cluster"],
+                "value": value,
+                "weight": weight,
+                **row_details(row),
+                **details,
+                **prompts,
+            }
+        )
+
+    def counts(self) -> dict[str, int]:
+        """How many items there were, and how many were left out, empty or failed."""
+        return {name: getattr(self, name) for name in ("items", "truncated", "empty", "failed")}
+
+
+def corpus(outcomes: Iterable[Outcome]) -> dict[str, dict[str, Any]]:
+    """Scores of the whole by full measure name."""
+    return {
+        f"{outcome.task}/{name}": about
+        for outcome in outcomes
+        for name, about in outcome.corpus.items()
+    }
+
+
+def row_details(row: Row) -> dict[str, str | int | bool]:
+    """What a row says about itself beside what is measured (`known_in`, `kind`), if short."""
+    return {
+        key: value
+        for key, value in row.items()
+        if key not in _MEASURED
+        and isinstance(value, str | int | bool)
+        and len(str(value)) <= _LONGEST_DETAIL
+    }
+
+
+def scores(records: list[dict[str, Any]]) -> dict[str, float]:
+    """Score of every measure: sum of values over sum of weights, in order of appearance."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for record in records:
+        found.setdefault(f"{record['task']}/{record['measure']}", []).append(record)
+    return {
+        name: math.fsum(one["value"] for one in group) / math.fsum(one["weight"] for one in group)
+        for name, group in found.items()
+    }
+
+
+def write_lines(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
+    """Records as JSON, one a line."""
+    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    path.write_text(text, encoding="utf-8")
