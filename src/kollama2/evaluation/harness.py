@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from lm_eval import evaluator
+from lm_eval.api.samplers import FirstNSampler
 from torch import nn
 
 from kollama2.errors import BadData
@@ -95,28 +96,55 @@ def harness(
     return outcome
 
 
-def harness_rows(task: Harness) -> tuple[list[Row], str]:
-    """The items of an lm-eval task without a model, and the digest of its texts.
+class Texts(NamedTuple):
+    """What an lm-eval task says without a model.
 
-    Returns:
-        Rows with `id`, `cluster` and `text` (the document's texts and the right answer).
+    Attributes:
+        items: rows with `id`, `cluster` and `text` (the document's texts and the right answer).
+        examples: `id` and `text` of all documents that examples are chosen from; empty for a task
+            without examples.
+        digest: hash of every text that the task shows to a model.
     """
+
+    items: list[Row]
+    examples: list[Row]
+    digest: str
+
+
+def harness_texts(task: Harness) -> Texts:
+    """The items of an lm-eval task, the pool of its examples, and the digest of its texts."""
     versions = load_tasks(task)
-    rows = []
+    items: list[Row] = []
+    examples: list[Row] = []
     for one in versions:
         if one.prompt:
             continue
         for doc_id, doc in one.task.doc_iterator(limit=task.limit):
-            texts = [value for value in doc.values() if isinstance(value, str)]
-            target = one.task.doc_to_target(doc)
-            if one.task.OUTPUT_TYPE == "multiple_choice":
-                choices = [str(choice) for choice in one.task.doc_to_choice(doc)]
-                gold = _gold(one, doc, choices)
-                target = choices[gold] if gold is not None else ""
-            if str(target) not in texts:
-                texts.append(str(target))
-            rows.append({**_row(task, (one.part, doc_id), doc), "text": " ".join(texts)})
-    return rows, _digest(versions, task.limit)
+            items.append({**_row(task, (one.part, doc_id), doc), "text": _text(one, doc)})
+        for number, doc in enumerate(_pool(one.task)):
+            examples.append({"id": _id(one.part, number), "text": _text(one, doc)})
+    return Texts(items, examples, _digest(versions, task.limit))
+
+
+def _text(one: LoadedTask, doc: Any) -> str:
+    texts = [value for value in doc.values() if isinstance(value, str)]
+    target = one.task.doc_to_target(doc)
+    if one.task.OUTPUT_TYPE == "multiple_choice":
+        choices = [str(choice) for choice in one.task.doc_to_choice(doc)]
+        gold = _gold(one, doc, choices)
+        target = choices[gold] if gold is not None else ""
+    if str(target) not in texts:
+        texts.append(str(target))
+    return " ".join(texts)
+
+
+def _pool(task: Any) -> list[Any]:
+    """The documents that examples come from: the first ones where they are fixed, else all."""
+    shots = task.config.num_fewshot or 0
+    if not shots:
+        return []
+    pool = list(task.sampler.fewshot_docs())
+    return pool[:shots] if isinstance(task.sampler, FirstNSampler) else pool
 
 
 def _add(outcome: Outcome, row: Row, prompts: Sequence[_Answer]) -> None:
@@ -187,13 +215,17 @@ def _gold(one: LoadedTask, doc: Any, choices: Sequence[str]) -> int | None:
 def _row(task: Harness, place: tuple[str, int], doc: Any) -> Row:
     """What a record says about an item; `subtask` names its task within a group."""
     part, doc_id = place
-    item = f"{part}/{doc_id}" if part else str(doc_id)
+    item = _id(part, doc_id)
     cluster = item
     if task.cluster is not None:
         if task.cluster not in doc:
             raise BadData(f"task {task.name}: its documents have no field {task.cluster!r}")
         cluster = f"{part}/{doc[task.cluster]}" if part else str(doc[task.cluster])
     return {"id": item, "cluster": cluster, **({"subtask": part} if part else {})}
+
+
+def _id(part: str, number: int) -> str:
+    return f"{part}/{number}" if part else str(number)
 
 
 def _part(row: Row) -> dict[str, str]:

@@ -83,7 +83,7 @@ def answer_suite(
         "counts": {outcome.task: outcome.counts() for outcome in outcomes},
         "flags": {},
         "corpus": corpus(outcomes),
-        "suite": suite_items(suite)[1],
+        "suite": suite_items(suite).suite,
     }
 
 

@@ -1,11 +1,11 @@
-"""Contamination: which items of a suite a recipe's training data hold.
+"""Contamination: which items of a suite, and which few-shot examples, training data hold.
 
 A stage of its own, so that the result of an evaluation never depends on data that it only reads
 about: the same model keeps its scores, whatever they are compared with.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from kollama2.engine.stage import Stage, Work
 from kollama2.evaluation.suite import Suite
@@ -13,7 +13,7 @@ from kollama2.stages.source import Source, contents, examples
 
 
 class Contamination(Stage):
-    """The items of a suite that stand in training data.
+    """The items and few-shot examples of a suite that stand in training data.
 
     Attributes:
         suite: the suite; its `data` are uris.
@@ -22,21 +22,27 @@ class Contamination(Stage):
     """
 
     kind: Literal["contamination"] = "contamination"
+    version: ClassVar[int] = 2
     suite: Suite
     data: dict[str, Source]
     training: tuple[Source, ...]
 
     def run(self, work: Work) -> Mapping[str, Any]:
-        """Write `seen.jsonl`: every item of which an n-gram was found, with its share."""
+        """Write `seen.jsonl`: every item of which an n-gram was found, with its share.
+
+        What a task's examples are chosen from is counted as a task of its own, `<task> few-shot`,
+        so that it never passes for an item.
+        """
         import json
 
         from kollama2.evaluation.contamination import FLAGGED, contamination
         from kollama2.evaluation.items import suite_items
 
         places = contents(work, self.data)
-        items, suite = suite_items(self.suite.resolved(places.__getitem__))
+        items = suite_items(self.suite.resolved(places.__getitem__))
+        examples = {f"{task} few-shot": rows for task, rows in items.examples.items()}
         found = contamination(
-            items,
+            {**items.rows, **examples},
             self._documents(work),
             lambda documents, characters: work.progress(documents, 0, "documents"),
         )
@@ -55,7 +61,7 @@ class Contamination(Stage):
             "documents": found.documents,
             "characters": found.characters,
             "threshold": FLAGGED,
-            "suite": suite,
+            "suite": items.suite,
         }
 
     def _documents(self, work: Work) -> Iterator[str]:
