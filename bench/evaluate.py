@@ -1,7 +1,7 @@
 """Seconds of kollama2's scorer against lm-eval's Hugging Face backend on the same tasks.
 
     python bench/evaluate.py --kobest FOLDER --tokenizer FILE [--examples none|default|fixed]
-        [--items N] [--batch 8] [--threads 2] [--json]
+        [--items N] [--batch 1] [--threads 2] [--json]
 
 KoBEST's five tasks with one prompt each, on a random Llama of 15.2 M parameters with the vocabulary
 of Llama 2 (random weights cost the same time as trained ones): without examples, with five examples
@@ -163,7 +163,7 @@ def main() -> None:
     )
     parser.add_argument("--examples", choices=SETTINGS, help="only this setting")
     parser.add_argument("--items", type=int, help="first items of each task")
-    parser.add_argument("--batch", type=int, default=8, help="rows of a batch of lm-eval")
+    parser.add_argument("--batch", type=int, default=1, help="rows of a batch of lm-eval")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
