@@ -7,6 +7,7 @@ import torch
 
 from kollama2.evaluation.choices import choice_measures, multiple_choice
 from kollama2.evaluation.likelihood import Tools
+from kollama2.evaluation.outcome import chance
 from kollama2.evaluation.rows import Row
 from kollama2.evaluation.scorer import Scorer
 from kollama2.evaluation.suite import MultipleChoice
@@ -82,6 +83,8 @@ def test_a_uniform_model_is_at_chance() -> None:
     assert found["p_gold"] == pytest.approx(1 / 3)
     assert found["accuracy"] == pytest.approx(1 / 3)
     assert outcome.flags == []
+    expected = {"t/p_gold": 1 / 3, "t/accuracy": 1 / 3, "t/acc": 1 / 3}
+    assert chance([outcome]) == pytest.approx(expected)
 
 
 def test_a_constant_label_is_flagged() -> None:

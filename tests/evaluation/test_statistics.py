@@ -15,7 +15,7 @@ from kollama2.evaluation.resample import (
     ranks,
     seed_stretch,
 )
-from kollama2.evaluation.statistics import Comparison, family
+from kollama2.evaluation.statistics import Comparison, Difference, family, turned
 
 
 def items(
@@ -271,3 +271,13 @@ def test_what_cannot_be_compared() -> None:
     other = Items(np.array(["x"]), np.array(["x"]), np.ones(1), np.ones(1))
     with pytest.raises(BadData, match="share no item"):
         family({"base": [items([1.0])], "m": [other]}, "base", True)
+
+
+def test_a_difference_that_one_prompt_turns_round() -> None:
+    def pair(left: str, right: str, value: float, p_holm: float) -> Difference:
+        return Difference(left, right, value, value, value, p_holm, p_holm)
+
+    pairs = [pair("a", "b", 1, 0.01), pair("a", "c", 3, 0.01), pair("b", "c", 2, 0.2)]
+    prompts = {"a": [2.0, 3.0, 4.0], "b": [1.0, 1.0, 5.0], "c": [0.0, 0.0, 0.0]}
+    assert turned(pairs, prompts) == (pairs[0],)
+    assert turned(pairs, {"a": prompts["a"]}) == ()

@@ -103,3 +103,25 @@ def test_an_older_store_without_checks_still_has_a_report(tmp_path: Path) -> Non
         del cell["contamination"]
     path.write_text(json.dumps(lock))
     assert write_report(tmp_path / "store", "quick", tmp_path / "out").is_file()
+
+
+def test_guessing_and_orders_that_a_prompt_decides_are_said(tmp_path: Path) -> None:
+    fake.write(tmp_path / "store", seeds=(0,))
+    lock = json.loads((tmp_path / "store" / "studies" / "quick.json").read_text())
+    for cell in lock["cells"]:
+        done = tmp_path / "store" / cell["evaluate"] / "done.json"
+        record = json.loads(done.read_text())
+        better = cell["recipe"] == "alpaca-full"
+        record["metrics"] |= {
+            "chance": {"quiz-ko/p_gold": 0.25},
+            "by_prompt": {"quiz-ko/p_gold": [0.4, 0.1, 0.9] if better else [0.2, 0.2, 0.2]},
+        }
+        done.write_text(json.dumps(record))
+    board = leaderboard(tmp_path / "store", "quick")
+    rows = {row.recipe: row.measures["quiz-ko/p_gold"] for row in board.rows}
+    assert [name for name, one in rows.items() if one.guessed] == ["base", "base-copy"]
+    assert not board.rows[0].measures["quiz-ko/accuracy"].guessed
+    said = next(one for one in board.warnings["en"] if "prompts" in one)
+    assert "5 of 13, such as alpaca-full over alpaca-lora." in said
+    text = write_report(tmp_path / "store", "quick", tmp_path).read_text(encoding="utf-8")
+    assert text.count("찍는 것과 구분되지 않음") == 2

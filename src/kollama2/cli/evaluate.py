@@ -1,5 +1,6 @@
 """The commands that measure models: evaluate and compare."""
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -270,9 +271,36 @@ def _tables(found: "Compared") -> list[Any]:
                 f"{one.resamples:,} resamples; models that share a letter are not separable; "
                 "MDE: the least true difference that 80 % of repetitions would find"
             )
+    lines += [line for name in found.comparisons for line in _doubts(found, name)]
     lines.append(_columns(found))
     for name, model in found.models.items():
         lines += _remarks(name, model.metrics)
+    return lines
+
+
+def _doubts(found: "Compared", name: str) -> list[str]:
+    """Which scores of a measure are no better than guessing, and which order the prompt decides."""
+    from kollama2.evaluation.statistics import turned
+
+    comparison = found.comparisons[name]
+    guessed = [
+        row.name
+        for row in comparison.standings
+        if row.low
+        <= found.models[row.name].metrics.get("chance", {}).get(name, math.inf)
+        <= row.high
+    ]
+    lines = []
+    if guessed:
+        lines.append(f"{name}: not separable from guessing: {', '.join(guessed)}")
+    prompts = {
+        row.name: scores
+        for row in comparison.standings
+        if (scores := found.models[row.name].metrics.get("by_prompt", {}).get(name))
+    }
+    if pairs := turned(comparison.pairs, prompts):
+        both = ", ".join(f"{pair.left} and {pair.right}" for pair in pairs)
+        lines.append(f"{name}: separable, but the other way round under one of the prompts: {both}")
     return lines
 
 

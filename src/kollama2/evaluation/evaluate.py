@@ -20,7 +20,7 @@ from kollama2.evaluation.likelihood import (
     translation_pmi,
 )
 from kollama2.evaluation.means import mean
-from kollama2.evaluation.outcome import Outcome, corpus, scores, write_lines
+from kollama2.evaluation.outcome import Outcome, chance, corpus, scores, write_lines
 from kollama2.evaluation.rows import Row, read_rows
 from kollama2.evaluation.scorer import Encoder, Scorer
 from kollama2.evaluation.suite import (
@@ -63,8 +63,9 @@ def evaluate(
 
     Returns:
         `scores` by full measure name, `subscores`, `by_prompt` (the scores under each paraphrase),
-        `counts` per task (items, truncated, empty, failed), `flags`, `reproduced` (lm-eval's own
-        aggregates), `corpus`, `tokenizer`, `parameters`, `seconds` per task and the `suite` id.
+        `chance` (what guessing gives, by measure), `counts` per task (items, truncated, empty,
+        failed), `flags`, `reproduced` (lm-eval's own aggregates), `corpus`, `tokenizer`,
+        `parameters`, `seconds` per task and the `suite` id.
 
     Raises:
         BadData: a data file cannot be used, or the tokenizer loses text.
@@ -100,6 +101,7 @@ def evaluate(
         "scores": scores(records),
         "subscores": _subscores(records),
         "by_prompt": _by_prompt(records),
+        "chance": chance(outcomes),
         "counts": {outcome.task: outcome.counts() for outcome in outcomes},
         "flags": {outcome.task: outcome.flags for outcome in outcomes if outcome.flags},
         "corpus": corpus(outcomes),

@@ -16,6 +16,8 @@ _MEASURED = frozenset(
     "question choices gold by_prompt".split()
 )
 _LONGEST_DETAIL = 40
+# Measures that are 1 / choices for a model that guesses.
+_GUESSED = ("p_gold", "accuracy", "acc", "acc_bytes", "acc_norm")
 
 
 @dataclass
@@ -79,6 +81,18 @@ def corpus(outcomes: Iterable[Outcome]) -> dict[str, dict[str, Any]]:
         for outcome in outcomes
         for name, about in outcome.corpus.items()
     }
+
+
+def chance(outcomes: Iterable[Outcome]) -> dict[str, float]:
+    """What guessing among the choices would give, by full measure name, where there are choices."""
+    found: dict[str, float] = {}
+    for outcome in outcomes:
+        shares = [1 / len(one["choices"]) for one in outcome.samples if one.get("choices")]
+        measured = {record["measure"] for record in outcome.records}
+        if shares:
+            level = math.fsum(shares) / len(shares)
+            found |= {f"{outcome.task}/{name}": level for name in _GUESSED if name in measured}
+    return found
 
 
 def row_details(row: Row) -> dict[str, str | int | bool]:

@@ -148,6 +148,28 @@ def family(
     )
 
 
+def turned(
+    pairs: Sequence[Difference], prompts: Mapping[str, Sequence[float]]
+) -> tuple[Difference, ...]:
+    """The separable differences that turn round under one of the prompts.
+
+    Args:
+        pairs: differences of scores that are means over paraphrased prompts.
+        prompts: per model its score under each prompt; models without several are left out.
+    """
+    return tuple(
+        pair
+        for pair in pairs
+        if pair.separable
+        and pair.left in prompts
+        and pair.right in prompts
+        and any(
+            (left - right) * pair.value < 0
+            for left, right in zip(prompts[pair.left], prompts[pair.right], strict=True)
+        )
+    )
+
+
 def _standings(
     names: Sequence[str], point: Floats, drawn: Floats, higher: bool, at_base: int
 ) -> list[Standing]:

@@ -66,10 +66,15 @@ class English:
 
 @dataclass(frozen=True)
 class Score:
-    """A recipe on one measure; the difference is recipe minus base."""
+    """A recipe on one measure.
+
+    `difference` is recipe minus base; `guessed` whether the interval of the score holds what
+    guessing gives, so that the score says nothing.
+    """
 
     score: Number
     difference: Estimate | None
+    guessed: bool
 
 
 @dataclass(frozen=True)

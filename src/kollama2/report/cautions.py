@@ -3,11 +3,13 @@
 import re
 from collections.abc import Mapping, Sequence
 
+from kollama2.evaluation.statistics import turned
 from kollama2.report.board import Row
 from kollama2.report.contrast import Contrast
 from kollama2.report.headline import Sentences, Texts, gathered
 from kollama2.report.records import Study
 from kollama2.report.texts import LANGUAGES, say_all
+from kollama2.report.trust import by_prompt
 
 # What `evaluation` says of a model that gives one class only.
 DEGENERATE = re.compile(r"degenerate: (?P<share>\d+%) of answers are (?P<label>.+)")
@@ -29,9 +31,33 @@ def warnings(study: Study, contrasts: Mapping[str, Contrast], rows: Sequence[Row
         if contrast.comparison and contrast.comparison.dropped:
             count = contrast.comparison.dropped
             said.append(say_all("warning.dropped", count=count, measure=name))
+    said += _turned(study, contrasts)
     for recipe in study.recipes:
         said += _of_recipe(study, recipe)
     return gathered(said + _mixed(study))
+
+
+def _turned(study: Study, contrasts: Mapping[str, Contrast]) -> list[Texts]:
+    """Measures on which the order of two recipes depends on the prompt."""
+    prompts: dict[str, dict[str, list[float]]] = {}
+    for recipe in study.recipes:
+        cells = list({cell.evaluate: cell for cell in study.of(recipe) if cell.done}.values())
+        for measure, scores in by_prompt(study, cells).items():
+            prompts.setdefault(measure, {})[recipe] = scores
+    said = []
+    for measure, scores in prompts.items():
+        contrast = contrasts.get(measure)
+        if contrast is None or contrast.comparison is None:
+            continue
+        pairs = contrast.comparison.pairs
+        found = turned(pairs, scores)
+        if found:
+            both = (found[0].left, found[0].right)
+            better, worse = both if (found[0].value > 0) == contrast.higher else both[::-1]
+            named = {"measure": measure, "count": len(found), "better": better, "worse": worse}
+            separable = sum(pair.separable for pair in pairs)
+            said.append(say_all("warning.prompts", pairs=separable, **named))
+    return said
 
 
 def _of_recipe(study: Study, recipe: str) -> list[Texts]:

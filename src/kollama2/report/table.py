@@ -76,6 +76,7 @@ def _row(
     study: Study, recipe: str, primary: Contrast | None, measured: Mapping[str, Contrast]
 ) -> Row:
     cells = study.of(recipe)
+    chances = _chances(study, cells)
     english = measured.get(study.lock["english"])
     return Row(
         recipe=recipe,
@@ -87,7 +88,9 @@ def _row(
         score=primary.scores.get(recipe) if primary else None,
         english=_english(recipe, english) if english else None,
         measures={
-            name: Score(one.scores[recipe], _difference(recipe, one))
+            name: Score(
+                one.scores[recipe], _difference(recipe, one), _guessed(recipe, one, chances)
+            )
             for name, one in measured.items()
             if recipe in one.scores
         },
@@ -128,6 +131,20 @@ def _standing(recipe: str, primary: Contrast) -> Standing | None:
         versus_base=versus(place.versus_base, primary, base) if place.versus_base else None,
         versus_leader=between(primary, recipe, leader.name),
     )
+
+
+def _chances(study: Study, cells: Sequence[Cell]) -> dict[str, float]:
+    """What guessing gives on each measure, from the evaluations that say so."""
+    done = [study.stages[cell.evaluate].metrics for cell in cells if cell.done]
+    return {name: value for one in done for name, value in one.get("chance", {}).items()}
+
+
+def _guessed(recipe: str, contrast: Contrast, chances: Mapping[str, float]) -> bool:
+    chance = chances.get(contrast.measure)
+    if chance is None or contrast.comparison is None:
+        return False
+    place = contrast.comparison[recipe]
+    return place.low <= chance <= place.high
 
 
 def _difference(recipe: str, contrast: Contrast) -> Estimate | None:

@@ -44,13 +44,18 @@ def trust(study: Study, recipe: str) -> Trust:
 
 def _prompts(study: Study, cells: Sequence[Cell]) -> dict[str, tuple[float, float]]:
     """The range over paraphrases of every measure that was taken with several."""
+    means = by_prompt(study, cells)
+    return {measure: (min(each), max(each)) for measure, each in means.items()}
+
+
+def by_prompt(study: Study, cells: Sequence[Cell]) -> dict[str, list[float]]:
+    """The score under each paraphrase of every measure with several; means over trainings."""
     found: dict[str, list[list[float]]] = {}
     for cell in cells:
         for measure, scores in study.stages[cell.evaluate].metrics.get("by_prompt", {}).items():
             if len(scores) > 1:
                 found.setdefault(measure, []).append(scores)
-    means = {measure: np.mean(each, axis=0) for measure, each in found.items()}
-    return {measure: (float(each.min()), float(each.max())) for measure, each in means.items()}
+    return {measure: np.mean(each, axis=0).tolist() for measure, each in found.items()}
 
 
 def _seen(study: Study, cells: Sequence[Cell]) -> Seen | None:
