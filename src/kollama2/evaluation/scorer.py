@@ -4,6 +4,7 @@ What requests share is computed once: a prefix by a cache of keys and values tha
 batch see, a context by a tree mask, under which the continuations branch off it.
 """
 
+import contextlib
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, Protocol, TypeAlias
 
@@ -70,6 +71,23 @@ class _Prefix(DynamicLayer):  # type: ignore[misc]
         )
 
 
+class _Filled(Exception):  # it tells no error
+    """The last layer has its keys and values: nothing behind them is needed of a prefix."""
+
+
+class _LastLayer(DynamicLayer):  # type: ignore[misc]
+    """The cache of the last layer, which ends the forward pass as soon as it is filled."""
+
+    def update(self, *states: Any, **kwargs: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        """Keep them.
+
+        Raises:
+            _Filled: always.
+        """
+        super().update(*states, **kwargs)
+        raise _Filled
+
+
 class Scorer:
     """Scores requests with one model; a context that several requests share is computed once.
 
@@ -98,6 +116,7 @@ class Scorer:
             self._decoder, self._head = base, nn.Identity()
         # A mask of our own would override a sliding window that is shorter than the text.
         self._window = int(getattr(config, "sliding_window", None) or self.max_length)
+        self._layers = 0
         self.shares = self._can_share()
 
     def fits(self, request: Request) -> bool:
@@ -115,6 +134,10 @@ class Scorer:
         """Whether a prefix and branches give the hidden states that each request has alone."""
         prefix, row = (1, 2, 3, 4), Row((5, 6), [0, 1], [(7, 8), (9, 10)])
         try:
+            cache = DynamicCache()
+            ids = torch.tensor([prefix], device=self._device)
+            self._decoder(input_ids=ids, past_key_values=cache, use_cache=True)
+            self._layers = len(cache)
             shared = self._hidden([row], prefix, self._prefilled(prefix))
             alone = [
                 self._hidden([Row((*prefix, *row.context, *branch), [0], [()])], (), None)[-2:]
@@ -183,9 +206,10 @@ class Scorer:
 
     def _prefilled(self, prefix: Ids) -> Cache:
         """Keys and values of a prefix in every layer."""
-        cache = DynamicCache()
+        cache = Cache(layers=[*(DynamicLayer() for _ in range(self._layers - 1)), _LastLayer()])
         ids = torch.tensor([prefix], device=self._device)
-        self._decoder(input_ids=ids, past_key_values=cache, use_cache=True)
+        with contextlib.suppress(_Filled):
+            self._decoder(input_ids=ids, past_key_values=cache, use_cache=True)
         self.computed += len(prefix)
         return Cache(layers=[_Prefix(layer) for layer in cache.layers])
 

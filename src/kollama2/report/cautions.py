@@ -45,12 +45,12 @@ def _turned(study: Study, contrasts: Mapping[str, Contrast]) -> list[Texts]:
         for measure, scores in by_prompt(study, cells).items():
             prompts.setdefault(measure, {})[recipe] = scores
     said = []
-    for measure, scores in prompts.items():
+    for measure, by_recipe in prompts.items():
         contrast = contrasts.get(measure)
         if contrast is None or contrast.comparison is None:
             continue
         pairs = contrast.comparison.pairs
-        found = turned(pairs, scores)
+        found = turned(pairs, by_recipe)
         if found:
             both = (found[0].left, found[0].right)
             better, worse = both if (found[0].value > 0) == contrast.higher else both[::-1]
