@@ -6,7 +6,7 @@ from typing import Any
 
 from kollama2.engine.stage import Stage
 from kollama2.engine.store import Store
-from kollama2.stages import Encode, Order, Source, Train
+from kollama2.stages import Derive, Encode, Order, Source, Train
 from kollama2.stages.encode import Part
 from kollama2.stages.order import Knot
 from kollama2.study.repeats import repeats
@@ -78,4 +78,16 @@ def test_of_what_lies_elsewhere_nothing_is_said(tmp_path: Path) -> None:
     zipped = Source(what="data", uri="file:ko.jsonl.gz", sha256="0").at(packed)
     more = Encode(data=(Part(source=zipped),), tokenizer=MODEL)
     stages = [train(data, bytes=10**12), train(more, bytes=10**12)]
+    assert repeats(stages, Store(tmp_path / "runs")) == []
+
+
+def test_of_pairs_nothing_is_said_before_they_are_read(tmp_path: Path) -> None:
+    file = tmp_path / "news.ko"
+    file.write_text("가", encoding="utf-8")
+    pairs = Source(what="data", uri="file:news.ko", sha256="0", form="pairs").at(file)
+    made = Derive(make="translations", pairs=pairs)
+    stages = [
+        train(Encode(data=(Part(source=one),), tokenizer=MODEL), bytes=10**9)
+        for one in (pairs, made)
+    ]
     assert repeats(stages, Store(tmp_path / "runs")) == []

@@ -81,7 +81,7 @@ class Reading:
         return [(self.path, self.path.name)]
 
     def _read_file(self, file: Path, name: str) -> Iterator[Example | Reject]:
-        sides = _aligned(file, self._form)
+        sides = aligned_files(file, self._form)
         if sides:
             kind, rows = "lines", _pair_lines(*sides, self._limit)
         else:
@@ -114,7 +114,7 @@ class Reading:
                 raise BadData(f"{file} has no column {column!r}; it has {found}")
 
 
-def _aligned(file: Path, form: str | None) -> tuple[Path, Path] | None:
+def aligned_files(file: Path, form: str | None) -> tuple[Path, Path] | None:
     """Return `x.en` and `x.ko` where `file` is `x`, or one of them read as pairs."""
     stem = file.with_suffix("") if file.suffix in {".en", ".ko"} and form == "pairs" else file
     english, korean = Path(f"{stem}.en"), Path(f"{stem}.ko")
@@ -128,16 +128,31 @@ def _pair_lines(english: Path, korean: Path, limit: int) -> Iterator[Row | Rejec
     for number, (left, right) in enumerate(sides, 1):
         if left is None or right is None:
             more = sum(1 for _ in chain([left or right], sides))
-            raise BadData(
-                f"{english} and {korean} are not aligned: {number - 1} lines in the shorter, "
-                f"{number - 1 + more} in the longer; both need one line for each pair"
-            )
+            raise _unaligned(english, korean, number - 1, number - 1 + more)
         if isinstance(left, Reject):
             yield left
         elif isinstance(right, Reject):
             yield right
         else:
             yield Row(number, {"en": left.value, "ko": right.value})
+
+
+def check_aligned(english: Path, korean: Path) -> None:
+    """Refuse two files that are not of as many lines.
+
+    Raises:
+        BadData: says how many lines each has.
+    """
+    short, long = sorted(sum(1 for _ in read_lines(side)) for side in (english, korean))
+    if short != long:
+        raise _unaligned(english, korean, short, long)
+
+
+def _unaligned(english: Path, korean: Path, short: int, long: int) -> BadData:
+    return BadData(
+        f"{english} and {korean} are not aligned: {short} lines in the shorter, {long} in the "
+        "longer; both need one line for each pair"
+    )
 
 
 def read(

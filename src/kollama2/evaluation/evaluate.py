@@ -12,7 +12,7 @@ from kollama2.engine.profile import Resources
 from kollama2.errors import BadUsage
 from kollama2.evaluation.choices import multiple_choice
 from kollama2.evaluation.generate import generation
-from kollama2.evaluation.induction import induction, induction_rows
+from kollama2.evaluation.induction import context_gain, induction, induction_rows
 from kollama2.evaluation.likelihood import (
     Tools,
     bits_per_byte,
@@ -25,6 +25,7 @@ from kollama2.evaluation.rows import Row, read_rows
 from kollama2.evaluation.scorer import Encoder, Scorer
 from kollama2.evaluation.suite import (
     BitsPerByte,
+    ContextGain,
     Generation,
     Harness,
     Induction,
@@ -147,6 +148,8 @@ def _measure(task: Task, rows: list[Row], tools: Tools, model: nn.Module) -> Out
         return multiple_choice(task, rows, tools)
     if isinstance(task, Induction):
         return induction(task, rows, tools)
+    if isinstance(task, ContextGain):
+        return context_gain(task, rows, tools)
     assert isinstance(task, Generation | Translation), task
     return generation(task, rows, tools, model)
 

@@ -1,7 +1,8 @@
-"""Learning within the context: can a model repeat and look up what it has just read?
+"""Learning within the context: can a model repeat, look up and use what it has just read?
 
-The words are random syllables, so neither knowledge nor a training text can help, and every model
-sees the same bytes.
+The words of `induction` are random syllables, so neither knowledge nor a training text can help,
+and every model sees the same bytes. Models of a few million parameters do no better than chance
+there; what they have of a context shows in running text.
 """
 
 import random
@@ -9,12 +10,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from kollama2.errors import BadData, BadUsage
 from kollama2.evaluation.choices import choice_measures
-from kollama2.evaluation.likelihood import Tools, bits, scored
+from kollama2.evaluation.likelihood import Tools, bits, scored, user, wrong_prompts
 from kollama2.evaluation.outcome import Outcome
 from kollama2.evaluation.rows import Row
 from kollama2.evaluation.scorer import Request
-from kollama2.evaluation.suite import Induction
+from kollama2.evaluation.suite import ContextGain, Induction
+from kollama2.evaluation.windows import window_request
 
 _SYLLABLES: dict[str, Sequence[str]] = {
     # Common syllables without a final consonant or with ㄴ: every Korean tokenizer knows them.
@@ -85,6 +88,52 @@ def _requests(row: Row, tools: Tools) -> list[Request]:
         whole = tuple(encoder.encode(f"{asked} {answer}"))
         found.append(Request((*start, *prompt), whole[len(prompt) :]))
     return found
+
+
+def context_gain(task: ContextGain, rows: Sequence[Row], tools: Tools) -> Outcome:
+    """Bits per byte of each text's second half behind another's first half minus behind its own.
+
+    Texts are cut at the space nearest their middle; those without one are left out, with a flag.
+    The other half is of a text of another cluster, nearest in length.
+
+    Raises:
+        BadUsage: the encoder has no BOS.
+        BadData: ids do not give a text back, or no other text can lend its half.
+    """
+    if tools.encoder.bos_id is None:
+        raise BadUsage(f"task {task.name}: the context needs a BOS id, this tokenizer has none")
+    prompted: list[Row] = []
+    for row in rows:
+        before, after = _halves(row["text"])
+        if before:
+            prompted.append({**row, "messages": user(before), "answer": after})
+    outcome = Outcome(task.name, items=len(prompted))
+    if len(prompted) < len(rows):
+        outcome.flags.append(f"{len(rows) - len(prompted)} texts of one word are left out")
+    requests: list[list[Request]] = []
+    for row, lent in zip(prompted, wrong_prompts(prompted), strict=True):
+        found = [
+            window_request(tools.encoder, messages[0]["content"], row["answer"])
+            for messages in (row["messages"], lent)
+        ]
+        requests.append([one for one in found if one is not None])
+        if None in found:
+            raise BadData(f"task {task.name}: the tokenizer loses text of item {row['id']}")
+    for row, (own, other) in scored(prompted, requests, tools, outcome):
+        size = len(row["answer"].encode())
+        outcome.add(row, "context_gain", (bits([other]) - bits([own])) / size)
+    return outcome
+
+
+def _halves(text: str) -> tuple[str, str]:
+    """A text cut before the space nearest its middle in bytes; none before where there is none."""
+    middle, best, seen = len(text.encode()) / 2, 0, 0
+    distance = middle
+    for place, character in enumerate(text):
+        if character == " " and place and abs(seen - middle) < distance:
+            best, distance = place, abs(seen - middle)
+        seen += len(character.encode())
+    return text[:best], text[best:]
 
 
 def _list(row: Row) -> str:

@@ -263,6 +263,17 @@ class Induction(_Task):
         return self
 
 
+class ContextGain(_Task):
+    """Bits per byte that the first half of a text saves on its second, against another text's half.
+
+    What a model has of its context at all; it shows in models that are too small for `induction`.
+    """
+
+    measure_kind: Literal["context_gain"]
+
+    measures: ClassVar[tuple[str, ...]] = ("context_gain",)
+
+
 class Part(BaseModel):
     """One score in a mean: 0 points at `chance`, 100 at `best`."""
 
@@ -300,6 +311,7 @@ Task: TypeAlias = Annotated[
     | MultipleChoice
     | Generation
     | Induction
+    | ContextGain
     | Harness
     | Mean,
     Field(discriminator="measure_kind"),

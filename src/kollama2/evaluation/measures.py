@@ -18,6 +18,7 @@ MeasureName = Literal[
     "chrf_ko_en",
     "copy_gain",
     "recall",
+    "context_gain",
     "points",
     "fidelity",
     "hangul_share",
@@ -123,6 +124,12 @@ MEASURES: dict[str, Measure] = {
         "share",
         True,
         "Probability of the answer that the context gave to the same question before.",
+    ),
+    "context_gain": Measure(
+        "use of the context",
+        "bits/byte",
+        True,
+        "Bits per byte that the first half of a text saves on its second half.",
     ),
     "points": Measure(
         "points", "0..100", True, "Mean of tasks, each from 0 at chance to 100 at perfect."

@@ -14,6 +14,7 @@ Row = dict[str, Any]
 
 _NEEDED: Mapping[str, tuple[str, ...]] = {
     "bits_per_byte": ("text",),
+    "context_gain": ("text",),
     "instruction_gain": ("messages", "answer"),
     "translation_pmi": ("en", "ko"),
     "translation": ("en", "ko"),

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from kollama2.errors import BadUsage
 from kollama2.evaluation.kinds import (
     BitsPerByte,
+    ContextGain,
     Generation,
     Harness,
     Induction,
@@ -28,6 +29,7 @@ from kollama2.evaluation.kinds import (
 
 __all__ = [
     "BitsPerByte",
+    "ContextGain",
     "Generation",
     "Harness",
     "Induction",

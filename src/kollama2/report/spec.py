@@ -21,7 +21,7 @@ BRIEF = (
 )
 MAIN = (
     "bpb", "gain", "pmi_en_ko", "pmi_ko_en", "p_gold", "accuracy", "acc_bytes", "points",
-    "chrf_en_ko", "chrf_ko_en", "recall", "fidelity",
+    "chrf_en_ko", "chrf_ko_en", "recall", "context_gain", "fidelity",
 )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from kollama2.data.read import aligned_files, check_aligned
 from kollama2.engine.hub import What, commit_of
 from kollama2.errors import BadData, BadUsage
 from kollama2.stages import Source
@@ -71,7 +72,8 @@ class Locator:
 
         Raises:
             BadUsage: the uri names nothing.
-            BadData: the content differs from the sha256 that the study demands.
+            BadData: the content differs from the sha256 that the study demands, or two aligned
+                files have not as many lines.
             Missing, Denied: a revision cannot be looked up: the hub is out of reach or refuses.
         """
         scheme, _, name = spec.uri.partition(":")
@@ -96,7 +98,8 @@ class Locator:
         if not place.exists():
             raise BadUsage(f"{spec.uri}: nothing lies at {place}; correct the path")
         place = one_file(place, spec.file)
-        found = self._hash(place)
+        sides = aligned_files(place, spec.form) if what == "data" else None
+        found = self._hash_pair(*sides) if sides else self._hash(place)
         if spec.sha256 and found != spec.sha256:
             raise BadData(
                 f"{spec.uri}: the content of {place} has sha256 {found}, the study demands "
@@ -116,6 +119,14 @@ class Locator:
             relative = file.relative_to(place).as_posix()
             whole.update(f"{relative}\0{self._file_hash(file)}\n".encode())
         return whole.hexdigest()
+
+    def _hash_pair(self, english: Path, korean: Path) -> str:
+        """Of two aligned files, which are one source; their lines are counted the first time."""
+        name = f"aligned\0{self._file_hash(english)}\0{self._file_hash(korean)}"
+        if name not in self._hashes:
+            check_aligned(english, korean)
+            self._hashes[name] = hashlib.sha256(name.encode()).hexdigest()
+        return self._hashes[name]
 
     def _file_hash(self, file: Path) -> str:
         stat = file.stat()

@@ -50,6 +50,9 @@ def _holds(rows: Encode, store: Store, *, korean: bool) -> tuple[int, bool]:
     record = store.record(rows)
     if record is not None:
         return int(record["metrics"]["ko_bytes" if korean else "bytes"]), True
+    # What is made of pairs may be longer than they are, and one of two aligned files is not all.
+    if any(isinstance(part.source, Derive) or part.source.form == "pairs" for part in rows.data):
+        return 0, False
     return bytes_at_hand([part.source for part in rows.data]) or 0, False
 
 
