@@ -12,9 +12,9 @@ import numpy as np
 
 from kollama2.errors import BadData, BadUsage
 from kollama2.evaluation.choices import choice_measures
-from kollama2.evaluation.likelihood import Tools, bits, scored, user, wrong_prompts
+from kollama2.evaluation.likelihood import Tools, bits, scored, wrong_prompts
 from kollama2.evaluation.outcome import Outcome
-from kollama2.evaluation.rows import Row
+from kollama2.evaluation.rows import Row, user
 from kollama2.evaluation.scorer import Request
 from kollama2.evaluation.suite import ContextGain, Induction
 from kollama2.evaluation.windows import window_request
