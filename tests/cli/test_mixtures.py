@@ -1,11 +1,16 @@
 """How curricula are drawn, and when the schedule does not suit them."""
 
 import io
+from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from kollama2.cli.mixtures import drawings, fading
+from kollama2.cli.study import warn
 from kollama2.data.curriculum import curriculum, preview
+from kollama2.engine.graph import plan
+from kollama2.engine.store import Store
 from kollama2.stages import Encode, Order, Source, Train
 from kollama2.stages.encode import Part
 from kollama2.stages.order import Knot
@@ -53,3 +58,19 @@ def test_a_decaying_rate_with_ordered_rows_warns() -> None:
     said = fading([train(order(), "cosine"), train(order(seed=1), "cosine")])
     assert len(said) == 1
     assert said[0].startswith("forward data with a cosine schedule")
+
+
+def test_what_was_said_is_not_said_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "ko.txt"
+    file.write_text("가나다\n" * 10, encoding="utf-8")
+    source = Source(what="data", uri="file:ko.txt", sha256="0", form="text").at(file)
+    rows = Encode(data=(Part(source=source),), tokenizer=MODEL, template="plain")
+    settings = TrainSettings(bytes=1000)
+    stage = Train(kind="pretrain", model=MODEL, rows=rows, settings=settings)
+    todo = plan([stage], Store(tmp_path / "runs"))
+    said = warn(todo, tmp_path / "runs")
+    assert "at least 10.0 epochs" in " ".join(capsys.readouterr().err.split())
+    assert warn(todo, tmp_path / "runs", said) == said
+    assert capsys.readouterr().err == ""

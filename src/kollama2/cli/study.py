@@ -17,7 +17,7 @@ from kollama2.cli.console import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from kollama2.engine.graph import Outcome, Plan
     from kollama2.engine.profile import Profile
@@ -50,8 +50,9 @@ def run(
 ) -> None:
     """Compute a study, resume it or extend it; ends with a leaderboard and report.html."""
     locked, todo = _planned(study, store, mirrors)
-    warn(todo, store)
+    said = warn(todo, store)
     outcome = compute(locked, todo, store, load_profile(profile, jobs))
+    warn(todo, store, said)  # what nobody knew before the rows were counted
     show(locked, store, as_json=as_json)
     if outcome.failed:
         n = len(outcome.failed)
@@ -214,15 +215,17 @@ def compute(locked: "Locked", todo: "Plan", store: Path, profile: "Profile") -> 
     return launch(todo, store, profile, lambda name: names.get(name, name))
 
 
-def warn(todo: "Plan", store: Path) -> None:
-    """Say on stderr what a person may not have meant."""
+def warn(todo: "Plan", store: Path, said: "Sequence[str]" = ()) -> list[str]:
+    """Say on stderr what a person may not have meant, unless it was said; answers what was."""
     from rich.markup import escape
 
     from kollama2.cli.mixtures import warnings
     from kollama2.engine.store import Store
 
-    for sentence in warnings(todo.stages, Store(store)):
+    found = [one for one in warnings(todo.stages, Store(store)) if one not in said]
+    for sentence in found:
         talk().print(f"[yellow]warning[/]: {escape(sentence)}")
+    return [*said, *found]
 
 
 def launch(
