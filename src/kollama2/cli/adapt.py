@@ -19,7 +19,7 @@ def compute(stages: "Sequence[Stage]", store: Path, profile: Path | None, label:
     """Compute stages and what they need, with a display; returns their folders.
 
     Raises:
-        Fault: a stage or one of its inputs failed, with that sentence.
+        Fault: a stage or one of its inputs failed, with the sentence of the first one.
     """
     from kollama2.cli.study import launch, load_profile, warn
     from kollama2.engine.failure import fault_of
@@ -32,7 +32,9 @@ def compute(stages: "Sequence[Stage]", store: Path, profile: Path | None, label:
     warn(todo, store)
     outcome = launch(todo, store, machine, lambda n: f"{label}: {n.split('-')[0]}")
     if outcome.failed:
-        raise fault_of(outcome.exit_code, "; ".join(outcome.failed.values()))
+        first, *others = outcome.failed.values()
+        more = f" (and {len(others)} more, told above)" if others else ""
+        raise fault_of(outcome.exit_code, first + more)
     return [kept.path(stage) for stage in stages]
 
 
