@@ -44,6 +44,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_model(folder / "one")
     write_model(folder / "two", seed=1)
     (folder / "small.yaml").write_text(SUITE, encoding="utf-8")
+    bare = SUITE.replace("builtin:miniature/suite/text-ko", "rows.jsonl")
+    (folder / "bare.yaml").write_text(bare, encoding="utf-8")
     (folder / "tasks").mkdir()
     write(folder / "tasks")
     return folder
@@ -94,6 +96,7 @@ def test_own_task_files_run_unchanged(place: Path) -> None:
             ("evaluate", "one", "--suite", "ko-core"),
             "name a revision, or a local copy in a mirrors file",
         ),
+        (("evaluate", "one", "--suite", "bare.yaml"), "'rows.jsonl', which is no uri; write file:"),
         (("evaluate", "http://127.0.0.1:9/v1"), "does not say which model; write http"),
         (("compare", "one", "http://127.0.0.1:9/v1#x", "--suite", "small.yaml"), "no likelihoods"),
         (("evaluate", "http://127.0.0.1:9/v1#x", "--key", "NO_KEY"), "NO_KEY, which is not set"),

@@ -5,8 +5,11 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 
+from pydantic import ValidationError
+
 from kollama2.engine.graph import closure
 from kollama2.engine.stage import Stage
+from kollama2.errors import BadUsage
 from kollama2.evaluation.suite import Generation, Suite, Translation, load_suite
 from kollama2.stages import Ask, Contamination, Evaluate, Fresh, Source
 from kollama2.study import recipes
@@ -148,12 +151,18 @@ def suite_sources(suite: Suite, locator: Locator) -> dict[str, Source]:
     """The pinned source of each uri that a suite reads.
 
     Raises:
-        BadUsage: its data do not exist.
+        BadUsage: its data do not exist, or are named by something that is no uri.
         Missing: the hub is out of reach and no mirror serves.
     """
-    specs = {
-        uri: SourceSpec(uri=uri, revision=revision) for uri, revision in suite.pinned().items()
-    }
+    specs: dict[str, SourceSpec] = {}
+    for uri, revision in suite.pinned().items():
+        try:
+            specs[uri] = SourceSpec(uri=uri, revision=revision)
+        except ValidationError as error:
+            raise BadUsage(
+                f"suite {suite.name} reads {uri!r}, which is no uri; write file:{uri} for a file, "
+                "else what begins with builtin:, hf: or github:"
+            ) from error
     return {uri: locator.source(spec, "data") for uri, spec in specs.items()}
 
 
