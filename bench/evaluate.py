@@ -1,7 +1,7 @@
 """Seconds of kollama2's scorer against lm-eval's Hugging Face backend on the same tasks.
 
     python bench/evaluate.py --kobest FOLDER --tokenizer FILE [--examples none|default|fixed]
-        [--items N] [--batch 1] [--threads 2] [--json]
+        [--task NAME] [--items N] [--batch 1] [--threads 2] [--json]
 
 KoBEST's five tasks with one prompt each, on a random Llama of 15.2 M parameters with the vocabulary
 of Llama 2 (random weights cost the same time as trained ones): without examples, with five examples
@@ -93,7 +93,12 @@ def compared(ours: list[Any], theirs: list[Any]) -> tuple[float, float]:
 
 
 def measure(
-    kobest: Path, pieces: Path, settings: list[str], items: int | None, batch: int
+    kobest: Path,
+    pieces: Path,
+    settings: list[str],
+    names: list[str],
+    items: int | None,
+    batch: int,
 ) -> list[dict[str, Any]]:
     from lm_eval.models.huggingface import HFLM
 
@@ -106,7 +111,8 @@ def measure(
         model, tokenizer = model_and_tokenizer(pieces, Path(scratch))
     rows = []
     for shots, fewshot, size in (SETTINGS[name] for name in settings):
-        for name, file in TASKS.items():
+        for name in names:
+            file = TASKS[name]
             task = Harness(
                 name=name,
                 measure_kind="harness",
@@ -162,6 +168,7 @@ def main() -> None:
         "--tokenizer", type=Path, required=True, help="folder of Llama 2's tokenizer"
     )
     parser.add_argument("--examples", choices=SETTINGS, help="only this setting")
+    parser.add_argument("--task", action="append", choices=TASKS, help="only this task")
     parser.add_argument("--items", type=int, help="first items of each task")
     parser.add_argument("--batch", type=int, default=1, help="rows of a batch of lm-eval")
     parser.add_argument("--threads", type=int, default=2)
@@ -172,7 +179,14 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     settings = [arguments.examples] if arguments.examples else list(SETTINGS)
     rows = totals(
-        measure(arguments.kobest, arguments.tokenizer, settings, arguments.items, arguments.batch)
+        measure(
+            arguments.kobest,
+            arguments.tokenizer,
+            settings,
+            arguments.task or list(TASKS),
+            arguments.items,
+            arguments.batch,
+        )
     )
     if arguments.json:
         print(json.dumps(rows, indent=2))
