@@ -1,5 +1,6 @@
 """The commands of Meta's README, as printed there."""
 
+import ast
 import os
 import subprocess
 import sys
@@ -26,6 +27,27 @@ def start(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=250,
         check=False,
     )  # fmt: skip
+
+
+def test_arguments_in_their_order_and_their_defaults() -> None:
+    """Fire takes them by position too."""
+
+    def signature(name: str) -> str:
+        tree = ast.parse((REPOSITORY / name).read_text(encoding="utf-8"))
+        (main,) = (n for n in tree.body if isinstance(n, ast.FunctionDef))
+        names = [argument.arg for argument in main.args.args]
+        defaults = [ast.unparse(default) for default in main.args.defaults]
+        required = len(names) - len(defaults)
+        given = [f"{n}={d}" for n, d in zip(names[required:], defaults, strict=True)]
+        return ", ".join([*names[:required], *given])
+
+    both = "ckpt_dir, tokenizer_path, temperature=0.6, top_p=0.9, "
+    assert signature("example_text_completion.py") == (
+        both + "max_seq_len=128, max_gen_len=64, max_batch_size=4"
+    )
+    assert signature("example_chat_completion.py") == (
+        both + "max_seq_len=512, max_batch_size=8, max_gen_len=None"
+    )
 
 
 def test_chats_with_a_batch_smaller_than_the_dialogs(folder: Path) -> None:

@@ -10,6 +10,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from kollama2.llama.cache import FixedCache
 from kollama2.llama.direct import direct
 from kollama2.llama.generation import Decoder, Settings, stream
+from kollama2.llama.sampling import sample_top_p
 
 SHAPE = {
     "vocab_size": 320, "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 3,
@@ -145,3 +146,23 @@ def test_a_new_turn_reads_only_what_is_new(
         both([7, 8, 9], 2)  # a batch came between: only its first row is known
         decoder.read([[1] * 96])
         assert decoder.known([1] * 96) == 95
+
+
+@pytest.mark.parametrize("mass", [0.05, 0.5, 0.9, 0.999, 1.0])
+def test_the_nucleus_is_that_of_the_whole_vocabulary(mass: float) -> None:
+    """Drawn so often that every kept token comes: steep rows need few tokens, flat ones all."""
+    torch.manual_seed(2)
+    logits = torch.randn(2, 600) * torch.tensor([[4.0], [0.1]])
+    probs = logits.softmax(-1)
+    ordered, ids = probs.sort(descending=True)
+    wanted = [
+        set(i[before <= mass].tolist())
+        for i, before in zip(ids, ordered.cumsum(-1) - ordered, strict=True)
+    ]
+    drawn = torch.stack([sample_top_p(probs, mass)[:, 0] for _ in range(400)])
+    for row in (0, 1):
+        found = set(drawn[:, row].tolist())
+        assert found <= wanted[row]
+        likely = {i for i in wanted[row] if probs[row, i] > 0.05}
+        assert likely <= found
+    assert len(wanted[0]) < 256 < len(wanted[1]) or mass in (0.05, 1.0)

@@ -192,6 +192,13 @@ def test_sampling(llama: Llama) -> None:
 
     assert text(1) == text(1)
     assert text(1) != text(2)
+
+    def first(*prompts: list[int]) -> list[int]:
+        torch.manual_seed(1)
+        return llama.generate(prompts, 12, temperature=1.0)[0][0]
+
+    assert first([1, 5], [1, 9]) == first([1, 5], [1, 9])
+    assert first([1, 5]) != first([1, 5], [1, 9])  # all rows draw from one stream, as in Meta's
     greedy = llama.generate([[1, 5]], 9, temperature=0)
     assert llama.generate([[1, 5]], 9, temperature=-1) == greedy
     assert llama.generate([[1, 5]], 9, temperature=0.7, top_p=0) == greedy

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as Late  # Python 3.10 has two of them
 
 from kollama2.safety.verdict import Classifier, Dialog, Side, Verdict
 
@@ -63,7 +64,7 @@ class Guard:
         for classifier, future in asked:
             try:
                 verdicts.append(future.result(self._timeout))
-            except TimeoutError:
+            except Late:
                 future.cancel()
                 reason = f"no judgement within {self._timeout:g} seconds"
                 verdicts.append(Verdict(False, 1.0, classifier.name, reason))
