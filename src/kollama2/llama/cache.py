@@ -61,14 +61,16 @@ class _Layer(CacheLayerMixin):  # type: ignore[misc]
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
         whole, rows = self._whole, key_states.shape[0]
+        keys, values = self.keys[:rows], self.values[:rows]
         if whole.positions is None:
-            self.keys[:rows, :, whole.start : whole.used] = key_states
-            self.values[:rows, :, whole.start : whole.used] = value_states
+            new = whole.used - whole.start
+            keys.narrow(2, whole.start, new).copy_(key_states)
+            values.narrow(2, whole.start, new).copy_(value_states)
         else:
             every = torch.arange(rows, device=key_states.device)
-            self.keys[every, :, whole.positions] = key_states[:, :, 0]
-            self.values[every, :, whole.positions] = value_states[:, :, 0]
-        return self.keys[:rows, :, : whole.used], self.values[:rows, :, : whole.used]
+            keys[every, :, whole.positions] = key_states[:, :, 0]
+            values[every, :, whole.positions] = value_states[:, :, 0]
+        return keys.narrow(2, 0, whole.used), values.narrow(2, 0, whole.used)
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
         return self._whole.used, 0
