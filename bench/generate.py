@@ -81,7 +81,6 @@ def theirs(model: Any, cache: str | None = None) -> Side:
     import torch
 
     if cache:
-        model = copy.deepcopy(model)
         model.forward = torch.compile(model.forward, dynamic=False)
 
     def run(prompts: list[list[int]], new: int) -> Turn:
@@ -192,12 +191,16 @@ def measure(repeats: int, new: int, threads: int, compiled: bool) -> dict[str, A
     weights = sum(w.nbytes for w in model.parameters()) - model.model.embed_tokens.weight.nbytes
     answer: dict[str, Any] = {"threads": threads, "bandwidth": bandwidth(), "batches": {}}
     with tempfile.TemporaryDirectory() as folder:
-        sides: dict[str, Side] = {"kollama2": ours(model), "transformers": theirs(model)}
+        # Copies, because kollama2 turns the weights of its own.
+        sides: dict[str, Side] = {
+            "kollama2": ours(copy.deepcopy(model)),
+            "transformers": theirs(copy.deepcopy(model)),
+        }
         if other := llama_cpp(model, Path(folder), threads):
             sides["llama.cpp"] = other
         if compiled:
-            sides["static compiled"] = theirs(model, "static")
-            sides["ours compiled"] = ours(model, compiled=True)
+            sides["static compiled"] = theirs(copy.deepcopy(model), "static")
+            sides["ours compiled"] = ours(copy.deepcopy(model), compiled=True)
         for batch in (1, 8):
             prompts = torch.randint(3, VOCABULARY, (batch, PROMPT)).tolist()
             here = {name: side for name, side in sides.items() if batch == 1 or name != "llama.cpp"}
