@@ -1,5 +1,6 @@
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from kollama2.evaluation.resample import (
     ranks,
     seed_stretch,
 )
-from kollama2.evaluation.statistics import Comparison, Difference, family, turned
+from kollama2.evaluation.statistics import Comparison, Difference, family, fragile, turned
 
 
 def items(
@@ -281,3 +282,13 @@ def test_a_difference_that_one_prompt_turns_round() -> None:
     prompts = {"a": [2.0, 3.0, 4.0], "b": [1.0, 1.0, 5.0], "c": [0.0, 0.0, 0.0]}
     assert turned(pairs, prompts) == (pairs[0],)
     assert turned(pairs, {"a": prompts["a"]}) == ()
+
+
+def test_an_order_that_hangs_on_one_seed() -> None:
+    steady = {"base": [items(np.full(50, 1.0))], "a": [items(np.full(50, v)) for v in (2.9, 3.0, 3.1)]}
+    found = family(steady, "base", higher=True)
+    assert found.pairs[0].separable and fragile(found) == ()
+    # One seed in three makes the whole difference: it is separable only if seeds were no matter.
+    pair = Difference("a", "base", 1.0, 0.5, 1.5, 0.01, 0.01)
+    standings = [replace(found["a"], seeds=(0.5, 0.5, 5.0)), found["base"]]
+    assert fragile(replace(found, standings=tuple(standings), pairs=(pair,))) == (pair,)

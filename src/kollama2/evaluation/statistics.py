@@ -170,6 +170,25 @@ def turned(
     )
 
 
+def fragile(comparison: Comparison) -> tuple[Difference, ...]:
+    """The separable differences that turn round when one training seed is left out."""
+    seeds = {one.name: one.seeds for one in comparison.standings}
+
+    def without(name: str, left_out: int) -> float:
+        kept = [score for at, score in enumerate(seeds[name]) if at != left_out] or seeds[name]
+        return sum(kept) / len(kept)
+
+    return tuple(
+        pair
+        for pair in comparison.pairs
+        if pair.separable
+        and any(
+            (without(pair.left, at) - without(pair.right, at)) * pair.value <= 0
+            for at in range(max(map(len, seeds.values())))
+        )
+    )
+
+
 def _standings(
     names: Sequence[str], point: Floats, drawn: Floats, higher: bool, at_base: int
 ) -> list[Standing]:

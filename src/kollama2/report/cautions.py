@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from kollama2.evaluation.statistics import turned
+from kollama2.evaluation.statistics import Difference, fragile, turned
 from kollama2.report.board import Row
 from kollama2.report.contrast import Contrast
 from kollama2.report.headline import Sentences, Texts, gathered
@@ -31,7 +32,7 @@ def warnings(study: Study, contrasts: Mapping[str, Contrast], rows: Sequence[Row
         if contrast.comparison and contrast.comparison.dropped:
             count = contrast.comparison.dropped
             said.append(say_all("warning.dropped", count=count, measure=name))
-    said += _turned(study, contrasts)
+    said += _turned(study, contrasts) + _fragile(contrasts.get(study.lock["primary"]))
     for recipe in study.recipes:
         said += _of_recipe(study, recipe)
     return gathered(said + _mixed(study))
@@ -52,12 +53,29 @@ def _turned(study: Study, contrasts: Mapping[str, Contrast]) -> list[Texts]:
         pairs = contrast.comparison.pairs
         found = turned(pairs, by_recipe)
         if found:
-            both = (found[0].left, found[0].right)
-            better, worse = both if (found[0].value > 0) == contrast.higher else both[::-1]
-            named = {"measure": measure, "count": len(found), "better": better, "worse": worse}
-            separable = sum(pair.separable for pair in pairs)
-            said.append(say_all("warning.prompts", pairs=separable, **named))
+            said.append(say_all("warning.prompts", **_named(contrast, found, pairs)))
     return said
+
+
+def _fragile(primary: Contrast | None) -> list[Texts]:
+    """Whether the order of two recipes on the primary measure hangs on one seed."""
+    found = fragile(primary.comparison) if primary and primary.comparison else ()
+    if not found or primary is None or primary.comparison is None:
+        return []
+    named = _named(primary, found, primary.comparison.pairs)
+    return [say_all("warning.seed", **named)]
+
+
+def _named(
+    contrast: Contrast, found: Sequence[Difference], pairs: Sequence[Difference]
+) -> dict[str, Any]:
+    """What a sentence on differences that turn round names: how many, and the first of them."""
+    first = found[0]
+    ahead = (first.value > 0) == contrast.higher
+    better, worse = (first.left, first.right) if ahead else (first.right, first.left)
+    separable = sum(pair.separable for pair in pairs)
+    counts = {"count": len(found), "pairs": separable}
+    return {"measure": contrast.measure, **counts, "better": better, "worse": worse}
 
 
 def _of_recipe(study: Study, recipe: str) -> list[Texts]:

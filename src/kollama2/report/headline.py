@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 
+from kollama2.evaluation.statistics import fragile
 from kollama2.report.board import Cost, Estimate, Row, Standing
 from kollama2.report.contrast import Contrast
 from kollama2.report.texts import LANGUAGES, Language, say_all
 from kollama2.report.versus import between
+
+LEAVE_ONE_OUT = 3  # seeds from which leaving one out leaves enough to look at
 
 Sentences = dict[str, list[str]]
 Texts = dict[Language, str]
@@ -64,6 +67,8 @@ def headline(
     seeds = max(len(place.seeds) for _, place in placed.values())
     counts = {"items": f"{comparison.items:,}", "resamples": f"{comparison.resamples:,}"}
     said.append(say_all(key, seeds=seeds, **counts))
+    if seeds >= LEAVE_ONE_OUT and not fragile(comparison):
+        said.append(say_all("headline.steady", seeds=seeds))
     return gathered(said)
 
 
