@@ -285,10 +285,11 @@ def test_a_difference_that_one_prompt_turns_round() -> None:
 
 
 def test_an_order_that_hangs_on_one_seed() -> None:
-    steady = {"base": [items(np.full(50, 1.0))], "a": [items(np.full(50, v)) for v in (2.9, 3.0, 3.1)]}
+    trainings = [items(np.full(50, score)) for score in (2.9, 3.0, 3.1)]
+    steady = {"base": [items(np.full(50, 1.0))], "a": trainings}
     found = family(steady, "base", higher=True)
     assert found.pairs[0].separable and fragile(found) == ()
-    # One seed in three makes the whole difference: it is separable only if seeds were no matter.
+    # One seed of three makes the whole difference.
     pair = Difference("a", "base", 1.0, 0.5, 1.5, 0.01, 0.01)
     standings = [replace(found["a"], seeds=(0.5, 0.5, 5.0)), found["base"]]
     assert fragile(replace(found, standings=tuple(standings), pairs=(pair,))) == (pair,)
