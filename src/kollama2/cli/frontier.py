@@ -62,7 +62,9 @@ def frontier(
     gaps = {name: _gap(pair, store) for name, pair in made.pairs.items()}
     for name, value in gaps.items():
         talk().print(f"relative gap of {name}: {value:.2%}")
-    kept, names = Store(store), {stage.name: name for name, stage in made.stages.items()}
+    kept = Store(store)
+    names = {stage.model.name: f"weights of {name}" for name, stage in made.stages.items()}
+    names |= {stage.name: name for name, stage in made.stages.items()}
     outcome = launch(
         plan(list(made.stages.values()), kept),
         store,
