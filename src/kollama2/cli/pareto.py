@@ -17,7 +17,8 @@ body { font: 15px/1.5 system-ui, sans-serif; margin: 1rem auto; padding: 0 1rem;
 #vis { background: #fff; border-radius: 6px; }
 table { border-collapse: collapse; width: 100%; margin-top: 1rem; }
 th, td { text-align: right; padding: .25rem .5rem; border-bottom: 1px solid #8886; }
-th:nth-child(2), td:nth-child(2) { text-align: left; overflow-wrap: anywhere; }
+th { font-size: .85em; }
+th:nth-child(2), td:nth-child(2) { text-align: left; width: 50%; }
 tr.best { font-weight: 600; }
 """
 
