@@ -22,7 +22,7 @@ _FIXED = ("default", "linear", "llama3", "yarn")  # rotary tables that do not de
 
 
 class _Block(NamedTuple):
-    """The weights of a layer; matrices as (inputs, outputs)."""
+    """The weights of a layer; matrices but the last as `_turned` returns them."""
 
     attention_norm: Tensor
     qkv: Tensor
@@ -122,10 +122,10 @@ class Direct:
             query, key, value = self._projected(x, block, cos, sin)
             keys, values = layer.update(key, value)
             found = functional.scaled_dot_product_attention(query, keys, values, mask)
-            x.addmm_(found.reshape(x.shape[0], -1), block.out)
-            gate, up = (self._normed(x, block.feed_forward_norm) @ block.gate_up).chunk(2, -1)
+            x.add_(_times(found.reshape(x.shape[0], -1), block.out))
+            gate, up = _times(self._normed(x, block.feed_forward_norm), block.gate_up).chunk(2, -1)
             x.addmm_(functional.silu(gate).mul_(up), block.down)
-        return self._normed(x, self._norm) @ self._head
+        return _times(self._normed(x, self._norm), self._head)
 
     def _block(self, layer: Any) -> _Block:
         attention, feed_forward = layer.self_attn, layer.mlp
@@ -135,7 +135,8 @@ class Direct:
             _turned(attention.o_proj),
             self._scaled(layer.post_attention_layernorm),
             _turned(feed_forward.gate_proj, feed_forward.up_proj),
-            _turned(feed_forward.down_proj),
+            # Few long rows are read fast as they are.
+            feed_forward.down_proj.weight.data.T,
         )
 
     def _scaled(self, norm: Any) -> Tensor:
@@ -151,7 +152,7 @@ class Direct:
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Queries by the key-value head that they share, keys and values; each (rows, heads, …)."""
         rows, heads, shared = x.shape[0], self._heads, self._kv_heads
-        every = (self._normed(x, block.attention_norm) @ block.qkv).view(rows, -1, self._size)
+        every = _times(self._normed(x, block.attention_norm), block.qkv).view(rows, -1, self._size)
         turning = every[:, : heads + shared].view(rows, heads + shared, 2, -1)
         torch.addcmul(turning * cos, turning.flip(-2), sin, out=turning)
         # The heads of a group ask the same keys, as if they were several positions of one head.
@@ -160,13 +161,24 @@ class Direct:
 
 
 def _turned(*modules: nn.Linear) -> Tensor:
-    """The matrices of modules with the same input, side by side as (inputs, outputs).
+    """The matrices of modules with the same input, side by side and divided among the threads.
 
     The model's own parameters become views of them, so that no weight is held twice.
+
+    Returns:
+        (pieces, inputs, outputs of a piece); a product with a single row uses one thread for each
+        piece, whatever the number of threads.
     """
     whole = torch.cat([module.weight.data for module in modules]).T.contiguous()
     start = 0
     for module in modules:
         end = start + module.out_features
         module.weight.data, start = whole[:, start:end].T, end
-    return whole
+    pieces = max(n for n in range(1, torch.get_num_threads() + 1) if start % n == 0)
+    return whole.view(whole.shape[0], pieces, -1).transpose(0, 1)
+
+
+def _times(x: Tensor, matrix: Tensor) -> Tensor:
+    """(rows, inputs) times a matrix of `_turned`: (rows, outputs)."""
+    found = torch.bmm(x.expand(matrix.shape[0], -1, -1), matrix)
+    return found.transpose(0, 1).reshape(x.shape[0], -1)
