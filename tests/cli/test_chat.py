@@ -146,6 +146,21 @@ def test_the_guard_in_front_and_behind(
     assert capsys.readouterr().out.strip() == answer
 
 
+def test_what_the_guard_stopped_is_no_part_of_the_talk(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kollama2.safety.load.load", lambda name: Fake("secret"))
+    pipe(monkeypatch, "The fox.\nThe secret fox.\nThe fox.\n")
+    chat.chat(MINIATURE, temperature=0, max_new_tokens=2, safe=True)
+    stopped = capsys.readouterr()
+    pipe(monkeypatch, "The fox.\nThe fox.\n")
+    chat.chat(MINIATURE, temperature=0, max_new_tokens=2, safe=True)
+    clean = capsys.readouterr()
+    assert stopped.out.splitlines()[1] == REFUSAL_EN
+    assert stopped.err.splitlines()[-1] == clean.err.splitlines()[-1]  # the same context is used
+    assert stopped.out.splitlines()[2] == clean.out.splitlines()[1]
+
+
 def test_both_are_commands() -> None:
     app = typer.Typer()
     chat.add_to(app)

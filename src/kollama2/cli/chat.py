@@ -77,7 +77,7 @@ def complete(
     dialog = _dialog(system, [], text if raw else text.strip())
     ids = llama.tokenizer.encode(text, bos=True, eos=False) if raw else _encoded(llama, dialog)
     new = llama.stream(ids, max_new_tokens, temperature, top_p)
-    _say(_screened(guard, dialog, _text(llama, new, ids if raw else [])))
+    _answer(guard, dialog, _text(llama, new, ids if raw else []))
 
 
 def chat(
@@ -113,8 +113,10 @@ def chat(
             talk().print(f"{fault}; {_HELP}")
             continue
         new = llama.stream(ids, max_new_tokens, temperature, top_p)
-        answer = _say(_screened(guard, dialog, _text(llama, new, [])))
-        past = [*past, {"role": "user", "content": line}, {"role": "assistant", "content": answer}]
+        answer = _answer(guard, dialog, _text(llama, new, []))
+        if answer is not None:  # what the guard stopped is no part of the talk
+            turn = (("user", line), ("assistant", answer))
+            past = [*past, *({"role": role, "content": text} for role, text in turn)]
         used = len(llama.encoder.encode(_dialog(system, past)).ids)
         talk().print(f"[{used} of {llama.decoder.length} tokens]", style="dim", markup=False)
 
@@ -217,25 +219,23 @@ def _text(llama: "Llama", ids: Iterable[int], before: list[int]) -> Iterator[str
             yield piece
 
 
-def _screened(
+def _answer(
     guard: "Guard | None", dialog: "list[Message]", pieces: Iterator[str]
-) -> Iterator[str]:
-    """The answer, or a refusal where the guard stops it."""
+) -> str | None:
+    """Print an answer, or a refusal and return None where the guard stops it."""
     if guard is None:
-        yield from pieces
-        return
+        return _say(pieces)
     from kollama2.safety.guard import Unsafe, refusal
 
-    said = dialog[-1]["content"]
     verdict = guard.judge(dialog, "input")
     if verdict.safe:
         try:
-            yield from guard.screen(dialog, pieces)
+            return _say(guard.screen(dialog, pieces))
         except Unsafe as stopped:
             verdict = stopped.verdict
-    if not verdict.safe:
-        talk().print(f"stopped by {verdict.by}: {verdict.reason}", markup=False)
-        yield refusal(said)
+    talk().print(f"stopped by {verdict.by}: {verdict.reason}", markup=False)
+    print(refusal(dialog[-1]["content"]), flush=True)
+    return None
 
 
 def _say(pieces: Iterator[str]) -> str:
