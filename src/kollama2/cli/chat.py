@@ -115,8 +115,10 @@ def chat(
         new = llama.stream(ids, max_new_tokens, temperature, top_p)
         answer = _answer(guard, dialog, _text(llama, new, []))
         if answer is not None:  # what the guard stopped is no part of the talk
-            turn = (("user", line), ("assistant", answer))
-            past = [*past, *({"role": role, "content": text} for role, text in turn)]
+            past += [
+                {"role": "user", "content": line},
+                {"role": "assistant", "content": answer},
+            ]
         used = len(llama.encoder.encode(_dialog(system, past)).ids)
         talk().print(f"[{used} of {llama.decoder.length} tokens]", style="dim", markup=False)
 
@@ -219,9 +221,7 @@ def _text(llama: "Llama", ids: Iterable[int], before: list[int]) -> Iterator[str
             yield piece
 
 
-def _answer(
-    guard: "Guard | None", dialog: "list[Message]", pieces: Iterator[str]
-) -> str | None:
+def _answer(guard: "Guard | None", dialog: "list[Message]", pieces: Iterator[str]) -> str | None:
     """Print an answer, or a refusal and return None where the guard stops it."""
     if guard is None:
         return _say(pieces)
