@@ -41,6 +41,18 @@ def out() -> "Console":
     return console
 
 
+def check_new(folder: Path) -> None:
+    """Refuse a folder for output that holds something.
+
+    Raises:
+        BadUsage: it does.
+    """
+    from kollama2.errors import BadUsage
+
+    if folder.exists() and any(folder.iterdir() if folder.is_dir() else [folder]):
+        raise BadUsage(f"{folder} is not empty; name a new folder with -o")
+
+
 def print_json(value: Any) -> None:
     """One JSON document on stdout."""
     print(json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True))

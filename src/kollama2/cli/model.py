@@ -10,6 +10,7 @@ from kollama2.cli.console import (
     JsonOption,
     MirrorsOption,
     StoreOption,
+    check_new,
     out,
     print_json,
     talk,
@@ -64,11 +65,9 @@ def adapt(
 ) -> None:
     """Make one model: BASE adapted by a named recipe, ready for any tool that reads safetensors."""
     from kollama2.cli.adapt import compute_one, export
-    from kollama2.errors import BadUsage
     from kollama2.study.adapt import adaptation
 
-    if output.exists() and any(output.iterdir() if output.is_dir() else [output]):
-        raise BadUsage(f"{output} is not empty; name a new folder with -o")
+    check_new(output)
     made = adaptation(
         base, recipe, data or [], store=store, mirrors=mirrors, small=miniature, seed=seed
     )
@@ -109,8 +108,7 @@ def convert(
 
         if to == "meta":
             raise BadUsage(f"{checkpoint} is an adapter; make a whole model of it first (--to hf)")
-        if output.exists() and any(output.iterdir() if output.is_dir() else [output]):
-            raise BadUsage(f"{output} is not empty; name a new folder with -o")
+        check_new(output)
         export(checkpoint, output, onto)
         talk().print(f"{output}: {checkpoint} on {onto or 'its base'}, a whole model")
         return

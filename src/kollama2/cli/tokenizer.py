@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kollama2.cli.console import JsonOption, out, print_json, talk
+from kollama2.cli.console import JsonOption, check_new, out, print_json, talk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,8 +104,7 @@ def expand(
         first = error.errors()[0]
         where = "--" + ".".join(map(str, first["loc"]))
         raise BadUsage(f"{where}: {first['msg']}, got {first['input']!r}") from error
-    if output.exists() and any(output.iterdir() if output.is_dir() else [output]):
-        raise BadUsage(f"{output} is not empty; name a new folder with -o")
+    check_new(output)
     with committing(output) as partial:
         copy_tokenizer(folder, partial)
         found = grow(folder, partial, _texts(corpus), settings)

@@ -20,7 +20,7 @@ from kollama2.evaluation.likelihood import (
     translation_pmi,
 )
 from kollama2.evaluation.means import mean
-from kollama2.evaluation.outcome import Outcome, chance, corpus, scores, write_lines
+from kollama2.evaluation.outcome import Outcome, chance, keep, scores
 from kollama2.evaluation.rows import Row, read_rows
 from kollama2.evaluation.scorer import Encoder, Scorer
 from kollama2.evaluation.suite import (
@@ -95,17 +95,13 @@ def evaluate(
         done += size
     progress(total, total, "items")
     model.train(training)
-    records = [record for outcome in outcomes for record in outcome.records]
-    write_lines(out / "items.jsonl", records)
-    write_lines(out / "samples.jsonl", [one for outcome in outcomes for one in outcome.samples])
+    records, kept = keep(outcomes, out)
     return {
-        "scores": scores(records),
+        **kept,
         "subscores": _subscores(records),
         "by_prompt": _by_prompt(records),
         "chance": chance(outcomes),
-        "counts": {outcome.task: outcome.counts() for outcome in outcomes},
         "flags": {outcome.task: outcome.flags for outcome in outcomes if outcome.flags},
-        "corpus": corpus(outcomes),
         "tokenizer": _tokenizer(suite, data, scorer, encoder),
         "parameters": sum(one.numel() for one in model.parameters()),
         "reproduced": {

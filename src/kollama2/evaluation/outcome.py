@@ -74,13 +74,23 @@ class Outcome:
         return {name: getattr(self, name) for name in ("items", "truncated", "empty", "failed")}
 
 
-def corpus(outcomes: Iterable[Outcome]) -> dict[str, dict[str, Any]]:
-    """Scores of the whole by full measure name."""
-    return {
+def keep(outcomes: Sequence[Outcome], out: Path) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Write `items.jsonl` and `samples.jsonl`, whoever was measured.
+
+    Returns:
+        All records, and what follows from them and the counts: `scores`, `counts` by task, and
+        `corpus`, the scores of the whole by full measure name.
+    """
+    records = [record for outcome in outcomes for record in outcome.records]
+    _write_lines(out / "items.jsonl", records)
+    _write_lines(out / "samples.jsonl", [one for outcome in outcomes for one in outcome.samples])
+    corpus = {
         f"{outcome.task}/{name}": about
         for outcome in outcomes
         for name, about in outcome.corpus.items()
     }
+    counts = {outcome.task: outcome.counts() for outcome in outcomes}
+    return records, {"scores": scores(records), "counts": counts, "corpus": corpus}
 
 
 def chance(outcomes: Iterable[Outcome]) -> dict[str, float]:
@@ -117,7 +127,6 @@ def scores(records: list[dict[str, Any]]) -> dict[str, float]:
     }
 
 
-def write_lines(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
-    """Records as JSON, one a line."""
+def _write_lines(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
     text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
     path.write_text(text, encoding="utf-8")

@@ -9,7 +9,7 @@ from kollama2.evaluation.answers import Answer, judged, questions
 from kollama2.evaluation.endpoint import Reply
 from kollama2.evaluation.items import suite_items
 from kollama2.evaluation.journal import append, entries
-from kollama2.evaluation.outcome import corpus, scores, write_lines
+from kollama2.evaluation.outcome import keep
 from kollama2.evaluation.rows import read_rows
 from kollama2.evaluation.suite import Generation, Suite, Translation
 
@@ -75,16 +75,8 @@ def answer_suite(
         )
         for task in tasks
     ]
-    records = [record for outcome in outcomes for record in outcome.records]
-    write_lines(out / "items.jsonl", records)
-    write_lines(out / "samples.jsonl", [one for outcome in outcomes for one in outcome.samples])
-    return {
-        "scores": scores(records),
-        "counts": {outcome.task: outcome.counts() for outcome in outcomes},
-        "flags": {},
-        "corpus": corpus(outcomes),
-        "suite": suite_items(suite).suite,
-    }
+    _, measured = keep(outcomes, out)
+    return {**measured, "flags": {}, "suite": suite_items(suite).suite}
 
 
 def _answer(reply: Mapping[str, Any]) -> Answer:

@@ -21,7 +21,7 @@ from kollama2.stages import (
     Train,
 )
 from kollama2.study.repeats import bytes_at_hand
-from kollama2.study.shape import Shape, shape_of, tokens_left
+from kollama2.study.shape import Shape, shape_of, start_of, tokens_left
 
 BYTES_PER_TOKEN = 1.6
 """Of Korean in Llama 2's vocabulary, until a source is encoded and tells its own."""
@@ -86,7 +86,7 @@ def estimate(todo: Plan, store: Store, profile: Profile) -> Estimate:
         trainings += times if _learns(stage) else 0
         shape, tokens = shape_of(stage.model, store), _tokens(stage, store)
         if shape is None:
-            unknown[_start(stage).uri] = None
+            unknown[start_of(stage).uri] = None
         if tokens is None:
             unknown |= dict.fromkeys(source.uri for source in _sources(stage))
         if shape is not None and tokens is not None:
@@ -112,13 +112,6 @@ def estimate(todo: Plan, store: Store, profile: Profile) -> Estimate:
 def _learns(stage: Stage) -> bool:
     """Whether anything is learned by it; most ways to begin new rows only look at old ones."""
     return not isinstance(stage, ExpandVocab) or stage.settings.init == "distill"
-
-
-def _start(stage: Stage) -> Source:
-    """The model that a chain of stages begins with."""
-    while not isinstance(stage, Source):
-        stage = stage.model  # type: ignore[attr-defined]
-    return stage
 
 
 def _cost(stage: Train | Probe | Prefer, shape: Shape, tokens: int, micro: int) -> _Cost:

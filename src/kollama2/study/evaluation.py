@@ -14,10 +14,7 @@ from kollama2.stages import Ask, Evaluate
 from kollama2.study.adapt import spec_of
 from kollama2.study.cells import answerable, answered_by, suite_sources
 from kollama2.study.locate import Locator, load_mirrors
-from kollama2.study.schema import EndpointSpec, SourceSpec
-
-# The environment variable that holds the key of an endpoint, unless another one is named.
-KEY = "OPENAI_API_KEY"
+from kollama2.study.schema import KEY, EndpointSpec, SourceSpec
 
 
 @dataclass(frozen=True)

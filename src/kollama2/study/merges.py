@@ -9,7 +9,7 @@ from kollama2.engine.stage import Stage
 from kollama2.engine.store import Store
 from kollama2.errors import BadUsage
 from kollama2.stages import ExpandBlocks, Merge, Model, Source
-from kollama2.study.shape import config_file
+from kollama2.study.shape import config_file, start_of
 from kollama2.train.merging.settings import SHAPE
 
 
@@ -66,7 +66,5 @@ def _config(model: Model, store: Store) -> Mapping[str, Any] | None:
 
 def _named(model: Model) -> str:
     """What a person calls it: where it began, and whether anything was done to it."""
-    start: Any = model
-    while not isinstance(start, Source):
-        start = start.model
+    start = start_of(model)
     return start.uri if start is model else f"what is made of {start.uri}"

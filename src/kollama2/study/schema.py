@@ -15,6 +15,8 @@ from pydantic import (
 from kollama2.stages.derive import Made
 
 MADE: tuple[Made, ...] = get_args(Made)
+# The environment variable that holds the key of an endpoint, unless another one is named.
+KEY = "OPENAI_API_KEY"
 UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
@@ -108,7 +110,7 @@ class EndpointSpec(Closed):
 
     url: str = Field(pattern=r"^https?://.+")
     model: str = Field(min_length=1)
-    key: str = "OPENAI_API_KEY"
+    key: str = KEY
     temperature: float | None = Field(0.0, ge=0)
 
 

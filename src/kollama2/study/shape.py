@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from kollama2.engine.stage import Stage
 from kollama2.engine.store import Store
 from kollama2.miniature import base as miniature
 from kollama2.stages import ExpandBlocks, ExpandVocab, Model, Source
@@ -57,6 +58,13 @@ class Shape:
             body=self.body // old * layers,
             sides=self.sides // old * layers,
         )
+
+
+def start_of(stage: Stage) -> Source:
+    """The model that a chain of stages begins with."""
+    while not isinstance(stage, Source):
+        stage = stage.model  # type: ignore[attr-defined]
+    return stage
 
 
 def shape_of(model: Model, store: Store) -> Shape | None:
