@@ -55,8 +55,6 @@ def lengths(steps: int, seed: int = 0) -> np.ndarray:
 
 def prepare_inputs(folder: Path, steps: int) -> None:
     """Write the model and the rows that both sides read."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -73,7 +71,14 @@ def prepare_inputs(folder: Path, steps: int) -> None:
     LlamaForCausalLM(config).save_pretrained(folder / "model")
     random = np.random.default_rng(1)
     ids = [random.integers(3, VOCABULARY, n).tolist() for n in lengths(steps)]
-    labels = [[-100] * (len(row) // 3) + row[len(row) // 3 :] for row in ids]
+    write_rows(folder, ids, [[-100] * (len(row) // 3) + row[len(row) // 3 :] for row in ids])
+
+
+def write_rows(folder: Path, ids: list[list[int]], labels: list[list[int]]) -> None:
+    """Write encoded rows as the loop reads them."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     table = {
         "id": [str(i) for i in range(len(ids))],
         "input_ids": pa.array(ids, pa.list_(pa.int32())),

@@ -12,24 +12,16 @@ import argparse
 import json
 import statistics
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from transformers import AutoConfig, LlamaForCausalLM
 
 import kollama2.miniature
-from kollama2.engine.profile import Resources
-from kollama2.train.batches import Plan, Rows
-from kollama2.train.load import prepare
-from kollama2.train.loop import Loop
-from kollama2.train.record import Record
-from kollama2.train.settings import TrainSettings
+from train import BATCH, Seconds, ours, write_rows
 
-BATCH, LENGTH, COMPARED = 8, 256, 28
+LENGTH, COMPARED = 256, 28
 BODY = Path(kollama2.miniature.__file__).parent / "base" / "model"
 
 
@@ -39,34 +31,7 @@ def prepare_inputs(folder: Path, size: int, steps: int) -> None:
     config = AutoConfig.from_pretrained(BODY, vocab_size=size, dtype="float32")
     LlamaForCausalLM(config).save_pretrained(folder / "model")
     ids = np.random.default_rng(0).integers(3, size, (steps * BATCH, LENGTH)).tolist()
-    table = {
-        "id": [str(i) for i in range(len(ids))],
-        "input_ids": pa.array(ids, pa.list_(pa.int32())),
-        "labels": pa.array(ids, pa.list_(pa.int32())),
-        "bytes": [LENGTH] * len(ids),
-        "ko_bytes": [LENGTH] * len(ids),
-    }
-    (folder / "rows").mkdir()
-    pq.write_table(pa.table(table), folder / "rows" / "rows.parquet")
-
-
-def epoch(folder: Path, threads: int) -> tuple[float, float]:
-    """Seconds of one epoch, by the clock and of the processors."""
-    settings = TrainSettings(
-        method="full", batch=BATCH, epochs=1, dtype="float32", max_length=LENGTH, lr=1e-4
-    )
-    plan = Plan(Rows(folder / "rows"), settings)
-    with tempfile.TemporaryDirectory() as scratch:
-        resources = Resources(threads=threads, device="cpu")
-        model = prepare(folder / "model", settings, "cpu")
-        loop = Loop(settings, plan, model, resources, Path(scratch))
-        record = Record(Path(scratch) / "metrics.jsonl", plan, 0, lambda *_, **__: None)
-        loop.add_callback(record)
-        clock, processors = time.perf_counter(), time.process_time()
-        loop.run()
-        seconds = time.perf_counter() - clock, time.process_time() - processors
-        record.close()
-    return seconds
+    write_rows(folder, ids, ids)
 
 
 def main() -> None:
@@ -81,7 +46,7 @@ def main() -> None:
     sizes = [int(size) for size in asked.sizes.split(",")]
     torch.set_num_threads(asked.threads)
 
-    turns: dict[int, list[tuple[float, float]]] = {size: [] for size in sizes}
+    turns: dict[int, list[Seconds]] = {size: [] for size in sizes}
     with tempfile.TemporaryDirectory() as scratch:
         for size in sizes:
             folder = Path(scratch) / str(size)
@@ -89,7 +54,7 @@ def main() -> None:
             prepare_inputs(folder, size, asked.steps)
         for turn in range(asked.repeats + 1):  # the first one warms up
             for size in sizes:
-                seconds = epoch(Path(scratch) / str(size), asked.threads)
+                seconds = ours(Path(scratch) / str(size), "full", "float32", asked.threads)
                 if turn:
                     turns[size].append(seconds)
 
