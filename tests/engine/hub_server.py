@@ -2,11 +2,9 @@
 
 import hashlib
 import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from contextlib import AbstractContextManager
+
+from tests.loopback import Loopback, Quiet, running
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 MODEL = {
@@ -18,7 +16,7 @@ MODEL = {
 }
 
 
-class Hub(ThreadingHTTPServer):
+class Hub(Loopback):
     """Repositories by `models/owner/name` or `datasets/owner/name`.
 
     Attributes:
@@ -30,10 +28,8 @@ class Hub(ThreadingHTTPServer):
         sent: files of the transfers, in their order.
     """
 
-    daemon_threads = True
-
     def __init__(self, repositories: dict[str, dict[str, bytes]]) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(_Handler)
         self.repositories = repositories
         self.gated: set[str] = set()
         self.tokens: set[str] = set()
@@ -42,18 +38,9 @@ class Hub(ThreadingHTTPServer):
         self.broken: set[str] = set()
         self.sent: list[str] = []
 
-    @property
-    def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
 
-    def handle_error(self, *_: Any) -> None:
-        """Clients that hang up are expected."""
-
-
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Quiet):
     server: Hub
-
-    def log_message(self, *_: Any) -> None: ...
 
     def do_HEAD(self) -> None:
         self.do_GET()
@@ -142,13 +129,5 @@ def _etag(content: bytes) -> str:
     return hashlib.sha1(content).hexdigest()
 
 
-@contextmanager
-def serving(repositories: dict[str, dict[str, bytes]]) -> Iterator[Hub]:
-    server = Hub(repositories)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
+def serving(repositories: dict[str, dict[str, bytes]]) -> AbstractContextManager[Hub]:
+    return running(Hub(repositories))

@@ -76,7 +76,7 @@ def test_the_commands_download_of_llama_2(hub: Hub, tmp_path: Path) -> None:
                 sys.executable, "-m", "kollama2", "download", "--from", "hub", "--models", "7B",
                 "-o", str(tmp_path),
             ],
-            env=environment(hub.endpoint, tmp_path / "home", **more),
+            env=environment(hub.origin, tmp_path / "home", **more),
             capture_output=True, text=True, timeout=120, check=False,
         )  # fmt: skip
 
@@ -100,7 +100,7 @@ def test_what_the_hub_refuses(hub: Hub, tmp_path: Path) -> None:
         return {"target": str(tmp_path / name)}
 
     gated, other, narrow, wrong, absent, private, none, revision = calls(
-        hub.endpoint,
+        hub.origin,
         tmp_path / "home",
         {"uri": f"hf:{LLAMA}", "arguments": target("a")},
         {"uri": f"hf:{LLAMA}", "token": "hf_other", "arguments": target("b")},
@@ -128,7 +128,7 @@ def test_what_the_hub_refuses(hub: Hub, tmp_path: Path) -> None:
 def test_commits_data_and_a_broken_transfer(hub: Hub, tmp_path: Path) -> None:
     hub.broken = {"model.safetensors"}
     commit, data, model = calls(
-        hub.endpoint,
+        hub.origin,
         tmp_path / "home",
         {"uri": "hf:owner/chats", "commit": True, "arguments": {"what": "data"}},
         {"uri": "hf:owner/chats", "arguments": {"what": "data", "patterns": ["*.jsonl"]}},
@@ -159,5 +159,5 @@ def test_a_begun_folder_is_not_a_model_when_the_hub_has_gone(hub: Hub, tmp_path:
     assert (
         looked_up["says"] == "hf:owner/open: the hub cannot be reached; name a local folder instead"
     )
-    (done,) = calls(hub.endpoint, tmp_path / "home", {"uri": "hf:owner/open", "arguments": into})
+    (done,) = calls(hub.origin, tmp_path / "home", {"uri": "hf:owner/open", "arguments": into})
     assert names(Path(done["value"])) == WANTED

@@ -1,32 +1,30 @@
 """A fake OpenAI-compatible server on loopback that answers as a test says."""
 
 import json
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
+
+from tests.loopback import Loopback, Quiet, running
 
 Answer = Callable[[dict[str, Any]], tuple[int, Any]]
 
 
-class Server(ThreadingHTTPServer):
+class Server(Loopback):
     """Keeps every request that it got: the body and the headers."""
 
-    daemon_threads = True
-
     def __init__(self, answer: Answer) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(_Handler)
         self.answer = answer
         self.bodies: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/v1"
+        return f"{self.origin}/v1"
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Quiet):
     server: Server
 
     def do_POST(self) -> None:
@@ -42,9 +40,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
 
-    def log_message(self, *_: Any) -> None:
-        pass
-
 
 def said(text: str | None, reason: str = "stop") -> tuple[int, Any]:
     """A chat completion."""
@@ -52,14 +47,5 @@ def said(text: str | None, reason: str = "stop") -> tuple[int, Any]:
     return 200, {"choices": [choice], "usage": {"completion_tokens": 3}}
 
 
-@contextmanager
-def serving(answer: Answer) -> Iterator[Server]:
-    server = Server(answer)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+def serving(answer: Answer) -> AbstractContextManager[Server]:
+    return running(Server(answer))

@@ -1,12 +1,10 @@
 """A local server of Llama 2's files that can do wrong what servers and links do wrong."""
 
 import hashlib
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from contextlib import AbstractContextManager
+
+from tests.loopback import Loopback, Quiet, running
 
 SECRET = "Policy=eyJTdGF0&Signature=sEcReT-sIgNaTuRe"
 PAGE = b"<!DOCTYPE html><html><title>403 ERROR</title>The request could not be satisfied.</html>"
@@ -35,7 +33,7 @@ def sums(contents: dict[str, bytes], names: list[str]) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
-class Server(ThreadingHTTPServer):
+class Server(Loopback):
     """Serves `contents`; `faults` says what goes wrong at the n-th request for a path.
 
     Attributes:
@@ -44,10 +42,8 @@ class Server(ThreadingHTTPServer):
         signature: what the query must be; another one is an expired link.
     """
 
-    daemon_threads = True
-
     def __init__(self, contents: dict[str, bytes]) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(_Handler)
         self.contents = contents
         self.faults: dict[tuple[str, int], str] = {}
         self.sent: dict[str, int] = {}
@@ -57,16 +53,11 @@ class Server(ThreadingHTTPServer):
 
     @property
     def link(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/*?{SECRET}"
-
-    def handle_error(self, *_: Any) -> None:
-        """Clients that hang up are expected."""
+        return f"{self.origin}/*?{SECRET}"
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Quiet):
     server: Server
-
-    def log_message(self, *_: Any) -> None: ...
 
     def do_GET(self) -> None:
         path, _, query = self.path.lstrip("/").partition("?")
@@ -131,13 +122,5 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-@contextmanager
-def serving(contents: dict[str, bytes]) -> Iterator[Server]:
-    server = Server(contents)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
+def serving(contents: dict[str, bytes]) -> AbstractContextManager[Server]:
+    return running(Server(contents))
