@@ -65,6 +65,15 @@ def count_words(texts: Iterable[str], pattern: re.Pattern[str] = HANGUL) -> Coun
     return words
 
 
+def count_characters(words: Counter[str]) -> Counter[str]:
+    """How often each character occurs in counted words."""
+    characters: Counter[str] = Counter()
+    for word, count in words.items():
+        for character in word:
+            characters[character] += count
+    return characters
+
+
 def sampled(texts: Iterable[str], kept: list[str], count: int) -> Iterator[str]:
     """Hands texts on and keeps a random sample of their Korean lines.
 
@@ -93,11 +102,10 @@ def learn(words: Counter[str], size: int) -> list[str]:
         words: from `count_words`.
         size: how many to learn; the corpus may not have as many.
     """
-    alphabet = {character for word in words for character in word}
     # The trainer counts its one control piece and every character too.
     # The words are cut already; else the trainer cuts them once more where the script changes.
     own: dict[str, Any] = {"model_type": "bpe", "split_by_unicode_script": False}
-    model = _trained(words, vocab_size=size + len(alphabet) + 1, **own)
+    model = _trained(words, vocab_size=size + len(count_characters(words)) + 1, **own)
     return [one.piece for one in model.pieces if len(one.piece) > 1 and one.type == 1]
 
 
@@ -126,8 +134,8 @@ def learn_unigram(words: Counter[str], size: int) -> list[str]:
     """
     own = {"normalization_rule_name": "nmt_nfkc", "character_coverage": 0.9995}
     # A piece for every character is the least that the trainer makes; the caller takes the first.
-    alphabet = {character for word in words for character in word}
-    model = _trained(words, model_type="unigram", vocab_size=max(size, len(alphabet)) + 1, **own)
+    least = len(count_characters(words))
+    model = _trained(words, model_type="unigram", vocab_size=max(size, least) + 1, **own)
     return [one.piece for one in model.pieces if one.type == 1]
 
 
