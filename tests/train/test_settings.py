@@ -20,6 +20,7 @@ from kollama2.train.settings import TrainSettings
         ({"steps": 1, "targets": ["q_proj", "lm_head"]}, "use train_embeddings"),
         ({"steps": 1, "targets": []}, "targets is empty"),
         ({"steps": 1, "schedule": "wsd", "warmup": 0.5, "decay": 0.6}, "exceed"),
+        ({"steps": 1, "schedule": "inverse_sqrt", "warmup": 0}, "warmup is 0"),
         ({"steps": 1, "learning_rate": 1}, "Extra inputs are not permitted"),
         ({"steps": 1, "lr": 0}, "greater than 0"),
     ],
@@ -43,6 +44,7 @@ def test_needs_no_torch() -> None:
         ("constant", [0.5, 1, 1, 1, 1, 1, 1, 1, 1, 1]),
         ("linear", [0.5, 1, 1, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125]),
         ("wsd", [0.5, 1, 1, 1, 1, 1, 1, 1, 1, 1 - 0.5**0.5]),
+        ("inverse_sqrt", [0.5, 1, 1, *((2 / step) ** 0.5 for step in range(3, 10))]),
     ],
 )
 def test_schedule(schedule: Any, expected: list[float]) -> None:

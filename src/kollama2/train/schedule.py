@@ -12,7 +12,8 @@ def factor(step: int, steps: int, settings: TrainSettings) -> float:
     almost zero at the last step; `wsd` stays and in the last `decay` of the steps falls as
     1 - sqrt(x) (Hägele et al. 2024, arXiv 2405.18392). `decay` is that fall alone: a training that
     starts from the result of a constant one is the same as a wsd whose trunk can be used again,
-    but for the optimiser's moments, which begin anew.
+    but for the optimiser's moments, which begin anew. `inverse_sqrt` falls as the root of the step
+    does (Vaswani et al. 2017, arXiv 1706.03762): after n steps of warm-up it is sqrt(n / step).
     """
     rising = math.ceil(settings.warmup * steps)
     if step < rising:
@@ -27,4 +28,6 @@ def factor(step: int, steps: int, settings: TrainSettings) -> float:
         return 1 - math.sqrt(max(0, step - (steps - falling)) / falling)
     if settings.schedule == "decay":
         return 1 - math.sqrt(done)
+    if settings.schedule == "inverse_sqrt":
+        return math.sqrt(rising / step)
     return 1.0

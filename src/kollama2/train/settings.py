@@ -59,10 +59,10 @@ class TrainSettings(BaseModel):
     embedding_lr: PositiveFloat | None = Field(
         None, description="highest learning rate of embed_tokens and lm_head; None: that of all"
     )
-    schedule: Literal["constant", "linear", "cosine", "wsd", "decay"] = Field(
+    schedule: Literal["constant", "linear", "cosine", "wsd", "decay", "inverse_sqrt"] = Field(
         "cosine",
         description="after the warm-up; linear and cosine end near zero; decay falls as the end of "
-        "wsd does, for a branch of a constant trunk",
+        "wsd does, for a branch of a constant trunk; inverse_sqrt falls with the root of the step",
     )
     warmup: float = Field(0.03, ge=0, lt=1, description="share of the steps that warm up")
     decay: float = Field(0.2, gt=0, le=1, description="share of the steps that decay (wsd only)")
@@ -136,5 +136,9 @@ class TrainSettings(BaseModel):
         if self.schedule == "wsd" and self.warmup + self.decay > 1:
             raise ValueError(
                 f"warmup {self.warmup} and decay {self.decay} together exceed the whole training"
+            )
+        if self.schedule == "inverse_sqrt" and not self.warmup:
+            raise ValueError(
+                "inverse_sqrt falls from the end of the warm-up, and warmup is 0; use 0.01 or more"
             )
         return self
