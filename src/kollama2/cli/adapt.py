@@ -5,18 +5,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from kollama2.engine.stage import Stage
 
 
 def compute_one(stage: "Stage", store: Path, profile: Path | None, label: str) -> Path:
-    """Compute one stage and what it needs; as `compute`."""
-    return compute([stage], store, profile, label)[0]
+    """Compute one stage and what it needs, told under one label; as `compute`."""
+    return compute([stage], store, profile, under(label))[0]
 
 
-def compute(stages: "Sequence[Stage]", store: Path, profile: Path | None, label: str) -> list[Path]:
+def under(label: str) -> "Callable[[str], str]":
+    """How the stages of one piece of work are called: its label, and the kind of the stage."""
+    return lambda name: f"{label}: {name.split('-')[0]}"
+
+
+def compute(
+    stages: "Sequence[Stage]", store: Path, profile: Path | None, told: "Callable[[str], str]"
+) -> list[Path]:
     """Compute stages and what they need, with a display; returns their folders.
+
+    Args:
+        stages: what is asked for.
+        store: where results are kept.
+        profile: YAML file of the machine's size; None: as it is found.
+        told: how a stage is called before people, from its name.
 
     Raises:
         Fault: a stage or one of its inputs failed, with the sentence of the first one.
@@ -30,7 +43,7 @@ def compute(stages: "Sequence[Stage]", store: Path, profile: Path | None, label:
     machine = load_profile(profile, None)
     todo = plan(stages, kept)
     warn(todo, store)
-    outcome = launch(todo, store, machine, lambda n: f"{label}: {n.split('-')[0]}")
+    outcome = launch(todo, store, machine, told)
     if outcome.failed:
         first, *others = outcome.failed.values()
         more = f" (and {len(others)} more, told above)" if others else ""

@@ -153,7 +153,7 @@ def _wanted(
 
 def _measured(models: list[str], wanted: "Wanted", how: _How) -> tuple[dict[str, Path], str]:
     """The folder of each model's finished evaluation, and the measure that ranks them."""
-    from kollama2.cli.adapt import compute
+    from kollama2.cli.adapt import compute, under
     from kollama2.errors import BadUsage
     from kollama2.study.evaluation import evaluations
     from kollama2.study.schema import KEY
@@ -169,7 +169,7 @@ def _measured(models: list[str], wanted: "Wanted", how: _How) -> tuple[dict[str,
         key=how.key or KEY,
     )
     label = f"evaluate {models[0]}" if len(models) == 1 else f"evaluate {len(models)} models"
-    folders = compute(list(stages.values()), how.store, how.profile, label)
+    folders = compute(list(stages.values()), how.store, how.profile, under(label))
     suite = next(iter(stages.values())).suite
     return dict(zip(stages, folders, strict=True)), suite.primary
 

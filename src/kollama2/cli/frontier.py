@@ -42,10 +42,7 @@ def frontier(
     from rich.table import Table
 
     from kollama2.cli import pareto
-    from kollama2.cli.study import launch, load_profile
-    from kollama2.engine.failure import fault_of
-    from kollama2.engine.graph import plan
-    from kollama2.engine.store import Store
+    from kollama2.cli.adapt import compute
     from kollama2.errors import BadUsage
     from kollama2.study.frontier import frontier as combinations
     from kollama2.study.frontier import points
@@ -62,18 +59,12 @@ def frontier(
     gaps = {name: _gap(pair, store) for name, pair in made.pairs.items()}
     for name, value in gaps.items():
         talk().print(f"relative gap of {name}: {value:.2%}")
-    kept = Store(store)
     names = {stage.model.name: f"weights of {name}" for name, stage in made.stages.items()}
     names |= {stage.name: name for name, stage in made.stages.items()}
-    outcome = launch(
-        plan(list(made.stages.values()), kept),
-        store,
-        load_profile(profile, None),
-        lambda stage: names.get(stage, stage),
+    folders = compute(
+        list(made.stages.values()), store, profile, lambda stage: names.get(stage, stage)
     )
-    if outcome.failed:
-        raise fault_of(outcome.exit_code, "; ".join(outcome.failed.values()))
-    scores = {name: _scores(kept.path(stage)) for name, stage in made.stages.items()}
+    scores = {name: _scores(folder) for name, folder in zip(made.stages, folders, strict=True)}
     found = points(scores, asked.primary, asked.english)
     if plot is not None:
         pareto.draw(found, asked.primary, asked.english, plot)
