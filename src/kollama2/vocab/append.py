@@ -10,14 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kollama2.errors import BadData
-from kollama2.vocab.learn import (
-    SPACE,
-    count_characters,
-    ksx1001,
-    learn,
-    learn_frequent,
-    learn_unigram,
-)
+from kollama2.vocab.learn import SPACE, ksx1001, learn, learn_frequent, learn_unigram
 from kollama2.vocab.settings import VocabSettings
 
 _NORMAL, _CONTROL, _UNUSED = 1, 3, 5
@@ -73,7 +66,12 @@ def first_syllables(words: Counter[str], settings: VocabSettings) -> list[str]:
     """
     if not settings.syllables:
         return []
-    seen = count_characters(words)
+    if not settings.min_count:
+        return ksx1001()
+    seen: Counter[str] = Counter()
+    for word, count in words.items():
+        for syllable in word:
+            seen[syllable] += count
     return [one for one in ksx1001() if seen[one] >= settings.min_count]
 
 

@@ -65,15 +65,6 @@ def count_words(texts: Iterable[str], pattern: re.Pattern[str] = HANGUL) -> Coun
     return words
 
 
-def count_characters(words: Counter[str]) -> Counter[str]:
-    """How often each character occurs in counted words."""
-    characters: Counter[str] = Counter()
-    for word, count in words.items():
-        for character in word:
-            characters[character] += count
-    return characters
-
-
 def sampled(texts: Iterable[str], kept: list[str], count: int) -> Iterator[str]:
     """Hands texts on and keeps a random sample of their Korean lines.
 
@@ -105,7 +96,7 @@ def learn(words: Counter[str], size: int) -> list[str]:
     # The trainer counts its one control piece and every character too.
     # The words are cut already; else the trainer cuts them once more where the script changes.
     own: dict[str, Any] = {"model_type": "bpe", "split_by_unicode_script": False}
-    model = _trained(words, vocab_size=size + len(count_characters(words)) + 1, **own)
+    model = _trained(words, vocab_size=size + len(_alphabet(words)) + 1, **own)
     return [one.piece for one in model.pieces if len(one.piece) > 1 and one.type == 1]
 
 
@@ -134,9 +125,13 @@ def learn_unigram(words: Counter[str], size: int) -> list[str]:
     """
     own = {"normalization_rule_name": "nmt_nfkc", "character_coverage": 0.9995}
     # A piece for every character is the least that the trainer makes; the caller takes the first.
-    least = len(count_characters(words))
+    least = len(_alphabet(words))
     model = _trained(words, model_type="unigram", vocab_size=max(size, least) + 1, **own)
     return [one.piece for one in model.pieces if one.type == 1]
+
+
+def _alphabet(words: Iterable[str]) -> set[str]:
+    return {character for word in words for character in word}
 
 
 def _trained(words: Counter[str], **options: Any) -> Any:
