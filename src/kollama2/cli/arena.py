@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kollama2.cli.console import STORE, JsonOption, StoreOption, out, print_json, talk
+from kollama2.evaluation.endpoint import KEY
 
 if TYPE_CHECKING:
     from kollama2.report.records import Study
@@ -48,7 +49,7 @@ def judge(
     model: Annotated[str, typer.Option("--model", help="The judge's name there.")],
     key: Annotated[
         str, typer.Option("--key", help="Environment variable that holds the key.")
-    ] = "OPENAI_API_KEY",
+    ] = KEY,
     against: Annotated[
         str | None,
         typer.Option("--against", help="Compare with this recipe only; by default all pairs."),

@@ -155,8 +155,8 @@ def _measured(models: list[str], wanted: "Wanted", how: _How) -> tuple[dict[str,
     """The folder of each model's finished evaluation, and the measure that ranks them."""
     from kollama2.cli.adapt import compute, under
     from kollama2.errors import BadUsage
+    from kollama2.evaluation.endpoint import KEY
     from kollama2.study.evaluation import evaluations
-    from kollama2.study.schema import KEY
 
     if how.key is not None and not os.environ.get(how.key):
         raise BadUsage(f"--key names the environment variable {how.key}, which is not set")

@@ -14,6 +14,8 @@ ATTEMPTS = 5
 # Seconds before the second attempt; each further one waits twice as long, at most the second.
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
 TIMEOUT = 120.0
+# The environment variable that holds the key of an endpoint, unless another one is named.
+KEY = "OPENAI_API_KEY"
 
 
 class Reply(NamedTuple):
@@ -42,7 +44,7 @@ class Endpoint:
         url: str,
         model: str,
         *,
-        key_variable: str = "OPENAI_API_KEY",
+        key_variable: str = KEY,
         temperature: float | None = 0.0,
         wait: Callable[[float], None] = time.sleep,
     ) -> None:

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import PrivateAttr
 
 from kollama2.engine.stage import Stage, Work
+from kollama2.evaluation.endpoint import KEY
 from kollama2.evaluation.suite import Suite
 from kollama2.stages.source import Source, contents
 
@@ -31,7 +32,7 @@ class Ask(Stage):
     version: ClassVar[int] = 2
     # It waits for somebody else's machine and needs no worker.
     inline: ClassVar[bool] = True
-    _key_variable: str = PrivateAttr(default="OPENAI_API_KEY")
+    _key_variable: str = PrivateAttr(default=KEY)
 
     def with_key(self, variable: str) -> "Ask":
         """The same stage, knowing which environment variable holds the key."""

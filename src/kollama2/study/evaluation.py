@@ -9,12 +9,13 @@ from pathlib import Path
 import yaml
 
 from kollama2.errors import BadUsage
+from kollama2.evaluation.endpoint import KEY
 from kollama2.evaluation.suite import Harness, Suite, load_suite
 from kollama2.stages import Ask, Evaluate
 from kollama2.study.adapt import spec_of
 from kollama2.study.cells import answerable, answered_by, suite_sources
 from kollama2.study.locate import Locator, load_mirrors
-from kollama2.study.schema import KEY, EndpointSpec, SourceSpec
+from kollama2.study.schema import EndpointSpec, SourceSpec
 
 
 @dataclass(frozen=True)

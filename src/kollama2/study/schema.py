@@ -12,11 +12,10 @@ from pydantic import (
     model_validator,
 )
 
+from kollama2.evaluation.endpoint import KEY
 from kollama2.stages.derive import Made
 
 MADE: tuple[Made, ...] = get_args(Made)
-# The environment variable that holds the key of an endpoint, unless another one is named.
-KEY = "OPENAI_API_KEY"
 UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
