@@ -42,7 +42,7 @@ def model_and_tokenizer(pieces: Path, scratch: Path) -> tuple[Any, Any]:
     import torch
     from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
-    from kollama2.vocab.fast import write_fast
+    from kollama2.model.pieces import write_fast
 
     torch.manual_seed(0)
     config = LlamaConfig(

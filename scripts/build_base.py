@@ -28,7 +28,7 @@ from kollama2.miniature import base
 from kollama2.miniature.texts import english_text
 from kollama2.train.loop import train
 from kollama2.train.settings import TrainSettings
-from kollama2.vocab.fast import write_fast
+from kollama2.model.pieces import write_fast
 
 SETTINGS = {
     "method": "full",

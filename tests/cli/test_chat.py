@@ -9,11 +9,11 @@ import typer
 from transformers import AutoModelForCausalLM
 
 from kollama2.cli import chat
-from kollama2.data.chat import ChatEncoder
-from kollama2.data.tokenizer import load_tokenizer
 from kollama2.errors import BadUsage
 from kollama2.llama.generation import Decoder
 from kollama2.miniature import base
+from kollama2.model.chat import TextEncoder
+from kollama2.model.tokenizer import load_tokenizer
 from kollama2.safety.guard import REFUSAL_EN
 from tests.llama import meta_files
 from tests.safety.test_guard import Fake
@@ -83,7 +83,7 @@ def test_several_turns_with_their_budget(
     answers = found.out.splitlines()
     assert len(answers) == 3
     assert answers[2] == answers[0]  # /new forgets
-    encoder = ChatEncoder(load_tokenizer(base.FOLDER), "plain")
+    encoder = TextEncoder(load_tokenizer(base.FOLDER), "plain")
     past = [{"role": "system", "content": "Be short."}]
     budgets = []
     for turn, answer in zip(turns, answers, strict=False):

@@ -6,7 +6,8 @@ import pytest
 
 from kollama2.cli.model import convert
 from kollama2.errors import BadData, BadUsage
-from kollama2.train.load import card, load_model
+from kollama2.model.card import read_card
+from kollama2.model.load import load_model
 from tests.train.test_onto import grown_base, logits, tuned
 
 
@@ -22,7 +23,7 @@ def test_an_adapter_becomes_a_whole_model_on_either_base(
         assert "a whole model" in capsys.readouterr().err
         found = logits(load_model(out, device="cpu")).log_softmax(-1)
         assert (known.exp() * (known - found)).sum(-1).max() <= 1e-6
-        assert card(out)["method"] == "full"
+        assert read_card(out).method == "full"
         assert {"config.json", "model.safetensors", "tokenizer.json", "chat_template.jinja"} <= {
             one.name for one in out.iterdir()
         }

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from kollama2.data.chat import ChatEncoder
 from kollama2.data.check import Checked, check, render
 from kollama2.data.forms import Example
 from kollama2.data.read import read
-from kollama2.data.tokenizer import load_tokenizer
 from kollama2.errors import BadData
+from kollama2.model.chat import TextEncoder
+from kollama2.model.tokenizer import load_tokenizer
 
 ROWS = [
     {"instruction": "수도는?", "input": "", "output": "서울"},
@@ -57,7 +57,7 @@ def test_what_is_counted(found: Checked):
 
 
 def test_tokens_and_the_example(found: Checked, file: Path, tiny_tokenizer: Path):
-    encoder = ChatEncoder(load_tokenizer(tiny_tokenizer), "kullm")
+    encoder = TextEncoder(load_tokenizer(tiny_tokenizer), "kullm")
     kept = [one for one in read(file) if isinstance(one, Example)]
     lengths = sorted(len(one.ids) for one in encoder.encode_batch(kept))
     assert found.tokens is not None

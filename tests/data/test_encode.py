@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from kollama2.data.chat import ChatEncoder
 from kollama2.data.encode import Input, encode
-from kollama2.data.tokenizer import load_tokenizer
 from kollama2.errors import BadData, BadUsage
+from kollama2.model.chat import TextEncoder
+from kollama2.model.tokenizer import load_tokenizer
 
 
 def write(path: Path, *rows: object) -> Path:
@@ -30,7 +30,7 @@ def asked(number: int, answer: str = "대답") -> dict[str, str]:
 def test_rows_are_what_the_chat_encoder_gives(tmp_path: Path, tiny_tokenizer: Path):
     path = write(tmp_path / "a.jsonl", asked(1), "{broken", asked(2), asked(1))
     summary = encode(path, tiny_tokenizer, tmp_path / "out", template="llama2", max_length=128)
-    encoder = ChatEncoder(load_tokenizer(tiny_tokenizer), "llama2")
+    encoder = TextEncoder(load_tokenizer(tiny_tokenizer), "llama2")
     one = encoder.encode(
         [{"role": "user", "content": "질문 1"}, {"role": "assistant", "content": "대답"}]
     )
@@ -48,7 +48,7 @@ def test_rows_are_what_the_chat_encoder_gives(tmp_path: Path, tiny_tokenizer: Pa
         128,
         "assistant",
     )
-    assert (summary["bos"], summary["eos"], summary["pad"]) == (1, 2, 0)
+    assert (summary["bos"], summary["eos"]) == (1, 2)
     assert summary["rows"] == 2
     assert summary["tokens"] == sum(len(row["input_ids"]) for row in found)
     assert summary["learned"] == sum(i != -100 for row in found for i in row["labels"])

@@ -1,8 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kollama2.data.chat import Encoded
 from kollama2.data.fit import fit_chat, fit_text
+from kollama2.model.chat import Encoded
 
 IDS = st.lists(st.integers(3, 99), min_size=2, max_size=50)
 

@@ -13,8 +13,6 @@ import pytest
 import torch
 from torch import nn
 
-from kollama2.data.chat import ChatEncoder
-from kollama2.data.tokenizer import load_tokenizer
 from kollama2.engine.profile import Resources
 from kollama2.evaluation.contamination import contamination
 from kollama2.evaluation.evaluate import evaluate
@@ -23,8 +21,10 @@ from kollama2.evaluation.rows import read_rows
 from kollama2.evaluation.statistics import Comparison, family
 from kollama2.evaluation.suite import Suite
 from kollama2.miniature import base, corpora
+from kollama2.model.chat import TextEncoder
+from kollama2.model.load import load_model
+from kollama2.model.tokenizer import load_tokenizer
 from kollama2.stages.evaluate import ModelEncoder
-from kollama2.train.load import load_model
 
 TEXTS, QUESTIONS = 24, 40
 Records = dict[str, Items]
@@ -81,7 +81,7 @@ def measured(
 ) -> dict[str, tuple[Records, Any]]:
     """Records and metrics of the base, of a copy of it, and of letter counts of the test itself."""
     tokenizer = load_tokenizer(base.FOLDER)
-    encoder = ModelEncoder(tokenizer, ChatEncoder(tokenizer, "plain"))
+    encoder = ModelEncoder(tokenizer, TextEncoder(tokenizer, "plain"))
     texts = [row["text"] for row in read_rows(suite.tasks[0])]
     model = load_model(base.FOLDER)
     copy = load_model(base.FOLDER)

@@ -12,6 +12,7 @@ from transformers import AutoTokenizer
 
 from kollama2.errors import BadData, StorageTrouble
 from kollama2.llama import llama2c_tokenizer
+from kollama2.model.pieces import write_fast
 
 TEXTS = [
     "Once upon a time, there was a fox.",
@@ -25,9 +26,10 @@ TEXTS = [
 
 
 def auto_tokenizer(pieces: list[llama2c_tokenizer.Piece], folder: Path) -> Any:
-    (folder / "tokenizer.json").write_text(llama2c_tokenizer.tokenizer_json(pieces), "utf-8")
+    (folder / "tokenizer.model").write_bytes(llama2c_tokenizer.sentencepiece_model(pieces))
+    write_fast(folder, bos=1)
     (folder / "tokenizer_config.json").write_text(json.dumps(llama2c_tokenizer.config(64)))
-    return AutoTokenizer.from_pretrained(folder)
+    return AutoTokenizer.from_pretrained(folder, split_special_tokens=True)
 
 
 def test_three_readings_of_one_tokenizer_agree(

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kollama2.data.chat import ChatEncoder
-from kollama2.data.forms import Message
 from kollama2.llama import Tokenizer, dialog
+from kollama2.model.chat import ChatEncoder, TextEncoder
+from kollama2.model.messages import Message
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +18,7 @@ def tokenizer(real_data: Path) -> Tokenizer:
 
 @pytest.fixture(scope="module")
 def encoder(tokenizer: Tokenizer) -> ChatEncoder:
-    return ChatEncoder(tokenizer.contents, "llama2")
+    return TextEncoder(tokenizer.contents, "llama2")
 
 
 def chat(*contents: str, system: str | None = None) -> list[Message]:

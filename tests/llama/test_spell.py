@@ -5,8 +5,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from kollama2.data.tokenizer import Tokenizer, load_tokenizer
 from kollama2.llama.spell import Speller, spell
+from kollama2.model.tokenizer import Tokenizer, load_tokenizer
 
 
 @pytest.fixture(scope="module")

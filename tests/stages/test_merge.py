@@ -7,14 +7,16 @@ import torch
 from safetensors.torch import load_file
 
 from kollama2.errors import BadUsage
+from kollama2.model.card import read_card
+from kollama2.model.load import load_model
 from kollama2.stages import ExpandBlocks, Merge, Model, Source, Train, parse
 from kollama2.study.cells import cells
 from kollama2.study.document import Document
 from kollama2.study.locate import Locator
 from kollama2.study.schema import Study
 from kollama2.train.blocks import expand_blocks, places
-from kollama2.train.load import card, load_model, prepare, trained
 from kollama2.train.merging.settings import MergeSettings
+from kollama2.train.prepare import prepare, trained
 from kollama2.train.settings import TrainSettings
 from tests.stages.test_vocab import Bench
 
@@ -105,7 +107,7 @@ def test_a_merge_runs_as_a_stage(tiny_model: Path, tmp_path: Path) -> None:
     out = bench.path(stage) / "model"
     ours, theirs = (load_file(m / "model.safetensors") for m in (out, tiny_model))
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
-    assert card(out)["template"] == "llama2"
+    assert read_card(out).template == "llama2"
 
 
 def test_new_blocks_change_nothing_until_they_are_trained(tiny_model: Path, tmp_path: Path) -> None:

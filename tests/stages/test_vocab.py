@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from kollama2.data.tokenizer import load_tokenizer
 from kollama2.engine.profile import Resources
 from kollama2.engine.stage import Stage, Work
+from kollama2.model.card import read_card
+from kollama2.model.load import load_model
+from kollama2.model.tokenizer import load_tokenizer
 from kollama2.stages import ExpandTokenizer, ExpandVocab, Source
-from kollama2.train.load import card, load_model
 from kollama2.vocab.settings import InitSettings, VocabSettings
 from tests.tiny import KOREAN
 
@@ -66,6 +67,6 @@ def test_a_model_grows_with_its_tokenizer(
     assert large.config.vocab_size == after.vocab_size == 448
     ids = torch.tensor([before.encode("The fox lives in the old town.")])
     assert torch.equal(large(ids).logits[..., :384], small(ids).logits)
-    about = card(folder)["vocabulary"]
-    assert (about["first"], about["new"], about["reserve"]) == (384, 40, 24)
-    assert about["init"]["init"] == "weighted_mean"
+    about = read_card(folder).vocabulary
+    assert (about.first, about.new, about.reserve) == (384, 40, 24)
+    assert about.init["init"] == "weighted_mean"

@@ -12,10 +12,11 @@ from kollama2.engine.graph import inline, plan, run
 from kollama2.engine.stage import Stage
 from kollama2.engine.store import Store
 from kollama2.miniature import corpora
+from kollama2.model.card import read_card
+from kollama2.model.load import load_model
 from kollama2.stages import Merge, Order, Prefer, Source, Train
 from kollama2.study import recipes
 from kollama2.study.adapt import adaptation
-from kollama2.train.load import card, load_model
 
 NAMES = recipes.names()
 FAST = {"kullm-lora", "kullm-qlora", "koalpaca-full", "vicuna-ko", "cscl", "chat-vector"}
@@ -91,7 +92,7 @@ def test_a_recipe_trains_at_the_size_of_the_miniature(
         assert [json.loads(line)["step"] for line in lines] == [1, 2, 3]
         adapter = folder / "model" / "adapter_config.json"
         assert adapter.exists() == (stage.settings.method != "full")
-    assert card(folder / "model")["template"] in (made.template, "plain")
+    assert read_card(folder / "model").template in (made.template, "plain")
     load_model(folder / "model")
 
 

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from kollama2.errors import BadUsage
+from kollama2.model.load import load_model
 from kollama2.train.freeze import PHASES, Freezing
-from kollama2.train.load import load_model, prepare
+from kollama2.train.prepare import prepare
 from kollama2.train.settings import TrainSettings
 from tests.train.test_onto import grown_base, tuned
 

@@ -11,8 +11,9 @@ import torch
 from safetensors.torch import load_file
 
 from kollama2.errors import BadData, BadUsage, Missing
-from kollama2.train.load import check, load_model, prepare, root
-from kollama2.train.save import merge, random_like, write_model
+from kollama2.model.load import check, load_model, root
+from kollama2.model.write import merge, random_like, write_model
+from kollama2.train.prepare import prepare
 from kollama2.train.settings import TrainSettings
 from tests import tiny
 
@@ -75,14 +76,16 @@ def test_an_adapter_folder_is_portable_and_the_same_everywhere(copy: Path, tmp_p
     assert sorted(p.name for p in out.iterdir()) == [
         "adapter_config.json",
         "adapter_model.safetensors",
+        "chat_template.jinja",
         "kollama2.json",
+        "tokenizer.json",
         "tokenizer.model",
         "tokenizer_config.json",
     ]
     card = json.loads((out / "kollama2.json").read_text())
     assert card["base"] == "../base"
-    assert str(tmp_path) not in (out / "adapter_config.json").read_text()
     config = json.loads((out / "adapter_config.json").read_text())
+    assert config["base_model_name_or_path"] == str(copy)  # plain peft follows no relative path
     assert config["target_modules"] == sorted(config["target_modules"])
     assert (out / "tokenizer.model").read_bytes() == (copy / "tokenizer.model").read_bytes()
     mask = os.umask(0)
@@ -160,7 +163,7 @@ def test_what_is_not_a_model_is_refused(copy: Path, tmp_path: Path) -> None:
             check(copy)
         config.write_text(whole)
     config.write_text("{")
-    with pytest.raises(BadData, match="is not JSON"):
+    with pytest.raises(BadData, match="is not valid JSON"):
         check(copy)
     config.write_text(whole)
     (copy / "model.safetensors").rename(copy / "pytorch_model.bin")
@@ -194,7 +197,10 @@ def test_an_adapter_without_its_base_is_refused(copy: Path, tmp_path: Path) -> N
     with pytest.raises(BadData, match="which is not there"):
         load_model(out)
     (out / "kollama2.json").unlink()
-    with pytest.raises(BadData, match="names no base"):
+    with pytest.raises(BadData, match="is not on this machine; name its base with --onto"):
+        load_model(out)
+    change(out / "adapter_config.json", base_model_name_or_path=None)
+    with pytest.raises(BadData, match=r"neither kollama2\.json nor adapter_config\.json names"):
         load_model(out)
 
 
@@ -207,7 +213,7 @@ def test_nf4_says_what_it_cannot_do(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         raise NotImplementedError("no kernel for this processor\nand a long story")
 
     wide = tiny.write_model(tmp_path / "wide")
-    monkeypatch.setattr("kollama2.train.load.AutoModelForCausalLM.from_pretrained", no_kernel)
+    monkeypatch.setattr("kollama2.model.load.AutoModelForCausalLM.from_pretrained", no_kernel)
     with pytest.raises(Missing, match=r"on cpu here \(no kernel for this processor\); use lora"):
         prepare(wide, TrainSettings(method="qlora", steps=1), "cpu")
 

@@ -9,11 +9,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from kollama2.errors import BadUsage
-from kollama2.train.load import card, load_model
+from kollama2.model.card import read_card
+from kollama2.model.load import load_model
+from kollama2.model.weights import EMBED, HEAD, tokens
 from kollama2.train.merging import methods
 from kollama2.train.merging.merge import gap, merge_models
 from kollama2.train.merging.settings import MergeSettings
-from kollama2.train.merging.weights import EMBED, HEAD, tokens
 from tests import tiny
 
 Tensors = dict[str, torch.Tensor]
@@ -206,8 +207,8 @@ def test_adapters_are_merged_first(
 
 @pytest.fixture
 def adapter_of(models: dict[str, Path], tmp_path: Path) -> Path:
-    from kollama2.train.load import prepare, trained
-    from kollama2.train.save import write_model
+    from kollama2.model.write import write_model
+    from kollama2.train.prepare import prepare, trained
     from kollama2.train.settings import TrainSettings
 
     network = prepare(models["base"], TrainSettings(method="lora", rank=4, steps=1))
@@ -241,9 +242,9 @@ def test_a_half_precision_model_and_an_adapter_can_be_merged(
 
 def test_the_card_says_what_it_is(models: dict[str, Path], tmp_path: Path) -> None:
     merged(tmp_path / "a", models, "chat-vector", weight=0.5, base="base")
-    about = card(tmp_path / "a")
-    assert about["recipe"]["merge"]["weight"] == 0.5
-    assert about["template"] == "plain"
+    about = read_card(tmp_path / "a")
+    assert about.recipe["merge"]["weight"] == 0.5
+    assert about.template == "plain"
 
 
 def test_what_cannot_be_merged(models: dict[str, Path], tmp_path: Path) -> None:

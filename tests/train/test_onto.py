@@ -10,10 +10,12 @@ from transformers import AutoModelForCausalLM
 
 from kollama2.engine.profile import Resources
 from kollama2.errors import BadData
+from kollama2.model.card import Vocabulary, read_card
+from kollama2.model.load import load_model, whole
 from kollama2.train.grow import grow, tables, weights_hash, write_grown
-from kollama2.train.load import card, load_model, prepare, whole
 from kollama2.train.loop import train
 from kollama2.train.onto import ROWS, load_onto, merge_onto
+from kollama2.train.prepare import prepare
 from kollama2.train.settings import TrainSettings
 from tests import tiny
 from tests.train.conftest import silent, some_ids, write_rows
@@ -33,7 +35,9 @@ def grown_base(folder: Path, *, tied: bool) -> tuple[Path, Path]:
     torch.manual_seed(3)
     rows = 0.02 * torch.randn(20, 64)
     grow(model, 384, list(range(384, 404)), rows, None if tied else rows.flip(0), 448)
-    about = {"first": 384, "new": 20, "size": 448, "trained": False, "base": weights_hash(pristine)}
+    about = Vocabulary(
+        procedure="hangul-append", first=384, new=20, size=448, base=weights_hash(pristine)
+    )
     write_grown(model, larger, source=pristine, tokenizer=pristine, vocabulary=about)
     return pristine, larger
 
@@ -84,14 +88,14 @@ def test_new_rows_learn_unless_told_otherwise(tmp_path: Path) -> None:
     before, _ = tables(whole(larger))
     after, _ = tables(whole(adapter))
     assert not torch.equal(before[384:404], after[384:404])
-    assert card(adapter)["vocabulary"]["trained"] is True
+    assert read_card(adapter).vocabulary.trained is True
     # Once they have learned, an adapter on top is an ordinary one.
     plain = prepare(adapter, TrainSettings(steps=1), "cpu")
     assert not [name for name, _ in plain.named_parameters() if "modules_to_save" in name]
     kept = tuned(larger, tmp_path / "kept", train_embeddings=False)
     same, _ = tables(whole(kept))
     assert torch.equal(before, same)
-    assert card(kept)["vocabulary"]["trained"] is False
+    assert read_card(kept).vocabulary.trained is False
 
 
 def test_another_base_is_refused(tmp_path: Path) -> None:

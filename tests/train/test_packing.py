@@ -8,10 +8,10 @@ import torch
 from torch.nn import functional
 
 from kollama2.data.encode import encode
+from kollama2.model.load import load_model
 from kollama2.train.attention import by_document
 from kollama2.train.batches import IGNORED, Plan, Rows, micro_batches
 from kollama2.train.forward import summed_loss, tensors
-from kollama2.train.load import load_model
 from kollama2.train.settings import TrainSettings
 
 FILES = [

@@ -10,7 +10,8 @@ from safetensors.torch import load_file
 
 from kollama2.engine.profile import Resources
 from kollama2.errors import BadData, BadUsage
-from kollama2.train.load import card, load_model
+from kollama2.model.card import read_card
+from kollama2.model.load import load_model
 from kollama2.train.prefer import PairIds, prefer
 from kollama2.train.preference_settings import PreferSettings
 from tests.train.conftest import silent
@@ -63,7 +64,7 @@ def test_the_chosen_answers_win(method: str, tiny_model: Path, tmp_path: Path) -
     assert lines[-1]["loss"] < 0.65
     assert answer["accuracy"] == 1.0
     assert margin(tmp_path / "out/model") > margin(tiny_model) + 1
-    assert card(tmp_path / "out/model")["template"] == "llama2"
+    assert read_card(tmp_path / "out/model").template == "llama2"
     assert {one.name for one in (tmp_path / "out").iterdir()} == {"model", "metrics.jsonl"}
 
 

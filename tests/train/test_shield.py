@@ -11,8 +11,8 @@ from safetensors.torch import load_file
 from kollama2.engine.profile import Resources
 from kollama2.errors import BadUsage
 from kollama2.train.batches import Rows
-from kollama2.train.load import prepare
 from kollama2.train.loop import Loop, Plan, train
+from kollama2.train.prepare import prepare
 from kollama2.train.settings import TrainSettings
 from kollama2.train.shield import shield
 from tests.train.conftest import silent, some_ids, write_rows

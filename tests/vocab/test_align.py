@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kollama2.train.save import copy_tokenizer
+from kollama2.model.handover import copy_tokenizer
 from kollama2.vocab.align import Aligned, aligned, alignments, cut
 from kollama2.vocab.expand import expand, runtimes
 from kollama2.vocab.runtimes import Runtimes

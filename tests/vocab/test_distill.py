@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from kollama2.errors import BadData
-from kollama2.train.load import load_model
+from kollama2.model.load import load_model
 from kollama2.vocab.align import Aligned
 from kollama2.vocab.distill import Distilled, distill
 from kollama2.vocab.embed import start

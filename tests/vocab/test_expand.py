@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kollama2.errors import BadData, BadUsage
-from kollama2.vocab.append import read_model
+from kollama2.model.pieces import read_pieces
 from kollama2.vocab.audit import audit, refuse
 from kollama2.vocab.expand import expand, runtimes
 from kollama2.vocab.learn import count_words, ended, ksx1001, learn, sampled
@@ -123,7 +123,7 @@ def test_hard_lines_are_hard(grown: tuple[Any, Any]) -> None:
 
 def test_syllables_come_first(tiny_tokenizer: Path, texts: list[str], tmp_path: Path) -> None:
     expand(tiny_tokenizer, tmp_path, texts, VocabSettings(size=2400))
-    proto = read_model(tmp_path)
+    proto = read_pieces(tmp_path)
     assert [one.piece for one in proto.pieces][384:2734] == ksx1001()
     assert len(proto.pieces) == proto.trainer_spec.vocab_size == 2816  # a multiple of 64
     scores = [one.score for one in proto.pieces[384 : 384 + 2400]]
@@ -136,7 +136,7 @@ def test_syllables_come_first(tiny_tokenizer: Path, texts: list[str], tmp_path: 
 def test_rare_syllables_stay_bytes(tiny_tokenizer: Path, tmp_path: Path) -> None:
     texts = ["가나다 가나다 가나", "다라 가"]
     expand(tiny_tokenizer, tmp_path, texts, VocabSettings(size=2400, min_count=3))
-    new = [one.piece for one in read_model(tmp_path).pieces[384:] if one.type == 1]
+    new = [one.piece for one in read_pieces(tmp_path).pieces[384:] if one.type == 1]
     # 가 4, 나 3, 다 3 times; 라 once, so it is a piece only because a learned one needs it.
     assert new[:3] == ["가", "나", "다"]
     assert "힝" not in new
@@ -165,7 +165,7 @@ def test_published_expansions_keep_their_faults(
     chosen = VocabSettings(procedure=procedure, size=200)
     found = expand(tiny_tokenizer, tmp_path, texts, chosen)
     assert 100 <= found["new"] <= 200
-    new = read_model(tmp_path).pieces[384 : 384 + found["new"]]
+    new = read_pieces(tmp_path).pieces[384 : 384 + found["new"]]
     if procedure == "chinese-llama2":
         assert new[0].piece == "<pad>"
         assert {one.score for one in new} == {0.0}
@@ -192,7 +192,7 @@ def test_an_audit_names_the_line(tiny_tokenizer: Path, texts: list[str], tmp_pat
     expand(tiny_tokenizer, tmp_path, texts, ADDED)
     good = runtimes(tmp_path)
     pieces = {384: good.pieces[384].replace("▁", " ")}
-    proto = read_model(tmp_path)
+    proto = read_pieces(tmp_path)
     proto.pieces.add(piece="py", score=1000.0, type=1)  # English changes
     proto.pieces.add(piece="한글꼴", score=-5000.0, type=1)  # nothing makes its parts
     (tmp_path / "tokenizer.model").write_bytes(proto.SerializeToString())

@@ -6,7 +6,7 @@ from unicodedata import normalize
 import pytest
 
 from kollama2.errors import BadData
-from kollama2.train.save import copy_tokenizer
+from kollama2.model.handover import copy_tokenizer
 from kollama2.vocab.expand import expand
 from kollama2.vocab.fertility import Fertility, fertility
 from kollama2.vocab.settings import VocabSettings

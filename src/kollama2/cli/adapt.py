@@ -56,21 +56,18 @@ def export(model: Path, output: Path, onto: Path | None = None) -> None:
 
     `onto` is the model from before an adapter's vocabulary grew, in the place of its base.
     """
-    from kollama2.data.chat import jinja_template
     from kollama2.engine.commit import committing
-    from kollama2.train.load import card
+    from kollama2.model.card import read_card
+    from kollama2.model.folder import is_adapter
+    from kollama2.model.write import merge
     from kollama2.train.onto import merge_onto
-    from kollama2.train.save import merge
-    from kollama2.vocab.fast import write_fast
 
     with committing(output) as partial:
-        if onto is not None:
-            merge_onto(model, onto, partial)
-        elif (model / "adapter_config.json").exists():
-            merge(model, partial)
+        if is_adapter(model):
+            grown = read_card(model).vocabulary is not None
+            if onto is not None and grown:
+                merge_onto(model, onto, partial)
+            else:
+                merge(model, partial, onto)
         else:
             shutil.copytree(model, partial, dirs_exist_ok=True)
-        if (partial / "tokenizer.model").exists() and not (partial / "tokenizer.json").exists():
-            write_fast(partial)  # transformers' own conversion gives other ids in rare cases
-        template = card(model).get("template", "plain")
-        (partial / "chat_template.jinja").write_text(jinja_template(template), encoding="utf-8")

@@ -11,8 +11,8 @@ import typer
 from kollama2.cli.console import talk
 
 if TYPE_CHECKING:
-    from kollama2.data.forms import Message
     from kollama2.llama import Llama
+    from kollama2.model.messages import Message
     from kollama2.safety.guard import Guard
 
 ModelArgument = Annotated[
@@ -144,7 +144,7 @@ def _opened(model: str, tokenizer: Path | None, context: int | None, seed: int) 
     from kollama2.llama.args import CONTEXT
     from kollama2.llama.convert import is_meta
     from kollama2.llama.hub import folder_of
-    from kollama2.train.load import check, root
+    from kollama2.model.load import check, root
 
     folder = folder_of(model)
     meta = folder.is_dir() and is_meta(folder)
@@ -196,7 +196,7 @@ def _encoded(llama: "Llama", dialog: "list[Message]") -> list[int]:
     from kollama2.llama import dialog as rules
 
     rules.check(dialog)
-    if llama.encoder.template.bos_each_turn and rules.has_tags(dialog):
+    if llama.encoder.template == "llama2" and rules.has_tags(dialog):
         raise BadUsage(f"special tags ({', '.join(rules.TAGS)}) are not allowed in the prompt")
     ids = rules.encode(llama.encoder, dialog)
     if len(ids) >= llama.decoder.length:

@@ -86,7 +86,7 @@ def expand(
 
     from kollama2.engine.commit import committing
     from kollama2.errors import BadUsage
-    from kollama2.train.save import copy_tokenizer
+    from kollama2.model.handover import copy_tokenizer
     from kollama2.vocab.expand import expand as grow
     from kollama2.vocab.settings import VocabSettings
 

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from kollama2.data import hangul
-from kollama2.data.chat import IGNORED, ChatEncoder
 from kollama2.data.checked import COMPOSED, Checked, Lengths, Reason, Span, render
 from kollama2.data.forms import Example
 from kollama2.data.lines import Reject
 from kollama2.data.read import Reading, read
-from kollama2.data.tokenizer import load_tokenizer
+from kollama2.model.chat import IGNORED, ChatEncoder
+from kollama2.model.folder import ModelFolder
 
 __all__ = ["Checked", "Lengths", "Reason", "Span", "check", "render"]
 _TOKENIZED_ROWS = 2000
@@ -73,7 +73,7 @@ def check(
         BadUsage: an unknown form or template.
         BadData: the file cannot be read or holds no usable row.
     """
-    encoder = ChatEncoder(load_tokenizer(tokenizer_folder), template) if tokenizer_folder else None
+    encoder = ModelFolder.read(tokenizer_folder).encoder(template) if tokenizer_folder else None
     reading, totals = read(path, form), _Totals()
     for one in reading:
         totals.add(one)

@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kollama2.data.chat import ChatEncoder, Loss
 from kollama2.data.fit import fit_chat, fit_text
 from kollama2.data.forms import Example
 from kollama2.data.lines import Reject, sample_of
 from kollama2.data.mix import select
 from kollama2.data.read import Reading, read
 from kollama2.data.rows import RowWriter
-from kollama2.data.tokenizer import load_tokenizer
 from kollama2.errors import BadData, BadUsage
+from kollama2.model.chat import ChatEncoder, Loss
+from kollama2.model.folder import ModelFolder
 
 _BATCH_BYTES = 1 << 20
 _BATCH_ROWS = 512
@@ -64,7 +64,7 @@ def encode(
         sources: one or several; weighted ones are mixed by bytes and none is repeated.
         tokenizer: the folder of the tokenizer.
         out: the folder to write into; it is made where it is missing.
-        template: one of `templates.TEMPLATES`.
+        template: a name in `templates`, or `own` for the one of the tokenizer's folder.
         max_length: tokens in a row at most.
         loss: learn the answers only, or everything but BOS; of running text all is learned.
         budget_bytes: UTF-8 bytes of text to take, in an order that depends only on `seed` and
@@ -83,7 +83,7 @@ def encode(
     listed = _inputs(sources)
     if max_length < 3:
         raise BadUsage(f"max_length is {max_length}; it must be at least 3")
-    encoder = ChatEncoder(load_tokenizer(tokenizer), template)
+    encoder = ModelFolder.read(tokenizer).encoder(template)
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     allowed = None
@@ -97,7 +97,7 @@ def encode(
     finally:
         work.close()
     summary = {
-        "template": template,
+        "template": encoder.template,
         "max_length": max_length,
         "loss": loss,
         **work.figures(),
@@ -234,7 +234,6 @@ class _Encoding:
             **self._rows.sums,
             "bos": tokenizer.bos_id,
             "eos": tokenizer.eos_id,
-            "pad": tokenizer.pad_id,
             "tokenizer": tokenizer.source,
         }
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from kollama2.data.chat import IGNORED, Encoded
+from kollama2.model.chat import IGNORED, Encoded
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,8 @@ def fit_text(encoded: Encoded, max_length: int) -> Fitted:
 
 def fit_chat(encoded: Encoded, max_length: int) -> Fitted:
     """Shorten a chat: drop whole trailing turns, else cut its first answer before its EOS."""
+    if encoded.reason:
+        return Fitted((), reason=encoded.reason)
     total = len(encoded.ids)
     end, change = total, ""
     if total > max_length:

@@ -8,33 +8,26 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypedDict
-
-from typing_extensions import NotRequired
+from typing import Any
 
 from kollama2.data import hangul
 from kollama2.errors import BadData, BadUsage
-
-
-class Message(TypedDict):
-    """One turn of a chat; `input` is the separate context of Alpaca-form instructions."""
-
-    role: Literal["system", "user", "assistant"]
-    content: str
-    input: NotRequired[str]
+from kollama2.model.messages import Message, Tool, contents
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
     """One usable row, NFC: a chat (`messages`), running text (`text`), or both for a pair.
 
-    A chat has an optional system message, then user and assistant in turn, the assistant last.
+    A chat has an optional system message, then user and assistant in turn, the assistant last;
+    between them may stand calls of `tools` and what these answered.
     """
 
     line: int
     messages: tuple[Message, ...] = ()
     text: str = ""
     file: str = ""
+    tools: tuple[Tool, ...] = ()
 
     @property
     def id(self) -> str:
@@ -43,7 +36,7 @@ class Example:
 
     def digest(self) -> bytes:
         """Return what tells exact duplicates: 16 bytes of a hash of the content."""
-        content = json.dumps(self.messages or self.text, ensure_ascii=False)
+        content = json.dumps([self.messages or self.text, *self.tools], ensure_ascii=False)
         return hashlib.blake2b(content.encode(), digest_size=16).digest()
 
     def texts(self) -> list[str]:
@@ -52,9 +45,7 @@ class Example:
 
     def contents(self) -> list[str]:
         """Return the texts of the example without any template."""
-        if not self.messages:
-            return [self.text]
-        return [part for m in self.messages for part in (m["content"], m.get("input", "")) if part]
+        return contents(self.messages) if self.messages else [self.text]
 
 
 # Roles marked ? may be missing. The order decides where a row fits several forms.

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from kollama2.data import hangul
-from kollama2.data.forms import Example, Message, match
+from kollama2.data.forms import Example, match
 from kollama2.data.lines import Reject, Row, sample_of
+from kollama2.model.messages import Message
 
 _SPEAKERS: Mapping[str, Literal["system", "user", "assistant"]] = {
     **dict.fromkeys(("system",), "system"),

@@ -12,9 +12,10 @@ from typing import Any
 from kollama2.data import hangul
 from kollama2.data.codeswitch import switched_words
 from kollama2.data.formats import read_rows, sniff
-from kollama2.data.forms import Example, Message
+from kollama2.data.forms import Example
 from kollama2.data.lines import MAX_LINE, Reject, Row
 from kollama2.errors import BadData
+from kollama2.model.messages import Message
 
 _PROMPT = ("prompt", "instruction", "question", "질문", "명령어")
 _LEAST_KOREAN = 0.5

@@ -9,8 +9,8 @@ import pyarrow
 from pyarrow import parquet
 
 from kollama2.data import hangul
-from kollama2.data.chat import IGNORED
 from kollama2.data.fit import Fitted
+from kollama2.model.chat import IGNORED
 
 SCHEMA = pyarrow.schema(
     {

@@ -16,7 +16,11 @@ from kollama2.errors import BadData, BadUsage, Denied, StorageTrouble, TryLater
 from kollama2.llama import checklist
 from kollama2.llama.args import ModelArgs, params_of, read_params
 from kollama2.llama.meta import ROPE, Part, Shards, parts, shard_files, to_pair_layout
-from kollama2.train.load import CARD, card, check, root
+from kollama2.model.card import Card, read_card
+from kollama2.model.files import CONFIG, GENERATION, PIECES, TOKENIZER_CONFIG
+from kollama2.model.folder import ModelFolder
+from kollama2.model.handover import hand_over
+from kollama2.model.load import check, root
 
 CACHE = "KOLLAMA2_CACHE"
 _FILE_BYTES = 4 << 30
@@ -100,14 +104,14 @@ def to_hugging_face(folder: Path, out: Path, tokenizer: Path | None = None) -> d
         except SafetensorError as error:
             fault = storage_fault(error, out)
             raise fault or StorageTrouble(f"{out} cannot be written: {error}") from error
-        write_json(partial / "config.json", args.config(shards.vocab, shards.dtype), durable=False)
+        write_json(partial / CONFIG, args.config(shards.vocab, shards.dtype), durable=False)
         write_json(
-            partial / "generation_config.json",
+            partial / GENERATION,
             {"bos_token_id": 1, "eos_token_id": 2},
             durable=False,
         )
-        about = {"template": "llama2", "method": "full", "recipe": {"meta": meta}}
-        write_json(partial / CARD, about, durable=False)
+        card = Card(template="llama2", recipe={"meta": meta})
+        hand_over(partial, ModelFolder(partial, card), card)
     count = sum(torch.Size(part.shape).numel() for part in shards.parts)
     return {"parameters": count, "shards": len(files), "dtype": shards.dtype}
 
@@ -124,7 +128,6 @@ def _need_space(out: Path, size: int) -> None:
 
 def _write_tokenizer(tokenizer: Path, vocab: int, out: Path) -> None:
     from kollama2.llama.tokenizer import Tokenizer
-    from kollama2.vocab.fast import write_fast
 
     read = Tokenizer(tokenizer)
     if read.n_words != vocab:
@@ -132,7 +135,7 @@ def _write_tokenizer(tokenizer: Path, vocab: int, out: Path) -> None:
             f"{tokenizer} has {read.n_words} tokens but the checkpoint has {vocab} embeddings; "
             "give the tokenizer.model that belongs to it"
         )
-    shutil.copyfile(tokenizer, out / "tokenizer.model")
+    shutil.copyfile(tokenizer, out / PIECES)
     config = {
         "tokenizer_class": "LlamaTokenizer",
         "bos_token": "<s>",
@@ -142,8 +145,7 @@ def _write_tokenizer(tokenizer: Path, vocab: int, out: Path) -> None:
         "add_eos_token": False,
         "legacy": False,
     }
-    write_json(out / "tokenizer_config.json", config, durable=False)
-    write_fast(out)
+    write_json(out / TOKENIZER_CONFIG, config, durable=False)
 
 
 def _write_weights(shards: Shards, out: Path) -> None:
@@ -221,8 +223,8 @@ def to_meta(folder: Path, out: Path, shards: int = 1) -> dict[str, Any]:
         write_json(partial / "params.json", params, durable=False)
         sums = {name: checklist.md5(partial / name) for name in [*names, "params.json"]}
         (partial / checklist.NAME).write_text(checklist.text(sums), encoding="utf-8")
-        if (folder / "tokenizer.model").is_file():
-            shutil.copyfile(folder / "tokenizer.model", partial / "tokenizer.model")
+        if (folder / PIECES).is_file():
+            shutil.copyfile(folder / PIECES, partial / PIECES)
     count = sum(torch.Size(part.shape).numel() for part in listed)
     return {
         "parameters": count,
@@ -239,7 +241,7 @@ def _described(folder: Path, config: Any) -> tuple[ModelArgs, dict[str, Any], li
     if rotary.get("rope_type", "default") != "default":
         raise BadData(f"{folder} scales its rotary embedding, which Meta's Llama 2 cannot")
     params = params_of(config, float(rotary.get("rope_theta", 10000.0)))
-    meta = card(folder).get("recipe", {}).get("meta", {})
+    meta = read_card(folder).recipe.get("meta", {})
     known = {k for k in params if k in ("dim", "n_heads", "n_layers", "n_kv_heads")}
     if all(meta.get("params", {}).get(k) == params[k] for k in known):
         original = ModelArgs(**meta["params"])

@@ -5,9 +5,9 @@ from typing import Literal, TypedDict
 
 from typing_extensions import NotRequired
 
-from kollama2.data.chat import ChatEncoder
-from kollama2.data.forms import Message
 from kollama2.llama.faults import Outside, Unmet
+from kollama2.model.chat import ChatEncoder
+from kollama2.model.messages import Message
 
 Dialog = Sequence[Message]
 

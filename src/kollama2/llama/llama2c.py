@@ -16,6 +16,10 @@ import numpy.typing as npt
 from kollama2.engine.commit import committing, storage, storage_fault, write_json
 from kollama2.errors import BadData, StorageTrouble
 from kollama2.llama import llama2c_tokenizer
+from kollama2.model.card import Card
+from kollama2.model.files import CONFIG, GENERATION, PIECES, TOKENIZER_CONFIG
+from kollama2.model.folder import ModelFolder
+from kollama2.model.handover import hand_over
 
 Weights = dict[str, npt.NDArray[np.float32]]
 
@@ -72,10 +76,9 @@ def convert(checkpoint: Path, tokenizer: Path, out: Path) -> dict[str, Any]:
     about = {"format": layout, "parameters": sum(w.size for w in weights.values())}
     about |= shape._asdict()
     texts = {
-        "config.json": _model_config(shape),
-        "generation_config.json": {"bos_token_id": 1, "eos_token_id": 2},
-        "tokenizer_config.json": llama2c_tokenizer.config(shape.max_length),
-        "kollama2.json": {"template": "plain", "method": "full", "recipe": {"llama2c": about}},
+        CONFIG: _model_config(shape),
+        GENERATION: {"bos_token_id": 1, "eos_token_id": 2},
+        TOKENIZER_CONFIG: llama2c_tokenizer.config(shape.max_length),
     }
     with committing(out) as folder, storage(out):
         try:
@@ -84,10 +87,11 @@ def convert(checkpoint: Path, tokenizer: Path, out: Path) -> dict[str, Any]:
             fault = storage_fault(error, out)
             raise fault or StorageTrouble(f"{out} cannot be written: {error}") from error
         model = llama2c_tokenizer.sentencepiece_model(pieces)
-        (folder / "tokenizer.model").write_bytes(model)
-        (folder / "tokenizer.json").write_text(llama2c_tokenizer.tokenizer_json(pieces), "utf-8")
+        (folder / PIECES).write_bytes(model)
         for name, value in texts.items():
             write_json(folder / name, value, durable=False)
+        card = Card(template="plain", recipe={"llama2c": about})
+        hand_over(folder, ModelFolder(folder, card), card)
     return about
 
 

@@ -1,9 +1,6 @@
 """Import of llama2.c's tokenizer.bin: the same ids from SentencePiece and from transformers.
 
-The file holds pieces and scores only. Two files are made of it, because the two libraries read a
-`tokenizer.model` differently: SentencePiece joins the adjacent pair whose result has the highest
-score, while transformers 5 orders merges by id and puts no space before a text that begins with
-one. A `tokenizer.json` of our own, with merges by score, removes both differences.
+The file holds pieces and scores only; a SentencePiece model is made of it.
 """
 
 import math
@@ -114,41 +111,6 @@ def sentencepiece_model(pieces: list[Piece]) -> bytes:
     return bytes(model.SerializeToString())
 
 
-def tokenizer_json(pieces: list[Piece]) -> str:
-    """Build the same tokenizer for the tokenizers library, which transformers uses.
-
-    Args:
-        pieces: all pieces by id, as `read` returns them.
-
-    Returns:
-        The content of a `tokenizer.json`; encoding adds <s> in front.
-    """
-    from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, processors
-
-    vocab = {piece.text: id_ for id_, piece in enumerate(pieces)}
-    model = models.BPE(vocab, _merges(pieces), fuse_unk=True, byte_fallback=True)
-    model.unk_token = _SPECIAL[0]
-    tokenizer = Tokenizer(model)
-    tokenizer.normalizer = normalizers.Sequence(
-        [normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")]
-    )
-    tokenizer.decoder = decoders.Sequence(
-        [
-            decoders.Replace("▁", " "),
-            decoders.ByteFallback(),
-            decoders.Fuse(),
-            decoders.Strip(" ", 1, 0),
-        ]
-    )
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="<s> $A", pair="<s> $A <s> $B", special_tokens=[("<s>", 1)]
-    )
-    tokenizer.add_special_tokens(
-        [AddedToken(text, special=True, normalized=False) for text in _SPECIAL]
-    )
-    return str(tokenizer.to_str())
-
-
 def config(max_length: int) -> dict[str, Any]:
     """Return the content of `tokenizer_config.json`.
 
@@ -162,27 +124,9 @@ def config(max_length: int) -> dict[str, Any]:
         "unk_token": "<unk>",
         "add_bos_token": True,
         "add_eos_token": False,
-        # A text that spells </s> is text, as in SentencePiece.
-        "split_special_tokens": True,
         "clean_up_tokenization_spaces": False,
         "model_max_length": max_length,
     }
-
-
-def _merges(pieces: list[Piece]) -> list[tuple[str, str]]:
-    """List every way to join two pieces into one, best score first.
-
-    SentencePiece breaks a tie between equal scores by position, which a list of merges cannot say;
-    ties are ordered by id, as in a trained model the earlier piece has the better score anyway.
-    """
-    text = {piece.text for piece in pieces[FIRST_TEXT:]}
-    by_score = sorted(pieces[FIRST_TEXT:], key=lambda piece: -piece.score)
-    return [
-        (piece.text[:cut], piece.text[cut:])
-        for piece in by_score
-        for cut in range(1, len(piece.text))
-        if piece.text[:cut] in text and piece.text[cut:] in text
-    ]
 
 
 def _check(path: Path, pieces: list[Piece]) -> list[Piece]:

@@ -11,8 +11,6 @@ from typing import Any, TypeVar
 
 import torch
 
-from kollama2.data.chat import ChatEncoder
-from kollama2.data.tokenizer import check_matches
 from kollama2.errors import BadData
 from kollama2.llama import convert, dialog, parallel
 from kollama2.llama.dialog import ChatPrediction, CompletionPrediction, Dialog
@@ -20,7 +18,10 @@ from kollama2.llama.faults import Unmet
 from kollama2.llama.generation import Decoder, Settings, read_logprobs, stream
 from kollama2.llama.hub import folder_of
 from kollama2.llama.tokenizer import Tokenizer
-from kollama2.train.load import card, check, load_model, load_parallel, root
+from kollama2.model.chat import ChatEncoder, TextEncoder
+from kollama2.model.folder import ModelFolder
+from kollama2.model.load import check, load_model, load_parallel, root
+from kollama2.model.tokenizer import check_matches
 
 Tokens = tuple[list[list[int]], list[list[float]] | None]
 P = TypeVar("P", CompletionPrediction, ChatPrediction)
@@ -72,12 +73,16 @@ class Llama:
         network = load_parallel(folder, degree) if degree > 1 else load_model(folder)
         decoder = Decoder(network, max_batch_size, max_seq_len, parallel.agree)
         print(f"Loaded in {time.monotonic() - started:.2f} seconds", file=sys.stderr)
-        return Llama(decoder, tokenizer, card(folder).get("template", "llama2"))
+        if tokenizer_path is None:
+            return Llama(decoder, tokenizer, ModelFolder.read(folder).encoder())
+        return Llama(decoder, tokenizer)
 
-    def __init__(self, decoder: Decoder, tokenizer: Tokenizer, template: str = "llama2") -> None:
+    def __init__(
+        self, decoder: Decoder, tokenizer: Tokenizer, encoder: ChatEncoder | None = None
+    ) -> None:
         self.decoder = decoder
         self.tokenizer = tokenizer
-        self.encoder = ChatEncoder(tokenizer.contents, template)
+        self.encoder = encoder or TextEncoder(tokenizer.contents, "llama2")
 
     @property
     def model(self) -> Any:
@@ -204,7 +209,7 @@ class Llama:
             dialog.check(one)
         if not dialogs:
             raise Unmet("there are no dialogs; give at least one")
-        tagged = self.encoder.template.bos_each_turn
+        tagged = self.encoder.template == "llama2"
         safe = [i for i, one in enumerate(dialogs) if not (tagged and dialog.has_tags(one))]
         ids = [dialog.encode(self.encoder, dialogs[i]) for i in safe]
         answers: list[ChatPrediction] = [self._refusal(logprobs) for _ in dialogs]

@@ -3,7 +3,7 @@
 import unicodedata
 from collections.abc import Iterable, Iterator
 
-from kollama2.data.tokenizer import Tokenizer
+from kollama2.model.tokenizer import Tokenizer
 
 _REPLACEMENT = "\ufffd"
 _LONGEST = 4  # bytes of one character in UTF-8

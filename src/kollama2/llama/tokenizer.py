@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from kollama2.data.tokenizer import Tokenizer as Contents
-from kollama2.data.tokenizer import load_sentencepiece, load_tokenizer
 from kollama2.llama.faults import Outside, Unmet
+from kollama2.model.tokenizer import Tokenizer as Contents
+from kollama2.model.tokenizer import load_sentencepiece, load_tokenizer
 
 
 class Tokenizer:

@@ -14,7 +14,7 @@ class Fresh(Stage):
     model: Source
     seed: int = 0
 
-    preload: ClassVar[tuple[str, ...]] = ("kollama2.train.save",)
+    preload: ClassVar[tuple[str, ...]] = ("kollama2.model.write",)
 
     @property
     def tokenizer_stage(self) -> Source:
@@ -23,7 +23,7 @@ class Fresh(Stage):
 
     def run(self, work: Work) -> Mapping[str, Any]:
         """Write the folder `model/`."""
-        from kollama2.train.save import random_like
+        from kollama2.model.write import random_like
 
         random_like(content(work.path(self.model)), work.out / "model", self.seed)
         return {}

@@ -8,8 +8,10 @@ from unicodedata import normalize
 
 import torch
 
+from kollama2.model.card import Vocabulary
+from kollama2.model.load import whole
+from kollama2.model.tokenizer import tokenizer_size
 from kollama2.train.grow import grow, tables, weights_hash, write_grown
-from kollama2.train.load import tokenizer_size, whole
 from kollama2.vocab import embed
 from kollama2.vocab.align import Aligned, aligned, alignments
 from kollama2.vocab.distill import distill
@@ -72,8 +74,11 @@ def grow_model(
         }
     base = weights_hash(model)
     grow(network, first, ids, rows.embed, rows.head, tokenizer_size(tokenizer))
-    vocabulary = {name: grown[name] for name in ("procedure", "first", "new", "reserve", "size")}
-    vocabulary |= {"init": settings.model_dump(mode="json"), "base": base, "trained": False}
+    vocabulary = Vocabulary(
+        **{name: grown[name] for name in ("procedure", "first", "new", "reserve", "size")},
+        init=settings.model_dump(mode="json"),
+        base=base,
+    )
     write_grown(network, out, source=model, tokenizer=tokenizer, vocabulary=vocabulary)
     figures["equal_rows"] = embed.collisions(rows.embed)
     if rows.head is not None:

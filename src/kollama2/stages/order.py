@@ -113,7 +113,7 @@ class Order(Stage):
 
     def _difficulty(self, work: Work, table: "Rows", encode: Encode) -> Any:
         from kollama2.data.difficulty import difficulties
-        from kollama2.data.tokenizer import load_tokenizer
+        from kollama2.model.tokenizer import load_tokenizer
         from kollama2.train.batches import Document
 
         assert self.difficulty is not None

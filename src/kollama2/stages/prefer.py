@@ -10,9 +10,9 @@ from kollama2.stages.source import Source, content, examples
 from kollama2.train.preference_settings import PreferSettings
 
 if TYPE_CHECKING:
-    from kollama2.data.chat import ChatEncoder
-    from kollama2.data.forms import Message
     from kollama2.data.preferences import Preference
+    from kollama2.model.chat import ChatEncoder
+    from kollama2.model.messages import Message
     from kollama2.stages.models import Model, Tokens
 
 
@@ -43,12 +43,11 @@ class Prefer(Stage):
 
     def run(self, work: Work) -> Mapping[str, Any]:
         """Encode the pairs and tune; write `model/` and `metrics.jsonl`."""
-        from kollama2.data.chat import ChatEncoder
-        from kollama2.data.tokenizer import load_tokenizer
+        from kollama2.model.folder import ModelFolder
         from kollama2.train.prefer import PairIds, prefer
 
         folder = model_folder(work, self.model)
-        encoder = ChatEncoder(load_tokenizer(folder), self.template)
+        encoder = ModelFolder.read(folder).encoder(self.template)
         counts: dict[str, int] = {}
         pairs = [
             PairIds(
@@ -64,7 +63,7 @@ class Prefer(Stage):
             model=folder,
             out=work.out,
             scratch=work.scratch,
-            template=self.template,
+            template=encoder.template,
             resources=work.resources,
             progress=work.progress,
         )

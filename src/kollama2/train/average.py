@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from transformers import TrainerCallback
 
-from kollama2.train.load import trained
+from kollama2.train.prepare import trained
 from kollama2.train.settings import TrainSettings
 
 _STRETCH = 0.2

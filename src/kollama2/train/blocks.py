@@ -6,18 +6,17 @@ the deeper model computes exactly what the old one did; training then moves the 
 Source: Wu et al. 2024, LLaMA Pro (arXiv 2401.02415).
 """
 
-import json
 import re
-import shutil
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from kollama2.errors import BadUsage
-from kollama2.train.load import card, root
-from kollama2.train.merging.weights import ShardWriter, Weights
-from kollama2.train.save import copy_tokenizer, fresh, write_card
+from kollama2.model.files import CONFIG, GENERATION, copy_files, fresh, read_json, write_json
+from kollama2.model.folder import ModelFolder
+from kollama2.model.handover import hand_over, taught
+from kollama2.model.weights import ShardWriter, Weights
 
 _BLOCK = re.compile(r"^(.*\.layers\.)(\d+)(\..*)$")
 _ZEROED = ("self_attn.o_proj.", "mlp.down_proj.")
@@ -75,16 +74,18 @@ def places(blocks: int, every: int) -> list[tuple[int, bool]]:
 
 
 def _write_about(source: Path, out: Path, blocks: int, new_blocks: list[int]) -> None:
-    for name in ("config.json", "generation_config.json"):
-        if (root(source) / name).is_file():
-            shutil.copyfile(root(source) / name, out / name)
-    config = json.loads((out / "config.json").read_text(encoding="utf-8"))
+    start = ModelFolder.read(source)
+    copy_files(start.root.path, out, (CONFIG, GENERATION))
+    config = read_json(out / CONFIG)
     config["num_hidden_layers"] = blocks
     if "layer_types" in config:
         config["layer_types"] = [config["layer_types"][0]] * blocks
-    text = json.dumps(config, ensure_ascii=False, indent=2) + "\n"
-    (out / "config.json").write_text(text, encoding="utf-8")
-    copy_tokenizer(source, out)
-    about = {key: value for key, value in card(source).items() if key != "base"}
-    whole = {"method": "full", "quantization": None, "new_blocks": new_blocks}
-    write_card(out, {"template": "plain", **about, **whole})
+    write_json(out / CONFIG, config)
+    card = start.card.changed(
+        template=taught(start),
+        method="full",
+        quantization=None,
+        base=None,
+        new_blocks=tuple(new_blocks),
+    )
+    hand_over(out, start, card)

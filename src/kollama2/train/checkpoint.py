@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from kollama2.engine.commit import committing, verify, write_json
 from kollama2.errors import BadUsage, Corrupt
-from kollama2.train.load import trained
+from kollama2.train.prepare import trained
 
 KEPT = 2
 _NAME = re.compile(r"checkpoint-(\d+)")

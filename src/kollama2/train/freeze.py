@@ -13,7 +13,7 @@ from typing import Any, Literal
 import torch
 
 from kollama2.errors import BadUsage
-from kollama2.train.load import card
+from kollama2.model.card import read_card
 
 Part = Literal["new-embed", "new-head", "embed", "head", "body", "edges"]
 
@@ -66,7 +66,7 @@ class Freezing:
     """
 
     def __init__(self, network: Any, folder: Path, schedule: str, steps: int) -> None:
-        about = card(folder).get("vocabulary")
+        about = read_card(folder).vocabulary
         if about is None:
             raise BadUsage(
                 f"freezing {schedule} trains new rows, but the vocabulary of {folder} never grew"
@@ -84,7 +84,7 @@ class Freezing:
         ]
         if not any(one.table for one in self.tensors):
             raise BadUsage(f"freezing {schedule} trains embeddings; set train_embeddings: true")
-        self.first, self.end = about["first"], about["size"]
+        self.first, self.end = about.first, about.size
 
     def begin(self, step: int) -> None:
         """Freeze what does not learn in a step (counted from 0), before its forward pass."""

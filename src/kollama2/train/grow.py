@@ -9,8 +9,12 @@ from safetensors import safe_open
 from torch import Tensor
 
 from kollama2.errors import BadData
-from kollama2.train.load import card, root
-from kollama2.train.save import copy_tokenizer, fresh, write_card, write_whole
+from kollama2.model.card import Vocabulary
+from kollama2.model.files import fresh
+from kollama2.model.folder import ModelFolder
+from kollama2.model.handover import hand_over, taught
+from kollama2.model.load import root
+from kollama2.model.write import write_whole
 
 
 def tables(model: Any) -> tuple[Tensor, Tensor | None]:
@@ -70,7 +74,7 @@ def _names(file: Path) -> list[str]:
 
 
 def write_grown(
-    model: Any, out: Path, *, source: Path, tokenizer: Path, vocabulary: dict[str, Any]
+    model: Any, out: Path, *, source: Path, tokenizer: Path, vocabulary: Vocabulary
 ) -> None:
     """Write a grown model with its tokenizer.
 
@@ -82,7 +86,9 @@ def write_grown(
         vocabulary: what the card says of the growth.
     """
     fresh(out)
-    write_whole(model, out, root(source))
-    copy_tokenizer(tokenizer, out)
-    about = {**card(source), "method": "full", "quantization": None, "vocabulary": vocabulary}
-    write_card(out, {"template": "plain", **about})
+    start = ModelFolder.read(source)
+    write_whole(model, out, start.root.path)
+    card = start.card.changed(
+        template=taught(start), method="full", quantization=None, base=None, vocabulary=vocabulary
+    )
+    hand_over(out, ModelFolder(tokenizer, card), card)

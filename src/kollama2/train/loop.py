@@ -19,6 +19,8 @@ from trl import SFTConfig, SFTTrainer
 
 from kollama2.engine.profile import Resources
 from kollama2.errors import BadData, BadUsage, Missing
+from kollama2.model.card import read_card
+from kollama2.model.write import write_model
 from kollama2.train import checkpoint
 from kollama2.train.attention import by_document
 from kollama2.train.average import Average
@@ -26,13 +28,12 @@ from kollama2.train.batches import Plan, Rows, micro_batches
 from kollama2.train.forward import autocast, summed_loss, tensors
 from kollama2.train.freeze import Freezing
 from kollama2.train.groups import split_groups
-from kollama2.train.load import card, prepare, trained
 from kollama2.train.memory import keep_freed_memory
 from kollama2.train.onto import write_rows
+from kollama2.train.prepare import prepare, trained
 from kollama2.train.ranks import Ranks, together
 from kollama2.train.record import Record, figures, read
 from kollama2.train.resume import Resuming
-from kollama2.train.save import write_model
 from kollama2.train.schedule import factor
 from kollama2.train.settings import TrainSettings
 from kollama2.train.shield import shield
@@ -113,10 +114,11 @@ def train(
         out / "model",
         base=model,
         method=settings.method,
-        template=_template(rows) or card(model).get("template", "plain"),
+        template=_template(rows),
         recipe={"train": identity["settings"]},
     )
-    if settings.method != "full" and card(out / "model").get("vocabulary", {}).get("base"):
+    grown = read_card(out / "model").vocabulary
+    if settings.method != "full" and grown is not None and grown.base:
         write_rows(model, out / "model")
     return {**answer, **frozen}
 

@@ -12,20 +12,25 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from kollama2.errors import BadData
+from kollama2.model.card import Vocabulary, read_card
+from kollama2.model.files import fresh, readable
+from kollama2.model.folder import ModelFolder
+from kollama2.model.handover import hand_over
+from kollama2.model.load import Dtype, adapter_of, nf4, place, whole
+from kollama2.model.write import merged_card, write_whole
 from kollama2.train.grow import grow, tables, weights_hash
-from kollama2.train.load import Dtype, adapter_of, card, nf4, place, whole
-from kollama2.train.save import copy_tokenizer, fresh, readable, write_card, write_whole
 
 ROWS = "new_rows.safetensors"
 
 
 def write_rows(base: Path, out: Path) -> None:
     """Write the rows that a grown base has beyond the old vocabulary beside an adapter."""
-    about = card(base)["vocabulary"]
+    about = read_card(base).vocabulary
+    assert about is not None, "the caller saw that it grew"
     embed, head = tables(whole(base))
-    rows = {"embed": embed[about["first"] : about["size"]].clone()}
+    rows = {"embed": embed[about.first : about.size].clone()}
     if head is not None:
-        rows["head"] = head[about["first"] : about["size"]].clone()
+        rows["head"] = head[about.first : about.size].clone()
     save_file(rows, out / ROWS, metadata={"format": "pt"})
     readable(out / ROWS)
 
@@ -48,7 +53,7 @@ def load_onto(adapter: Path, base: Path, *, dtype: Dtype = "auto", device: str =
     if dtype == "auto" and (device == "cpu" or not torch.cuda.is_available()):
         dtype = "float32"
     about = _fitting(adapter, base)
-    if card(adapter).get("quantization") == "nf4":
+    if read_card(adapter).quantization == "nf4":
         model = nf4(base, dtype, device)
     else:
         model = place(whole(base, dtype), device)
@@ -68,28 +73,26 @@ def merge_onto(adapter: Path, base: Path, out: Path) -> None:
     merged = adapter_of(model, adapter).merge_and_unload(safe_merge=True)
     fresh(out)
     write_whole(merged, out, base)
-    copy_tokenizer(adapter, out)
-    own = card(adapter)
-    recipe = {**own.get("recipe", {}), "merged": own.get("method")}
-    write_card(out, {**own, "method": "full", "quantization": None, "recipe": recipe})
+    trained = ModelFolder.read(adapter, onto=base)
+    hand_over(out, trained, merged_card(trained))
 
 
-def _fitting(adapter: Path, base: Path) -> dict[str, Any]:
-    about: dict[str, Any] | None = card(adapter).get("vocabulary")
+def _fitting(adapter: Path, base: Path) -> Vocabulary:
+    about = read_card(adapter).vocabulary
     if about is None or not (adapter / ROWS).is_file():
         raise BadData(
             f"{adapter} does not carry the rows of a grown vocabulary; load it on its own base"
         )
     found = weights_hash(base)
-    if found != about["base"]:
+    if found != about.base:
         raise BadData(
-            f"{adapter} was trained on weights {about['base'][:12]}, but {base} holds "
+            f"{adapter} was trained on weights {(about.base or '(none)')[:12]}, but {base} holds "
             f"{found[:12]}; name the base that its vocabulary was added to"
         )
     return about
 
 
-def _grow(model: Any, adapter: Path, about: dict[str, Any]) -> None:
+def _grow(model: Any, adapter: Path, about: Vocabulary) -> None:
     rows = load_file(adapter / ROWS)
-    ids = list(range(about["first"], about["size"]))
-    grow(model, about["first"], ids, rows["embed"], rows.get("head"), about["size"])
+    ids = list(range(about.first, about.size))
+    grow(model, about.first, ids, rows["embed"], rows.get("head"), about.size)

@@ -19,13 +19,14 @@ from trl import DPOConfig, DPOTrainer
 
 from kollama2.engine.profile import Resources
 from kollama2.errors import BadData, Corrupt
+from kollama2.model.load import quiet_peft
+from kollama2.model.write import write_model
 from kollama2.train import checkpoint
-from kollama2.train.load import prepare, quiet_peft, trained
 from kollama2.train.loop import Diverged
 from kollama2.train.preference_settings import PreferSettings
+from kollama2.train.prepare import prepare, trained
 from kollama2.train.record import end_of, read, sizes
 from kollama2.train.resume import Resuming
-from kollama2.train.save import write_model
 
 
 class PairIds(TypedDict):

@@ -13,8 +13,8 @@ from kollama2.engine.profile import Resources
 from kollama2.errors import BadData
 from kollama2.train.batches import Plan, Rows, order
 from kollama2.train.forward import held_out_loss
-from kollama2.train.load import prepare
 from kollama2.train.loop import Diverged, Loop, check_fit
+from kollama2.train.prepare import prepare
 from kollama2.train.record import Record
 from kollama2.train.settings import TrainSettings
 

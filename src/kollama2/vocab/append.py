@@ -9,30 +9,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from kollama2.errors import BadData
-from kollama2.vocab.learn import SPACE, ksx1001, learn, learn_frequent, learn_unigram
+from kollama2.model.pieces import CONTROL, NORMAL, SPACE, UNUSED, processor
+from kollama2.model.tokenizer import FENCE
+from kollama2.vocab.learn import ksx1001, learn, learn_frequent, learn_unigram
 from kollama2.vocab.settings import VocabSettings
-
-_NORMAL, _CONTROL, _UNUSED = 1, 3, 5
-
-
-def read_model(folder: Path) -> Any:
-    """The protocol buffer of a folder's `tokenizer.model`.
-
-    Raises:
-        BadData: it is not a SentencePiece BPE model, the only kind that has merges.
-    """
-    from google.protobuf.message import DecodeError
-    from sentencepiece import sentencepiece_model_pb2
-
-    path = folder / "tokenizer.model"
-    try:
-        proto = sentencepiece_model_pb2.ModelProto.FromString(path.read_bytes())
-    except DecodeError as error:
-        raise BadData(f"{path} is not a SentencePiece model") from error
-    if proto.trainer_spec.model_type != proto.trainer_spec.BPE:
-        raise BadData(f"{path} is not a BPE model; pieces can be appended to those only")
-    return proto
 
 
 def pieces_of(words: Counter[str], known: set[str], settings: VocabSettings) -> list[str]:
@@ -91,23 +71,20 @@ def append(proto: Any, pieces: list[str], settings: VocabSettings) -> None:
     """Add pieces to a model in place, and reserve pieces up to a multiple."""
     # Pieces of white space alone have -1e9 in Llama 2, far below the others and first by id; new
     # pieces merge before them, like all old ones do.
-    scores = [one.score for one in proto.pieces if one.type == _NORMAL and one.piece.strip(SPACE)]
+    scores = [one.score for one in proto.pieces if one.type == NORMAL and one.piece.strip(SPACE)]
     lowest = min(scores)
     falls = settings.procedure != "chinese-llama2"
     for index, piece in enumerate(pieces):
         score = lowest - 1 - index if falls else 0.0
-        kind = _CONTROL if piece == "<pad>" else _NORMAL
+        kind = CONTROL if piece == "<pad>" else NORMAL
         proto.pieces.add(piece=piece, score=score, type=kind)
     for index in range(-len(proto.pieces) % settings.multiple):
-        proto.pieces.add(piece=f"<reserve_{index}>", score=0.0, type=_UNUSED)
+        proto.pieces.add(piece=f"<reserve_{index}>", score=0.0, type=UNUSED)
     proto.trainer_spec.vocab_size = len(proto.pieces)
 
 
 def old_ids(folder: Path, texts: list[str]) -> list[list[int]]:
-    """The ids of texts in the middle of a line, by a folder's `tokenizer.model`."""
-    import sentencepiece
-
-    fence = "\ue000"
-    model = sentencepiece.SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))
-    skipped = len(model.encode(fence))
-    return [ids[skipped:] for ids in model.encode([fence + text for text in texts])]
+    """The ids of texts in the middle of a line, by a folder's SentencePiece model."""
+    model = processor(folder)
+    skipped = len(model.encode(FENCE))
+    return [ids[skipped:] for ids in model.encode([FENCE + text for text in texts])]

@@ -9,16 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from kollama2.errors import BadData, BadUsage
+from kollama2.model.pieces import read_pieces, write_fast
 from kollama2.vocab.append import (
     append,
     first_syllables,
     old_ids,
     ordered,
     pieces_of,
-    read_model,
 )
 from kollama2.vocab.audit import audit, refuse
-from kollama2.vocab.fast import write_fast
 from kollama2.vocab.learn import HANGUL, SPACE, WORDS, count_words, ended, learn, sampled
 from kollama2.vocab.runtimes import Runtimes, byte_runtimes, sentencepiece_runtimes
 from kollama2.vocab.settings import VocabSettings
@@ -77,7 +76,7 @@ def expand(
     _fits(folder, settings, sentencepiece=sentencepiece)
     words = count_words(sampled(texts, lines, AUDITED), _pattern(settings, set(old.pieces)))
     if sentencepiece:
-        proto = read_model(folder)
+        proto = read_pieces(folder)
         grown = _append(folder, proto, pieces_of(words, set(old.pieces), settings), settings)
         (out / "tokenizer.model").write_bytes(proto.SerializeToString())
         write_fast(out)
@@ -106,7 +105,7 @@ def expand(
 def runtimes(folder: Path) -> Runtimes:
     """The programs that read a folder's tokenizer."""
     if is_sentencepiece(folder):
-        return sentencepiece_runtimes(folder, read_model(folder))
+        return sentencepiece_runtimes(folder, read_pieces(folder))
     return byte_runtimes(folder)
 
 

@@ -52,11 +52,7 @@ def sentencepiece_runtimes(folder: Path, proto: Any) -> Runtimes:
         "llama.cpp": lambda texts: [rule.encode(text) for text in texts],
     }
     if (folder / "tokenizer.json").is_file():
-        # A text that begins with a space gets no space of the tokenizer's own there.
-        fast = _encode(_load(folder / "tokenizer.json"))
-        encoders["tokenizers"] = lambda texts: fast(
-            [f" {text}" if text.startswith(" ") else text for text in texts]
-        )
+        encoders["tokenizers"] = _encode(_load(folder / "tokenizer.json"))
     widths = [_width(one) for one in proto.pieces]
     return Runtimes(encoders, model.decode, [one.piece for one in proto.pieces], widths)
 

@@ -1,7 +1,6 @@
 """Merging model folders: tensor by tensor, rows of tables aligned by token, nothing held whole."""
 
 import re
-import shutil
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,18 +10,15 @@ import torch
 from torch import Tensor
 
 from kollama2.errors import BadUsage
-from kollama2.train.load import card, check, root
+from kollama2.model.card import Card
+from kollama2.model.files import CONFIG, GENERATION, copy_files, fresh
+from kollama2.model.folder import OWN, ModelFolder
+from kollama2.model.handover import hand_over, taught
+from kollama2.model.load import check, root
+from kollama2.model.weights import EMBED, TABLES, ShardWriter, Weights
 from kollama2.train.merging import methods
+from kollama2.train.merging.alike import same_shape, shared_rows
 from kollama2.train.merging.settings import MergeSettings
-from kollama2.train.merging.weights import (
-    EMBED,
-    TABLES,
-    ShardWriter,
-    Weights,
-    same_shape,
-    shared_rows,
-)
-from kollama2.train.save import copy_tokenizer, fresh, write_card
 
 Progress = Callable[..., None]
 _LAYER = re.compile(r"\.layers\.(\d+)\.")
@@ -102,16 +98,20 @@ def merge_models(
 def _finish(
     out: Path, ours: Path, other: Path, template: str | None, settings: MergeSettings
 ) -> None:
-    for name in ("config.json", "generation_config.json"):
-        if (root(ours) / name).is_file():
-            shutil.copyfile(root(ours) / name, out / name)
-    copy_tokenizer(ours, out)
-    about = card(ours)
-    chosen = template or card(other).get("template") or about.get("template", "plain")
-    kept = {"vocabulary": about["vocabulary"]} if "vocabulary" in about else {}
-    recipe = {"merge": settings.model_dump(mode="json")}
-    card_of = {"template": chosen, "method": "full", "quantization": None, "recipe": recipe}
-    write_card(out, {**card_of, **kept})
+    mine, theirs = ModelFolder.read(ours), ModelFolder.read(other)
+    copy_files(mine.root.path, out, (CONFIG, GENERATION))
+    chosen = template if template not in (None, OWN) else taught(theirs)
+    jinja = None
+    if chosen == OWN and theirs.has_template:
+        jinja = theirs.plain_tokenizer.get_chat_template()
+    elif chosen == "plain":
+        chosen = taught(mine)
+    card = Card(
+        template=chosen,
+        vocabulary=mine.card.vocabulary,
+        recipe={"merge": settings.model_dump(mode="json")},
+    )
+    hand_over(out, mine, card, jinja)
 
 
 class _Merge:

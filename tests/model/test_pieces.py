@@ -8,12 +8,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from kollama2.data.chat import ChatEncoder, jinja_template
 from kollama2.data.forms import Example
 from kollama2.data.read import read
-from kollama2.data.tokenizer import load_tokenizer
 from kollama2.errors import BadData
-from kollama2.vocab.fast import write_fast
+from kollama2.model.chat import TextEncoder, jinja_template
+from kollama2.model.pieces import write_fast
+from kollama2.model.tokenizer import load_tokenizer
 
 
 def spaced(source: Path, folder: Path) -> Path:
@@ -80,7 +80,7 @@ def test_real_chats_with_code_through_transformers(real_data: Path, tmp_path: Pa
     config = {"tokenizer_class": "LlamaTokenizer", "bos_token": "<s>", "eos_token": "</s>"}
     (tmp_path / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
     write_fast(tmp_path)
-    encoder = ChatEncoder(load_tokenizer(tmp_path), "llama2")
+    encoder = TextEncoder(load_tokenizer(tmp_path), "llama2")
     theirs = AutoTokenizer.from_pretrained(tmp_path)
     file = real_data / "instruct_en/hiyouga__LLaMA-Factory/dpo_en_demo.json"
     chats = islice((one for one in read(file) if isinstance(one, Example)), 100)

@@ -1,22 +1,21 @@
 """The weights of a model folder, one tensor at a time, and the tokens that its rows belong to."""
 
-import json
-from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from kollama2.errors import BadUsage
-from kollama2.train.load import check, root, whole
-from kollama2.train.merging.settings import SHAPE
+from kollama2.model.files import ADAPTER_CONFIG, write_json
+from kollama2.model.folder import ModelFolder
+from kollama2.model.load import check, whole
+from kollama2.model.tokenizer import tokens
 
 EMBED, HEAD = "model.embed_tokens.weight", "lm_head.weight"
 TABLES = (EMBED, HEAD)
+INDEX = "model.safetensors.index.json"
 _SHARD_BYTES = 4 << 30
 
 
@@ -33,10 +32,10 @@ class Weights(ExitStack):
     def __init__(self, folder: Path) -> None:
         super().__init__()
         self.folder = folder
-        self.tokens, self.special = tokens(folder)
+        self.tokens, self.special = tokens(ModelFolder.read(folder).tokenizer_path)
         self._loaded: dict[str, Tensor] = {}
         self._files: dict[str, Any] = {}
-        if (folder / "adapter_config.json").is_file():
+        if (folder / ADAPTER_CONFIG).is_file():
             network = whole(folder, "float32")
             self.config = network.config
             self._loaded = dict(network.state_dict())
@@ -61,60 +60,6 @@ class Weights(ExitStack):
             return self._loaded[name]
         tensor: Tensor = self._files[name].get_tensor(name)
         return tensor
-
-
-def tokens(folder: Path) -> tuple[dict[str, int], tuple[int, ...]]:
-    """The id of every token of a folder's tokenizer, and the ids of its control tokens."""
-    if (folder / "tokenizer.json").is_file():
-        raw = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
-        vocab = raw["model"]["vocab"]
-        if isinstance(vocab, dict):
-            ids = {str(piece): int(at) for piece, at in vocab.items()}
-        else:
-            ids = {str(piece): at for at, (piece, _) in enumerate(vocab)}
-        added = raw.get("added_tokens", [])
-        ids |= {one["content"]: int(one["id"]) for one in added}
-        return ids, tuple(sorted(int(one["id"]) for one in added if one.get("special")))
-    import sentencepiece
-
-    model = sentencepiece.SentencePieceProcessor(str(folder / "tokenizer.model"))
-    ids = {model.id_to_piece(at): at for at in range(model.vocab_size())}
-    special = tuple(at for at in ids.values() if model.is_control(at) or model.is_unknown(at))
-    return ids, special
-
-
-def same_shape(folders: Sequence[Path]) -> None:
-    """Refuse models that are not of one architecture; reads their configurations alone.
-
-    Raises:
-        BadUsage: says which value of which model differs.
-    """
-    first, *others = ((folder, check(root(folder))) for folder in folders)
-    for folder, config in others:
-        for name in SHAPE:
-            ours, theirs = (getattr(one, name, None) for one in (first[1], config))
-            if ours != theirs:
-                raise BadUsage(
-                    f"{folder} has {name} {theirs} and {first[0]} has {ours}; only models of one "
-                    "architecture can be merged"
-                )
-
-
-def shared_rows(ours: Weights, other: Weights) -> tuple[Tensor, Tensor] | None:
-    """Rows of the tables that mean the same token: ids of ours and of the other.
-
-    None where both have one vocabulary, so that the tables are aligned as they are.
-    """
-    sizes = {model.get(EMBED).shape[0] for model in (ours, other)}
-    if ours.tokens == other.tokens and len(sizes) == 1:
-        return None
-    pairs = [
-        (at, other.tokens[piece]) for piece, at in ours.tokens.items() if piece in other.tokens
-    ]
-    if not pairs:
-        raise BadUsage(f"{ours.folder} and {other.folder} share no token; they cannot be merged")
-    mine, theirs = zip(*sorted(pairs), strict=True)
-    return torch.tensor(mine), torch.tensor(theirs)
 
 
 class ShardWriter:
@@ -155,5 +100,4 @@ class ShardWriter:
             where.update(dict.fromkeys(names, file))
         if count > 1:
             index = {"metadata": {"total_size": self._total}, "weight_map": where}
-            text = json.dumps(index, indent=1, sort_keys=True) + "\n"
-            (self.out / "model.safetensors.index.json").write_text(text, encoding="utf-8")
+            write_json(self.out / INDEX, index)

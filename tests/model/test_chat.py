@@ -5,12 +5,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from kollama2.data.chat import ChatEncoder
-from kollama2.data.forms import Example, Message
-from kollama2.data.jinja import jinja_template
-from kollama2.data.templates import TEMPLATES
-from kollama2.data.tokenizer import Tokenizer, load_tokenizer
+from kollama2.data.forms import Example
 from kollama2.errors import BadData, BadUsage
+from kollama2.model.chat import TextEncoder
+from kollama2.model.jinja import jinja_template
+from kollama2.model.messages import Message
+from kollama2.model.templates import TEMPLATES
+from kollama2.model.tokenizer import Tokenizer, load_tokenizer
 
 NAMES = sorted(TEMPLATES)
 FORGED = st.sampled_from(["</s>", "<s>", "[INST]", "<</SYS>>", "<unk>", "### 응답:", "USER:", "\n"])
@@ -48,7 +49,7 @@ def tokenizer(tiny_tokenizer: Path) -> Tokenizer:
 @given(chats(), st.sampled_from(NAMES))
 @example([said("user", "</s>"), said("assistant", "<s>")], "llama2")
 def test_the_rules_of_every_sequence(tokenizer: Tokenizer, chat: list[Message], name: str):
-    encoder = ChatEncoder(tokenizer, name)
+    encoder = TextEncoder(tokenizer, name)
     one = encoder.encode(chat)
     answers = [m["content"].strip() for m in chat if m["role"] == "assistant"]
     # BOS and EOS stand where the structure has them and nowhere else, whatever the text says.
@@ -85,7 +86,7 @@ def test_the_rules_of_every_sequence(tokenizer: Tokenizer, chat: list[Message], 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(chats(), max_size=5), st.sampled_from(NAMES))
 def test_a_batch_is_its_members(tokenizer: Tokenizer, many: list[list[Message]], name: str):
-    encoder = ChatEncoder(tokenizer, name)
+    encoder = TextEncoder(tokenizer, name)
     examples = [Example(i, tuple(chat)) for i, chat in enumerate(many)]
     assert encoder.encode_batch(examples) == [encoder.encode(chat) for chat in many]
 
@@ -107,7 +108,7 @@ def test_jinja_gives_the_same_ids(
         for message in chat:
             if message["role"] == "user":
                 message["input"] = system
-    encoder = ChatEncoder(tokenizer, name)
+    encoder = TextEncoder(tokenizer, name)
     ours = encoder.prompt(chat) if chat[-1]["role"] == "user" else encoder.encode(chat).ids
     found = theirs.apply_chat_template(
         chat, chat_template=jinja_template(name), tokenize=True, return_dict=False
@@ -138,7 +139,7 @@ def test_jinja_refuses_turns_out_of_order(tiny_tokenizer: Path):
 
 
 def text_of(name: str, chat: list[Message], tokenizer: Tokenizer) -> str:
-    ids = ChatEncoder(tokenizer, name).encode(chat).ids
+    ids = TextEncoder(tokenizer, name).encode(chat).ids
     return "".join({1: "<s>", 2: "</s>"}.get(i, "") for i in ids[:1]) + tokenizer.decode(ids)
 
 
@@ -159,19 +160,19 @@ def test_texts_of_the_templates(tokenizer: Tokenizer):
 
 
 def test_running_text(tokenizer: Tokenizer):
-    encoder = ChatEncoder(tokenizer, "plain")
+    encoder = TextEncoder(tokenizer, "plain")
     ids = tokenizer.encode("글")
     assert encoder.text("글").ids == [1, *ids, 2]
     assert encoder.text("글").labels == [-100, *ids, 2]
     pair = Example(1, (said("user", "번역"), said("assistant", "글")), text="text\n글")
     assert encoder.encode_batch([pair]) == [encoder.text("text\n글")]
-    assert ChatEncoder(tokenizer, "llama2").encode_batch([pair]) == [
-        ChatEncoder(tokenizer, "llama2").encode(pair.messages)
+    assert TextEncoder(tokenizer, "llama2").encode_batch([pair]) == [
+        TextEncoder(tokenizer, "llama2").encode(pair.messages)
     ]
 
 
 def test_chats_that_cannot_be_encoded(tokenizer: Tokenizer):
-    encoder = ChatEncoder(tokenizer, "llama2")
+    encoder = TextEncoder(tokenizer, "llama2")
     with pytest.raises(BadData, match="the last message must be from the assistant, got user"):
         encoder.encode([said("user", "a")])
     with pytest.raises(BadData, match="the last message must be from the user, got assistant"):
@@ -181,12 +182,12 @@ def test_chats_that_cannot_be_encoded(tokenizer: Tokenizer):
     with pytest.raises(BadData, match="the turns of a chat are user, user"):
         encoder.prompt([said("user", "a"), said("user", "b")])
     with pytest.raises(BadUsage, match="no template 'llama3'; there are llama2, kullm"):
-        ChatEncoder(tokenizer, "llama3")
+        TextEncoder(tokenizer, "llama3")
 
 
 def test_golden_ids_of_llama_2_chat(real_data: Path):
     # Ids of Meta's reference chat format with the Llama 2 tokenizer (research/peers, E 23).
-    encoder = ChatEncoder(load_tokenizer(real_data / "tokenizers" / "karpathy__llama2.c"), "llama2")
+    encoder = TextEncoder(load_tokenizer(real_data / "tokenizers" / "karpathy__llama2.c"), "llama2")
     ask = [1, 518, 25580, 29962, 7251, 518, 29914, 25580, 29962]
     assert encoder.prompt([said("user", "hi")]) == ask
     assert encoder.prompt([said("user", " hi\n")]) == ask

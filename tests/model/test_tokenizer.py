@@ -7,8 +7,8 @@ import sentencepiece
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from kollama2.data.tokenizer import Tokenizer, check_matches, load_tokenizer
 from kollama2.errors import BadData
+from kollama2.model.tokenizer import Tokenizer, check_matches, load_tokenizer
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0\ue000"), max_size=40)
 
@@ -35,7 +35,7 @@ def fast(fast_folder: Path) -> Tokenizer:
 
 def test_what_a_llama_tokenizer_is(pieces: Tokenizer, fast: Tokenizer):
     for one, source in ((pieces, "tokenizer.model"), (fast, "tokenizer.json")):
-        assert (one.bos_id, one.eos_id, one.pad_id, one.vocab_size) == (1, 2, 0, 384)
+        assert (one.bos_id, one.eos_id, one.vocab_size) == (1, 2, 384)
         assert one.special == {"<unk>": 0, "<s>": 1, "</s>": 2}
         assert one.source == source
         assert one.dummy_prefix
@@ -107,7 +107,7 @@ def test_a_user_defined_control_token_never_comes_from_content(tmp_path: Path):
     }
     (tmp_path / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
     one = load_tokenizer(tmp_path)
-    assert (one.eos_id, one.pad_id) == (3, 4)
+    assert one.eos_id == 3
     for text in ("a<|end|>b", "<|end|><|end|>", "<pad><|end|", "<<|end|>|end|>"):
         ids = one.encode(text)
         assert not {0, 1, 2, 3, 4} & set(ids)
@@ -123,7 +123,7 @@ def test_added_special_tokens_of_a_json_tokenizer(fast_folder: Path, tmp_path: P
     tokenizer.save_pretrained(tmp_path)
     one = load_tokenizer(tmp_path)
     assert one.vocab_size == 386
-    assert {one.eos_id, one.pad_id} == {384, 385}
+    assert {one.eos_id, one.special["<pad>"]} == {384, 385}
     ids = one.encode("a<|im_end|><pad>b")
     assert max(ids) < 384
     assert one.decode(ids) == "a<|im_end|><pad>b"
@@ -155,7 +155,7 @@ def byte_level(folder: Path) -> Tokenizer:
 @example("a<|endoftext|>", "<|reserved_0|>")
 def test_a_byte_level_tokenizer(bytes_only: Tokenizer, text: str, after: str):
     one = bytes_only
-    assert (one.bos_id, one.eos_id, one.pad_id, one.dummy_prefix) == (None, 0, 1, False)
+    assert (one.bos_id, one.eos_id, one.dummy_prefix) == (None, 0, False)
     start, rest = one.encode_batch([text, after], [False, True])
     assert start == one.encode(text)
     assert not {0, 1} & {*start, *rest}
@@ -165,14 +165,6 @@ def test_a_byte_level_tokenizer(bytes_only: Tokenizer, text: str, after: str):
 @pytest.fixture(scope="module")
 def bytes_only(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
     return byte_level(tmp_path_factory.mktemp("bytes"))
-
-
-def test_pad_is_never_eos(tiny_tokenizer: Path, tmp_path: Path):
-    shutil.copytree(tiny_tokenizer, tmp_path, dirs_exist_ok=True)
-    path = tmp_path / "tokenizer_config.json"
-    config = json.loads(path.read_text(encoding="utf-8")) | {"pad_token": "</s>"}
-    path.write_text(json.dumps(config), encoding="utf-8")
-    assert load_tokenizer(tmp_path).pad_id == 0
 
 
 def test_folders_without_a_tokenizer(tmp_path: Path):

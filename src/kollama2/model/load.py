@@ -1,9 +1,8 @@
-"""One loader for every model folder and every method: full, LoRA, QLoRA; adapters; NF4.
+"""One loader for every model folder: whole weights, adapters, NF4.
 
 Only safetensors is read, never pickle, and no code of a model folder is ever executed.
 """
 
-import json
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,22 +16,15 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_N
 from transformers.utils import logging as hf_logging
 
 from kollama2.errors import BadData, BadUsage, Missing
-from kollama2.train.settings import TrainSettings
+from kollama2.model.card import read_card
+from kollama2.model.files import ADAPTER, ADAPTER_CONFIG, CONFIG, read_json
+from kollama2.model.folder import ModelFolder, base_of
+from kollama2.model.tokenizer import tokenizer_size
 
-CARD = "kollama2.json"
-ADAPTER = "adapter_model.safetensors"
 NF4_BLOCK = 64
 Dtype = Literal["auto", "float32", "bfloat16"]
 
 hf_logging.disable_progress_bar()  # stderr belongs to the caller's own progress
-
-
-def card(folder: Path) -> dict[str, Any]:
-    """What `kollama2.json` says of a model folder; empty where there is none."""
-    path = folder / CARD
-    if not path.is_file():
-        return {}
-    return dict(_json(path))
 
 
 def root(folder: Path) -> Path:
@@ -41,19 +33,7 @@ def root(folder: Path) -> Path:
     Raises:
         BadData: an adapter does not say where its base is, or it is not there.
     """
-    while (folder / "adapter_config.json").is_file():
-        folder = _base(folder)
-    return folder
-
-
-def _base(folder: Path) -> Path:
-    base = card(folder).get("base")
-    if not base:
-        raise BadData(f"{folder} is an adapter, but its {CARD} names no base")
-    path = (folder / str(base)).resolve()
-    if not path.is_dir():
-        raise BadData(f"{folder} is an adapter of {path}, which is not there")
-    return path
+    return ModelFolder.read(folder).root.path
 
 
 def check(folder: Path) -> Any:
@@ -66,10 +46,10 @@ def check(folder: Path) -> Any:
         BadData: not a causal language model in safetensors, wants to run code of its own, or its
             embeddings are smaller than its tokenizer.
     """
-    path = folder / "config.json"
+    path = folder / CONFIG
     if not path.is_file():
-        raise BadData(f"{folder} holds no config.json; a model folder in Hugging Face form does")
-    raw = _json(path)
+        raise BadData(f"{folder} holds no {CONFIG}; a model folder in Hugging Face form does")
+    raw = read_json(path)
     if "auto_map" in raw:
         raise BadData(f"{path} asks to run code of its own (auto_map); kollama2 never does that")
     kind = raw.get("model_type")
@@ -93,28 +73,6 @@ def check(folder: Path) -> Any:
     return config
 
 
-def tokenizer_size(folder: Path) -> int:
-    """One more than the highest id the tokenizer files of a folder can give; 0 without files."""
-    size = 0
-    if (folder / "tokenizer.json").is_file():
-        raw = _json(folder / "tokenizer.json")
-        vocab = raw.get("model", {}).get("vocab", [])
-        size = 1 + max(vocab.values(), default=-1) if isinstance(vocab, dict) else len(vocab)
-        size = max([size, *(1 + int(t["id"]) for t in raw.get("added_tokens", []))])
-    elif (folder / "tokenizer.model").is_file():
-        import sentencepiece
-
-        try:
-            model = sentencepiece.SentencePieceProcessor(str(folder / "tokenizer.model"))
-        except RuntimeError as error:
-            raise BadData(f"{folder / 'tokenizer.model'} is not a SentencePiece model") from error
-        size = int(model.vocab_size())
-    if (folder / "tokenizer_config.json").is_file():
-        added = _json(folder / "tokenizer_config.json").get("added_tokens_decoder", {})
-        size = max([size, *(1 + int(index) for index in added)])
-    return size
-
-
 def load_parallel(folder: Path, degree: int, dtype: Dtype = "auto") -> Any:
     """Load whole weights for inference over the processes of torchrun, each its share of them.
 
@@ -132,7 +90,7 @@ def load_parallel(folder: Path, degree: int, dtype: Dtype = "auto") -> Any:
     """
     from transformers.distributed import DistributedConfig
 
-    if (folder / "adapter_config.json").is_file():
+    if (folder / ADAPTER_CONFIG).is_file():
         raise BadUsage(f"{folder} is an adapter; merge it before it is divided")
     check(folder)
     if dtype == "auto" and not torch.cuda.is_available():
@@ -142,7 +100,9 @@ def load_parallel(folder: Path, degree: int, dtype: Dtype = "auto") -> Any:
     ).eval()
 
 
-def load_model(folder: Path, *, dtype: Dtype = "auto", device: str = "auto") -> Any:
+def load_model(
+    folder: Path, *, dtype: Dtype = "auto", device: str = "auto", onto: Path | None = None
+) -> Any:
     """Load a finished model folder for inference; adapters stay adapters, NF4 stays NF4.
 
     Args:
@@ -150,6 +110,7 @@ def load_model(folder: Path, *, dtype: Dtype = "auto", device: str = "auto") -> 
         dtype: of weights and arithmetic; "auto" is what the base is stored in, but float32 on a
             CPU: many have no bfloat16 instructions and emulate them ten times slower.
         device: "cpu", "cuda", or "auto" for CUDA where there is one.
+        onto: the base of an adapter, in the place of its own.
 
     Returns:
         A `PreTrainedModel` or `PeftModel` in evaluation mode.
@@ -160,23 +121,25 @@ def load_model(folder: Path, *, dtype: Dtype = "auto", device: str = "auto") -> 
     """
     if dtype == "auto" and (device == "cpu" or not torch.cuda.is_available()):
         dtype = "float32"
-    if not (folder / "adapter_config.json").is_file():
+    if not (folder / ADAPTER_CONFIG).is_file():
         return place(whole(folder, dtype), device).eval()
-    base = _base(folder)
-    if card(folder).get("quantization") == "nf4":
+    base = onto or base_of(folder)
+    if read_card(folder).quantization == "nf4":
         model = nf4(base, dtype, device)
     else:
         model = place(whole(base, dtype), device)
     return adapter_of(model, folder).eval()
 
 
-def whole(folder: Path, dtype: Dtype = "auto") -> Any:
-    """Load whole weights on the CPU; an adapter is merged onto its base in memory.
+def whole(folder: Path, dtype: Dtype = "auto", onto: Path | None = None) -> Any:
+    """Load whole weights on the CPU; an adapter is merged in memory, onto its base or another.
 
     The merge is onto the weights as stored, never onto 4-bit ones (see `merge`).
     """
-    if (folder / "adapter_config.json").is_file():
-        return adapter_of(whole(_base(folder), dtype), folder).merge_and_unload(safe_merge=True)
+    if (folder / ADAPTER_CONFIG).is_file():
+        return adapter_of(whole(onto or base_of(folder), dtype), folder).merge_and_unload(
+            safe_merge=True
+        )
     check(folder)
     return _from_pretrained(folder, dtype)
 
@@ -188,7 +151,7 @@ def nf4(folder: Path, dtype: Dtype = "auto", device: str = "auto") -> Any:
         BadUsage: the folder is an adapter; it has to be merged first.
         Missing: bitsandbytes has no kernel here, or a layer is not a multiple of an NF4 block.
     """
-    if (folder / "adapter_config.json").is_file():
+    if (folder / ADAPTER_CONFIG).is_file():
         raise BadUsage(f"{folder} is an adapter; merge it before it is quantised to NF4")
     config = check(folder)
     text = config.get_text_config()
@@ -218,78 +181,6 @@ def nf4(folder: Path, dtype: Dtype = "auto", device: str = "auto") -> Any:
         raise Missing(
             f"bitsandbytes cannot quantise to NF4 on {target} here ({first}); use lora"
         ) from error
-
-
-def prepare(folder: Path, settings: TrainSettings, device: str = "auto") -> Any:
-    """Load a base for training by one of the methods; trained weights are float32.
-
-    Args:
-        folder: whole weights, or an adapter (merged in memory first).
-        settings: method and adapter.
-        device: as in `load_model`.
-
-    Returns:
-        A `PreTrainedModel` (full) or `PeftModel` (lora, qlora).
-    """
-    if settings.method == "full":
-        return _freeze(place(whole(folder, "float32"), device), settings, card(folder))
-    if settings.method == "qlora":
-        model = nf4(folder, settings.dtype, device)
-    else:
-        model = place(whole(folder, settings.dtype), device)
-    from peft import LoraConfig, get_peft_model
-
-    embeddings = settings.train_embeddings
-    if embeddings is None:
-        # Rows of new pieces that nothing ever trained would stay as they began, unseen.
-        embeddings = not card(folder).get("vocabulary", {"trained": True})["trained"]
-    config = LoraConfig(
-        task_type="CAUSAL_LM",
-        r=settings.rank,
-        lora_alpha=settings.alpha,
-        lora_dropout=settings.dropout,
-        target_modules=(
-            settings.targets if settings.targets == "all-linear" else list(settings.targets)
-        ),
-        use_dora=settings.dora,
-        use_rslora=settings.rslora,
-        modules_to_save=["embed_tokens", "lm_head"] if embeddings else None,
-        ensure_weight_tying=embeddings and model.config.tie_word_embeddings,
-    )
-    torch.manual_seed(settings.seed)
-    try:
-        with quiet_peft():
-            model = get_peft_model(model, config)
-    except ValueError as error:
-        raise BadUsage(f"the adapter does not fit {folder}: {error}") from error
-    for _, weight in trained(model):
-        weight.data = weight.data.float()
-    return model
-
-
-def _freeze(model: Any, settings: TrainSettings, about: dict[str, Any]) -> Any:
-    """Leave to the optimiser only the blocks and tables of the settings."""
-    if settings.layers == "all" and settings.tables:
-        return model
-    blocks = model.get_decoder().layers
-    chosen = range(len(blocks)) if settings.layers == "all" else settings.layers
-    if settings.layers == "new":
-        chosen = about.get("new_blocks", ())
-        if not chosen:
-            raise BadUsage(
-                "layers is new, but this model has no new blocks; expand_blocks makes them"
-            )
-    if wrong := [n for n in chosen if not -len(blocks) <= int(n) < len(blocks)]:
-        raise BadUsage(f"layers names {wrong[0]}, but the model has blocks 0 to {len(blocks) - 1}")
-    model.requires_grad_(settings.tables)
-    for place, block in enumerate(blocks):
-        block.requires_grad_(place in chosen or place - len(blocks) in chosen)
-    return model
-
-
-def trained(model: Any) -> list[tuple[str, torch.nn.Parameter]]:
-    """Name and weight of everything that the optimiser moves."""
-    return [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
 
 
 def _from_pretrained(folder: Path, dtype: Dtype, **options: Any) -> Any:
@@ -344,10 +235,3 @@ def _device(device: str) -> str:
 def place(model: Any, device: str) -> Any:
     """A model on a device by the name that a profile gives it."""
     return model.to(_device(device))
-
-
-def _json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise BadData(f"{path} is not JSON: {error}") from error

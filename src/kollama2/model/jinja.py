@@ -3,8 +3,8 @@
 import json
 import re
 
-from kollama2.data.templates import TEMPLATES, Template
 from kollama2.errors import BadUsage
+from kollama2.model.templates import TEMPLATES, Template
 
 _SHAPE = """\
 {%- set said = namespace(system=none, turns=0) -%}

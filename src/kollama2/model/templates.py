@@ -1,4 +1,4 @@
-"""Chat templates as data, and the same templates as Jinja for `tokenizer_config.json`.
+"""Chat templates by name: those of text between BOS and EOS as data, the others as Jinja.
 
 `llama2` is Meta's reference (research of its encoding: BOS and EOS around each pair, white space
 stripped, one space before EOS); `kullm`, `koalpaca` and `vicuna` are the prompts that the models of
@@ -6,8 +6,10 @@ those names were trained with; `plain` is running text.
 """
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 
-from kollama2.data.forms import Message
+from kollama2.errors import BadUsage
+from kollama2.model.messages import Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,6 @@ class Template:
         default_input: the same where the first instruction has an input.
         answer: an answer, with {content}; EOS follows it.
         bos_each_turn: BOS before every user turn, not only before the first.
-        document: an example that has running text is encoded as that, not as a chat.
     """
 
     turn: str = ""
@@ -35,7 +36,6 @@ class Template:
     default_input: str = ""
     answer: str = "{content}"
     bos_each_turn: bool = False
-    document: bool = False
 
     def ask(self, turn: Message, system: str | None, *, first: bool) -> str:
         """Return the text of a user turn, with what stands before the first."""
@@ -93,5 +93,88 @@ TEMPLATES = {
         "The assistant gives helpful, detailed, and polite answers to the user's questions.",
         answer=" {content}",
     ),
-    "plain": Template(turn="{content}\n\n", system="{system}\n\n", document=True),
+    "plain": Template(turn="{content}\n\n", system="{system}\n\n"),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A chat template of control tokens.
+
+    Attributes:
+        tokens: the control tokens that it is made of.
+        jinja: how it is written.
+    """
+
+    tokens: tuple[str, ...]
+    jinja: str
+
+
+def _turns(before: str, role: str, after: str, *, first: str = "", prompt: str) -> str:
+    """A template whose every turn is `before`, the role, `after` and the content with its end."""
+    return (
+        "{%- if tools or messages | selectattr('role', 'equalto', 'tool') | list -%}"
+        "{{ raise_exception('this template has no form for tools') }}{%- endif -%}"
+        f"{first}"
+        "{%- for message in messages -%}"
+        f"{{{{ '{before}' + {role} + '{after}' }}}}"
+        "{%- endfor -%}"
+        f"{{%- if add_generation_prompt -%}}{{{{ '{prompt}' }}}}{{%- endif -%}}"
+    )
+
+
+_CHATML = _turns(
+    "<|im_start|>",
+    "message.role + '\\n' + message.content",
+    "<|im_end|>\\n",
+    prompt="<|im_start|>assistant\\n",
+)
+_QWEN_SYSTEM = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."
+FORMS = {
+    "chatml": Form(("<|im_start|>", "<|im_end|>"), _CHATML),
+    "qwen": Form(
+        ("<|im_start|>", "<|im_end|>"),
+        "{%- if messages[0].role != 'system' -%}"
+        f"{{{{ '<|im_start|>system\\n{_QWEN_SYSTEM}<|im_end|>\\n' }}}}"
+        "{%- endif -%}" + _CHATML,
+    ),
+    "llama3": Form(
+        ("<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"),
+        _turns(
+            "<|start_header_id|>",
+            "message.role + '<|end_header_id|>\\n\\n' + message.content | trim",
+            "<|eot_id|>",
+            first="{{ '<|begin_of_text|>' }}",
+            prompt="<|start_header_id|>assistant<|end_header_id|>\\n\\n",
+        ),
+    ),
+    "gemma": Form(
+        ("<bos>", "<start_of_turn>", "<end_of_turn>"),
+        _turns(
+            "<start_of_turn>",
+            "{'assistant': 'model'}.get(message.role, message.role) + '\\n' + "
+            "(said.system if loop.first else '') + message.content | trim",
+            "<end_of_turn>\\n",
+            first="{{ '<bos>' }}{%- set said = namespace(system='') -%}"
+            "{%- if messages[0].role == 'system' -%}"
+            "{%- set said.system = messages[0].content | trim + '\\n\\n' -%}"
+            "{%- set messages = messages[1:] -%}{%- endif -%}",
+            prompt="<start_of_turn>model\\n",
+        ),
+    ),
+}
+NAMES = ("own", *TEMPLATES, *FORMS)
+
+
+def check_template(name: str) -> None:
+    """Refuse the name of a template that there is not.
+
+    Raises:
+        BadUsage: with the nearest name, or all.
+    """
+    if name not in NAMES:
+        near = get_close_matches(name, NAMES, 1)
+        raise BadUsage(
+            f"there is no template {name!r}; "
+            + (f"did you mean {near[0]}?" if near else f"there are {', '.join(NAMES)}")
+        )

@@ -1,19 +1,31 @@
 """Tokenizer: content to ids and back, so that no content ever becomes a control token.
 
 `tokenizer.model` is used through SentencePiece where it is present (several times faster and never
-parses `<s>` out of a text), else `tokenizer.json` through the tokenizers library.
+parses `<s>` out of a text), else what transformers makes of the folder: for many classes it builds
+the pipeline anew and ignores parts of `tokenizer.json`.
 """
 
-import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
 from kollama2.errors import BadData
+from kollama2.model.files import (
+    CONFIG,
+    FAST,
+    PIECES,
+    TOKENIZER_CONFIG,
+    TOKENIZER_FILES,
+    copy_files,
+    has_tokenizer,
+    read_json,
+)
+from kollama2.model.pieces import processor, write_fast
 
 # A private-use character that no vocabulary merges with its neighbours: what follows it is
 # encoded as the middle of a text, without the dummy prefix of its start.
-_FENCE = "\ue000"
+FENCE = "\ue000"
 _PROBES = (
     "The quick brown fox jumps over 12 lazy dogs.",
     "안녕하세요, 한국어 문장입니다.",
@@ -26,16 +38,17 @@ _MAX_PADDING = 1024
 class _Backend(Protocol):
     def encode(self, texts: Sequence[str]) -> list[list[int]]: ...
     def decode(self, ids: list[int]) -> str: ...
+    def vocabulary(self) -> dict[str, int]: ...
 
 
 class _Pieces:
     """A SentencePiece model."""
 
-    def __init__(self, path: Path) -> None:
-        import sentencepiece
+    adds = None
 
+    def __init__(self, path: Path) -> None:
         try:
-            self._model = sentencepiece.SentencePieceProcessor(model_file=str(path))
+            self._model = processor(path)
         except (OSError, RuntimeError) as error:
             raise BadData(f"{path} is not a SentencePiece model: {error}") from error
         self.size: int = self._model.get_piece_size()
@@ -48,6 +61,9 @@ class _Pieces:
         text: str = self._model.decode([i for i in ids if i < self.size])
         return text
 
+    def vocabulary(self) -> dict[str, int]:
+        return {self._model.id_to_piece(i): i for i in range(self.size)}
+
     def names(self) -> dict[str, int]:
         return {
             self._model.id_to_piece(i): i
@@ -57,19 +73,21 @@ class _Pieces:
 
 
 class _Json:
-    """A `tokenizer.json` of the tokenizers library."""
+    """A tokenizer of the tokenizers library, as transformers reads it from a folder."""
 
-    def __init__(self, path: Path) -> None:
-        from tokenizers import Tokenizer as Fast
-
-        model = _read_json(path).get("model")
+    def __init__(self, folder: Path, *, as_filed: bool = False) -> None:
+        path = folder / FAST
+        model = read_json(path).get("model")
         if not isinstance(model, dict) or "vocab" not in model:
             raise BadData(f"{path} is not a tokenizer of the tokenizers library: it has no model")
-        self._fast = Fast.from_file(str(path))
+        self._fast = _filed(folder) if as_filed else _library(folder)
         self._fast.encode_special_tokens = True
         self._fast.no_truncation()
         self._fast.no_padding()
-        self.size: int = max(self._fast.get_vocab(with_added_tokens=True).values(), default=-1) + 1
+        vocab = self._fast.get_vocab(with_added_tokens=True)
+        self.size: int = max(vocab.values(), default=-1) + 1
+        added = self._fast.encode("a").ids[: -len(self._fast.encode("a", add_special_tokens=False))]
+        self.adds: int | None = added[0] if added else None
 
         # Some put no dummy prefix before a text that begins with a space, which would then lose it.
         self._space = ""
@@ -85,50 +103,124 @@ class _Json:
         text: str = self._fast.decode(ids, skip_special_tokens=True)
         return text
 
+    def vocabulary(self) -> dict[str, int]:
+        found: dict[str, int] = self._fast.get_vocab(with_added_tokens=True)
+        return found
+
     def names(self) -> dict[str, int]:
         added = self._fast.get_added_tokens_decoder()
         return {token.content: i for i, token in added.items() if token.special}
+
+
+def _library(folder: Path) -> Any:
+    """A tokenizer of its own that encodes as transformers would."""
+    from tokenizers import Tokenizer as Fast
+
+    if (folder / TOKENIZER_CONFIG).is_file() or (folder / CONFIG).is_file():
+        return Fast.from_str(plain(folder).backend_tokenizer.to_str())
+    return _filed(folder)
+
+
+def _filed(folder: Path) -> Any:
+    """A `tokenizer.json` as it stands; transformers may read it otherwise."""
+    from tokenizers import Tokenizer as Fast
+
+    return Fast.from_file(str(folder / FAST))
+
+
+def plain(folder: Path, config: Path | None = None) -> Any:
+    """The tokenizer of a model folder as transformers' AutoTokenizer reads it.
+
+    A bare `tokenizer.model` gets a `tokenizer.json` with the same ids first: transformers' own
+    conversion differs in rare cases.
+
+    Args:
+        folder: holds the tokenizer.
+        config: a `config.json` that belongs to it, where the folder holds none (an adapter).
+
+    Raises:
+        BadData: transformers cannot read it.
+    """
+    from transformers import AutoTokenizer
+
+    with _complete(folder, config) as whole:
+        try:
+            return AutoTokenizer.from_pretrained(
+                whole, local_files_only=True, trust_remote_code=False
+            )
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            first = (str(error).splitlines() or [repr(error)])[0]
+            raise BadData(f"transformers cannot read the tokenizer of {folder}: {first}") from error
+
+
+@contextmanager
+def _complete(folder: Path, config: Path | None) -> Iterator[Path]:
+    """A folder that AutoTokenizer reads as we do; a copy where something is missing."""
+    import tempfile
+
+    bare = not (folder / FAST).is_file() and (folder / PIECES).is_file()
+    if not bare and config is None:
+        yield folder
+        return
+    with tempfile.TemporaryDirectory() as name:
+        own = Path(name)
+        copy_files(folder, own, (*TOKENIZER_FILES, CONFIG))
+        if config is not None:
+            (own / CONFIG).write_bytes(config.read_bytes())
+        if bare:
+            write_fast(own, load_tokenizer(folder).bos_id)
+        yield own
 
 
 class Tokenizer:
     """Content to ids and back.
 
     Attributes:
-        bos_id: the token that begins a sequence, None where the tokenizer has none.
-        eos_id: the token that ends an answer.
-        pad_id: fills batches; never `eos_id`, so that ending stays learnable.
+        bos_id: the token that the tokenizer puts before a text; None where it puts none.
+        eos_id: the token that ends a text.
         vocab_size: one more than the largest id.
         special: the control tokens by name; content never becomes one of them.
         dummy_prefix: whether a text begins with a space of the tokenizer's own.
         source: the file that is used, with the reason where there was a choice.
+        folder: where it lies.
     """
 
     def __init__(self, backend: _Pieces | _Json, folder: Path, source: str) -> None:
         self._backend: _Backend = backend
-        self.source = source
-        config = _read_json(folder / "tokenizer_config.json")
+        self.source, self.folder = source, folder
+        config = read_json(folder / TOKENIZER_CONFIG)
         added = _added_tokens(folder, config)
         self.special = {
             **backend.names(),
             **{name: i for name, (i, special) in added.items() if special},
         }
         self.vocab_size = max([backend.size, *(i + 1 for i, _ in added.values())])
-        model = _read_json(folder / "config.json")
-        self.bos_id = self._named(config, model, "bos", ("<s>", "<|begin_of_text|>"))
+        model = read_json(folder / CONFIG)
+        self.bos_id = self._bos(config, backend)
         eos = self._named(config, model, "eos", ("</s>", "<|end_of_text|>", "<|endoftext|>"))
         if eos is None:
             raise BadData(
                 f"the tokenizer in {folder} names no eos_token; add it to tokenizer_config.json"
             )
         self.eos_id: int = eos
-        self.pad_id = self._padding(config, folder)
         # A tokenizer without byte fallback makes unknown characters <unk>; that is content.
         unknown = self._named(config, {}, "unk", ("<unk>",))
-        self._control = frozenset(self.special.values()) - {unknown}
-        start, middle, fence = self._backend.encode(["a", _FENCE + "a", _FENCE])
+        ends = {self.eos_id, self.bos_id} - {None}
+        self._control = frozenset(self.special.values()) - ({unknown} - ends)
+        start, middle, fence = self._backend.encode(["a", FENCE + "a", FENCE])
         self.dummy_prefix = middle[len(fence) :] != start
-        self._fence_text = _FENCE if self.dummy_prefix else ""
+        self._fence_text = FENCE if self.dummy_prefix else ""
         self._fence = len(fence) if self.dummy_prefix else 0
+
+    def _bos(self, config: dict[str, Any], backend: _Pieces | _Json) -> int | None:
+        """What the tokenizer itself puts in front; `config.json` has no say in it."""
+        wanted = config.get("add_bos_token")
+        if backend.adds is not None and wanted is not False:
+            return backend.adds
+        # SentencePiece folders of Llama's kind have always meant BOS where they did not say.
+        if wanted or (isinstance(backend, _Pieces) and wanted is None and _says(config, "bos")):
+            return self._named(config, {}, "bos", ("<s>", "<bos>", "<|begin_of_text|>"))
+        return None
 
     def _named(
         self, config: dict[str, Any], model: dict[str, Any], kind: str, usual: Sequence[str]
@@ -141,18 +233,6 @@ class Tokenizer:
         stated = model.get(f"{kind}_token_id")
         stated = stated[0] if isinstance(stated, list) and stated else stated
         return stated if isinstance(stated, int) else None
-
-    def _padding(self, config: dict[str, Any], folder: Path) -> int:
-        named = self._named(config, {}, "pad", ("<pad>", "[PAD]"))
-        unknown = self._named(config, {}, "unk", ("<unk>",))
-        spare = [i for name, i in self.special.items() if "pad" in name or "reserved" in name]
-        for candidate in (named, unknown, *spare):
-            if candidate is not None and candidate != self.eos_id:
-                return candidate
-        raise BadData(
-            f"the tokenizer in {folder} has no token to pad with other than its eos_token; "
-            "add a pad_token to it"
-        )
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of `text` alone: no BOS, no EOS, no control token whatever it says."""
@@ -203,10 +283,18 @@ class Tokenizer:
             found += ids[self._fence :] if f else ids
         return [one for one in found if one not in self._control]
 
+    def vocabulary(self) -> dict[str, int]:
+        """The id of each token, by its name in the vocabulary."""
+        return {**self._backend.vocabulary(), **self.special}
+
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of ids without control tokens; the inverse of `encode`."""
-        hidden = self._control | {self.pad_id}
-        return self._backend.decode([i for i in ids if i not in hidden])
+        return self._backend.decode([i for i in ids if i not in self._control])
+
+
+def _says(config: dict[str, Any], kind: str) -> bool:
+    """Whether a configuration leaves a token to be found, not says that there is none."""
+    return f"{kind}_token" not in config or config[f"{kind}_token"] is not None
 
 
 def load_tokenizer(folder: str | Path) -> Tokenizer:
@@ -218,27 +306,24 @@ def load_tokenizer(folder: str | Path) -> Tokenizer:
         BadData: there is neither file, or it cannot be read.
     """
     folder = Path(folder)
-    model, fast = folder / "tokenizer.model", folder / "tokenizer.json"
-    if not model.is_file() and not fast.is_file():
-        raise BadData(f"{folder} holds neither tokenizer.model nor tokenizer.json")
+    model, fast = folder / PIECES, folder / FAST
+    if not has_tokenizer(folder):
+        raise BadData(f"{folder} holds neither {PIECES} nor {FAST}")
     if not model.is_file():
-        return Tokenizer(_Json(fast), folder, "tokenizer.json")
+        return Tokenizer(_Json(folder), folder, FAST)
     try:
         pieces = _Pieces(model)
     except BadData:
         # Llama 3 ships a tiktoken file under this name.
         if not fast.is_file():
             raise
-        return Tokenizer(
-            _Json(fast), folder, "tokenizer.json (tokenizer.model is not SentencePiece)"
-        )
+        return Tokenizer(_Json(folder), folder, f"{FAST} ({PIECES} is not SentencePiece)")
     if not fast.is_file():
-        return Tokenizer(pieces, folder, "tokenizer.model")
-    other = _Json(fast)
-    if pieces.encode(_PROBES) == other.encode(_PROBES):
-        return Tokenizer(pieces, folder, "tokenizer.model")
-    reason = "tokenizer.json (tokenizer.model gives other ids; transformers uses the former)"
-    return Tokenizer(other, folder, reason)
+        return Tokenizer(pieces, folder, PIECES)
+    if pieces.encode(_PROBES) == _Json(folder, as_filed=True).encode(_PROBES):
+        return Tokenizer(pieces, folder, PIECES)
+    reason = f"{FAST} ({PIECES} gives other ids; transformers uses the former)"
+    return Tokenizer(_Json(folder), folder, reason)
 
 
 def load_sentencepiece(path: Path) -> Tokenizer:
@@ -248,6 +333,26 @@ def load_sentencepiece(path: Path) -> Tokenizer:
         BadData: it is not a SentencePiece model.
     """
     return Tokenizer(_Pieces(path), path.parent, path.name)
+
+
+def tokenizer_size(folder: Path) -> int:
+    """One more than the highest id the tokenizer files of a folder can give; 0 without files."""
+    size = 0
+    if (folder / FAST).is_file():
+        tree = read_json(folder / FAST)
+        vocab = tree.get("model", {}).get("vocab", [])
+        size = 1 + max(vocab.values(), default=-1) if isinstance(vocab, dict) else len(vocab)
+        size = max([size, *(1 + int(t["id"]) for t in tree.get("added_tokens", []))])
+    elif (folder / PIECES).is_file():
+        size = _Pieces(folder / PIECES).size
+    added = _added_tokens(folder, read_json(folder / TOKENIZER_CONFIG))
+    return max([size, *(1 + i for i, _ in added.values())])
+
+
+def tokens(folder: Path) -> tuple[dict[str, int], tuple[int, ...]]:
+    """The id of every token of a folder's tokenizer, and the ids of its control tokens."""
+    one = load_tokenizer(folder)
+    return one.vocabulary(), tuple(sorted(one.special.values()))
 
 
 def check_matches(tokenizer: Tokenizer, vocab_size: int) -> None:
@@ -268,21 +373,9 @@ def check_matches(tokenizer: Tokenizer, vocab_size: int) -> None:
         )
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        return {}
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise BadData(f"{path} is not valid JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise BadData(f"{path} holds no JSON object")
-    return value
-
-
 def _added_tokens(folder: Path, config: dict[str, Any]) -> dict[str, tuple[int, bool]]:
     """Return the tokens beside the vocabulary file: name to (id, is special)."""
-    found = {name: (int(i), False) for name, i in _read_json(folder / "added_tokens.json").items()}
+    found = {name: (int(i), False) for name, i in read_json(folder / "added_tokens.json").items()}
     for i, token in (config.get("added_tokens_decoder") or {}).items():
         found[token["content"]] = (int(i), bool(token.get("special")))
     return found

@@ -1,0 +1,1 @@
+"""One owner of what a model folder is: read, addressed, loaded and written here."""

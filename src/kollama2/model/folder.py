@@ -1,0 +1,201 @@
+"""ModelFolder: what a model folder is, decided once for everything that reads it.
+
+Its base, tokenizer, beginning and stop ids, chat template, vocabulary, quantisation and weights.
+Only safetensors is ever read, never pickle, and no code of a folder is ever executed.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kollama2.errors import BadData
+from kollama2.model.card import CARD, Card, read_card
+from kollama2.model.files import (
+    ADAPTER_CONFIG,
+    CONFIG,
+    GENERATION,
+    has_tokenizer,
+    read_json,
+)
+
+if TYPE_CHECKING:
+    from kollama2.model.chat import ChatEncoder
+    from kollama2.model.tokenizer import Tokenizer
+
+OWN = "own"
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """A model folder in Hugging Face's form: whole weights, or an adapter on a base.
+
+    Attributes:
+        path: the folder.
+        card: what its `kollama2.json` says.
+        base: what an adapter stands on; None for whole weights.
+    """
+
+    path: Path
+    card: Card
+    base: "ModelFolder | None" = None
+
+    @classmethod
+    def read(cls, path: str | Path, onto: Path | None = None) -> "ModelFolder":
+        """Read what a folder says of itself; nothing large is loaded.
+
+        Args:
+            path: the folder.
+            onto: the base of an adapter, in the place of the one that it names.
+
+        Raises:
+            BadData: it is an adapter whose base is not there, or its card cannot be read.
+        """
+        folder = Path(path)
+        if not is_adapter(folder):
+            return cls(folder, read_card(folder))
+        return cls(folder, read_card(folder), cls.read(onto or base_of(folder)))
+
+    @property
+    def root(self) -> "ModelFolder":
+        """The folder with the whole weights that this one stands on; itself unless an adapter."""
+        return self if self.base is None else self.base.root
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The `config.json` of the whole weights."""
+        return read_json(self.root.path / CONFIG)
+
+    @property
+    def text_config(self) -> dict[str, Any]:
+        """The part of the configuration that describes the language model of a wrapper."""
+        inner = self.config.get("text_config")
+        return inner if isinstance(inner, dict) else self.config
+
+    @property
+    def tokenizer_path(self) -> Path:
+        """Where the tokenizer lies; adapters that bring none use their base's."""
+        if self.base is not None and not has_tokenizer(self.path):
+            return self.base.tokenizer_path
+        return self.path
+
+    @cached_property
+    def tokenizer(self) -> "Tokenizer":
+        """Contents to ids and back.
+
+        Raises:
+            BadData: there is none, or it cannot be read.
+        """
+        from kollama2.model.tokenizer import load_tokenizer
+
+        return load_tokenizer(self.tokenizer_path)
+
+    @cached_property
+    def plain_tokenizer(self) -> Any:
+        """The tokenizer as transformers reads it, with the ids the model was taught."""
+        from kollama2.model.tokenizer import plain
+
+        own = self.tokenizer_path
+        config = self.root.path / CONFIG
+        elsewhere = not (own / CONFIG).is_file() and config.is_file()
+        return plain(own, config if elsewhere else None)
+
+    @cached_property
+    def stop_ids(self) -> tuple[int, ...]:
+        """The ids at which generation ends: the tokenizer's, those of both configurations."""
+        found = {self.tokenizer.eos_id}
+        generation = read_json(self.root.path / GENERATION)
+        for source in (generation, self.config, self.text_config):
+            stated = source.get("eos_token_id")
+            stated = stated if isinstance(stated, list) else [stated]
+            found |= {i for i in stated if isinstance(i, int)}
+        return tuple(sorted(found))
+
+    @property
+    def template(self) -> str:
+        """How the model is addressed: a name in `templates`, or `own` for the folder's Jinja.
+
+        Llama 2's own template is known by the text that it writes, and goes by its name: what
+        Meta's model was taught has ids that transformers 5 no longer gives for that text.
+        """
+        from kollama2.model.jinja_chat import writes_llama2
+
+        said = self.card.template
+        if said is not None and said != OWN:
+            return said
+        if self.has_template:
+            return "llama2" if writes_llama2(self.plain_tokenizer) else OWN
+        return self.base.template if self.base is not None and said is None else "llama2"
+
+    @cached_property
+    def has_template(self) -> bool:
+        """Whether the folder brings a chat template in Jinja."""
+        from kollama2.model.files import TEMPLATE_FILE, TOKENIZER_CONFIG
+
+        place = self.tokenizer_path
+        settings = read_json(place / TOKENIZER_CONFIG)
+        return (place / TEMPLATE_FILE).is_file() or bool(settings.get("chat_template"))
+
+    def encoder(self, template: str = OWN) -> "ChatEncoder":
+        """The encoder of chats by a template; by the model's own unless another is named.
+
+        Raises:
+            BadUsage: there is no such template, or it needs tokens that the tokenizer lacks.
+        """
+        from kollama2.model.chat import chat_encoder
+
+        return chat_encoder(self, self.template if template == OWN else template)
+
+    @property
+    def weight_files(self) -> list[Path]:
+        """The safetensors files of this folder; an adapter's are its own."""
+        return sorted(self.path.glob("*.safetensors"))
+
+
+def is_adapter(folder: Path) -> bool:
+    """Whether a folder holds an adapter, not whole weights."""
+    return (folder / ADAPTER_CONFIG).is_file()
+
+
+def base_of(folder: Path) -> Path:
+    """Where the base of an adapter lies: by its card, else by its `adapter_config.json`.
+
+    Raises:
+        BadData: neither says it, or nothing lies there.
+    """
+    said = read_card(folder).base
+    if said is not None:
+        path = (folder / said).resolve()
+        if path.is_dir():
+            return path
+        raise BadData(
+            f"{folder} is an adapter of {path}, which is not there; name its base with --onto"
+        )
+    name = str(read_json(folder / ADAPTER_CONFIG).get("base_model_name_or_path") or "")
+    if not name:
+        raise BadData(
+            f"{folder} is an adapter, but neither {CARD} nor {ADAPTER_CONFIG} names its base; "
+            "name it with --onto"
+        )
+    for path in (Path(name), folder / name):
+        if path.is_dir():
+            return path.resolve()
+    cached = None if Path(name).is_absolute() else _in_cache(name)
+    if cached is None:
+        raise BadData(
+            f"{folder} is an adapter of {name}, which is not on this machine; name its base with "
+            "--onto FOLDER or --onto hf:owner/name"
+        )
+    return cached
+
+
+def _in_cache(name: str) -> Path | None:
+    """The folder of a hub model in the hub's own cache."""
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        found = try_to_load_from_cache(name, CONFIG)
+    except HFValidationError:
+        return None
+    return Path(found).parent if isinstance(found, str) else None

@@ -1,0 +1,217 @@
+"""Handover: what stands beside the weights, and the proof that other programs read it as we do.
+
+Whoever writes a model folder ends with `hand_over`: tokenizer, chat template, stop ids and card.
+Before the folder is committed, transformers reads it and its ids are compared with those that the
+model was trained on.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kollama2.errors import BadData
+from kollama2.model.card import CARD, Card, write_card
+from kollama2.model.files import (
+    CONFIG,
+    FAST,
+    GENERATION,
+    PIECES,
+    TEMPLATE_FILE,
+    TOKENIZER_CONFIG,
+    TOKENIZER_FILES,
+    copy_files,
+    has_tokenizer,
+    read_json,
+    write_json,
+)
+from kollama2.model.folder import OWN, ModelFolder
+from kollama2.model.jinja import jinja_template
+from kollama2.model.messages import Message
+from kollama2.model.templates import FORMS, TEMPLATES
+
+if TYPE_CHECKING:
+    from kollama2.model.chat import ChatEncoder
+
+GENERIC = "PreTrainedTokenizerFast"
+"""The class that reads a `tokenizer.json` as it stands; others build their pipeline anew."""
+
+_TEXTS = (
+    "The quick brown fox jumps over 12 lazy dogs.",
+    "안녕하세요, 한국어 문장입니다. Mixed 한글 and English: 3.14% 😀",
+    "    indented\n\n\tlines",
+)
+_ASK: Message = {"role": "user", "content": "한국의 수도는 어디입니까?"}
+_SAY: Message = {"role": "assistant", "content": "서울입니다.\n\n  Seoul, 1394."}
+_DIALOGS: tuple[tuple[Message, ...], ...] = (
+    (_ASK, _SAY),
+    ({"role": "system", "content": "Answer in Korean."}, _ASK, _SAY),
+    (_ASK, _SAY, {"role": "user", "content": "  and 부산? "}, {**_SAY, "content": "네 😀"}),
+)
+
+
+def copy_tokenizer(source: Path, out: Path) -> None:
+    """Copy a tokenizer's folder without the weights: its files, configurations and card."""
+    copy_files(source, out, (*TOKENIZER_FILES, CONFIG, GENERATION, CARD))
+
+
+def taught(folder: ModelFolder) -> str:
+    """The template that what is made of a folder goes on with; plain where it has none."""
+    said = folder.card.template
+    if said is None and folder.base is not None:
+        return taught(folder.base)
+    return said or (OWN if folder.has_template else "plain")
+
+
+def hand_over(out: Path, source: ModelFolder, card: Card, jinja: str | None = None) -> None:
+    """Write tokenizer, template, stop ids and card beside weights, and prove the ids.
+
+    Args:
+        out: the folder, with weights and configuration.
+        source: whose tokenizer, and own template, the model was trained with.
+        card: what the card shall say; its template is the one of training.
+        jinja: an own template in the place of the source's.
+
+    Raises:
+        BadData: transformers would read the folder with other ids than training had.
+    """
+    if not has_tokenizer(source.tokenizer_path):
+        write_card(out, card)
+        return
+    copy_files(source.tokenizer_path, out, TOKENIZER_FILES)
+    write_card(out, card)
+    if jinja is not None:
+        _own(out, jinja)
+    trained = ModelFolder(out, card, source if card.method != "full" else None).encoder(
+        card.template or OWN
+    )
+    fault = ""
+    for _ in _forms(out, source, trained):
+        folder = ModelFolder(out, card, source if card.method != "full" else None)
+        fault = difference(folder, trained)
+        if not fault:
+            break
+    else:
+        raise BadData(f"{out} would be handed over with other ids than training had: {fault}")
+    _stops(out, trained.stop_ids)
+
+
+def _forms(out: Path, source: ModelFolder, trained: "ChatEncoder") -> Iterator[None]:
+    """The ways to write a template and tokenizer for transformers, the most faithful first."""
+    name, tokenizer = trained.template, trained.tokenizer
+    pieces = tokenizer.source == PIECES
+    if not pieces:
+        _begin(out, tokenizer.bos_id)
+    if name == OWN:
+        if pieces and not (out / FAST).is_file():
+            _write_fast(out, tokenizer.bos_id)
+        yield
+        return
+    if name in FORMS:
+        _own(out, FORMS[name].jinja)
+        yield
+    for gap in (False, True):
+        if name in TEMPLATES:
+            _own(out, jinja_template(name, dummy_prefix=gap))
+        if pieces and not gap:
+            _write_fast(out, tokenizer.bos_id)
+            _settings(out, tokenizer_class=GENERIC)
+        yield
+
+
+def _write_fast(out: Path, bos: int | None) -> None:
+    from kollama2.model.pieces import write_fast
+
+    if (out / PIECES).is_file():
+        write_fast(out, bos)
+
+
+def _begin(out: Path, bos: int | None) -> None:
+    """Let a `tokenizer.json` put BOS in front itself; transformers 5 heeds no setting for it."""
+    from tokenizers import Tokenizer, processors
+
+    path = out / FAST
+    if bos is None:
+        return
+    fast = Tokenizer.from_file(str(path))
+    if fast.encode("a").ids[:1] == [bos]:
+        return
+    name = fast.id_to_token(bos)
+    fast.post_processor = processors.TemplateProcessing(
+        single=f"{name} $A", pair=f"{name} $A {name} $B", special_tokens=[(name, bos)]
+    )
+    write_json(path, json.loads(fast.to_str()), indent=None)
+
+
+def _own(out: Path, jinja: str) -> None:
+    """Make a Jinja text the only chat template of a folder."""
+    (out / TEMPLATE_FILE).write_text(jinja, encoding="utf-8")
+    if "chat_template" in read_json(out / TOKENIZER_CONFIG):
+        _settings(out, chat_template=None)
+
+
+def _settings(out: Path, **changes: Any) -> None:
+    """Change settings of a tokenizer; None removes one."""
+    tree = {**read_json(out / TOKENIZER_CONFIG), **changes}
+    gone = {name for name, value in changes.items() if value is None}
+    write_json(out / TOKENIZER_CONFIG, {k: v for k, v in tree.items() if k not in gone})
+
+
+def difference(folder: ModelFolder, trained: "ChatEncoder") -> str:
+    """What transformers encodes otherwise than training did, in one sentence; empty if nothing."""
+    plain = folder.plain_tokenizer
+    bos = [] if trained.tokenizer.bos_id is None else [trained.tokenizer.bos_id]
+    for text in _TEXTS:
+        ours, theirs = [*bos, *trained.tokenizer.encode(text)], list(plain(text).input_ids)
+        theirs = theirs[:-1] if theirs[-1:] == [plain.eos_token_id] else theirs
+        if ours != theirs and not _space_lost(text, ours, theirs, trained):
+            return _told(text, ours, theirs)
+    for dialog in _DIALOGS:
+        taught_ids = _chat_ids(trained, dialog)
+        if taught_ids is None:
+            continue
+        read = plain.apply_chat_template([dict(m) for m in dialog], return_dict=False)
+        if taught_ids != read:
+            return _told(dialog[-1]["content"], taught_ids, read)
+    return ""
+
+
+def _space_lost(
+    text: str, ours: Sequence[int], theirs: Sequence[int], trained: "ChatEncoder"
+) -> bool:
+    """Whether the only difference is the first of the leading spaces.
+
+    transformers' own class LlamaTokenizer loses it, in the base as in what is made of it.
+    """
+    skip = 0 if trained.tokenizer.bos_id is None else 1
+    return (
+        text.startswith(" ")
+        and trained.template == OWN
+        and trained.tokenizer.decode(ours[skip:]) == " " + trained.tokenizer.decode(theirs[skip:])
+    )
+
+
+def _chat_ids(trained: "ChatEncoder", dialog: Sequence[Message]) -> list[int] | None:
+    """The ids of a dialog as of today; None where the template cannot write it."""
+    try:
+        return trained.on(date.today()).encode(dialog).ids
+    except BadData:
+        return None
+
+
+def _told(text: str, ours: Sequence[int], theirs: Sequence[int]) -> str:
+    at = next((i for i, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a != b), 0)
+    return f"{text!r} gives …{theirs[at : at + 4]} in transformers and …{ours[at : at + 4]} here"
+
+
+def _stops(out: Path, stop_ids: Sequence[int]) -> None:
+    """Let the generation configuration of whole weights name every stop id."""
+    if not (out / CONFIG).is_file():
+        return
+    tree = read_json(out / GENERATION)
+    said = tree.get("eos_token_id", read_json(out / CONFIG).get("eos_token_id"))
+    known = set(said) if isinstance(said, list) else {said}
+    if not set(stop_ids) <= known:
+        ids = sorted({*stop_ids, *(i for i in known if isinstance(i, int))})
+        write_json(out / GENERATION, {**tree, "eos_token_id": ids})

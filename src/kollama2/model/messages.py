@@ -1,0 +1,50 @@
+"""Messages: one turn of a chat, as data, templates and models of every family know it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Protocol, TypedDict
+
+from typing_extensions import NotRequired
+
+Role = Literal["system", "user", "assistant", "tool"]
+
+
+class Message(TypedDict):
+    """One turn of a chat.
+
+    `input` is the separate context of Alpaca-form instructions; `reasoning` what an assistant
+    thought before it answered; `tool_calls` the functions that it calls, in OpenAI's form
+    (`{"type": "function", "function": {"name": …, "arguments": {…}}}`); `name` the function that
+    a tool's turn answers for.
+    """
+
+    role: Role
+    content: str
+    input: NotRequired[str]
+    reasoning: NotRequired[str]
+    tool_calls: NotRequired[list[dict[str, Any]]]
+    name: NotRequired[str]
+
+
+Tool = Mapping[str, Any]
+"""A function that a model may call, as a JSON schema in OpenAI's form."""
+
+
+class Sample(Protocol):
+    """One row of training data: a chat, running text, or both for a pair."""
+
+    @property
+    def messages(self) -> Sequence[Message]:
+        """The turns of a chat; none for running text."""
+
+    @property
+    def text(self) -> str:
+        """Running text."""
+
+    @property
+    def tools(self) -> Sequence[Tool]:
+        """The functions that the assistant may call."""
+
+
+def contents(messages: Sequence[Message]) -> list[str]:
+    """The texts of a chat without any template."""
+    return [part for m in messages for part in (m["content"], m.get("input", "")) if part]

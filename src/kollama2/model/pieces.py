@@ -1,0 +1,136 @@
+"""SentencePiece models: their file as a protocol buffer, and the same tokenizer for transformers.
+
+Programs that convert a bare `tokenizer.model` themselves may order its merges by id; Llama 2's
+pieces of white space alone have the lowest score in spite of their low ids, so that such programs
+(transformers 5 among them) encode indented text differently.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from kollama2.errors import BadData
+from kollama2.model.files import FAST, PIECES
+
+# The types of pieces in SentencePiece's model file.
+NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
+SPACE = "▁"
+
+
+def read_pieces(folder: Path) -> Any:
+    """The protocol buffer of a folder's `tokenizer.model`.
+
+    Raises:
+        BadData: there is none, or it is not a SentencePiece BPE model, the only kind with merges.
+    """
+    from google.protobuf.message import DecodeError
+    from sentencepiece import sentencepiece_model_pb2
+
+    path = folder / PIECES
+    if not path.is_file():
+        raise BadData(f"{folder} holds no {PIECES}")
+    try:
+        proto = sentencepiece_model_pb2.ModelProto.FromString(path.read_bytes())
+    except DecodeError as error:
+        raise BadData(f"{path} is not a SentencePiece model") from error
+    if proto.trainer_spec.model_type != proto.trainer_spec.BPE:
+        raise BadData(f"{path} is not a BPE model; only those have merges")
+    return proto
+
+
+def write_pieces(proto: Any, folder: Path) -> None:
+    """Write a protocol buffer as the `tokenizer.model` of a folder."""
+    (folder / PIECES).write_bytes(proto.SerializeToString())
+
+
+def processor(path: Path) -> Any:
+    """A SentencePiece model, or that of a folder, as SentencePiece's own encoder."""
+    import sentencepiece
+
+    file = path / PIECES if path.is_dir() else path
+    return sentencepiece.SentencePieceProcessor(model_file=str(file))
+
+
+def write_fast(folder: str | Path, bos: int | None = None) -> Path:
+    """Write `tokenizer.json` beside the `tokenizer.model` of a folder, for transformers and others.
+
+    A merge ranks by the score of the piece that it makes, as in SentencePiece's own encoder. Every
+    text begins with a space of the tokenizer's own and keeps its leading spaces, text after a
+    control token too: so SentencePiece encodes turn by turn, and llama.cpp. transformers' class
+    LlamaTokenizer builds another pipeline from the file, which does neither.
+
+    Args:
+        folder: holds the model; the file is written there.
+        bos: the id that the tokenizer puts before a text, if any.
+
+    Returns:
+        The file.
+
+    Raises:
+        BadData: there is no SentencePiece BPE model in the folder, or it changes texts before it
+            encodes them.
+    """
+    proto = read_pieces(Path(folder))
+    changes = proto.normalizer_spec
+    if changes.precompiled_charsmap or changes.remove_extra_whitespaces:
+        raise BadData(
+            f"{Path(folder) / PIECES} changes texts before it encodes them; keep to {PIECES}"
+        )
+    target = Path(folder) / FAST
+    fast = _fast(proto, bos)
+    target.write_text(json.dumps(json.loads(fast.to_str()), ensure_ascii=False), encoding="utf-8")
+    return target
+
+
+def _fast(proto: Any, bos: int | None) -> Any:
+    from tokenizers import (
+        AddedToken,
+        Tokenizer,
+        decoders,
+        models,
+        normalizers,
+        processors,
+    )
+
+    vocab = {one.piece: i for i, one in enumerate(proto.pieces)}
+    named = {kind: [o.piece for o in proto.pieces if o.type == kind] for kind in range(1, 7)}
+    fast = Tokenizer(
+        models.BPE(
+            vocab,
+            _merges(proto, vocab),
+            unk_token=named[UNKNOWN][0],
+            fuse_unk=True,
+            byte_fallback=proto.trainer_spec.byte_fallback,
+        )
+    )
+    prefix = proto.normalizer_spec.add_dummy_prefix
+    steps = [normalizers.Prepend(SPACE)] if prefix else []
+    fast.normalizer = normalizers.Sequence([*steps, normalizers.Replace(" ", SPACE)])
+    fast.decoder = decoders.Sequence(
+        [
+            decoders.Replace(SPACE, " "),
+            decoders.ByteFallback(),
+            decoders.Fuse(),
+            decoders.Strip(" ", int(prefix), 0),
+        ]
+    )
+    if bos is not None:
+        name = proto.pieces[bos].piece
+        fast.post_processor = processors.TemplateProcessing(
+            single=f"{name} $A", pair=f"{name} $A {name} $B", special_tokens=[(name, bos)]
+        )
+    special = named[UNKNOWN] + named[CONTROL]
+    fast.add_special_tokens([AddedToken(name, normalized=False, special=True) for name in special])
+    fast.add_tokens([AddedToken(name, normalized=False) for name in named[USER_DEFINED]])
+    return fast
+
+
+def _merges(proto: Any, vocab: dict[str, int]) -> list[tuple[str, str]]:
+    scores = {one.piece: one.score for one in proto.pieces if one.type == NORMAL}
+    merges = [
+        (-score, vocab[piece], piece[:cut], piece[cut:])
+        for piece, score in scores.items()
+        for cut in range(1, len(piece))
+        if piece[:cut] in scores and piece[cut:] in scores
+    ]
+    return [(left, right) for _, _, left, right in sorted(merges)]

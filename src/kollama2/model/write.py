@@ -1,0 +1,169 @@
+"""Model folders: written after training, merged from an adapter, or made at random."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from transformers import AutoModelForCausalLM
+
+from kollama2.model.card import Card, Vocabulary
+from kollama2.model.files import (
+    ADAPTER,
+    ADAPTER_CONFIG,
+    CONFIG,
+    GENERATION,
+    copy_files,
+    fresh,
+    read_json,
+    readable,
+    write_json,
+)
+from kollama2.model.folder import ModelFolder
+from kollama2.model.handover import hand_over, taught
+from kollama2.model.load import check, whole
+
+
+def write_model(
+    model: Any,
+    out: Path,
+    *,
+    base: Path,
+    method: str,
+    template: str | None,
+    recipe: dict[str, Any],
+) -> None:
+    """Write a trained model: whole weights in the dtype of its base, or the adapter in float32.
+
+    Args:
+        model: as `prepare` made it.
+        out: the folder to write; what is there is replaced.
+        base: the model folder that was trained; adapters refer to it by a relative path.
+        method: full, lora or qlora.
+        template: name of the chat template the rows were encoded with; None or plain for running
+            text, which leaves the base's own in its place.
+        recipe: what else the card of the model shall say.
+    """
+    fresh(out)
+    source = ModelFolder.read(base)
+    about = Card(
+        template=taught(source) if template in (None, "plain") else template,
+        method=method,
+        vocabulary=_vocabulary(source, model, method),
+        recipe=recipe,
+    )
+    if method == "full":
+        write_whole(model, out, source.root.path)
+    else:
+        _write_adapter(model, out, base.resolve())
+        about = about.changed(
+            base=os.path.relpath(base.resolve(), out.resolve()),
+            quantization="nf4" if method == "qlora" else None,
+        )
+    hand_over(out, source, about)
+
+
+def _vocabulary(source: ModelFolder, model: Any, method: str) -> Vocabulary | None:
+    """What the card says of a vocabulary that grew: whether its rows learned, and on which base.
+
+    The base from before the growth is forgotten when other weights than an adapter's have moved.
+    """
+    about = source.card.vocabulary
+    if about is None:
+        return None
+    names = [name for name, weight in model.named_parameters() if weight.requires_grad]
+    learned = any("embed_tokens" in name or "lm_head" in name for name in names)
+    stands = method != "full" and source.base is None
+    return about.model_copy(
+        update={"trained": about.trained or learned, "base": about.base if stands else None}
+    )
+
+
+def merge(folder: Path, out: Path, onto: Path | None = None) -> dict[str, Any]:
+    """Merge an adapter onto its base and write a standalone model folder.
+
+    The sum is made in float32 onto the stored weights of the base, never onto 4-bit ones, and
+    written in the base's dtype. An adapter of QLoRA was fitted to quantised weights, so its merge
+    differs from what was trained by the quantisation error; the answer says so.
+
+    Args:
+        folder: the adapter.
+        out: the folder to write; what is there is replaced.
+        onto: a base in the place of the adapter's own.
+
+    Returns:
+        `merged_onto` (dtype) and `trained_on` ("nf4" or the same dtype).
+
+    Raises:
+        BadData: `folder` is not an adapter with its base.
+    """
+    adapter = ModelFolder.read(folder, onto)
+    source = adapter.root.path
+    stored = check(source).dtype or torch.float32
+    model = whole(folder, "float32", onto)
+    fresh(out)
+    write_whole(model, out, source)
+    hand_over(out, adapter, merged_card(adapter))
+    name = str(stored).removeprefix("torch.")
+    return {"merged_onto": name, "trained_on": adapter.card.quantization or name}
+
+
+def merged_card(adapter: ModelFolder) -> Card:
+    """The card of an adapter's whole model."""
+    own = adapter.card
+    recipe = {**own.recipe, "merged": own.method if own.recipe else "adapter"}
+    return own.changed(
+        template=taught(adapter), method="full", quantization=None, base=None, recipe=recipe
+    )
+
+
+def random_like(folder: Path, out: Path, seed: int) -> None:
+    """Write a model of the same shape and tokenizer with fresh random weights (a control)."""
+    source = ModelFolder.read(folder)
+    config = check(source.root.path)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = AutoModelForCausalLM.from_config(
+            config, dtype=torch.float32, trust_remote_code=False
+        )
+    fresh(out)
+    write_whole(model, out, source.root.path)
+    hand_over(out, source, Card(template=taught(source), recipe={"random": seed}))
+
+
+def write_whole(model: Any, out: Path, source: Path) -> None:
+    """Weights in the dtype of `source`; its configuration byte for byte, but for more rows."""
+    stored = check(source).dtype or torch.float32
+    model.to(stored).save_pretrained(out)
+    for name in (CONFIG, GENERATION):
+        (out / name).unlink(missing_ok=True)
+    copy_files(source, out, (CONFIG, GENERATION))
+    config = read_json(out / CONFIG)
+    text = config.get("text_config", config)
+    rows = model.get_input_embeddings().weight.shape[0]
+    if text.get("vocab_size") != rows:
+        text["vocab_size"] = rows
+        write_json(out / CONFIG, config)
+    for path in out.glob("*.safetensors"):
+        readable(path)
+
+
+def _write_adapter(model: Any, out: Path, base: Path) -> None:
+    """The adapter's weights and configuration, the same bytes in every process."""
+    from peft import get_peft_model_state_dict
+
+    weights = get_peft_model_state_dict(model, save_embedding_layers=False)
+    # clone: a tied head and its embeddings share memory, which safetensors refuses.
+    tensors = {name: w.detach().cpu().clone() for name, w in sorted(weights.items())}
+    save_file(tensors, out / ADAPTER, metadata={"format": "pt"})
+    readable(out / ADAPTER)
+    config = {
+        **model.peft_config["default"].to_dict(),
+        "base_model_name_or_path": str(base),
+        "inference_mode": True,
+    }
+    plain = {k: sorted(v) if isinstance(v, set) else v for k, v in config.items()}
+    text = json.dumps(plain, indent=2, sort_keys=True)
+    (out / ADAPTER_CONFIG).write_text(text + "\n", encoding="utf-8")
