@@ -11,12 +11,13 @@ from safetensors.torch import load_file, save_file
 from kollama2.errors import BadUsage
 from kollama2.model.card import read_card
 from kollama2.model.load import load_model
-from kollama2.model.weights import EMBED, HEAD, tokens
+from kollama2.model.weights import tokens
 from kollama2.train.merging import methods
 from kollama2.train.merging.merge import gap, merge_models
 from kollama2.train.merging.settings import MergeSettings
 from tests import tiny
 
+EMBED, HEAD = "model.embed_tokens.weight", "lm_head.weight"
 Tensors = dict[str, torch.Tensor]
 
 
