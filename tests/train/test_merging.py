@@ -54,11 +54,20 @@ def grown(folder: Path, source: Path) -> Path:
     pieces = sorted(ids, key=ids.__getitem__)
     pieces[300:300] = ["가나", "다라"]  # new tokens in the middle: rows are found by token
     pieces.append("마바")
+    flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
+    flags["special"] = True
     raw = {
-        "model": {"type": "BPE", "vocab": {piece: at for at, piece in enumerate(pieces)}},
-        "added_tokens": [{"id": at, "content": pieces[at], "special": True} for at in special],
+        "model": {
+            "type": "BPE",
+            "vocab": {piece: at for at, piece in enumerate(pieces)},
+            "merges": [],
+        },
+        "added_tokens": [{"id": at, "content": pieces[at], **flags} for at in special],
     }
     (folder / "tokenizer.json").write_text(json.dumps(raw), encoding="utf-8")
+    settings = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    settings["tokenizer_class"] = "PreTrainedTokenizerFast"
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")
     weights = read(source)
     for name in (EMBED, HEAD):
         new = torch.full((3, 64), 9.0)

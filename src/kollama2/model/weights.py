@@ -63,7 +63,9 @@ def file_state(model: Any) -> dict[str, Tensor]:
     transformers renames tensors as it loads them, and joins those of experts.
     """
     state = model.state_dict()
-    for name, other in model.all_tied_weights_keys.items():
+    # Those of the class too: a growth ties what transformers had not, as the values differed.
+    ties = {**(model._tied_weights_keys or {}), **model.all_tied_weights_keys}
+    for name, other in ties.items():
         if {name, other} <= state.keys() and state[name].data_ptr() == state[other].data_ptr():
             del state[name]
     return dict(revert_weight_conversion(model, state))

@@ -10,7 +10,7 @@ from kollama2.errors import BadData, BadUsage
 from kollama2.model.card import Card, read_card
 from kollama2.model.files import CONFIG, read_json
 from kollama2.model.load import nf4, place, quiet_peft, root, whole
-from kollama2.model.tables import table_names, tied
+from kollama2.model.tables import table_names
 from kollama2.train.settings import TrainSettings
 
 
@@ -58,7 +58,7 @@ def prepare(folder: Path, settings: TrainSettings, device: str = "auto") -> Any:
         use_dora=settings.dora,
         use_rslora=settings.rslora,
         modules_to_save=list(table_names(model)) if embeddings else None,
-        ensure_weight_tying=embeddings and tied(model),
+        ensure_weight_tying=embeddings and model.config.tie_word_embeddings,
     )
     torch.manual_seed(settings.seed)
     try:
@@ -74,17 +74,22 @@ def prepare(folder: Path, settings: TrainSettings, device: str = "auto") -> Any:
 def _targets(model: Any, settings: TrainSettings) -> list[str]:
     """The linear layers of the language model that get an adapter, by their whole names.
 
-    Never the head, nor anything of a vision tower. Experts that are stored as one tensor (gpt-oss)
-    are no layers; a Mamba layer's `out_proj` is read by its kernel past any adapter.
+    Never the head, nor anything of a vision tower. Where experts are stored as one tensor (gpt-oss,
+    Qwen 3 MoE) they are no layers, and the layers beside them get no adapter either, because PEFT
+    0.21 takes their names for the experts'. A Mamba layer's `out_proj` is read by its kernel past
+    any adapter.
     """
     decoder = model.get_decoder()
     inside = next(name for name, module in model.named_modules() if module is decoder)
-    linear, barred = [], set()
+    weights = [(name.split("."), weight.ndim) for name, weight in decoder.named_parameters()]
+    experts = {parts[-3] for parts, ndim in weights if "experts" in parts and ndim == 3}
+    linear, mamba = [], set()
     for name, layer in decoder.named_modules(prefix=inside):
-        if "Mamba" in type(layer).__name__:
-            barred.add(f"{name}.out_proj")
-        if isinstance(layer, torch.nn.Linear | Conv1D) and name not in barred:
+        if {"A_log", "D"} <= layer._parameters.keys():
+            mamba.add(f"{name}.out_proj")
+        if isinstance(layer, torch.nn.Linear | Conv1D) and not experts & set(name.split(".")):
             linear.append(name)
+    linear = [name for name in linear if name not in mamba]
     if settings.targets == "all-linear":
         return linear
     for target in settings.targets:
