@@ -92,8 +92,9 @@ def _fast(proto: Any, bos: int | None) -> Any:
         processors,
     )
 
-    vocab = {one.piece: i for i, one in enumerate(proto.pieces)}
-    named = {kind: [o.piece for o in proto.pieces if o.type == kind] for kind in range(1, 7)}
+    # Tokens that are wanted whole are found in the text before its spaces are turned.
+    vocab = {_found(one): i for i, one in enumerate(proto.pieces)}
+    named = {kind: [_found(o) for o in proto.pieces if o.type == kind] for kind in range(1, 7)}
     fast = Tokenizer(
         models.BPE(
             vocab,
@@ -123,6 +124,11 @@ def _fast(proto: Any, bos: int | None) -> Any:
     fast.add_special_tokens([AddedToken(name, normalized=False, special=True) for name in special])
     fast.add_tokens([AddedToken(name, normalized=False) for name in named[USER_DEFINED]])
     return fast
+
+
+def _found(one: Any) -> str:
+    text: str = one.piece
+    return text.replace(SPACE, " ") if one.type == USER_DEFINED else text
 
 
 def _merges(proto: Any, vocab: dict[str, int]) -> list[tuple[str, str]]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from kollama2.vocab.learn import SPACE
-from kollama2.vocab.merging import Llamacpp, merge_bytes
+from kollama2.model.merging import Llamacpp, merge_bytes
 from kollama2.vocab.splice import ByteLevel, as_bytes
 
 _NORMAL, _BYTE = 1, 6

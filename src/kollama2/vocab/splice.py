@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from kollama2.errors import BadData
-from kollama2.vocab.merging import merge_bytes
+from kollama2.model.merging import merge_bytes
 
 
 class ByteLevel:

@@ -8,11 +8,10 @@ import heapq
 import re
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Any
+from typing import Any, AnyStr
 
-from kollama2.vocab.learn import SPACE
+from kollama2.model.pieces import BYTE, SPACE
 
-_BYTE = 6
 _NEVER = 1 << 62
 
 
@@ -27,7 +26,7 @@ class Llamacpp:
         self._ids = {one.piece: i for i, one in enumerate(proto.pieces)}
         self._scores = [one.score for one in proto.pieces]
         self._bytes = {
-            int(one.piece[1:-1], 16): i for i, one in enumerate(proto.pieces) if one.type == _BYTE
+            int(one.piece[1:-1], 16): i for i, one in enumerate(proto.pieces) if one.type == BYTE
         }
         self._prefix = SPACE if proto.normalizer_spec.add_dummy_prefix else ""
         # Where no piece goes on behind a space, words merge apart from each other.
@@ -85,11 +84,11 @@ class Llamacpp:
         return [self._bytes[byte] for byte in symbol.encode()]
 
 
-def merge_bytes(word: bytes, ranks: Mapping[tuple[bytes, bytes], int]) -> list[bytes]:
+def merge_bytes(word: AnyStr, ranks: Mapping[tuple[AnyStr, AnyStr], int]) -> list[AnyStr]:
     """Byte-pair merging of one pre-token: the pair of the lowest rank, until none has a rank.
 
     Args:
-        word: the pre-token.
+        word: the pre-token, as bytes or as letters that stand for bytes.
         ranks: the rank of each pair that may merge.
     """
     symbols = [word[i : i + 1] for i in range(len(word))]
@@ -97,7 +96,7 @@ def merge_bytes(word: bytes, ranks: Mapping[tuple[bytes, bytes], int]) -> list[b
         best = min(pairwise(symbols), key=lambda pair: ranks.get(pair, _NEVER))
         if best not in ranks:
             break
-        merged, i = list[bytes](), 0
+        merged, i = list[AnyStr](), 0
         while i < len(symbols):
             if i + 1 < len(symbols) and (symbols[i], symbols[i + 1]) == best:
                 merged.append(symbols[i] + symbols[i + 1])
