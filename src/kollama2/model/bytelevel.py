@@ -1,15 +1,13 @@
 """Byte-level BPE: a `tokenizer.json` of merges of bytes (Llama 3, Qwen), read as bytes."""
 
-from collections.abc import Iterator, Mapping
-from itertools import pairwise
+from collections.abc import Iterator
 from pathlib import Path
 
 from kollama2.errors import BadData
 from kollama2.model.added import added_tokens
 from kollama2.model.fast import read_fast, write_tree
 from kollama2.model.files import FAST
-
-_NEVER = 1 << 62
+from kollama2.model.merging import merge_bytes
 
 
 class ByteLevel:
@@ -73,30 +71,6 @@ class ByteLevel:
     def _order(self, pair: tuple[bytes, bytes]) -> int:
         made: int = self.ids[pair[0] + pair[1]]
         return made
-
-
-def merge_bytes(word: bytes, ranks: Mapping[tuple[bytes, bytes], int]) -> list[bytes]:
-    """Byte-pair merging of one pre-token: the pair of the lowest rank, until none has a rank.
-
-    Args:
-        word: the pre-token.
-        ranks: the rank of each pair that may merge.
-    """
-    symbols = [word[i : i + 1] for i in range(len(word))]
-    while len(symbols) > 1:
-        best = min(pairwise(symbols), key=lambda pair: ranks.get(pair, _NEVER))
-        if best not in ranks:
-            break
-        merged, i = list[bytes](), 0
-        while i < len(symbols):
-            if i + 1 < len(symbols) and (symbols[i], symbols[i + 1]) == best:
-                merged.append(symbols[i] + symbols[i + 1])
-                i += 2
-            else:
-                merged.append(symbols[i])
-                i += 1
-        symbols = merged
-    return symbols
 
 
 def _alphabet() -> Iterator[tuple[int, str]]:

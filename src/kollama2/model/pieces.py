@@ -96,9 +96,10 @@ def _fast(proto: Any, bos: int | None, added: Mapping[str, Added]) -> Any:
         processors,
     )
 
-    vocab = {one.piece: i for i, one in enumerate(proto.pieces)}
+    # Tokens that are wanted whole are found in the text before its spaces are turned.
+    vocab = {_found(one): i for i, one in enumerate(proto.pieces)}
     vocab |= {name: one.id for name, one in added.items() if one.id >= len(proto.pieces)}
-    named = {kind: [o.piece for o in proto.pieces if o.type == kind] for kind in range(1, 7)}
+    named = {kind: [_found(o) for o in proto.pieces if o.type == kind] for kind in range(1, 7)}
     fast = Tokenizer(
         models.BPE(
             vocab,
@@ -131,6 +132,11 @@ def _fast(proto: Any, bos: int | None, added: Mapping[str, Added]) -> Any:
         flags = {"normalized": False, **(added[name].flags if name in added else {})}
         fast.add_tokens([AddedToken(name, special=kinds[name], **flags)])
     return fast
+
+
+def _found(one: Any) -> str:
+    text: str = one.piece
+    return text.replace(SPACE, " ") if one.type == USER_DEFINED else text
 
 
 def merges_of(proto: Any, vocab: dict[str, int]) -> list[tuple[str, str]]:

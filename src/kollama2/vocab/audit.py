@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, replace
 from unicodedata import normalize
 
 from kollama2.errors import BadData
-from kollama2.vocab.kept import shown
-from kollama2.vocab.probe import HARD, unchanged_lines
+from kollama2.model.probe import HARD, unchanged_lines
+from kollama2.vocab.changes import shown
 from kollama2.vocab.runtimes import Runtimes
 
 _FENCE = "\ue000"

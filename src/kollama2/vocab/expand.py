@@ -15,13 +15,13 @@ from kollama2.model.fast import extend_fast
 from kollama2.model.files import FAST
 from kollama2.model.handover import copy_tokenizer
 from kollama2.model.pieces import SPACE, write_fast, write_pieces
+from kollama2.model.probe import HARD, unchanged_lines
 from kollama2.model.rebuild import is_sentencepiece, pieces_or_rebuilt
 from kollama2.model.tokenizer import load_tokenizer, tokenizer_size
 from kollama2.vocab.append import append, first_syllables, hold, old_ids, ordered, pieces_of
 from kollama2.vocab.audit import audit, refuse
-from kollama2.vocab.kept import changes
+from kollama2.vocab.changes import changes
 from kollama2.vocab.learn import HANGUL, WORDS, count_words, ended, learn, sampled
-from kollama2.vocab.probe import HARD, unchanged_lines
 from kollama2.vocab.runtimes import runtimes
 from kollama2.vocab.settings import VocabSettings
 from kollama2.vocab.splice import splice

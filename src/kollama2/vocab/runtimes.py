@@ -6,10 +6,10 @@ from typing import Any
 
 from kollama2.model.bytelevel import ByteLevel, as_bytes
 from kollama2.model.files import FAST
+from kollama2.model.merging import Llamacpp, apart, split
 from kollama2.model.pieces import BYTE, NORMAL, SPACE, USER_DEFINED, processor
 from kollama2.model.rebuild import is_sentencepiece, pieces_or_rebuilt
 from kollama2.model.tokenizer import filed
-from kollama2.vocab.merging import Llamacpp, apart, split
 
 Encode = Callable[[Sequence[str]], list[list[int]]]
 Decode = Callable[[list[int]], str]

@@ -7,7 +7,8 @@ nothing, because each makes a piece of Hangul bytes only, and no other script ha
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from kollama2.model.bytelevel import ByteLevel, merge_bytes
+from kollama2.model.bytelevel import ByteLevel
+from kollama2.model.merging import merge_bytes
 
 
 class Split(NamedTuple):

@@ -1,15 +1,18 @@
-"""Merging: the rule by which llama.cpp merges, in plain Python, to check others by.
+"""Merging: the rules by which llama.cpp and tiktoken merge, in plain Python, to check others by.
 
-It shares no code with SentencePiece or the tokenizers library; a tokenizer on which all agree means
-the same in every runtime.
+They share no code with SentencePiece or the tokenizers library; a tokenizer on which all agree
+means the same in every runtime.
 """
 
 import heapq
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from itertools import pairwise
+from typing import Any, AnyStr
 
 from kollama2.model.pieces import BYTE, SPACE, USER_DEFINED
+
+_NEVER = 1 << 62
 
 
 class Llamacpp:
@@ -85,6 +88,30 @@ class Llamacpp:
             left, right = parts[symbol]
             return self._output(left, parts) + self._output(right, parts)
         return [self._bytes[byte] for byte in symbol.encode()]
+
+
+def merge_bytes(word: AnyStr, ranks: Mapping[tuple[AnyStr, AnyStr], int]) -> list[AnyStr]:
+    """Byte-pair merging of one pre-token: the pair of the lowest rank, until none has a rank.
+
+    Args:
+        word: the pre-token, as bytes or as letters that stand for bytes.
+        ranks: the rank of each pair that may merge.
+    """
+    symbols = [word[i : i + 1] for i in range(len(word))]
+    while len(symbols) > 1:
+        best = min(pairwise(symbols), key=lambda pair: ranks.get(pair, _NEVER))
+        if best not in ranks:
+            break
+        merged, i = list[AnyStr](), 0
+        while i < len(symbols):
+            if i + 1 < len(symbols) and (symbols[i], symbols[i + 1]) == best:
+                merged.append(symbols[i] + symbols[i + 1])
+                i += 2
+            else:
+                merged.append(symbols[i])
+                i += 1
+        symbols = merged
+    return symbols
 
 
 def apart(names: Iterable[str]) -> re.Pattern[str]:

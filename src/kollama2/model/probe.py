@@ -1,4 +1,4 @@
-"""Probe: lines on which an expanded tokenizer must not differ from the old one, or from itself."""
+"""Probe: lines on which a tokenizer must not differ from an older one, or from another reading."""
 
 import ast
 import inspect
