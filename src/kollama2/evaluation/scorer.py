@@ -33,8 +33,8 @@ class Encoder(Protocol):
     """Text to ids and back, and a chat's prompt, as one model was taught them."""
 
     @property
-    def bos_id(self) -> int | None:
-        """The id that every sequence begins with; None where the model knows none."""
+    def first_id(self) -> int:
+        """The id that a text follows: BOS, or what ends documents where there is no BOS."""
 
     @property
     def stop_ids(self) -> Collection[int]:
