@@ -60,6 +60,10 @@ def adapt(
         bool, typer.Option("--miniature", help="Use the recipe's numbers for tiny models.")
     ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the training.")] = 0,
+    template: Annotated[
+        str | None,
+        typer.Option(help="Chat template: `own` for the base's, or a name; else the recipe's."),
+    ] = None,
     store: StoreOption = STORE,
     mirrors: MirrorsOption = None,
     profile: Annotated[Path | None, typer.Option(help="YAML file: the machine's size.")] = None,
@@ -70,7 +74,14 @@ def adapt(
 
     check_new(output)
     made = adaptation(
-        base, recipe, data or [], store=store, mirrors=mirrors, small=miniature, seed=seed
+        base,
+        recipe,
+        data or [],
+        store=store,
+        mirrors=mirrors,
+        small=miniature,
+        seed=seed,
+        template=template,
     )
     folder = compute_one(made.stage, store, profile, f"adapt {recipe}")
     export(folder / "model", output)
@@ -83,7 +94,8 @@ def convert(
     checkpoint: Annotated[
         str,
         typer.Argument(
-            help="Meta's folder, a Hugging Face folder, an adapter, a llama2.c .bin file, hf: id."
+            help="Meta's folder, a Hugging Face folder (pickled too), an adapter, a llama2.c .bin, "
+            "an hf: id."
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the model.")],
@@ -95,7 +107,7 @@ def convert(
     onto: OntoOption = None,
     mirrors: MirrorsOption = None,
 ) -> None:
-    """Turn Meta's and llama2.c's checkpoints and adapters into Hugging Face folders, or back."""
+    """Turn Meta's, llama2.c's and pickled checkpoints and adapters into Hugging Face folders."""
     from kollama2.engine.hub import load_mirrors
     from kollama2.errors import BadUsage
     from kollama2.model.find import find_model
@@ -115,7 +127,15 @@ def convert(
         return
     if folder.is_dir():
         from kollama2.llama.convert import is_meta, to_hugging_face, to_meta
+        from kollama2.model.pickled import from_pickle, is_pickled
 
+        if is_pickled(folder):
+            if to == "meta":
+                raise BadUsage(f"{checkpoint} holds pickled weights; convert them to hf first")
+            check_new(output)
+            result = from_pickle(folder, output)
+            talk().print(f"{output}: {result['parameters']:,} parameters")
+            return
         if (to == "meta") == is_meta(folder):
             raise BadUsage(f"{checkpoint} is in {to} form already")
         if to == "meta":
