@@ -16,7 +16,7 @@ from kollama2.llama.generation import Decoder
 from kollama2.llama.runtime import Llama
 from kollama2.llama.tokenizer import Tokenizer
 from kollama2.model.chat import ChatEncoder
-from kollama2.model.files import CONFIG
+from kollama2.model.files import CONFIG, PIECES
 from kollama2.model.find import NONE, Mirrors, find_model
 from kollama2.model.folder import ModelFolder
 from kollama2.train.onto import load_folder
@@ -85,13 +85,19 @@ def open_talker(
     if is_meta(whole) or not (whole / CONFIG).is_file() or tokenizer is not None:
         return _reference(folder, tokenizer, context, seed)
     hf_logging.set_verbosity_error()  # its remarks on kernels would stand in the middle of answers
-    encoder = folder.encoder().on(date.today())
+    encoder = folder.encoder(otherwise=_otherwise(folder)).on(date.today())
     model = load_folder(folder)
     torch.manual_seed(seed)
     if model.config.model_type != "llama" or rules_of(model):
         return Generator(model, encoder, context)
     context = context or min(CONTEXT, model.config.max_position_embeddings)
     return Llama(Decoder(model, 1, context), Tokenizer(folder.tokenizer_path), encoder)
+
+
+def _otherwise(folder: ModelFolder) -> str:
+    """What stands in for a chat template: Llama 2's where it may be meant, else running text."""
+    pieces = folder.text_config.get("model_type") == "llama" and folder.tokenizer.source == PIECES
+    return "llama2" if pieces and folder.card.template != "plain" else "plain"
 
 
 def _reference(
