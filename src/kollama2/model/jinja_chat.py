@@ -153,7 +153,7 @@ class JinjaEncoder(ChatEncoder):
             source = self._source or self._plain.get_chat_template(tools=told)
             text: str = self._plain.apply_chat_template(
                 turns,
-                chat_template=_NOW.sub(lambda hit: json.dumps(self._day.strftime(hit[2])), source),
+                chat_template=dated(source, self._day),
                 tools=told,
                 add_generation_prompt=prompt,
                 tokenize=False,
@@ -253,6 +253,11 @@ class JinjaEncoder(ChatEncoder):
             if spans[place][0] >= at and token in self.stop_ids:
                 return place + 1
         return len(ids)
+
+
+def dated(source: str, day: date) -> str:
+    """A chat template that takes another day for today."""
+    return _NOW.sub(lambda hit: json.dumps(day.strftime(hit[2])), source)
 
 
 def _common(one: str, other: str) -> int:
