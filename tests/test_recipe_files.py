@@ -9,6 +9,7 @@ import yaml
 
 from kollama2 import recipes
 from kollama2.miniature.corpora import NAMES
+from kollama2.model.templates import check_template
 from kollama2.study.document import Document
 from kollama2.study.pages import page
 from kollama2.study.schema import Budget, RecipeFile
@@ -74,7 +75,7 @@ def test_keys_are_known_and_the_file_bears_its_name(file: Path) -> None:
     assert recipe["name"] == file.stem
     assert KEYS <= set(recipe) <= KEYS | SECTIONS
     assert recipe["family"] in {"sft", "cpt", "vocabulary", "merge", "preference"}
-    assert recipe["template"] in TEMPLATES
+    assert check_template(recipe["template"]) == recipe["template"]
     assert "\n" not in recipe["title"]
     assert 1 <= len(re.findall(r"[.:)](?: |$)", recipe["about"])) <= 12
     assert set(recipe["miniature"]) <= {"base", "sources", "steps"}

@@ -59,6 +59,10 @@ def adapt(
         bool, typer.Option("--miniature", help="Use the recipe's numbers for tiny models.")
     ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the training.")] = 0,
+    template: Annotated[
+        str | None,
+        typer.Option(help="Chat template: `own` for the base's, or a name; else the recipe's."),
+    ] = None,
     store: StoreOption = STORE,
     mirrors: MirrorsOption = None,
     profile: Annotated[Path | None, typer.Option(help="YAML file: the machine's size.")] = None,
@@ -69,7 +73,14 @@ def adapt(
 
     check_new(output)
     made = adaptation(
-        base, recipe, data or [], store=store, mirrors=mirrors, small=miniature, seed=seed
+        base,
+        recipe,
+        data or [],
+        store=store,
+        mirrors=mirrors,
+        small=miniature,
+        seed=seed,
+        template=template,
     )
     folder = compute_one(made.stage, store, profile, f"adapt {recipe}")
     export(folder / "model", output)

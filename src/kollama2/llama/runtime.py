@@ -74,7 +74,10 @@ class Llama:
         decoder = Decoder(network, max_batch_size, max_seq_len, parallel.agree)
         print(f"Loaded in {time.monotonic() - started:.2f} seconds", file=sys.stderr)
         if tokenizer_path is None:
-            return Llama(decoder, tokenizer, ModelFolder.read(folder).encoder())
+            read = ModelFolder.read(folder)
+            # A model that was taught running text only goes on with it.
+            otherwise = "plain" if read.card.template == "plain" else "llama2"
+            return Llama(decoder, tokenizer, read.encoder(otherwise=otherwise))
         return Llama(decoder, tokenizer)
 
     def __init__(

@@ -112,20 +112,21 @@ class ModelFolder:
         return tuple(sorted(found))
 
     @property
-    def template(self) -> str:
+    def template(self) -> str | None:
         """How the model is addressed: a name in `templates`, or `own` for the folder's Jinja.
 
-        Llama 2's own template is known by the text that it writes, and goes by its name: what
-        Meta's model was taught has ids that transformers 5 no longer gives for that text.
+        None where it was never taught chats. Llama 2's own template is known by the text that it
+        writes, and goes by its name: what Meta's model was taught has ids that transformers 5 no
+        longer gives for that text.
         """
         from kollama2.model.jinja_chat import writes_llama2
 
         said = self.card.template
-        if said is not None and said != OWN:
+        if said not in (None, OWN, "plain"):
             return said
-        if self.has_template:
+        if self.has_template and said != "plain":
             return "llama2" if writes_llama2(self.plain_tokenizer) else OWN
-        return self.base.template if self.base is not None and said is None else "llama2"
+        return self.base.template if self.base is not None else None
 
     @cached_property
     def has_template(self) -> bool:
@@ -136,15 +137,19 @@ class ModelFolder:
         settings = read_json(place / TOKENIZER_CONFIG)
         return (place / TEMPLATE_FILE).is_file() or bool(settings.get("chat_template"))
 
-    def encoder(self, template: str = OWN) -> "ChatEncoder":
-        """The encoder of chats by a template; by the model's own unless another is named.
+    def encoder(self, template: str = OWN, otherwise: str = "llama2") -> "ChatEncoder":
+        """The encoder of chats by a template.
+
+        Args:
+            template: its name; `own` for the one that the model was taught.
+            otherwise: the name of the one that takes its place where there is none.
 
         Raises:
             BadUsage: there is no such template, or it needs tokens that the tokenizer lacks.
         """
         from kollama2.model.chat import chat_encoder
 
-        return chat_encoder(self, self.template if template == OWN else template)
+        return chat_encoder(self, (self.template or otherwise) if template == OWN else template)
 
     @property
     def weight_files(self) -> list[Path]:

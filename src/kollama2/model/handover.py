@@ -116,6 +116,7 @@ def _forms(out: Path, source: ModelFolder, trained: "ChatEncoder") -> Iterator[N
             _own(out, jinja_template(name, dummy_prefix=gap))
         if pieces and not gap:
             _write_fast(out, tokenizer.bos_id)
+        if (pieces and not gap) or _keeps_spaces(out):
             _settings(out, tokenizer_class=GENERIC)
         yield
 
@@ -142,6 +143,23 @@ def _begin(out: Path, bos: int | None) -> None:
         single=f"{name} $A", pair=f"{name} $A {name} $B", special_tokens=[(name, bos)]
     )
     write_json(path, json.loads(fast.to_str()), indent=None)
+
+
+def _keeps_spaces(out: Path) -> bool:
+    """Let a `tokenizer.json` of SentencePiece's kind keep the leading spaces of texts.
+
+    Whether it was of a kind that lost them.
+    """
+    tree = read_json(out / FAST)
+    before = tree.get("pre_tokenizer") or {}
+    if before.get("type") != "Metaspace" or before.get("prepend_scheme") != "first":
+        return False
+    space = before["replacement"]
+    replace = {"type": "Replace", "pattern": {"String": " "}, "content": space}
+    steps = [{"type": "Prepend", "prepend": space}, replace]
+    tree |= {"normalizer": {"type": "Sequence", "normalizers": steps}, "pre_tokenizer": None}
+    write_json(out / FAST, tree, indent=None)
+    return True
 
 
 def _own(out: Path, jinja: str) -> None:

@@ -166,8 +166,8 @@ FORMS = {
 NAMES = ("own", *TEMPLATES, *FORMS)
 
 
-def check_template(name: str) -> None:
-    """Refuse the name of a template that there is not.
+def check_template(name: str) -> str:
+    """Refuse the name of a template that there is not; returns it otherwise.
 
     Raises:
         BadUsage: with the nearest name, or all.
@@ -178,3 +178,4 @@ def check_template(name: str) -> None:
             f"there is no template {name!r}; "
             + (f"did you mean {near[0]}?" if near else f"there are {', '.join(NAMES)}")
         )
+    return name

@@ -29,7 +29,8 @@ class Encode(Stage):
     Attributes:
         data: the sources and their shares of the bytes.
         tokenizer: the stage that defines the tokenizer.
-        template: how a chat is written (`llama2`, `kullm`, `koalpaca`, `vicuna`, `plain`).
+        template: how a chat is written: `own`, the template that the model was taught (`llama2`
+            where it was taught none), or the name of another.
         max_length: longest row in tokens.
         loss: learn the assistant's turns only, or everything.
         bytes: stop after this many UTF-8 bytes of text; None takes all.
@@ -39,7 +40,7 @@ class Encode(Stage):
     kind: Literal["encode"] = "encode"
     data: tuple[Part, ...]
     tokenizer: "Tokens"
-    template: str = "llama2"
+    template: str = "own"
     max_length: PositiveInt = 1024
     loss: Literal["assistant", "all"] = "assistant"
     bytes: PositiveInt | None = None

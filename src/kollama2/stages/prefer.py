@@ -32,7 +32,7 @@ class Prefer(Stage):
     data: Source
     settings: PreferSettings
     pairs: Source | None = None
-    template: str = "llama2"
+    template: str = "own"
 
     preload: ClassVar[tuple[str, ...]] = ("kollama2.train.prefer",)
 

@@ -1,10 +1,11 @@
 """Adapt: one base, one named recipe, one model; the same stages as in a study."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kollama2.engine.store import Store
 from kollama2.errors import BadUsage
+from kollama2.model.templates import check_template
 from kollama2.stages import Model, Source
 from kollama2.study import recipes
 from kollama2.study.build import build
@@ -35,6 +36,7 @@ def adaptation(
     mirrors: Path | None = None,
     small: bool = False,
     seed: int = 0,
+    template: str | None = None,
 ) -> Adaptation:
     """The stage that makes one model.
 
@@ -46,6 +48,7 @@ def adaptation(
         mirrors: a mirrors file.
         small: use the numbers of the recipe's miniature twin.
         seed: of the training.
+        template: chat template in the place of the recipe's.
 
     Raises:
         BadUsage: something named does not exist or does not fit the recipe.
@@ -65,6 +68,9 @@ def adaptation(
     )
     locator = Locator(Path.cwd(), load_mirrors(mirrors), store / "hashes.json")
     path = named(study, recipe, small=small)
+    if template is not None:
+        check_template(template)
+        path = replace(path, template=template)
     start = locator.source(spec, "model")
     stage = build(path, start, seed, locator, document)
     locator.save()

@@ -3,6 +3,7 @@
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -13,6 +14,7 @@ from pydantic import (
 )
 
 from kollama2.evaluation.endpoint import KEY
+from kollama2.model.templates import check_template
 from kollama2.stages.derive import Made
 
 MADE: tuple[Made, ...] = get_args(Made)
@@ -31,6 +33,7 @@ def parse_bytes(value: Any) -> Any:
 
 
 Bytes = Annotated[PositiveInt, BeforeValidator(parse_bytes)]
+TemplateName = Annotated[str, AfterValidator(check_template)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")]
 
 
@@ -119,7 +122,7 @@ class Study(Closed):
     name: Name
     about: str = ""
     base: SourceSpec
-    template: str = "llama2"
+    template: TemplateName = "own"
     sources: dict[str, SourceSpec] = {}
     budget: Budget = Budget()
     seeds: tuple[int, ...] = Field((0,), min_length=1)
@@ -151,7 +154,7 @@ class RecipeFile(Closed):
     title: str
     about: str
     base: SourceSpec
-    template: str = "llama2"
+    template: TemplateName = "own"
     sources: dict[str, SourceSpec]
     steps: tuple[dict[str, Any], ...] = Field(min_length=1)
     numbers: dict[str, str]

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field, PositiveFloat, TypeAdapter, ValidationErr
 from kollama2.data.curriculum import Curriculum, OrderName, curriculum
 from kollama2.data.difficulty import Measure
 from kollama2.errors import BadUsage
+from kollama2.model.templates import check_template
 from kollama2.study.document import Document, near
 from kollama2.study.schema import Budget, Closed, RateProbe, parse_bytes
 from kollama2.train.merging.settings import MergeSettings
@@ -195,7 +196,7 @@ def _training(
     return TrainStep(
         kind=fields["kind"],
         data=_shares({data: 1.0} if isinstance(data, str) else data, document, (*path, "data")),
-        template=fields.get("template"),
+        template=_template(fields, document, path),
         loss=fields.get("loss") or ("assistant" if fields["kind"] == "finetune" else "all"),
         settings=document.read(TrainSettings, given, path),
         rates=rates,
@@ -255,6 +256,14 @@ def _merge(
     return MergeStep(settings, tuple(others), copies)
 
 
+def _template(fields: dict[str, Any], document: Document, path: Sequence[str | int]) -> str | None:
+    name = fields.get("template")
+    try:
+        return None if name is None else check_template(name)
+    except BadUsage as error:
+        raise document.fault((*path, "template"), str(error)) from error
+
+
 def _prefer(fields: dict[str, Any], document: Document, path: Sequence[str | int]) -> PreferStep:
     _need(("data", "lr"), fields, document, path)
     for key in ("data", "pairs", "template"):
@@ -263,7 +272,7 @@ def _prefer(fields: dict[str, Any], document: Document, path: Sequence[str | int
     return PreferStep(
         data=fields["data"],
         pairs=fields.get("pairs"),
-        template=fields.get("template"),
+        template=_template(fields, document, path),
         settings=document.read(PreferSettings, _only(PreferSettings, fields), path),
     )
 
