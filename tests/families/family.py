@@ -45,8 +45,12 @@ class Family:
 
     @property
     def addressed(self) -> Path:
-        """A folder with a chat template: the base, or what is trained where a base has none."""
-        return self.base if self.form.template is not None else self.trained("full")
+        """A folder whose template gives training's ids in transformers: the base, but for two.
+
+        polyglot-ko has none, and transformers reads Llama 2's text with other ids than Meta's.
+        """
+        written = self.form.template is None or self.name == "Llama 2"
+        return self.trained("full") if written else self.base
 
     @cached_property
     def rows(self) -> Path:
