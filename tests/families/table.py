@@ -1,4 +1,4 @@
-"""The table of families and what is done with them: what is no plain yes, and the page of it all."""
+"""The table of families: the cells that are no plain yes, and the page of all of them."""
 
 import inspect
 import sys
@@ -36,11 +36,11 @@ _HEAD = """\
 # Families of models
 
 Every family below goes through everything that is done with a model. Each cell is a test
-(`tests/families`) on a tiny random model with all kinds of layers of its family, and a tokenizer and
-chat template of the family's form: names, places and flags of the control tokens, what is put in
-front of a text, the class that `tokenizer_config.json` names, and the quirks of the template. Wrappers with a vision tower
-(Mistral 3, Qwen 3.5, Gemma 3) are trained and saved as they came. The page is written by
-`{command}` and compared by a test.
+(`tests/families`) on a tiny random model with all kinds of layers of its family, and a tokenizer
+and chat template of the family's form: names, places and flags of the control tokens, what is put
+in front of a text, the class that `tokenizer_config.json` names, and the quirks of the template.
+Wrappers with a vision tower (Mistral 3, Qwen 3.5, Gemma 3) are trained and saved as they came. The
+page is written by `{command}` and compared by a test.
 """
 
 
