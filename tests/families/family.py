@@ -28,6 +28,7 @@ CHAT: list[Message] = [
     {"role": "assistant", "content": "서울입니다. 😀"},
 ]
 RATES = {"full": 2e-3, "lora": 5e-3, "qlora": 5e-3}
+STEEP = {"Granite": 10}  # it divides its logits by eight and adds a fifth of each layer
 STEPS = 6
 
 
@@ -37,7 +38,6 @@ class Family:
     def __init__(self, name: str, place: Path) -> None:
         self.name, self.place = name, place
         self.form: Form = FORMS[name]
-        self._trained: dict[str, dict[str, Any]] = {}
 
     @cached_property
     def base(self) -> Path:
@@ -61,25 +61,21 @@ class Family:
         return out
 
     def settings(self, method: str) -> TrainSettings:
-        given: dict[str, Any] = {} if method == "full" else {"rank": 4, "alpha": 8}
-        return TrainSettings.model_validate(
-            {"method": method, "lr": RATES[method], "steps": STEPS, "batch": 4, "max_length": 256,
-             "warmup": 0.0, **given}
-        )  # fmt: skip
+        rate = RATES[method] * STEEP.get(self.name, 1)
+        shape = {"steps": STEPS, "batch": 4, "max_length": 256, "warmup": 0.0}
+        given = {} if method == "full" else {"rank": 4, "alpha": 8}
+        return TrainSettings.model_validate({"method": method, "lr": rate, **shape, **given})
 
     def trained(self, method: str) -> Path:
-        """The model of a training without interruption; its figures are in `figures`."""
-        if method not in self._trained:
-            self._trained[method] = self.train(method, self.place / method)
-        return self.place / method / "model"
+        """The model of a training without interruption."""
+        out = self.place / method
+        if not (out / "model").exists():
+            self.train(method, out)
+        return out / "model"
 
-    def figures(self, method: str) -> dict[str, Any]:
-        self.trained(method)
-        return self._trained[method]
-
-    def train(self, method: str, out: Path) -> dict[str, Any]:
+    def train(self, method: str, out: Path) -> None:
         with quiet():
-            return train(
+            train(
                 self.settings(method),
                 model=self.base,
                 rows=self.rows,
