@@ -28,7 +28,7 @@ CHAT: list[Message] = [
     {"role": "assistant", "content": "서울입니다. 😀"},
 ]
 RATES = {"full": 2e-3, "lora": 5e-3, "qlora": 5e-3}
-STEEP = {"Granite": 10}  # it divides its logits by eight and adds a fifth of each layer
+STEEP = {"Granite": 10}  # adapters: it divides its logits by eight, adds a fifth of each layer
 STEPS = 6
 
 
@@ -61,7 +61,7 @@ class Family:
         return out
 
     def settings(self, method: str) -> TrainSettings:
-        rate = RATES[method] * STEEP.get(self.name, 1)
+        rate = RATES[method] * (1 if method == "full" else STEEP.get(self.name, 1))
         shape = {"steps": STEPS, "batch": 4, "max_length": 256, "warmup": 0.0}
         given = {} if method == "full" else {"rank": 4, "alpha": 8}
         return TrainSettings.model_validate({"method": method, "lr": rate, **shape, **given})
