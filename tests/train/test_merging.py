@@ -11,12 +11,13 @@ from safetensors.torch import load_file, save_file
 from kollama2.errors import BadUsage
 from kollama2.model.card import read_card
 from kollama2.model.load import load_model
-from kollama2.model.weights import EMBED, HEAD, tokens
+from kollama2.model.weights import tokens
 from kollama2.train.merging import methods
 from kollama2.train.merging.merge import gap, merge_models
 from kollama2.train.merging.settings import MergeSettings
 from tests import tiny
 
+EMBED, HEAD = "model.embed_tokens.weight", "lm_head.weight"
 Tensors = dict[str, torch.Tensor]
 
 
@@ -53,11 +54,20 @@ def grown(folder: Path, source: Path) -> Path:
     pieces = sorted(ids, key=ids.__getitem__)
     pieces[300:300] = ["가나", "다라"]  # new tokens in the middle: rows are found by token
     pieces.append("마바")
+    flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
+    flags["special"] = True
     raw = {
-        "model": {"type": "BPE", "vocab": {piece: at for at, piece in enumerate(pieces)}},
-        "added_tokens": [{"id": at, "content": pieces[at], "special": True} for at in special],
+        "model": {
+            "type": "BPE",
+            "vocab": {piece: at for at, piece in enumerate(pieces)},
+            "merges": [],
+        },
+        "added_tokens": [{"id": at, "content": pieces[at], **flags} for at in special],
     }
     (folder / "tokenizer.json").write_text(json.dumps(raw), encoding="utf-8")
+    settings = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    settings["tokenizer_class"] = "PreTrainedTokenizerFast"
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")
     weights = read(source)
     for name in (EMBED, HEAD):
         new = torch.full((3, 64), 9.0)

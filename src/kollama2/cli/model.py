@@ -93,7 +93,7 @@ def convert(
     checkpoint: Annotated[
         Path,
         typer.Argument(
-            help="Meta's folder, a Hugging Face folder, an adapter, a llama2.c .bin file."
+            help="Meta's folder, a Hugging Face folder (pickled too), an adapter, a llama2.c .bin."
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the model.")],
@@ -109,7 +109,7 @@ def convert(
         ),
     ] = None,
 ) -> None:
-    """Turn Meta's and llama2.c's checkpoints and adapters into Hugging Face folders, or back."""
+    """Turn Meta's, llama2.c's and pickled checkpoints and adapters into Hugging Face folders."""
     from kollama2.errors import BadUsage
 
     if to not in ("hf", "meta"):
@@ -127,7 +127,15 @@ def convert(
         raise BadUsage(f"--onto is for adapters, and {checkpoint} is none")
     if checkpoint.is_dir():
         from kollama2.llama.convert import is_meta, to_hugging_face, to_meta
+        from kollama2.model.pickled import from_pickle, is_pickled
 
+        if is_pickled(checkpoint):
+            if to == "meta":
+                raise BadUsage(f"{checkpoint} holds pickled weights; convert them to hf first")
+            check_new(output)
+            result = from_pickle(checkpoint, output)
+            talk().print(f"{output}: {result['parameters']:,} parameters")
+            return
         if (to == "meta") == is_meta(checkpoint):
             raise BadUsage(f"{checkpoint} is in {to} form already")
         if to == "meta":

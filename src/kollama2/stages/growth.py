@@ -15,7 +15,8 @@ from kollama2.train.grow import grow, tables, weights_hash, write_grown
 from kollama2.vocab import embed
 from kollama2.vocab.align import Aligned, aligned, alignments
 from kollama2.vocab.distill import distill
-from kollama2.vocab.expand import EXPANSION, runtimes
+from kollama2.vocab.expand import EXPANSION
+from kollama2.vocab.runtimes import runtimes
 from kollama2.vocab.settings import InitSettings
 
 

@@ -44,7 +44,7 @@ def expand_blocks(source: Path, out: Path, every: int) -> dict[str, Any]:
         fresh(out)
         writer, zeroed = ShardWriter(out), 0
         for name in weights.names:
-            block = _BLOCK.match(name)
+            block = _BLOCK.match(name) if weights.body(name) else None
             if block is None:
                 writer.add(name, weights.get(name))
                 continue
@@ -59,7 +59,7 @@ def expand_blocks(source: Path, out: Path, every: int) -> dict[str, Any]:
     new_blocks = [place for place, (_, new) in enumerate(plan) if new]
     if zeroed < 2 * len(new_blocks):
         raise BadUsage(f"{source} has no o_proj and down_proj in its blocks; they cannot be copied")
-    _write_about(source, out, len(plan), new_blocks)
+    _write_about(source, out, plan)
     return {"blocks": len(plan), "new_blocks": new_blocks}
 
 
@@ -73,19 +73,20 @@ def places(blocks: int, every: int) -> list[tuple[int, bool]]:
     return found
 
 
-def _write_about(source: Path, out: Path, blocks: int, new_blocks: list[int]) -> None:
+def _write_about(source: Path, out: Path, plan: list[tuple[int, bool]]) -> None:
     start = ModelFolder.read(source)
     copy_files(start.root.path, out, (CONFIG, GENERATION))
     config = read_json(out / CONFIG)
-    config["num_hidden_layers"] = blocks
-    if "layer_types" in config:
-        config["layer_types"] = [config["layer_types"][0]] * blocks
+    text = config.get("text_config", config)
+    text["num_hidden_layers"] = len(plan)
+    if "layer_types" in text:
+        text["layer_types"] = [text["layer_types"][origin] for origin, _ in plan]
     write_json(out / CONFIG, config)
     card = start.card.changed(
         template=taught(start),
         method="full",
         quantization=None,
         base=None,
-        new_blocks=tuple(new_blocks),
+        new_blocks=tuple(place for place, (_, new) in enumerate(plan) if new),
     )
     hand_over(out, start, card)
