@@ -1,7 +1,7 @@
-"""Grow: a model with more rows in its embeddings and head, for a larger tokenizer."""
+"""Grow: a model with other rows in its embeddings and head, for a larger or smaller tokenizer."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from kollama2.model.files import fresh
 from kollama2.model.folder import ModelFolder
 from kollama2.model.handover import hand_over, taught
 from kollama2.model.load import root
+from kollama2.model.renumber import renumber_config
 from kollama2.model.write import write_whole
 
 
@@ -101,20 +102,29 @@ def _names(file: Path) -> list[str]:
 
 
 def write_grown(
-    model: Any, out: Path, *, source: Path, tokenizer: Path, vocabulary: Vocabulary
+    model: Any,
+    out: Path,
+    *,
+    source: Path,
+    tokenizer: Path,
+    vocabulary: Vocabulary,
+    ids: Mapping[int, int] | None = None,
 ) -> None:
-    """Write a grown model with its tokenizer.
+    """Write a grown or smaller model with its tokenizer.
 
     Args:
-        model: from `grow`.
+        model: from `grow` or `gather`.
         out: the folder to write; what is there is replaced.
-        source: the model folder that was grown.
-        tokenizer: the folder of the larger tokenizer.
-        vocabulary: what the card says of the growth.
+        source: the model folder that was changed.
+        tokenizer: the folder of the changed tokenizer.
+        vocabulary: what the card says of the change.
+        ids: the new id of each old one; None where they are the same.
     """
     fresh(out)
     start = ModelFolder.read(source)
     write_whole(model, out, start.root.path)
+    if ids is not None:
+        renumber_config(out, ids)
     card = start.card.changed(
         template=taught(start), method="full", quantization=None, base=None, vocabulary=vocabulary
     )
