@@ -8,7 +8,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 
 from kollama2.data.read import Example, read
 from kollama2.miniature import corpora
-from kollama2.vocab.splice import as_letters
+from kollama2.model.bytelevel import as_letters
 from tests.tiny import ENGLISH
 
 # Llama 3's pattern of words.
@@ -58,7 +58,7 @@ def small_ranks() -> dict[bytes, int]:
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     trainer = BpeTrainer(vocab_size=456, initial_alphabet=alphabet, show_progress=False)
     fast.train_from_iterator(ENGLISH * 20, trainer)
-    from kollama2.vocab.splice import as_bytes
+    from kollama2.model.bytelevel import as_bytes
 
     return {as_bytes(token): i for token, i in fast.get_vocab().items()}
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from kollama2.model.handover import copy_tokenizer
 from kollama2.vocab.align import Aligned, aligned, alignments, cut
-from kollama2.vocab.expand import expand, runtimes
-from kollama2.vocab.runtimes import Runtimes
+from kollama2.vocab.expand import expand
+from kollama2.vocab.runtimes import Runtimes, runtimes
 from kollama2.vocab.settings import VocabSettings
 from tests import tiny
 

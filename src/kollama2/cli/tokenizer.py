@@ -86,7 +86,6 @@ def expand(
 
     from kollama2.engine.commit import committing
     from kollama2.errors import BadUsage
-    from kollama2.model.handover import copy_tokenizer
     from kollama2.vocab.expand import expand as grow
     from kollama2.vocab.settings import VocabSettings
 
@@ -106,7 +105,6 @@ def expand(
         raise BadUsage(f"{where}: {first['msg']}, got {first['input']!r}") from error
     check_new(output)
     with committing(output) as partial:
-        copy_tokenizer(folder, partial)
         found = grow(folder, partial, _texts(corpus), settings)
     if as_json:
         print_json(found)

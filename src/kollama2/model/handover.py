@@ -190,9 +190,30 @@ def difference(folder: ModelFolder, trained: "ChatEncoder") -> str:
         if taught_ids is None:
             continue
         read = plain.apply_chat_template([dict(m) for m in dialog], return_dict=False)
-        if taught_ids != read:
+        if taught_ids != read and not _parted(plain, trained, dialog, taught_ids, read):
             return _told(dialog[-1]["content"], taught_ids, read)
     return ""
+
+
+def _parted(
+    plain: Any,
+    trained: "ChatEncoder",
+    dialog: Sequence[Message],
+    ours: Sequence[int],
+    theirs: Sequence[int],
+) -> bool:
+    """Whether prompts and texts are equal, and only tokens across the end of a prompt are not.
+
+    Some tokenizers read a prompt's last white space together with the answer; training keeps the
+    prompt as generation has it.
+    """
+    asked = [dict(m) for m in dialog[: next(i for i, m in enumerate(dialog) if m is _ASK) + 1]]
+    prompt = plain.apply_chat_template(asked, add_generation_prompt=True, return_dict=False)
+    return (
+        trained.template not in TEMPLATES
+        and trained.on(date.today()).prompt(dialog[: len(asked)]) == prompt
+        and plain.decode(ours) == plain.decode(theirs)
+    )
 
 
 def _space_lost(

@@ -6,10 +6,12 @@ pieces of white space alone have the lowest score in spite of their low ids, so 
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from kollama2.errors import BadData
+from kollama2.model.added import Added, added_tokens
 from kollama2.model.files import FAST, PIECES
 
 # The types of pieces in SentencePiece's model file.
@@ -43,12 +45,13 @@ def write_pieces(proto: Any, folder: Path) -> None:
     (folder / PIECES).write_bytes(proto.SerializeToString())
 
 
-def processor(path: Path) -> Any:
-    """A SentencePiece model, or that of a folder, as SentencePiece's own encoder."""
+def processor(model: Any) -> Any:
+    """SentencePiece's own encoder of a model: its file, or its protocol buffer."""
     import sentencepiece
 
-    file = path / PIECES if path.is_dir() else path
-    return sentencepiece.SentencePieceProcessor(model_file=str(file))
+    if isinstance(model, Path):
+        return sentencepiece.SentencePieceProcessor(model_file=str(model))
+    return sentencepiece.SentencePieceProcessor(model_proto=model.SerializeToString())
 
 
 def write_fast(folder: str | Path, bos: int | None = None) -> Path:
@@ -57,7 +60,8 @@ def write_fast(folder: str | Path, bos: int | None = None) -> Path:
     A merge ranks by the score of the piece that it makes, as in SentencePiece's own encoder. Every
     text begins with a space of the tokenizer's own and keeps its leading spaces, text after a
     control token too: so SentencePiece encodes turn by turn, and llama.cpp. transformers' class
-    LlamaTokenizer builds another pipeline from the file, which does neither.
+    LlamaTokenizer builds another pipeline from the file, which does neither. Tokens that the folder
+    adds to the model keep their ids and what is said of them.
 
     Args:
         folder: holds the model; the file is written there.
@@ -77,12 +81,12 @@ def write_fast(folder: str | Path, bos: int | None = None) -> Path:
             f"{Path(folder) / PIECES} changes texts before it encodes them; keep to {PIECES}"
         )
     target = Path(folder) / FAST
-    fast = _fast(proto, bos)
+    fast = _fast(proto, bos, added_tokens(Path(folder)))
     target.write_text(json.dumps(json.loads(fast.to_str()), ensure_ascii=False), encoding="utf-8")
     return target
 
 
-def _fast(proto: Any, bos: int | None) -> Any:
+def _fast(proto: Any, bos: int | None, added: Mapping[str, Added]) -> Any:
     from tokenizers import (
         AddedToken,
         Tokenizer,
@@ -92,12 +96,14 @@ def _fast(proto: Any, bos: int | None) -> Any:
         processors,
     )
 
-    vocab = {one.piece: i for i, one in enumerate(proto.pieces)}
-    named = {kind: [o.piece for o in proto.pieces if o.type == kind] for kind in range(1, 7)}
+    # Tokens that are wanted whole are found in the text before its spaces are turned.
+    vocab = {_found(one): i for i, one in enumerate(proto.pieces)}
+    vocab |= {name: one.id for name, one in added.items() if one.id >= len(proto.pieces)}
+    named = {kind: [_found(o) for o in proto.pieces if o.type == kind] for kind in range(1, 7)}
     fast = Tokenizer(
         models.BPE(
             vocab,
-            _merges(proto, vocab),
+            merges_of(proto, vocab),
             unk_token=named[UNKNOWN][0],
             fuse_unk=True,
             byte_fallback=proto.trainer_spec.byte_fallback,
@@ -119,13 +125,22 @@ def _fast(proto: Any, bos: int | None) -> Any:
         fast.post_processor = processors.TemplateProcessing(
             single=f"{name} $A", pair=f"{name} $A {name} $B", special_tokens=[(name, bos)]
         )
-    special = named[UNKNOWN] + named[CONTROL]
-    fast.add_special_tokens([AddedToken(name, normalized=False, special=True) for name in special])
-    fast.add_tokens([AddedToken(name, normalized=False) for name in named[USER_DEFINED]])
+    kinds = dict.fromkeys(named[USER_DEFINED], False)
+    kinds |= dict.fromkeys(named[UNKNOWN] + named[CONTROL], True)
+    kinds |= {name: one.special for name, one in added.items() if name in vocab}
+    for name in sorted(kinds, key=vocab.__getitem__):
+        flags = {"normalized": False, **(added[name].flags if name in added else {})}
+        fast.add_tokens([AddedToken(name, special=kinds[name], **flags)])
     return fast
 
 
-def _merges(proto: Any, vocab: dict[str, int]) -> list[tuple[str, str]]:
+def _found(one: Any) -> str:
+    text: str = one.piece
+    return text.replace(SPACE, " ") if one.type == USER_DEFINED else text
+
+
+def merges_of(proto: Any, vocab: dict[str, int]) -> list[tuple[str, str]]:
+    """All pairs that make a piece of a model, in the order of the scores of what they make."""
     scores = {one.piece: one.score for one in proto.pieces if one.type == NORMAL}
     merges = [
         (-score, vocab[piece], piece[:cut], piece[cut:])

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from kollama2.errors import BadData
+from kollama2.model.added import added_tokens
 from kollama2.model.files import (
     CONFIG,
     FAST,
@@ -18,7 +19,6 @@ from kollama2.model.files import (
     TOKENIZER_CONFIG,
     TOKENIZER_FILES,
     copy_files,
-    has_tokenizer,
     read_json,
 )
 from kollama2.model.pieces import processor, write_fast
@@ -80,7 +80,7 @@ class _Json:
         model = read_json(path).get("model")
         if not isinstance(model, dict) or "vocab" not in model:
             raise BadData(f"{path} is not a tokenizer of the tokenizers library: it has no model")
-        self._fast = _filed(folder) if as_filed else _library(folder)
+        self._fast = filed(folder) if as_filed else _library(folder)
         self._fast.encode_special_tokens = True
         self._fast.no_truncation()
         self._fast.no_padding()
@@ -118,11 +118,11 @@ def _library(folder: Path) -> Any:
 
     if (folder / TOKENIZER_CONFIG).is_file() or (folder / CONFIG).is_file():
         return Fast.from_str(plain(folder).backend_tokenizer.to_str())
-    return _filed(folder)
+    return filed(folder)
 
 
-def _filed(folder: Path) -> Any:
-    """A `tokenizer.json` as it stands; transformers may read it otherwise."""
+def filed(folder: Path) -> Any:
+    """The `tokenizer.json` of a folder as it stands; transformers may read it otherwise."""
     from tokenizers import Tokenizer as Fast
 
     return Fast.from_file(str(folder / FAST))
@@ -189,12 +189,12 @@ class Tokenizer:
         self._backend: _Backend = backend
         self.source, self.folder = source, folder
         config = read_json(folder / TOKENIZER_CONFIG)
-        added = _added_tokens(folder, config)
+        added = added_tokens(folder)
         self.special = {
             **backend.names(),
-            **{name: i for name, (i, special) in added.items() if special},
+            **{name: one.id for name, one in added.items() if one.special},
         }
-        self.vocab_size = max([backend.size, *(i + 1 for i, _ in added.values())])
+        self.vocab_size = max([backend.size, *(one.id + 1 for one in added.values())])
         model = read_json(folder / CONFIG)
         self.bos_id = self._bos(config, backend)
         eos = self._named(config, model, "eos", ("</s>", "<|end_of_text|>", "<|endoftext|>"))
@@ -297,33 +297,40 @@ def _says(config: dict[str, Any], kind: str) -> bool:
     return f"{kind}_token" not in config or config[f"{kind}_token"] is not None
 
 
-def load_tokenizer(folder: str | Path) -> Tokenizer:
-    """Load the tokenizer of a model folder.
+def reads_pieces(folder: Path) -> bool:
+    """Whether the ids of a folder are those of its `tokenizer.model`.
 
-    `tokenizer.model` is taken where it agrees with `tokenizer.json` or stands alone.
+    They are where that agrees with `tokenizer.json` or stands alone.
 
     Raises:
         BadData: there is neither file, or it cannot be read.
     """
-    folder = Path(folder)
-    model, fast = folder / PIECES, folder / FAST
-    if not has_tokenizer(folder):
-        raise BadData(f"{folder} holds neither {PIECES} nor {FAST}")
+    model, fast = folder / PIECES, (folder / FAST).is_file()
     if not model.is_file():
-        return Tokenizer(_Json(folder), folder, FAST)
+        if not fast:
+            raise BadData(f"{folder} holds neither {PIECES} nor {FAST}")
+        return False
     try:
         pieces = _Pieces(model)
     except BadData:
         # Llama 3 ships a tiktoken file under this name.
-        if not fast.is_file():
+        if not fast:
             raise
-        return Tokenizer(_Json(folder), folder, f"{FAST} ({PIECES} is not SentencePiece)")
-    if not fast.is_file():
-        return Tokenizer(pieces, folder, PIECES)
-    if pieces.encode(_PROBES) == _Json(folder, as_filed=True).encode(_PROBES):
-        return Tokenizer(pieces, folder, PIECES)
-    reason = f"{FAST} ({PIECES} gives other ids; transformers uses the former)"
-    return Tokenizer(_Json(folder), folder, reason)
+        return False
+    return not fast or pieces.encode(_PROBES) == _Json(folder, as_filed=True).encode(_PROBES)
+
+
+def load_tokenizer(folder: str | Path) -> Tokenizer:
+    """Load the tokenizer of a model folder.
+
+    Raises:
+        BadData: it has none, or it cannot be read.
+    """
+    folder = Path(folder)
+    if reads_pieces(folder):
+        return Tokenizer(_Pieces(folder / PIECES), folder, PIECES)
+    why = f" ({PIECES} gives other ids or is none; transformers uses the former)"
+    return Tokenizer(_Json(folder), folder, FAST + why * (folder / PIECES).is_file())
 
 
 def load_sentencepiece(path: Path) -> Tokenizer:
@@ -342,11 +349,9 @@ def tokenizer_size(folder: Path) -> int:
         tree = read_json(folder / FAST)
         vocab = tree.get("model", {}).get("vocab", [])
         size = 1 + max(vocab.values(), default=-1) if isinstance(vocab, dict) else len(vocab)
-        size = max([size, *(1 + int(t["id"]) for t in tree.get("added_tokens", []))])
     elif (folder / PIECES).is_file():
         size = _Pieces(folder / PIECES).size
-    added = _added_tokens(folder, read_json(folder / TOKENIZER_CONFIG))
-    return max([size, *(1 + i for i, _ in added.values())])
+    return max([size, *(1 + one.id for one in added_tokens(folder).values())])
 
 
 def tokens(folder: Path) -> tuple[dict[str, int], tuple[int, ...]]:
@@ -371,11 +376,3 @@ def check_matches(tokenizer: Tokenizer, vocab_size: int) -> None:
             f"the tokenizer has {tokenizer.vocab_size} tokens but the model has {vocab_size} "
             "embedding rows; use the tokenizer that belongs to the model, or resize the model"
         )
-
-
-def _added_tokens(folder: Path, config: dict[str, Any]) -> dict[str, tuple[int, bool]]:
-    """Return the tokens beside the vocabulary file: name to (id, is special)."""
-    found = {name: (int(i), False) for name, i in read_json(folder / "added_tokens.json").items()}
-    for i, token in (config.get("added_tokens_decoder") or {}).items():
-        found[token["content"]] = (int(i), bool(token.get("special")))
-    return found

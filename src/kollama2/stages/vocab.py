@@ -34,12 +34,10 @@ class ExpandTokenizer(Stage):
 
     def run(self, work: Work) -> Mapping[str, Any]:
         """Write `model/`: a folder with the tokenizer's files."""
-        from kollama2.model.handover import copy_tokenizer
         from kollama2.vocab.expand import expand
 
         source, out = model_folder(work, self.tokenizer), work.out / "model"
         out.mkdir(exist_ok=True)
-        copy_tokenizer(source, out)
         return expand(source, out, texts(work, self.corpus), self.settings)
 
 

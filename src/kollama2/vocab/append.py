@@ -5,10 +5,10 @@ counts rows: they agree when new pieces stand last, with strictly falling scores
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from kollama2.model.added import Added
 from kollama2.model.pieces import CONTROL, NORMAL, SPACE, UNUSED, processor
 from kollama2.model.tokenizer import FENCE
 from kollama2.vocab.learn import ksx1001, learn, learn_frequent, learn_unigram
@@ -67,6 +67,22 @@ def ordered(learned: list[str], known: set[str], syllables: Iterable[str] = ()) 
         yield piece
 
 
+def hold(proto: Any, added: Mapping[str, Added]) -> None:
+    """Put pieces in the places of tokens that a folder adds behind its model.
+
+    They are control pieces, ordinary tokens too: no text became one of them in SentencePiece
+    before, and none shall. What programs look for in a text beside the model, they still do.
+
+    Args:
+        proto: the model, changed in place.
+        added: the folder's added tokens.
+    """
+    names = {one.id: name for name, one in added.items()}
+    for i in range(len(proto.pieces), 1 + max(names, default=-1)):
+        kind = CONTROL if i in names else UNUSED
+        proto.pieces.add(piece=names.get(i, f"<unused_{i}>"), score=0.0, type=kind)
+
+
 def append(proto: Any, pieces: list[str], settings: VocabSettings) -> None:
     """Add pieces to a model in place, and reserve pieces up to a multiple."""
     # Pieces of white space alone have -1e9 in Llama 2, far below the others and first by id; new
@@ -83,8 +99,8 @@ def append(proto: Any, pieces: list[str], settings: VocabSettings) -> None:
     proto.trainer_spec.vocab_size = len(proto.pieces)
 
 
-def old_ids(folder: Path, texts: list[str]) -> list[list[int]]:
-    """The ids of texts in the middle of a line, by a folder's SentencePiece model."""
-    model = processor(folder)
+def old_ids(proto: Any, texts: list[str]) -> list[list[int]]:
+    """The ids of texts in the middle of a line, by a SentencePiece model."""
+    model = processor(proto)
     skipped = len(model.encode(FENCE))
     return [ids[skipped:] for ids in model.encode([FENCE + text for text in texts])]

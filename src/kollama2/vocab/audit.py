@@ -2,16 +2,16 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from unicodedata import normalize
 
 from kollama2.errors import BadData
-from kollama2.vocab.probe import HARD, unchanged_lines
+from kollama2.model.probe import HARD, unchanged_lines
+from kollama2.vocab.changes import shown
 from kollama2.vocab.runtimes import Runtimes
 
 _FENCE = "\ue000"
-_SHOWN = 60
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,10 @@ class Audit:
     digest: str
     faults: tuple[str, ...]
 
+    def also(self, faults: Iterable[str]) -> "Audit":
+        """The same with more faults."""
+        return replace(self, faults=(*self.faults, *faults))
+
     def record(self) -> dict[str, object]:
         """As it stands in `expansion.json`."""
         return asdict(self)
@@ -62,7 +66,9 @@ def audit(old: Runtimes, new: Runtimes, pieces: Mapping[int, str], korean: Itera
     before, after = old.encode(probe), new.encode(probe)
     changed = [i for i in range(len(probe)) if before[i] != after[i]]
     if changed:
-        faults.append(f"{len(changed)} lines without Hangul changed, first {_line(probe, changed)}")
+        faults.append(
+            f"{len(changed)} lines without Hangul changed, first {shown(probe[changed[0]])}"
+        )
 
     lines = [normalize("NFC", line) for line in (*HARD, *korean)]
     found = {name: encode(lines) for name, encode in new.encoders.items()}
@@ -74,12 +80,12 @@ def audit(old: Runtimes, new: Runtimes, pieces: Mapping[int, str], korean: Itera
         if differ:
             faults.append(
                 f"{name} encodes {len(differ)} of {len(lines)} Korean lines in another way than "
-                f"{reference}, first {_line(lines, differ)}"
+                f"{reference}, first {shown(lines[differ[0]])}"
             )
     decoded = [new.decode(ids) for ids in found[reference]]
     lost = [i for i, line in enumerate(lines) if decoded[i] != line]
     if lost:
-        faults.append(f"{len(lost)} Korean lines do not survive, first {_line(lines, lost)}")
+        faults.append(f"{len(lost)} Korean lines do not survive, first {shown(lines[lost[0]])}")
 
     dead = unreachable(new, pieces)
     if dead:
@@ -113,11 +119,6 @@ def unreachable(new: Runtimes, pieces: Mapping[int, str]) -> list[str]:
         strict=True,
     )
     return [text for i, text, alone, behind in found if i not in alone and i not in behind]
-
-
-def _line(lines: Sequence[str], found: Sequence[int]) -> str:
-    line = lines[found[0]]
-    return f"{line[:_SHOWN]!r}{'…' if len(line) > _SHOWN else ''}"
 
 
 def refuse(audit: Audit) -> None:

@@ -8,20 +8,23 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from kollama2.errors import BadData, BadUsage
-from kollama2.model.pieces import read_pieces, write_fast
-from kollama2.vocab.append import (
-    append,
-    first_syllables,
-    old_ids,
-    ordered,
-    pieces_of,
-)
+from kollama2.errors import BadUsage
+from kollama2.model.added import added_tokens
+from kollama2.model.bytelevel import ByteLevel
+from kollama2.model.fast import extend_fast
+from kollama2.model.files import FAST
+from kollama2.model.handover import copy_tokenizer
+from kollama2.model.pieces import SPACE, write_fast, write_pieces
+from kollama2.model.probe import HARD, unchanged_lines
+from kollama2.model.rebuild import is_sentencepiece, pieces_or_rebuilt
+from kollama2.model.tokenizer import load_tokenizer, tokenizer_size
+from kollama2.vocab.append import append, first_syllables, hold, old_ids, ordered, pieces_of
 from kollama2.vocab.audit import audit, refuse
-from kollama2.vocab.learn import HANGUL, SPACE, WORDS, count_words, ended, learn, sampled
-from kollama2.vocab.runtimes import Runtimes, byte_runtimes, sentencepiece_runtimes
+from kollama2.vocab.changes import changes
+from kollama2.vocab.learn import HANGUL, WORDS, count_words, ended, learn, sampled
+from kollama2.vocab.runtimes import runtimes
 from kollama2.vocab.settings import VocabSettings
-from kollama2.vocab.splice import ByteLevel, splice
+from kollama2.vocab.splice import splice
 
 EXPANSION = "expansion.json"
 AUDITED = 2000
@@ -52,10 +55,11 @@ class Grown:
 def expand(
     folder: Path, out: Path, texts: Iterable[str], settings: VocabSettings
 ) -> dict[str, Any]:
-    """Write an expanded tokenizer and `expansion.json`.
+    """Write an expanded tokenizer with all files of its folder, and `expansion.json`.
 
-    A SentencePiece tokenizer gives `tokenizer.model` and a `tokenizer.json` that agrees with it, a
-    byte-level BPE `tokenizer.json`. The other files of a tokenizer are the caller's to copy.
+    New pieces come behind everything that the tokenizer has; added tokens keep their ids. A
+    SentencePiece tokenizer gives both its own model and one of the tokenizers library that agrees
+    with it, whichever of them there was; a byte-level one is of that library.
 
     Args:
         folder: holds the tokenizer to expand.
@@ -75,18 +79,11 @@ def expand(
     sentencepiece = is_sentencepiece(folder)
     _fits(folder, settings, sentencepiece=sentencepiece)
     words = count_words(sampled(texts, lines, AUDITED), _pattern(settings, set(old.pieces)))
-    if sentencepiece:
-        proto = read_pieces(folder)
-        grown = _append(folder, proto, pieces_of(words, set(old.pieces), settings), settings)
-        (out / "tokenizer.model").write_bytes(proto.SerializeToString())
-        write_fast(out)
-        new = sentencepiece_runtimes(out, proto)
-    else:
-        model = ByteLevel(folder / "tokenizer.json")
-        grown = _splice(model, words, settings)
-        model.write(out / "tokenizer.json")
-        new = byte_runtimes(out)
-    found = audit(old, new, dict(zip(grown.ids, grown.pieces, strict=True)), lines)
+    copy_tokenizer(folder, out)
+    grow = _append if sentencepiece else _splice
+    grown = grow(folder, out, words, settings)
+    found = audit(old, runtimes(out), dict(zip(grown.ids, grown.pieces, strict=True)), lines)
+    found = found.also(changes(folder, out, unchanged_lines(), [*HARD, *lines]))
     if settings.procedure == "hangul-append":
         refuse(found)
     about = {
@@ -94,32 +91,12 @@ def expand(
         "first": grown.first,
         "new": len(grown.pieces),
         "reserve": grown.reserve,
-        "size": len(new.pieces),
+        "size": tokenizer_size(out),
         "audit": found.record(),
     }
     content = json.dumps({**about, **asdict(grown)}, ensure_ascii=False)
     (out / EXPANSION).write_text(content + "\n", encoding="utf-8")
     return about
-
-
-def runtimes(folder: Path) -> Runtimes:
-    """The programs that read a folder's tokenizer."""
-    if is_sentencepiece(folder):
-        return sentencepiece_runtimes(folder, read_pieces(folder))
-    return byte_runtimes(folder)
-
-
-def is_sentencepiece(folder: Path) -> bool:
-    """Whether a folder's tokenizer is SentencePiece's, or a `tokenizer.json` alone.
-
-    Raises:
-        BadData: it is neither.
-    """
-    if (folder / "tokenizer.model").is_file():
-        return True
-    if (folder / "tokenizer.json").is_file():
-        return False
-    raise BadData(f"{folder} holds neither tokenizer.model nor tokenizer.json")
 
 
 def _fits(folder: Path, settings: VocabSettings, *, sentencepiece: bool) -> None:
@@ -147,24 +124,46 @@ def _pattern(settings: VocabSettings, known: set[str]) -> re.Pattern[str]:
     return ended("".join(m for m in ".," if m in known)) if settings.endings else HANGUL
 
 
-def _append(folder: Path, proto: Any, pieces: list[str], settings: VocabSettings) -> Grown:
+def _append(folder: Path, out: Path, words: Counter[str], settings: VocabSettings) -> Grown:
+    """Pieces behind all that a SentencePiece tokenizer has."""
+    proto = pieces_or_rebuilt(folder)
+    pieces = pieces_of(words, {one.piece for one in proto.pieces}, settings)
+    texts = [piece.replace(SPACE, " ") for piece in pieces]
+    old = old_ids(proto, texts)
+    bare = old_ids(proto, [text.removeprefix(" ") or text for text in texts])
+    hold(proto, added_tokens(folder))
     first = len(proto.pieces)
     append(proto, pieces, settings)
-    texts = [piece.replace(SPACE, " ") for piece in pieces]
+    write_pieces(proto, out)
+    if (folder / FAST).is_file():
+        extend_fast(out, proto, first)
+    # transformers' class LlamaTokenizer saves a pipeline that loses leading spaces when it is read
+    # as it stands, and builds its own from any other: then one that keeps them does no harm.
+    if not (folder / FAST).is_file() or _disagree(out):
+        write_fast(out, load_tokenizer(folder).bos_id)
     return Grown(
         first=first,
         ids=list(range(first, first + len(pieces))),
         pieces=texts,
-        old=old_ids(folder, texts),
-        bare=old_ids(folder, [text.removeprefix(" ") or text for text in texts]),
+        old=old,
+        bare=bare,
         reserve=len(proto.pieces) - first - len(pieces),
     )
 
 
-def _splice(model: ByteLevel, words: Counter[str], settings: VocabSettings) -> Grown:
+def _disagree(folder: Path) -> bool:
+    """Whether the two files of a SentencePiece tokenizer give other ids for hard lines."""
+    first, *others = (encode(HARD) for encode in runtimes(folder).encoders.values())
+    return any(ids != first for ids in others)
+
+
+def _splice(folder: Path, out: Path, words: Counter[str], settings: VocabSettings) -> Grown:
+    """Merges behind all that a byte-level tokenizer has."""
+    model = ByteLevel(folder)
     first, known = model.size, {token.decode(errors="replace") for token in model.ids}
     chosen = ordered(learn(words, settings.wanted), known, first_syllables(words, settings))
     made = splice(model, [piece.replace(SPACE, " ") for piece in chosen], settings.wanted)
+    model.write(out)
     return Grown(
         first=first,
         ids=[model.ids[text.encode()] for text in made],

@@ -7,10 +7,11 @@ from pathlib import Path
 from unicodedata import normalize
 
 from kollama2.errors import BadData
+from kollama2.model.bytelevel import as_bytes
+from kollama2.model.pieces import SPACE
 from kollama2.vocab.audit import unreachable
-from kollama2.vocab.expand import runtimes
-from kollama2.vocab.learn import HANGUL, SPACE
-from kollama2.vocab.splice import as_bytes
+from kollama2.vocab.learn import HANGUL
+from kollama2.vocab.runtimes import runtimes
 
 _BYTE = re.compile("<0x[0-9A-F]{2}>")
 WINDOW = 4096

@@ -16,8 +16,8 @@ from typing import Any
 from unicodedata import normalize
 
 from kollama2.errors import BadData
+from kollama2.model.pieces import SPACE
 
-SPACE = "▁"
 HANGUL = re.compile(" ?[가-힣]+")
 WORDS = re.compile(r" ?\S+")
 _SHARE = 0.5  # a line with less Hangul among its letters says little about Korean words

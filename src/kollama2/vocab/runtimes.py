@@ -1,14 +1,16 @@
 """Runtimes: one tokenizer as several programs read it, each with texts in and ids out."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from kollama2.vocab.learn import SPACE
-from kollama2.vocab.merging import Llamacpp, merge_bytes
-from kollama2.vocab.splice import ByteLevel, as_bytes
+from kollama2.model.bytelevel import ByteLevel, as_bytes
+from kollama2.model.files import FAST
+from kollama2.model.merging import Llamacpp, apart, split
+from kollama2.model.pieces import BYTE, NORMAL, SPACE, USER_DEFINED, processor
+from kollama2.model.rebuild import is_sentencepiece, pieces_or_rebuilt
+from kollama2.model.tokenizer import filed
 
-_NORMAL, _BYTE = 1, 6
 Encode = Callable[[Sequence[str]], list[list[int]]]
 Decode = Callable[[list[int]], str]
 
@@ -41,70 +43,79 @@ class Runtimes:
         return next(iter(self.encoders.values()))
 
 
-def sentencepiece_runtimes(folder: Path, proto: Any) -> Runtimes:
-    """SentencePiece, the tokenizers library on `tokenizer.json`, and llama.cpp's rule."""
-    import sentencepiece
+def runtimes(folder: Path) -> Runtimes:
+    """The programs that read a folder's tokenizer.
 
-    model = sentencepiece.SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))
-    rule = Llamacpp(proto)
+    Raises:
+        BadData: it has none, or one that does not merge pairs.
+    """
+    if is_sentencepiece(folder):
+        return _sentencepiece(folder)
+    return _bytes(folder)
+
+
+def _sentencepiece(folder: Path) -> Runtimes:
+    """SentencePiece, llama.cpp's rule, and the tokenizers library where it has a file."""
+    proto = pieces_or_rebuilt(folder)
+    model, rule = processor(proto), Llamacpp(proto)
     encoders: dict[str, Encode] = {
         "SentencePiece": lambda texts: list(model.encode(list(texts))),
         "llama.cpp": lambda texts: [rule.encode(text) for text in texts],
     }
-    if (folder / "tokenizer.json").is_file():
-        encoders["tokenizers"] = _encode(_load(folder / "tokenizer.json"))
+    if (folder / FAST).is_file():
+        encoders["tokenizers"] = _encode(_content(folder))
     widths = [_width(one) for one in proto.pieces]
     return Runtimes(encoders, model.decode, [one.piece for one in proto.pieces], widths)
 
 
 def _width(piece: Any) -> int:
-    if piece.type == _BYTE:
+    if piece.type == BYTE:
         return 1
-    return len(piece.piece.replace(SPACE, " ").encode()) if piece.type == _NORMAL else 0
+    text = piece.piece.replace(SPACE, " ")
+    return len(text.encode()) if piece.type in (NORMAL, USER_DEFINED) else 0
 
 
-def byte_runtimes(folder: Path) -> Runtimes:
+def _bytes(folder: Path) -> Runtimes:
     """The tokenizers library, and llama.cpp's rule: the pair whose merge stands first."""
-    model = ByteLevel(folder / "tokenizer.json")
-    fast = _load(folder / "tokenizer.json")
-    whole = bool(model.tree["model"].get("ignore_merges"))
+    model, fast = ByteLevel(folder), _content(folder)
+    known: dict[str, list[int]] = {}
+    names = apart(model.ordinary)
 
-    def merging(ranks: Mapping[tuple[bytes, bytes], int]) -> Encode:
-        known: dict[str, list[int]] = {}
+    def word(letters: str) -> list[int]:
+        text = as_bytes(letters)
+        if model.whole and text in model.ids:
+            return [model.ids[text]]
+        return [model.ids[token] for token in model.merge(text)]
 
-        def word(letters: str) -> list[int]:
-            text = as_bytes(letters)
-            if whole and text in model.ids:
-                return [model.ids[text]]
-            return [model.ids[token] for token in merge_bytes(text, ranks)]
-
-        def encode(text: str) -> list[int]:
-            ids = list[int]()
-            for letters, _ in fast.pre_tokenizer.pre_tokenize_str(text):
+    def rule(text: str) -> list[int]:
+        ids = list[int]()
+        for part, name in split(text, names):
+            if name:
+                ids.append(model.added[part])
+                continue
+            for letters, _ in fast.pre_tokenizer.pre_tokenize_str(part):
                 if letters not in known:
                     known[letters] = word(letters)
                 ids += known[letters]
-            return ids
-
-        return lambda texts: [encode(text) for text in texts]
+        return ids
 
     widths = {i: len(token) for token, i in model.ids.items()}
-    names = {i: name for name, i in fast.get_vocab().items()}
+    widths |= {model.added[name]: len(name.encode()) for name in model.ordinary}
+    pieces = {i: name for name, i in fast.get_vocab().items()}
     return Runtimes(
         {
             "tokenizers": _encode(fast),
-            "llama.cpp": merging(model.ranks),
+            "llama.cpp": lambda texts: [rule(text) for text in texts],
         },
         fast.decode,
-        [names.get(i, "") for i in range(model.size)],
+        [pieces.get(i, "") for i in range(model.size)],
         [widths.get(i, 0) for i in range(model.size)],
     )
 
 
-def _load(path: Path) -> Any:
-    from tokenizers import Tokenizer
-
-    fast = Tokenizer.from_file(str(path))
+def _content(folder: Path) -> Any:
+    """The tokenizers library on a folder, for contents: no text becomes a control token."""
+    fast = filed(folder)
     fast.encode_special_tokens = True
     return fast
 

@@ -6,13 +6,12 @@ means the same in every runtime.
 
 import heapq
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
-from typing import Any
+from typing import Any, AnyStr
 
-from kollama2.vocab.learn import SPACE
+from kollama2.model.pieces import BYTE, SPACE, USER_DEFINED
 
-_BYTE = 6
 _NEVER = 1 << 62
 
 
@@ -27,21 +26,27 @@ class Llamacpp:
         self._ids = {one.piece: i for i, one in enumerate(proto.pieces)}
         self._scores = [one.score for one in proto.pieces]
         self._bytes = {
-            int(one.piece[1:-1], 16): i for i, one in enumerate(proto.pieces) if one.type == _BYTE
+            int(one.piece[1:-1], 16): i for i, one in enumerate(proto.pieces) if one.type == BYTE
         }
         self._prefix = SPACE if proto.normalizer_spec.add_dummy_prefix else ""
+        names = [one.piece for one in proto.pieces if one.type == USER_DEFINED]
+        self._apart = apart(name.replace(SPACE, " ") for name in names)
         # Where no piece goes on behind a space, words merge apart from each other.
-        apart = not any(SPACE in one.piece.lstrip(SPACE) for one in proto.pieces)
-        self._words = re.compile(f"{SPACE}*[^{SPACE}]+|{SPACE}+" if apart else ".+", re.DOTALL)
+        alone = not any(SPACE in one.piece.lstrip(SPACE) for one in proto.pieces)
+        self._words = re.compile(f"{SPACE}*[^{SPACE}]+|{SPACE}+" if alone else ".+", re.DOTALL)
         self._known: dict[str, list[int]] = {}
 
     def encode(self, text: str) -> list[int]:
         """The ids of a text without control tokens."""
         ids = list[int]()
-        for word in self._words.findall(self._prefix + text.replace(" ", SPACE)) if text else ():
-            if word not in self._known:
-                self._known[word] = self._merge(list(word))
-            ids += self._known[word]
+        for part, name in split(text, self._apart):
+            if name:
+                ids.append(self._ids[part.replace(" ", SPACE)])
+                continue
+            for word in self._words.findall(self._prefix + part.replace(" ", SPACE)):
+                if word not in self._known:
+                    self._known[word] = self._merge(list(word))
+                ids += self._known[word]
         return ids
 
     def _merge(self, symbols: list[str | None]) -> list[int]:
@@ -85,11 +90,11 @@ class Llamacpp:
         return [self._bytes[byte] for byte in symbol.encode()]
 
 
-def merge_bytes(word: bytes, ranks: Mapping[tuple[bytes, bytes], int]) -> list[bytes]:
+def merge_bytes(word: AnyStr, ranks: Mapping[tuple[AnyStr, AnyStr], int]) -> list[AnyStr]:
     """Byte-pair merging of one pre-token: the pair of the lowest rank, until none has a rank.
 
     Args:
-        word: the pre-token.
+        word: the pre-token, as bytes or as letters that stand for bytes.
         ranks: the rank of each pair that may merge.
     """
     symbols = [word[i : i + 1] for i in range(len(word))]
@@ -97,7 +102,7 @@ def merge_bytes(word: bytes, ranks: Mapping[tuple[bytes, bytes], int]) -> list[b
         best = min(pairwise(symbols), key=lambda pair: ranks.get(pair, _NEVER))
         if best not in ranks:
             break
-        merged, i = list[bytes](), 0
+        merged, i = list[AnyStr](), 0
         while i < len(symbols):
             if i + 1 < len(symbols) and (symbols[i], symbols[i + 1]) == best:
                 merged.append(symbols[i] + symbols[i + 1])
@@ -107,3 +112,21 @@ def merge_bytes(word: bytes, ranks: Mapping[tuple[bytes, bytes], int]) -> list[b
                 i += 1
         symbols = merged
     return symbols
+
+
+def apart(names: Iterable[str]) -> re.Pattern[str]:
+    """What finds tokens that stand for their text and are looked for before all merges."""
+    longest = sorted(names, key=len, reverse=True)
+    return re.compile("|".join(map(re.escape, longest)) or "(?!)")
+
+
+def split(text: str, names: re.Pattern[str]) -> Iterable[tuple[str, bool]]:
+    """The parts of a text: what merges, and such tokens (True)."""
+    at = 0
+    for hit in names.finditer(text):
+        if hit.start() > at:
+            yield text[at : hit.start()], False
+        yield hit[0], True
+        at = hit.end()
+    if at < len(text):
+        yield text[at:], False
