@@ -195,7 +195,9 @@ def _contents(name: str) -> st.SearchStrategy[str]:
     free = st.text(
         st.characters(codec="utf-8", exclude_characters="\0▁\ue000\ufdd0\ufdd1"), max_size=9
     )
-    return st.lists(st.sampled_from(names) | free, min_size=1, max_size=4).map("".join)
+    texts = st.lists(st.sampled_from(names) | free, min_size=1, max_size=4).map("".join)
+    # Where a blank answer of gpt-oss ends cannot be seen.
+    return texts.filter(str.strip) if name == "harmony" else texts
 
 
 @pytest.mark.parametrize("name", NAMES)
