@@ -10,7 +10,7 @@ import torch
 
 from kollama2.model.card import Vocabulary
 from kollama2.model.load import whole
-from kollama2.model.tokenizer import tokenizer_size
+from kollama2.model.tokenizer import load_tokenizer, tokenizer_size
 from kollama2.train.grow import grow, tables, weights_hash, write_grown
 from kollama2.vocab import embed
 from kollama2.vocab.align import Aligned, aligned, alignments
@@ -62,7 +62,7 @@ def grow_model(
     if settings.init == "distill":
         if device == "cuda" or (device == "auto" and torch.cuda.is_available()):
             network.cuda()
-        bos = network.config.get_text_config().bos_token_id
+        bos = load_tokenizer(tokenizer).bos_id
         found = distill(network, ids, rows, pairs, bos, settings, progress)
         rows = found.rows
         # Forward for teacher and pupil, and backward through the body to the embeddings: 6N for the

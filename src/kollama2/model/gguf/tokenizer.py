@@ -70,7 +70,9 @@ class _Vocabulary:
         self.tokens: list[str] = self.get("tokens", [])
         self.kinds: list[int] = self.get("token_type", [NORMAL] * len(self.tokens))
         if len(self.kinds) < len(self.tokens):
-            raise BadData(f"{file.path} names {len(self.tokens)} tokens, of {len(self.kinds)} kinds")
+            raise BadData(
+                f"{file.path} names {len(self.tokens)} tokens, of {len(self.kinds)} kinds"
+            )
         twice = len(self.tokens) - len(set(self.tokens))
         if twice or not all(self.tokens):
             raise BadData(f"{file.path} has {twice} tokens twice, or an empty one; convert it anew")
