@@ -53,3 +53,7 @@ class Denied(Fault):
     """Permission refused: a gated repository, an expired link, a missing token (exit 77)."""
 
     exit_code = 77
+
+
+class Notice(UserWarning):
+    """Something that a user should know and that stops nothing; the command line prints it."""

@@ -1,20 +1,23 @@
 """complete and chat, in a pipe."""
 
 import io
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from kollama2.cli import chat
-from kollama2.errors import BadUsage
+from kollama2.errors import BadData, BadUsage, Missing
+from kollama2.llama.generate import Generator
 from kollama2.llama.generation import Decoder
 from kollama2.miniature import base
 from kollama2.model.chat import TextEncoder
 from kollama2.model.tokenizer import load_tokenizer
 from kollama2.safety.guard import REFUSAL_EN
+from tests.chat_folders import NO_SYSTEM, QWEN, write_adapter, write_folder
 from tests.llama import meta_files
 from tests.safety.test_guard import Fake
 
@@ -88,7 +91,7 @@ def test_several_turns_with_their_budget(
     budgets = []
     for turn, answer in zip(turns, answers, strict=False):
         past += [{"role": "user", "content": turn}, {"role": "assistant", "content": answer}]
-        budgets.append(len(encoder.encode(past).ids))
+        budgets.append(len(encoder.encode(past).ids) - 1)  # without the end of the last answer
     lines = found.err.splitlines()
     assert [line.split()[0] for line in lines] == [f"[{n}" for n in [*budgets, budgets[0]]]
     assert all(line.endswith("tokens]") for line in lines)
@@ -135,13 +138,13 @@ def test_the_guard_in_front_and_behind(
     chat.complete(MINIATURE, "The fox lives in", raw=True, max_new_tokens=30)
     answer = capsys.readouterr().out.strip()
     for word in ("fox", answer.split()[-1]):
-        monkeypatch.setattr("kollama2.safety.load.load", lambda name, word=word: Fake(word))
+        monkeypatch.setattr("kollama2.safety.load.load", lambda name, word=word, **_: Fake(word))
         chat.complete(MINIATURE, "The fox lives in", raw=True, max_new_tokens=30, safe=True)
         found = capsys.readouterr()
         assert found.out.endswith(f"{REFUSAL_EN}\n")
         assert found.err == "stopped by fake: word\n"
         assert word not in found.out
-    monkeypatch.setattr("kollama2.safety.load.load", lambda name: Fake("nothing"))
+    monkeypatch.setattr("kollama2.safety.load.load", lambda name, **_: Fake("nothing"))
     chat.complete(MINIATURE, "The fox lives in", raw=True, max_new_tokens=30, safe_by=["x"])
     assert capsys.readouterr().out.strip() == answer
 
@@ -149,7 +152,7 @@ def test_the_guard_in_front_and_behind(
 def test_what_the_guard_stopped_is_no_part_of_the_talk(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kollama2.safety.load.load", lambda name: Fake("secret"))
+    monkeypatch.setattr("kollama2.safety.load.load", lambda name, **_: Fake("secret"))
     pipe(monkeypatch, "The fox.\nThe secret fox.\nThe fox.\n")
     chat.chat(MINIATURE, temperature=0, max_new_tokens=2, safe=True)
     stopped = capsys.readouterr()
@@ -159,6 +162,72 @@ def test_what_the_guard_stopped_is_no_part_of_the_talk(
     assert stopped.out.splitlines()[1] == REFUSAL_EN
     assert stopped.err.splitlines()[-1] == clean.err.splitlines()[-1]  # the same context is used
     assert stopped.out.splitlines()[2] == clean.out.splitlines()[1]
+
+
+def test_a_family_by_its_own_template(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = str(write_folder(tmp_path, template=NO_SYSTEM))
+    chat.complete(folder, " The fox, [INST]? ", max_new_tokens=16)
+    found = capsys.readouterr()
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    ids = tokenizer.apply_chat_template(
+        [{"role": "user", "content": "The fox, [INST]?"}],
+        add_generation_prompt=True, return_tensors="pt",
+    )  # fmt: skip
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    whole = model.generate(**ids, max_new_tokens=16, do_sample=False, pad_token_id=0)[0]
+    said = tokenizer.decode(whole[ids["input_ids"].shape[1] :], skip_special_tokens=True)
+    assert found.out == said.strip() + "\n"
+    assert found.err == ""
+    with pytest.raises(BadData, match="template refuses it: no system turn here"):
+        chat.complete(folder, "The fox", system="Be short.")
+    # What went before is part of a prompt, and Llama 2's rules are not asked.
+    pipe(monkeypatch, "The fox\n<<SYS>>\n")
+    chat.chat(folder, temperature=0, max_new_tokens=3)
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.endswith("of 512 tokens]")
+    assert int(second.split()[0][1:]) > int(first.split()[0][1:]) + 10
+
+
+def test_a_raw_text_begins_as_the_tokenizer_begins_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[list[int]] = []
+
+    def spy(self: Generator, ids: list[int], *_: Any) -> Iterator[int]:
+        seen.append(ids)
+        return iter(())
+
+    monkeypatch.setattr(Generator, "stream", spy)
+    for name, bos in (("none", None), ("one", "<s>")):
+        folder = write_folder(tmp_path / name, control=("<s>", *QWEN), bos=bos)
+        chat.complete(str(folder), "The fox", raw=True)
+        assert seen[-1] == AutoTokenizer.from_pretrained(folder)("The fox").input_ids
+    assert len(seen[1]) == len(seen[0]) + 1
+
+
+def test_an_adapter_made_elsewhere_and_its_base_by_a_mirror(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = write_folder(tmp_path / "base")
+    adapter = str(write_adapter(base, tmp_path / "adapter", named="owner/base"))
+    mirrors = tmp_path / "mirrors.yaml"
+    mirrors.write_text("hf:owner/base: base\nhf:owner/adapter: adapter\n", encoding="utf-8")
+    answers = []
+    for name, options in (
+        (adapter, {"onto": str(base)}),
+        (adapter, {"mirrors": mirrors}),
+        ("hf:owner/adapter", {"mirrors": mirrors}),
+        (adapter, {"onto": "hf:owner/base", "mirrors": mirrors}),
+        (str(base), {}),
+    ):
+        chat.complete(name, "The fox", max_new_tokens=8, **options)  # type: ignore[arg-type]
+        answers.append(capsys.readouterr().out)
+    assert len(set(answers[:4])) == 1
+    assert answers[4] != answers[0]
+    with pytest.raises(Missing, match=r"hf:owner/base: the hub cannot be reached; name a local"):
+        chat.complete(adapter, "The fox")
 
 
 def test_both_are_commands() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from kollama2.errors import BadUsage
+from tests.chat_folders import write_adapter, write_folder
 from tests.evaluation.harness_files import write
 from tests.evaluation.server import said, serving
 from tests.tiny import write_model
@@ -100,6 +101,8 @@ def test_own_task_files_run_unchanged(place: Path) -> None:
         (("evaluate", "http://127.0.0.1:9/v1"), "does not say which model; write http"),
         (("compare", "one", "http://127.0.0.1:9/v1#x", "--suite", "small.yaml"), "no likelihoods"),
         (("evaluate", "http://127.0.0.1:9/v1#x", "--key", "NO_KEY"), "NO_KEY, which is not set"),
+        (("evaluate", "one", "--onto", "two"), "--onto is for adapters, and one is none"),
+        (("evaluate", "one", "--template", "chatlm"), "did you mean chatml?"),
     ],
 )
 def test_mistakes_are_one_clear_sentence(
@@ -114,6 +117,36 @@ def test_mistakes_are_one_clear_sentence(
     told = capsys.readouterr().err
     assert message in told
     assert told.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_an_adapter_made_elsewhere_scores_as_its_merge_on_any_base(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = write_folder(tmp_path / "base")
+    write_adapter(base, tmp_path / "adapter", named="owner/base")
+    (tmp_path / "mirrors.yaml").write_text("hf:owner/base: base\n", encoding="utf-8")
+    (tmp_path / "small.yaml").write_text(SUITE, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert typed(monkeypatch, "convert", "adapter", "-o", "merged", "--onto", "base") == 0
+    mirrored = typed(monkeypatch, "convert", "adapter", "-o", "same", "--mirrors", "mirrors.yaml")
+    assert mirrored == 0
+    assert (tmp_path / "same" / "model.safetensors").read_bytes() == (
+        tmp_path / "merged" / "model.safetensors"
+    ).read_bytes()
+    found = []
+    for arguments in (
+        ("merged",),
+        ("adapter", "--onto", "base"),
+        ("adapter", "--mirrors", "mirrors.yaml"),
+        ("base",),
+    ):
+        capsys.readouterr()
+        options = ("--suite", "small.yaml", "--json")
+        assert typed(monkeypatch, "evaluate", *arguments, *options) == 0
+        found.append(json.loads(capsys.readouterr().out)["text-ko/bpb"])
+    assert found[0] == pytest.approx(found[1], abs=1e-5)
+    assert found[1] == found[2] != pytest.approx(found[3], abs=1e-3)
 
 
 def typed(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:

@@ -8,6 +8,7 @@ from kollama2.cli.model import convert
 from kollama2.errors import BadData, BadUsage
 from kollama2.model.card import read_card
 from kollama2.model.load import load_model
+from tests import tiny
 from tests.train.test_onto import grown_base, logits, tuned
 
 
@@ -17,9 +18,9 @@ def test_an_adapter_becomes_a_whole_model_on_either_base(
     pristine, larger = grown_base(tmp_path, tied=False)
     adapter = tuned(larger, tmp_path)
     known = logits(load_model(adapter, device="cpu")).log_softmax(-1)
-    for name, onto in (("own", None), ("old", pristine)):
+    for name, onto in (("own", None), ("old", pristine), ("named", larger)):
         out = tmp_path / name
-        convert(adapter, out, onto=onto)
+        convert(str(adapter), out, onto=onto and str(onto))
         assert "a whole model" in capsys.readouterr().err
         found = logits(load_model(out, device="cpu")).log_softmax(-1)
         assert (known.exp() * (known - found)).sum(-1).max() <= 1e-6
@@ -28,11 +29,12 @@ def test_an_adapter_becomes_a_whole_model_on_either_base(
             one.name for one in out.iterdir()
         }
     with pytest.raises(BadUsage, match="is not empty"):
-        convert(adapter, tmp_path / "own")
+        convert(str(adapter), tmp_path / "own")
+    other = tiny.write_model(tmp_path / "other", seed=3)
     with pytest.raises(BadData, match="name the base that its vocabulary was added to"):
-        convert(adapter, tmp_path / "no", onto=larger)
+        convert(str(adapter), tmp_path / "no", onto=str(other))
     assert not (tmp_path / "no").exists()
     with pytest.raises(BadUsage, match="make a whole model of it first"):
-        convert(adapter, tmp_path / "no", to="meta")
+        convert(str(adapter), tmp_path / "no", to="meta")
     with pytest.raises(BadUsage, match="--onto is for adapters"):
-        convert(larger, tmp_path / "no", onto=pristine)
+        convert(str(larger), tmp_path / "no", onto=str(pristine))

@@ -12,7 +12,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 class ByteEncoder:
     """One id for each UTF-8 byte, after pad, BOS and EOS; or for each pair of bytes (`merged`)."""
 
-    bos_id = 1
+    first_id = 1
     stop_ids = (2,)
 
     def __init__(self, merged: bytes = b"") -> None:
@@ -41,7 +41,7 @@ class ByteEncoder:
 class PieceEncoder:
     """The tiny SentencePiece tokenizer with a plain prompt."""
 
-    bos_id = 1
+    first_id = 1
     stop_ids = (2,)
 
     def __init__(self, folder: Path) -> None:

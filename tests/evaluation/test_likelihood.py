@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from kollama2.errors import BadData, BadUsage
+from kollama2.errors import BadData
 from kollama2.evaluation.likelihood import (
     Outcome,
     Tools,
@@ -122,11 +122,17 @@ def test_a_tokenizer_that_loses_text_is_refused() -> None:
         bits_per_byte(bpb_task(), texts(), Tools(Scorer(uniform()), Lossy()))
 
 
-def test_a_tokenizer_without_bos_is_refused() -> None:
-    encoder = ByteEncoder()
-    encoder.bos_id = None  # type: ignore[assignment]
-    with pytest.raises(BadUsage, match="need a BOS"):
-        bits_per_byte(bpb_task(), texts(), Tools(Scorer(uniform()), encoder))
+def test_a_text_follows_the_first_id() -> None:
+    """BOS or, where a tokenizer has none, what ends documents: every byte is scored."""
+    model, encoder = llama(), ByteEncoder()
+    found = []
+    for first in (1, 2):
+        encoder.first_id = first
+        outcome = bits_per_byte(bpb_task(), texts(["가나"]), Tools(Scorer(model), encoder))
+        found.append(values(outcome, "bpb")[0])
+        expected = naive_score(model, [first], encoder.encode("가나"))
+        assert found[-1] == pytest.approx(-expected / math.log(2), abs=1e-3)
+    assert found[0] != found[1]
 
 
 def test_what_does_not_fit_is_counted_and_left_out() -> None:

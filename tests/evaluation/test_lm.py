@@ -13,6 +13,7 @@ from lm_eval.models.huggingface import HFLM
 from transformers import AutoTokenizer
 
 from kollama2.errors import BadUsage
+from kollama2.evaluation.generate import greedy
 from kollama2.evaluation.harness_tasks import load_tasks
 from kollama2.evaluation.lm import SharedContextLM
 from kollama2.evaluation.suite import Harness
@@ -134,6 +135,38 @@ def test_fixed_examples_are_computed_once(model: Any, tokenizer: Any, folder: Pa
     lm = SharedContextLM(model, tokenizer)
     run(lm, fixed.model_copy(update={"fewshot": "default"}))
     assert once < lm._scorer.computed / 2
+
+
+def test_every_stop_id_ends_an_answer(model: Any, tokenizer: Any) -> None:
+    def said(**options: Any) -> str:
+        asked = {"until": [], "max_gen_toks": 12}
+        request = Instance("generate_until", {}, ("The fox", asked), 0, ("own", 0, 1))
+        (text,) = SharedContextLM(model, tokenizer, **options).generate_until([request])
+        return text
+
+    prompt = tokenizer("The fox").input_ids
+    ((whole, _),) = greedy(model, [prompt], max_new_tokens=12, stop_ids=[2], batch_tokens=99)
+    assert said() == tokenizer.decode(whole)
+    stop = next(one for at, one in enumerate(whole) if at > 2 and one not in whole[:at])
+    assert said(stop_ids=[stop]) == tokenizer.decode(whole[: whole.index(stop)])
+    assert said(stop_ids=[0]) == said()
+
+
+def test_thoughts_are_no_part_of_an_answer(
+    model: Any, tokenizer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer(prompt: str, text: str) -> str:
+        request = Instance(
+            "generate_until", {}, (prompt, {"until": ["\n\n"], "max_gen_toks": 4}), 0, ("own", 0, 1)
+        )
+        ids = tokenizer(text, add_special_tokens=False).input_ids
+        monkeypatch.setattr("kollama2.evaluation.lm.greedy", lambda *_, **how: [(ids, True)])
+        return SharedContextLM(model, tokenizer).generate_until([request])[0]
+
+    assert answer("Q", "<think>one\n\ntwo</think>A fox\n\nrest") == "A fox"
+    assert answer("Q <think>\n", "one\n\ntwo</think>A fox") == "A fox"
+    assert answer("Q <think>\n", "one, two") == ""
+    assert answer("Q", "A fox\n\nrest") == "A fox"
 
 
 def test_sampling_is_refused(model: Any, tokenizer: Any) -> None:

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM
+from transformers import LlamaConfig, LlamaForCausalLM
 
-from kollama2.errors import Missing
 from kollama2.train.attention import by_document
 from kollama2.train.batches import Document, Rows
 from kollama2.train.forward import held_out_loss, summed_loss, tensors
@@ -79,12 +78,6 @@ def test_the_attention_of_before_comes_back() -> None:
     with by_document(model):
         assert model.config._attn_implementation == "kollama2_documents"
     assert model.config._attn_implementation == "sdpa"
-
-
-def test_a_short_window_is_refused(table: Rows) -> None:
-    model = MistralForCausalLM(MistralConfig(num_key_value_heads=4, sliding_window=4, **SIZES))
-    with by_document(model), pytest.raises(Missing, match="set max_length to 4"):
-        summed_loss(model, tensors(table, documents(table)))
 
 
 def test_held_out_loss_is_the_mean_over_labels(table: Rows) -> None:

@@ -153,7 +153,7 @@ def test_what_is_not_a_model_is_refused(copy: Path, tmp_path: Path) -> None:
     config = copy / "config.json"
     whole = config.read_text()
     for values, words in (
-        ({"auto_map": {"AutoModelForCausalLM": "mine.Model"}}, "run code of its own"),
+        ({"auto_map": {"": "mine.Model"}, "architectures": ["Mine"]}, "run code of its own"),
         ({"model_type": "bert", "architectures": ["BertForMaskedLM"]}, "not a causal language"),
         ({"model_type": "t5", "architectures": ["T5ForConditionalGeneration"]}, "not a causal"),
         ({"vocab_size": 300}, "384 tokens but the embeddings only 300 rows"),
@@ -166,8 +166,8 @@ def test_what_is_not_a_model_is_refused(copy: Path, tmp_path: Path) -> None:
     with pytest.raises(BadData, match="is not valid JSON"):
         check(copy)
     config.write_text(whole)
-    (copy / "model.safetensors").rename(copy / "pytorch_model.bin")
-    with pytest.raises(BadData, match="only pickled weights, which are never read"):
+    (copy / "model.safetensors").unlink()
+    with pytest.raises(BadData, match=r"holds no weights; expected model\.safetensors"):
         check(copy)
     with pytest.raises(BadData, match=r"no config\.json"):
         check(tmp_path)
@@ -213,13 +213,13 @@ def test_nf4_says_what_it_cannot_do(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         raise NotImplementedError("no kernel for this processor\nand a long story")
 
     wide = tiny.write_model(tmp_path / "wide")
-    monkeypatch.setattr("kollama2.model.load.AutoModelForCausalLM.from_pretrained", no_kernel)
+    monkeypatch.setattr("transformers.LlamaForCausalLM.from_pretrained", no_kernel)
     with pytest.raises(Missing, match=r"on cpu here \(no kernel for this processor\); use lora"):
         prepare(wide, TrainSettings(method="qlora", steps=1), "cpu")
 
 
 def test_targets_that_do_not_exist(tiny_model: Path) -> None:
-    with pytest.raises(BadUsage, match="does not fit"):
+    with pytest.raises(BadUsage, match="targets names query_key_value, but the linear"):
         prepare(tiny_model, TrainSettings(steps=1, targets=("query_key_value",)), "cpu")
 
 

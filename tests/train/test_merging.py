@@ -12,12 +12,12 @@ from kollama2.errors import BadUsage
 from kollama2.model.card import read_card
 from kollama2.model.load import load_model
 from kollama2.model.pieces import read_pieces, write_fast, write_pieces
-from kollama2.model.weights import EMBED, HEAD
 from kollama2.train.merging import methods
 from kollama2.train.merging.merge import gap, merge_models
 from kollama2.train.merging.settings import MergeSettings
 from tests import tiny
 
+EMBED, HEAD = "model.embed_tokens.weight", "lm_head.weight"
 Tensors = dict[str, torch.Tensor]
 
 

@@ -57,15 +57,13 @@ def export(model: Path, output: Path, onto: Path | None = None) -> None:
     `onto` is the model from before an adapter's vocabulary grew, in the place of its base.
     """
     from kollama2.engine.commit import committing
-    from kollama2.model.card import read_card
-    from kollama2.model.folder import is_adapter
+    from kollama2.model.folder import ModelFolder, is_adapter
     from kollama2.model.write import merge
-    from kollama2.train.onto import merge_onto
+    from kollama2.train.onto import before_growth, merge_onto
 
     with committing(output) as partial:
         if is_adapter(model):
-            grown = read_card(model).vocabulary is not None
-            if onto is not None and grown:
+            if onto is not None and before_growth(ModelFolder.read(model, onto)):
                 merge_onto(model, onto, partial)
             else:
                 merge(model, partial, onto)

@@ -2,6 +2,8 @@
 
 import os
 import sys
+import warnings
+from typing import Any
 
 import typer
 
@@ -18,7 +20,7 @@ from kollama2.cli import (
     study,
     tokenizer,
 )
-from kollama2.errors import Fault
+from kollama2.errors import Fault, Notice
 
 app = typer.Typer(
     name="kollama2",
@@ -64,6 +66,7 @@ app.add_typer(tokenizer.app, name="tokenizer")
 
 def main() -> None:
     """Run a command; a fault is one sentence on stderr and an exit code, never a traceback."""
+    warnings.showwarning = _tell
     try:
         code = app(standalone_mode=False)
     except Fault as fault:
@@ -83,6 +86,17 @@ def main() -> None:
         _say(error.format_message() if isinstance(error, typer.BadParameter) else str(error))
         code = 64
     sys.exit(code or 0)
+
+
+_show = warnings.showwarning
+
+
+def _tell(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+    """A notice as one sentence; other warnings as Python writes them."""
+    if issubclass(category, Notice):
+        _say(str(message))
+    else:
+        _show(message, category, *place, **more)
 
 
 def _say(message: str) -> None:

@@ -2,16 +2,16 @@
 
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kollama2.cli.console import talk
+from kollama2.cli.console import MirrorsOption, OntoOption, talk
 
 if TYPE_CHECKING:
-    from kollama2.llama import Llama
+    from kollama2.llama.talk import Talker
     from kollama2.model.messages import Message
     from kollama2.safety.guard import Guard
 
@@ -26,7 +26,8 @@ TopPOption = Annotated[
 SeedOption = Annotated[int, typer.Option(min=0, help="Seed of sampling.")]
 LengthOption = Annotated[int, typer.Option(min=1, help="Longest answer in tokens.")]
 ContextOption = Annotated[
-    int | None, typer.Option(min=1, help="Tokens of prompt and answer; the model's own, to 4096.")
+    int | None,
+    typer.Option(min=1, help="Tokens of prompt and answer; the model's own, of a Llama to 4096."),
 ]
 TokenizerOption = Annotated[
     Path | None, typer.Option(help="tokenizer.model, where the folder holds none.")
@@ -63,21 +64,28 @@ def complete(
     seed: SeedOption = 1,
     context: ContextOption = None,
     tokenizer: TokenizerOption = None,
+    onto: OntoOption = None,
+    mirrors: MirrorsOption = None,
     safe: SafeFlag = False,
     safe_by: SafeOption = None,
 ) -> None:
     """Answer one prompt by the model's own chat template, or continue it with --raw."""
+    from kollama2.engine.hub import load_mirrors
     from kollama2.errors import BadUsage
+    from kollama2.llama.talk import open_talker
 
     text = sys.stdin.read() if prompt in (None, "-") else prompt
     if not text or not text.strip():
         raise BadUsage("the prompt is empty; give one, or pipe it in")
-    guard = _guard(safe, safe_by)
-    llama = _opened(model, tokenizer, context, seed)
+    known = load_mirrors(mirrors)
+    guard = _guard(safe, safe_by, known)
+    talker = open_talker(
+        model, tokenizer=tokenizer, context=context, seed=seed, onto=onto, mirrors=known
+    )
     dialog = _dialog(system, [], text if raw else text.strip())
-    ids = llama.tokenizer.encode(text, bos=True, eos=False) if raw else _encoded(llama, dialog)
-    new = llama.stream(ids, max_new_tokens, temperature, top_p)
-    _answer(guard, dialog, _text(llama, new, ids if raw else []))
+    ids = _fitting(_text_ids(talker, text) if raw else _dialog_ids(talker, dialog), talker)
+    new = talker.stream(ids, max_new_tokens, temperature, top_p)
+    _answer(guard, dialog, _spelled(talker, new, ids if raw else []))
 
 
 def chat(
@@ -89,38 +97,47 @@ def chat(
     seed: SeedOption = 1,
     context: ContextOption = None,
     tokenizer: TokenizerOption = None,
+    onto: OntoOption = None,
+    mirrors: MirrorsOption = None,
     safe: SafeFlag = False,
     safe_by: SafeOption = None,
 ) -> None:
     """Talk with a model in several turns; from a pipe, each line is a turn."""
+    from kollama2.engine.hub import load_mirrors
     from kollama2.errors import Fault
+    from kollama2.llama.talk import open_talker
 
-    guard = _guard(safe, safe_by)
-    llama = _opened(model, tokenizer, context, seed)
+    known = load_mirrors(mirrors)
+    guard = _guard(safe, safe_by, known)
+    talker = open_talker(
+        model, tokenizer=tokenizer, context=context, seed=seed, onto=onto, mirrors=known
+    )
     if sys.stdin.isatty():
         talk().print(_HELP)
     past: list[Message] = []
+    used = 0
     for line in _lines():
         if line in ("/exit", "/quit"):
             return
         if line == "/new":
-            past = []
+            past, used = [], 0
             continue
         dialog = _dialog(system, past, line)
         try:
-            ids = _encoded(llama, dialog)
+            ids = _fitting(_dialog_ids(talker, dialog), talker)
         except Fault as fault:
-            talk().print(f"{fault}; {_HELP}")
+            talk().print(f"{fault}; {_HELP}", markup=False)
             continue
-        new = llama.stream(ids, max_new_tokens, temperature, top_p)
-        answer = _answer(guard, dialog, _text(llama, new, []))
+        new = list[int]()
+        heard = _heard(talker.stream(ids, max_new_tokens, temperature, top_p), new)
+        answer = _answer(guard, dialog, _spelled(talker, heard, []))
         if answer is not None:  # what the guard stopped is no part of the talk
             past += [
                 {"role": "user", "content": line},
                 {"role": "assistant", "content": answer},
             ]
-        used = len(llama.encoder.encode(_dialog(system, past)).ids)
-        talk().print(f"[{used} of {llama.decoder.length} tokens]", style="dim", markup=False)
+            used = len(ids) + len(new)
+        talk().print(f"[{used} of {talker.length} tokens]", style="dim", markup=False)
 
 
 def _lines() -> Iterator[str]:
@@ -139,45 +156,14 @@ def _lines() -> Iterator[str]:
             yield line
 
 
-def _opened(model: str, tokenizer: Path | None, context: int | None, seed: int) -> "Llama":
-    from kollama2.llama import Llama
-    from kollama2.llama.args import CONTEXT
-    from kollama2.llama.convert import is_meta
-    from kollama2.llama.hub import folder_of
-    from kollama2.model.load import check, root
-
-    folder = folder_of(model)
-    meta = folder.is_dir() and is_meta(folder)
-    if meta and tokenizer is None:
-        beside = (folder / "tokenizer.model", folder.parent / "tokenizer.model")
-        tokenizer = next((path for path in beside if path.is_file()), beside[0])
-    if context is None:
-        config = folder / "config.json", folder / "adapter_config.json"
-        known = not meta and any(path.is_file() for path in config)
-        longest = check(root(folder)).max_position_embeddings if known else CONTEXT
-        context = min(CONTEXT, longest)
-    with _quiet():
-        return Llama.build(folder, tokenizer, context, 1, seed=seed)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the reference's line about the time of loading."""
-    import contextlib
-    import io
-
-    with contextlib.redirect_stderr(io.StringIO()):
-        yield
-
-
-def _guard(safe: bool, names: list[str] | None) -> "Guard | None":
+def _guard(safe: bool, names: list[str] | None, mirrors: dict[str, Path]) -> "Guard | None":
     if not safe and not names:
         return None
     from kollama2.safety.guard import Guard
     from kollama2.safety.load import load
 
     chosen = dict.fromkeys([*(["default"] if safe else []), *(names or [])])
-    return Guard([load(name) for name in chosen])
+    return Guard([load(name, mirrors=mirrors) for name in chosen])
 
 
 def _dialog(system: str | None, past: "list[Message]", text: str | None = None) -> "list[Message]":
@@ -186,35 +172,60 @@ def _dialog(system: str | None, past: "list[Message]", text: str | None = None) 
     return found if text is None else [*found, {"role": "user", "content": text}]
 
 
-def _encoded(llama: "Llama", dialog: "list[Message]") -> list[int]:
-    """The ids of a dialog that may be computed.
+def _text_ids(talker: "Talker", text: str) -> list[int]:
+    """The ids of a text that is continued: BOS, where the tokenizer has it, and the text."""
+    tokenizer = talker.encoder.tokenizer
+    return [*([] if tokenizer.bos_id is None else [tokenizer.bos_id]), *tokenizer.encode(text)]
+
+
+def _dialog_ids(talker: "Talker", dialog: "list[Message]") -> list[int]:
+    """The ids of a dialog up to where the answer begins; what is not allowed, the template says.
 
     Raises:
-        BadUsage: it holds tags of the chat format, or leaves no room for an answer.
+        BadUsage, BadData: the template refuses it; Llama 2's also its tags in a content.
     """
     from kollama2.errors import BadUsage
     from kollama2.llama import dialog as rules
 
-    rules.check(dialog)
-    if llama.encoder.template == "llama2" and rules.has_tags(dialog):
-        raise BadUsage(f"special tags ({', '.join(rules.TAGS)}) are not allowed in the prompt")
-    ids = rules.encode(llama.encoder, dialog)
-    if len(ids) >= llama.decoder.length:
+    if talker.encoder.template == "llama2":
+        rules.check(dialog)
+        if rules.has_tags(dialog):
+            raise BadUsage(f"special tags ({', '.join(rules.TAGS)}) are not allowed in the prompt")
+    return talker.encoder.prompt(dialog)
+
+
+def _fitting(ids: list[int], talker: "Talker") -> list[int]:
+    """Ids that leave room for an answer.
+
+    Raises:
+        BadUsage: they do not.
+    """
+    from kollama2.errors import BadUsage
+
+    if len(ids) >= talker.length:
         raise BadUsage(
-            f"the dialog has {len(ids)} tokens and the context {llama.decoder.length}; shorten it"
+            f"the dialog has {len(ids)} tokens and the context {talker.length}; shorten it"
         )
     return ids
 
 
-def _text(llama: "Llama", ids: Iterable[int], before: list[int]) -> Iterator[str]:
+def _heard(ids: Iterable[int], into: list[int]) -> Iterator[int]:
+    """The same ids, which are also kept."""
+    for one in ids:
+        into.append(one)
+        yield one
+
+
+def _spelled(talker: "Talker", ids: Iterable[int], before: list[int]) -> Iterator[str]:
+    """The text of new ids as it comes; an answer begins without white space."""
     from kollama2.llama.spell import spell
 
-    pieces = spell(llama.tokenizer.contents, ids, before)
+    pieces = spell(talker.encoder.tokenizer, ids, before)
     if before:
         yield from pieces
         return
     started = False
-    for piece in pieces:  # an answer begins without white space
+    for piece in pieces:
         piece = piece if started else piece.lstrip()
         if piece:
             started = True

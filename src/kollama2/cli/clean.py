@@ -29,10 +29,11 @@ def suite_texts(names: list[str], store: Path, mirrors: Path | None) -> list[str
         BadData: its data cannot be read.
     """
     from kollama2.cli.adapt import compute_one
+    from kollama2.engine.hub import load_mirrors
     from kollama2.evaluation.rows import read_rows
     from kollama2.stages.source import content
     from kollama2.study.cells import resolve_suite
-    from kollama2.study.locate import Locator, load_mirrors
+    from kollama2.study.locate import Locator
 
     locator = Locator(Path.cwd(), load_mirrors(mirrors), store / "hashes.json")
     texts: list[str] = []

@@ -20,6 +20,12 @@ MirrorsOption = Annotated[
         "--mirrors", envvar="KOLLAMA2_MIRRORS", help="YAML file that maps hf: ids to local copies."
     ),
 ]
+OntoOption = Annotated[
+    str | None,
+    typer.Option(
+        "--onto", help="Base of an adapter (folder, hf: id), in the place of the one it names."
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 STORE = Path("runs")
 

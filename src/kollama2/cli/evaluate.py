@@ -13,6 +13,7 @@ from kollama2.cli.console import (
     STORE,
     JsonOption,
     MirrorsOption,
+    OntoOption,
     StoreOption,
     out,
     print_json,
@@ -60,6 +61,7 @@ class _How:
     mirrors: Path | None
     profile: Path | None
     template: str | None
+    onto: str | None
     key: str | None
 
 
@@ -84,6 +86,7 @@ def evaluate(
     num_fewshot: FewshotOption = None,
     limit: LimitOption = None,
     template: TemplateOption = None,
+    onto: OntoOption = None,
     key: KeyOption = None,
     store: StoreOption = STORE,
     mirrors: MirrorsOption = None,
@@ -94,7 +97,7 @@ def evaluate(
     from kollama2.evaluation.compare import load_measured
 
     wanted = _wanted(suite, task, include, only, num_fewshot, limit)
-    how = _How(store, mirrors, profile, template, key)
+    how = _How(store, mirrors, profile, template, onto, key)
     if against is not None:
         found = _compared([against, model], wanted, how, base=against)
         _print(found, as_json)
@@ -125,6 +128,7 @@ def compare(
     num_fewshot: FewshotOption = None,
     limit: LimitOption = None,
     template: TemplateOption = None,
+    onto: OntoOption = None,
     key: KeyOption = None,
     store: StoreOption = STORE,
     mirrors: MirrorsOption = None,
@@ -133,7 +137,7 @@ def compare(
 ) -> None:
     """Compare models on one suite: paired differences, tiers, and what could not be told apart."""
     wanted = _wanted(suite, task, include, only, num_fewshot, limit)
-    how = _How(store, mirrors, profile, template, key)
+    how = _How(store, mirrors, profile, template, onto, key)
     found = _compared(models, wanted, how, base=base)
     _print(found, as_json)
 
@@ -166,6 +170,7 @@ def _measured(models: list[str], wanted: "Wanted", how: _How) -> tuple[dict[str,
         store=how.store,
         mirrors=how.mirrors,
         template=how.template,
+        onto=how.onto,
         key=how.key or KEY,
     )
     label = f"evaluate {models[0]}" if len(models) == 1 else f"evaluate {len(models)} models"

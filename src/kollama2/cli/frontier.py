@@ -25,7 +25,7 @@ def frontier(
         str | None, typer.Option(help="The model after Korean instructions.")
     ] = None,
     suite: Annotated[str, typer.Option(help="Name or YAML file of a suite.")] = "quick",
-    template: Annotated[str, typer.Option(help="Chat template of the results.")] = "llama2",
+    template: Annotated[str, typer.Option(help="Chat template of the results.")] = "own",
     store: StoreOption = STORE,
     mirrors: MirrorsOption = None,
     profile: Annotated[Path | None, typer.Option(help="YAML file: the machine's size.")] = None,

@@ -9,6 +9,7 @@ from kollama2.cli.console import (
     STORE,
     JsonOption,
     MirrorsOption,
+    OntoOption,
     StoreOption,
     check_new,
     out,
@@ -91,9 +92,10 @@ def adapt(
 
 def convert(
     checkpoint: Annotated[
-        Path,
+        str,
         typer.Argument(
-            help="Meta's folder, a Hugging Face folder, an adapter, a llama2.c .bin file."
+            help="Meta's folder, a Hugging Face folder (pickled too), an adapter, a llama2.c .bin, "
+            "an hf: id."
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the model.")],
@@ -102,45 +104,51 @@ def convert(
     ] = None,
     to: Annotated[str, typer.Option(help="hf, or meta for consolidated.NN.pth files.")] = "hf",
     shards: Annotated[int, typer.Option(min=1, help="Files to write with --to meta.")] = 1,
-    onto: Annotated[
-        Path | None,
-        typer.Option(
-            help="Model from before the vocabulary of an adapter grew; else its own base."
-        ),
-    ] = None,
+    onto: OntoOption = None,
+    mirrors: MirrorsOption = None,
 ) -> None:
-    """Turn Meta's and llama2.c's checkpoints and adapters into Hugging Face folders, or back."""
+    """Turn Meta's, llama2.c's and pickled checkpoints and adapters into Hugging Face folders."""
+    from kollama2.engine.hub import load_mirrors
     from kollama2.errors import BadUsage
+    from kollama2.model.find import find_model
 
     if to not in ("hf", "meta"):
         raise BadUsage(f"--to is {to!r}; it can be hf or meta")
-    if (checkpoint / "adapter_config.json").is_file():
+    model = find_model(checkpoint, onto, load_mirrors(mirrors))
+    folder = model.path
+    if model.base is not None:
         from kollama2.cli.adapt import export
 
         if to == "meta":
             raise BadUsage(f"{checkpoint} is an adapter; make a whole model of it first (--to hf)")
         check_new(output)
-        export(checkpoint, output, onto)
+        export(folder, output, model.base.path)
         talk().print(f"{output}: {checkpoint} on {onto or 'its base'}, a whole model")
         return
-    if onto is not None:
-        raise BadUsage(f"--onto is for adapters, and {checkpoint} is none")
-    if checkpoint.is_dir():
+    if folder.is_dir():
         from kollama2.llama.convert import is_meta, to_hugging_face, to_meta
+        from kollama2.model.pickled import from_pickle, is_pickled
 
-        if (to == "meta") == is_meta(checkpoint):
+        if is_pickled(folder):
+            if to == "meta":
+                raise BadUsage(f"{checkpoint} holds pickled weights; convert them to hf first")
+            check_new(output)
+            result = from_pickle(folder, output)
+            talk().print(f"{output}: {result['parameters']:,} parameters")
+            return
+        if (to == "meta") == is_meta(folder):
             raise BadUsage(f"{checkpoint} is in {to} form already")
         if to == "meta":
-            result = to_meta(checkpoint, output, shards)
+            result = to_meta(folder, output, shards)
         else:
-            beside = checkpoint / "tokenizer.model"
+            beside = folder / "tokenizer.model"
             result = to_hugging_face(
-                checkpoint, output, tokenizer or (beside if beside.is_file() else None)
+                folder, output, tokenizer or (beside if beside.is_file() else None)
             )
     else:
         from kollama2.llama.llama2c import convert as import_checkpoint
 
         if tokenizer is None or to == "meta":
             raise BadUsage("a llama2.c file needs --tokenizer tokenizer.bin and becomes hf only")
-        result = import_checkpoint(checkpoint, tokenizer, output)
+        result = import_checkpoint(folder, tokenizer, output)
     talk().print(f"{output}: {result['parameters']:,} parameters")

@@ -1,6 +1,10 @@
-"""The Hugging Face hub, asked with the user's own token; what it refuses, in one sentence."""
+"""The Hugging Face hub, asked with the user's own token; what it refuses, in one sentence.
+
+Behind a firewall a mirrors file names local copies of what lies there.
+"""
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +23,44 @@ _META = (
     " (for Llama 2 also ask on Meta's download page with the e-mail address of that account; "
     "it takes one to two days)"
 )
+
+
+def load_mirrors(path: Path | None) -> dict[str, Path]:
+    """Read a mirrors file: a YAML mapping of `hf:owner/name` to a local file or folder.
+
+    Environment variables in a path are expanded; a relative path is relative to the file.
+
+    Raises:
+        BadUsage: the file is missing or not such a mapping.
+    """
+    import yaml
+
+    if path is None:
+        return {}
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise BadUsage(f"mirrors file {path} cannot be read: {error}") from error
+    if not isinstance(tree, dict) or not all(isinstance(v, str) for v in tree.values()):
+        raise BadUsage(f"mirrors file {path}: expected lines such as 'hf:owner/name: path/to/copy'")
+    return {uri: path.parent / expanded(uri, place) for uri, place in tree.items()}
+
+
+def expanded(uri: str, place: str) -> str:
+    """The place of a uri with its environment variables filled in.
+
+    Raises:
+        BadUsage: a variable is not set.
+    """
+    filled = os.path.expandvars(place)
+    if unset := re.search(r"\$\{?(\w+)", filled):
+        raise BadUsage(f"{uri}: the environment variable {unset[1]} is not set; export it")
+    return filled
+
+
+def by_mirror(uri: str) -> str:
+    """What can be named where a uri cannot be fetched: the line of a mirrors file that serves."""
+    return f"a local copy in a mirrors file (--mirrors FILE with a line '{uri}: path/to/copy')"
 
 
 def snapshot(

@@ -29,7 +29,8 @@ class Answer(NamedTuple):
     """One answer and whether it ended by itself.
 
     Loops are looked for in `ids`, which are without the stop id; `tokens` is None where nobody
-    counted them, `refused` is True where a filter kept the model from answering.
+    counted them, `refused` is True where a filter kept the model from answering; `whole` is the
+    answer with what the model thought before it.
     """
 
     text: str
@@ -37,6 +38,7 @@ class Answer(NamedTuple):
     stopped: bool
     tokens: int | None
     refused: bool = False
+    whole: str = ""
 
 
 def questions(task: Generation | Translation, rows: Sequence[Row]) -> list[Question]:
@@ -87,6 +89,8 @@ def judged(
         }
         if question.reference:
             sample["reference"] = question.reference
+        if answer.whole.strip() not in ("", answer.text.strip()):
+            sample["whole"] = answer.whole
         counted = {"tokens": answer.tokens, "stopped": answer.stopped}
         outcome.samples.append({**sample, **counted})
     return outcome

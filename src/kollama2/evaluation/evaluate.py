@@ -130,7 +130,14 @@ def _harness(
 
     if tokenizer is None:
         raise BadUsage(f"task {task.name}: lm-eval's tasks need a tokenizer of transformers")
-    return harness(task, model=model, tokenizer=tokenizer(), scorer=tools.scorer, heard=tools.heard)
+    return harness(
+        task,
+        model=model,
+        tokenizer=tokenizer(),
+        scorer=tools.scorer,
+        stop_ids=tools.encoder.stop_ids,
+        heard=tools.heard,
+    )
 
 
 def _measure(task: Task, rows: list[Row], tools: Tools, model: nn.Module) -> Outcome:

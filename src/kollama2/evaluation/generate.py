@@ -10,7 +10,10 @@ from kollama2.evaluation.likelihood import Tools
 from kollama2.evaluation.outcome import Outcome
 from kollama2.evaluation.rows import Row
 from kollama2.evaluation.suite import Generation, Translation
+from kollama2.evaluation.thoughts import opens, spoken
 
+# Tokens at the end of a prompt that can open thoughts.
+_OPENING = 8
 # Tokens between two questions whether an answer is complete.
 _ASKED = 8
 
@@ -40,9 +43,11 @@ def answers(
         heard=tools.heard,
     )
     for index, (ids, stopped) in zip(kept, said, strict=True):
-        text = tools.encoder.decode(ids)
-        text = text if stopped else _without_cut_character(text)
-        found[index] = Answer(text, ids, stopped, len(ids))
+        whole = tools.encoder.decode(ids)
+        whole = whole if stopped else _without_cut_character(whole)
+        text = spoken(whole, opened=opens(tools.encoder.decode(prompts[index][-_OPENING:])))
+        shown = ids if text == whole else tools.encoder.encode(text)
+        found[index] = Answer(text, shown, stopped, len(ids), whole=whole)
     return found
 
 

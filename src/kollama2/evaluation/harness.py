@@ -4,7 +4,7 @@ import json
 import logging
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -40,6 +40,7 @@ def harness(
     model: nn.Module,
     tokenizer: Any,
     scorer: Scorer,
+    stop_ids: Collection[int] = (),
     heard: Callable[[float], None] = lambda share: None,
 ) -> Outcome:
     """Measure a model on an lm-eval task, every prompt in turn, and average over the prompts.
@@ -52,6 +53,7 @@ def harness(
         model: in evaluation mode.
         tokenizer: the model's, of transformers.
         scorer: of the same model.
+        stop_ids: what ends its answers, beside the tokenizer's own end of text.
         heard: called with the share that is done.
 
     Raises:
@@ -59,7 +61,7 @@ def harness(
         BadData: its data cannot be used, or the model gives no finite probability.
     """
     versions = load_tasks(task)
-    lm = SharedContextLM(model, tokenizer, scorer=scorer, heard=heard)
+    lm = SharedContextLM(model, tokenizer, scorer=scorer, stop_ids=stop_ids, heard=heard)
     with _quiet():
         results = evaluator.evaluate(
             lm,

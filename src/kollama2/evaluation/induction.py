@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kollama2.errors import BadData, BadUsage
+from kollama2.errors import BadData
 from kollama2.evaluation.choices import choice_measures
 from kollama2.evaluation.likelihood import Tools, bits, scored, wrong_prompts
 from kollama2.evaluation.outcome import Outcome
@@ -71,7 +71,7 @@ def induction(task: Induction, rows: Sequence[Row], tools: Tools) -> Outcome:
 def _requests(row: Row, tools: Tools) -> list[Request]:
     """The list for the first time, for the second time, and each answer to the question."""
     encoder, text = tools.encoder, _list(row)
-    start = (encoder.bos_id,) if encoder.bos_id is not None else tuple(encoder.encode("\n"))
+    start = (encoder.first_id,)
     once = tuple(encoder.encode(text))
     both = tuple(encoder.encode(f"{text}\n{text}"))
     # What follows the first list and its line break; a token over the border is scored.
@@ -97,11 +97,8 @@ def context_gain(task: ContextGain, rows: Sequence[Row], tools: Tools) -> Outcom
     The other half is of a text of another cluster, nearest in length.
 
     Raises:
-        BadUsage: the encoder has no BOS.
         BadData: ids do not give a text back, or no other text can lend its half.
     """
-    if tools.encoder.bos_id is None:
-        raise BadUsage(f"task {task.name}: the context needs a BOS id, this tokenizer has none")
     prompted: list[Row] = []
     for row in rows:
         before, after = _halves(row["text"])

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kollama2.errors import BadData, BadUsage
+from kollama2.errors import BadData
 from kollama2.evaluation.outcome import Outcome
 from kollama2.evaluation.rows import Row, user
 from kollama2.evaluation.scorer import Encoder, Request, Scorer
@@ -27,14 +27,14 @@ class Tools(NamedTuple):
 
 
 def bits_per_byte(task: BitsPerByte, rows: Sequence[Row], tools: Tools) -> Outcome:
-    """Bits and bytes of each text, scored in windows of equal bytes; BOS is never scored.
+    """Bits and bytes of each text, scored in windows of equal bytes; what it follows is not.
+
+    A text follows BOS or, where the tokenizer has none, the token that ends documents: that is
+    where it begins in pre-training, lm-eval does the same, and every byte is scored.
 
     Raises:
         BadData: ids do not give the text back, so part of its loss would be hidden.
-        BadUsage: the encoder has no BOS, so the first token could not be scored.
     """
-    if tools.encoder.bos_id is None:
-        raise BadUsage(f"task {task.name}: bits per byte need a BOS id, this tokenizer has none")
     windows: list[list[Request]] = []
     lossy: list[str] = []
     for row in rows:

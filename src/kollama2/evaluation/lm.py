@@ -5,7 +5,7 @@ compared with it; what differs is that shared contexts are computed once, that l
 float32, and that nothing is truncated in silence.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from lm_eval.api.instance import Instance
@@ -22,6 +22,8 @@ from torch import nn
 from kollama2.errors import BadUsage
 from kollama2.evaluation.generate import greedy
 from kollama2.evaluation.scorer import Request, Scorer
+from kollama2.evaluation.thoughts import opens, spoken
+from kollama2.model.rendering import DAY, dated
 
 _ANSWER_TOKENS = 256
 
@@ -40,19 +42,22 @@ class SharedContextLM(TemplateLM):  # type: ignore[misc]
         tokenizer: Any,
         *,
         scorer: Scorer | None = None,
+        stop_ids: Collection[int] = (),
         batch_tokens: int = 2048,
         heard: Callable[[float], None] = lambda share: None,
     ) -> None:
         """Args: a transformers or peft model in evaluation mode, and its transformers tokenizer.
 
-        `scorer` is one that exists already for this model; `batch_tokens` bounds a forward pass
-        otherwise; `heard` is called with the share of the requests that is done.
+        `scorer` is one that exists already for this model; `stop_ids` end an answer, beside the
+        tokenizer's own end of text; `batch_tokens` bounds a forward pass where no scorer is given;
+        `heard` is called with the share of the requests that is done.
         """
         super().__init__()
         self.tokenizer = tokenizer
         self._model = model
         self._scorer = scorer or Scorer(model, batch_tokens=batch_tokens)
         self._heard = heard
+        self._stops = sorted({self.eot_token_id, *stop_ids})
         self._device = next(model.parameters()).device
         self.truncated: set[tuple[str | None, int | None]] = set()
 
@@ -92,7 +97,7 @@ class SharedContextLM(TemplateLM):  # type: ignore[misc]
     def apply_chat_template(
         self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True
     ) -> str:
-        """A chat as the model's own template writes it.
+        """A chat as the model's own template writes it, on the day of training and evaluation.
 
         Raises:
             BadUsage: the tokenizer has no chat template.
@@ -104,6 +109,7 @@ class SharedContextLM(TemplateLM):  # type: ignore[misc]
             )
         text: str = self.tokenizer.apply_chat_template(
             chat_history,
+            chat_template=dated(self.tokenizer.get_chat_template(), DAY),
             tokenize=False,
             add_generation_prompt=add_generation_prompt,
             continue_final_message=not add_generation_prompt,
@@ -234,18 +240,22 @@ class SharedContextLM(TemplateLM):  # type: ignore[misc]
                 self.truncated.add((request.task_name, request.doc_id))
             prompts.append(ids[-room:])
 
+        opened = opens(requests[0].args[0])  # they are of one task, so of one template
+
+        def answer(ids: Sequence[int]) -> str:
+            return spoken(self.tokenizer.decode(ids, skip_special_tokens=True), opened=opened)
+
         def said(ids: Sequence[int]) -> bool:
-            text = self.tokenizer.decode(ids, skip_special_tokens=True)
+            text = answer(ids)
             return any(stop in text for stop in until if stop)
 
         found = greedy(
             self._model,
             prompts,
             max_new_tokens=size,
-            stop_ids=[self.eot_token_id],
+            stop_ids=self._stops,
             batch_tokens=self._scorer.batch_tokens,
             heard=self._heard,
             ended=said,
         )
-        texts = [self.tokenizer.decode(ids, skip_special_tokens=True) for ids, _ in found]
-        return [postprocess_generated_text(text, list(until), None) for text in texts]
+        return [postprocess_generated_text(answer(ids), list(until), None) for ids, _ in found]

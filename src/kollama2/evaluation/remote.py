@@ -12,6 +12,7 @@ from kollama2.evaluation.journal import append, entries
 from kollama2.evaluation.outcome import keep
 from kollama2.evaluation.rows import read_rows
 from kollama2.evaluation.suite import Generation, Suite, Translation
+from kollama2.evaluation.thoughts import spoken
 
 
 class Asks(Protocol):
@@ -81,6 +82,7 @@ def answer_suite(
 
 def _answer(reply: Mapping[str, Any]) -> Answer:
     # An endpoint does not say its tokens: loops are looked for among the words instead.
-    words = {word: at for at, word in enumerate(reply["text"].split())}
-    ids = [words[word] for word in reply["text"].split()]
-    return Answer(reply["text"], ids, reply["stopped"], reply["tokens"], reply["refused"])
+    text = spoken(reply["text"])
+    words = {word: at for at, word in enumerate(text.split())}
+    ids = [words[word] for word in text.split()]
+    return Answer(text, ids, reply["stopped"], reply["tokens"], reply["refused"], reply["text"])

@@ -25,6 +25,7 @@ Bools: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]
 _CPU_TOKENS = 1024
 # Logits kept at a time: 2**24 floats are 64 MiB.
 _LOGITS = 2**24
+_ENDLESS = 1 << 20
 # Keys of a prefix that a batch sees, for each token that it feeds: bounds their copies.
 _SEEN = 16
 
@@ -33,8 +34,8 @@ class Encoder(Protocol):
     """Text to ids and back, and a chat's prompt, as one model was taught them."""
 
     @property
-    def bos_id(self) -> int | None:
-        """The id that every sequence begins with; None where the model knows none."""
+    def first_id(self) -> int:
+        """The id that a text follows: BOS, or what ends documents where there is no BOS."""
 
     @property
     def stop_ids(self) -> Collection[int]:
@@ -108,7 +109,8 @@ class Scorer:
         self.batch_tokens = batch_tokens
         on_cpu = self._device.type == "cpu"
         self._pass_tokens = min(batch_tokens, _CPU_TOKENS) if on_cpu else batch_tokens
-        self.max_length = int(config.max_position_embeddings)
+        # A recurrent model was made for no length.
+        self.max_length = int(getattr(config, "max_position_embeddings", None) or _ENDLESS)
         self.vocab_size = int(base.get_output_embeddings().weight.shape[0])
         self.computed = 0
         if not self._head_makes_the_logits(base):
@@ -127,7 +129,8 @@ class Scorer:
     def _head_makes_the_logits(self, base: nn.Module) -> bool:
         ids = torch.tensor([[0, 1, 0]], device=self._device)
         logits = self._head(self._decoder(input_ids=ids, use_cache=False)[0])
-        return torch.allclose(logits, base(input_ids=ids, use_cache=False)[0], atol=1e-2)
+        # The same arithmetic, so that even a soft cap of small logits shows.
+        return torch.allclose(logits, base(input_ids=ids, use_cache=False)[0], rtol=1e-5, atol=1e-6)
 
     @torch.inference_mode()
     def _can_share(self) -> bool:
@@ -143,8 +146,8 @@ class Scorer:
                 self._hidden([Row((*prefix, *row.context, *branch), [0], [()])], (), None)[-2:]
                 for branch in row.branches
             ]
-        except (TypeError, ValueError, RuntimeError, AttributeError, NotImplementedError):
-            return False  # a model with another form of cache, mask or position
+        except (TypeError, ValueError, RuntimeError, AttributeError, LookupError):
+            return False  # a model with another form of cache, mask or position, or with states
         single = shared.dtype == torch.float32
         scale = float(shared.float().abs().max())
         difference = (shared[-4:].float() - torch.cat(alone).float()).abs().max()

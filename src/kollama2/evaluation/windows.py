@@ -45,12 +45,11 @@ def _cut(data: bytes, at: int, after: int) -> int:
 
 
 def window_request(encoder: Encoder, context: str, span: str) -> Request | None:
-    """The request that scores `span` after BOS and `context`; None if ids lose some of the text.
+    """The request that scores `span` after the first id and `context`; None if ids lose text.
 
     Context and span are encoded as one text. A token that crosses their border is scored, so no
     byte of the span is ever left out.
     """
-    assert encoder.bos_id is not None, "callers check that the first token follows something"
     text = context + span
     ids = encoder.encode(text)
     if encoder.decode(ids) != text:
@@ -60,4 +59,4 @@ def window_request(encoder: Encoder, context: str, span: str) -> Request | None:
         border = min(len(ids) - 1, len(encoder.encode(context)) + 4)
         while border and not context.startswith(encoder.decode(ids[:border])):
             border -= 1
-    return Request((encoder.bos_id, *ids[:border]), tuple(ids[border:]))
+    return Request((encoder.first_id, *ids[:border]), tuple(ids[border:]))

@@ -1,8 +1,6 @@
 """Conversion between Meta's and Hugging Face's form, both ways and without changing a bit."""
 
-import hashlib
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from kollama2.engine.commit import committing, storage, storage_fault, verify, write_json
-from kollama2.errors import BadData, BadUsage, Denied, StorageTrouble, TryLater
+from kollama2.errors import BadData, BadUsage, Denied, StorageTrouble
 from kollama2.llama import checklist
 from kollama2.llama.args import ModelArgs, params_of, read_params
 from kollama2.llama.meta import ROPE, Part, Shards, parts, shard_files, to_pair_layout
@@ -20,9 +18,9 @@ from kollama2.model.card import Card, read_card
 from kollama2.model.files import CONFIG, GENERATION, PIECES, TOKENIZER_CONFIG
 from kollama2.model.folder import ModelFolder
 from kollama2.model.handover import hand_over
+from kollama2.model.kept import fingerprint, need_space, place
 from kollama2.model.load import check, root
 
-CACHE = "KOLLAMA2_CACHE"
 _FILE_BYTES = 4 << 30
 _INDEX = "model.safetensors.index.json"
 
@@ -44,13 +42,8 @@ def cached(folder: Path) -> Path:
     """
     files = shard_files(folder)
     read_params(folder / "params.json")
-    name = f"safetensors-{_fingerprint([*files, folder / 'params.json'])}"
-    if place := os.environ.get(CACHE):
-        out = Path(place).expanduser() / folder.resolve().name / name
-    elif os.access(folder, os.W_OK):
-        out = folder / name
-    else:
-        out = Path("~/.cache/kollama2").expanduser() / folder.resolve().name / name
+    name = f"safetensors-{fingerprint([*files, folder / 'params.json'])}"
+    out = place(folder, name)
     if not out.exists():
         try:
             to_hugging_face(folder, out)
@@ -59,15 +52,6 @@ def cached(folder: Path) -> Path:
                 raise
     verify(out)
     return out
-
-
-def _fingerprint(files: list[Path]) -> str:
-    whole = hashlib.sha256()
-    for file in files:
-        with storage(file):
-            stat = file.stat()
-        whole.update(f"{file.name}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
-    return whole.hexdigest()[:12]
 
 
 def to_hugging_face(folder: Path, out: Path, tokenizer: Path | None = None) -> dict[str, Any]:
@@ -93,7 +77,7 @@ def to_hugging_face(folder: Path, out: Path, tokenizer: Path | None = None) -> d
     if (folder / checklist.NAME).is_file():
         checklist.verify(folder)
     shards = Shards(files, args)
-    _need_space(out, sum(file.stat().st_size for file in files))
+    need_space(out, sum(file.stat().st_size for file in files))
     params = json.loads((folder / "params.json").read_text(encoding="utf-8"))
     meta = {"params": params, "shards": len(files), "rope": shards.rope}
     with committing(out) as partial, storage(out):
@@ -114,16 +98,6 @@ def to_hugging_face(folder: Path, out: Path, tokenizer: Path | None = None) -> d
         hand_over(partial, ModelFolder(partial, card), card)
     count = sum(torch.Size(part.shape).numel() for part in shards.parts)
     return {"parameters": count, "shards": len(files), "dtype": shards.dtype}
-
-
-def _need_space(out: Path, size: int) -> None:
-    place = next(p for p in out.absolute().parents if p.exists())
-    free = shutil.disk_usage(place).free
-    if free < size * 1.05:
-        raise TryLater(
-            f"{out} needs {size * 1.05 / 1e9:.1f} GB and its disk has {free / 1e9:.1f} GB left; "
-            f"free some, or set {CACHE} to a folder with room"
-        )
 
 
 def _write_tokenizer(tokenizer: Path, vocab: int, out: Path) -> None:
@@ -209,7 +183,7 @@ def to_meta(folder: Path, out: Path, shards: int = 1) -> dict[str, Any]:
     weights = _Weights(folder, tied=config.tie_word_embeddings)
     weights.check(listed)
     dtype = weights.tensor(listed[0]).dtype
-    _need_space(out, sum(_bytes(part, str(dtype).removeprefix("torch.")) for part in listed))
+    need_space(out, sum(_bytes(part, str(dtype).removeprefix("torch.")) for part in listed))
     with committing(out) as partial, storage(out):
         names = [f"consolidated.{number:02d}.pth" for number in range(shards)]
         for number, name in enumerate(names):

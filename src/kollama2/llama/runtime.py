@@ -16,9 +16,9 @@ from kollama2.llama import convert, dialog, parallel
 from kollama2.llama.dialog import ChatPrediction, CompletionPrediction, Dialog
 from kollama2.llama.faults import Unmet
 from kollama2.llama.generation import Decoder, Settings, read_logprobs, stream
-from kollama2.llama.hub import folder_of
 from kollama2.llama.tokenizer import Tokenizer
 from kollama2.model.chat import ChatEncoder, TextEncoder
+from kollama2.model.find import find_folder
 from kollama2.model.folder import ModelFolder
 from kollama2.model.load import check, load_model, load_parallel, root
 from kollama2.model.tokenizer import check_matches
@@ -86,6 +86,11 @@ class Llama:
         self.decoder = decoder
         self.tokenizer = tokenizer
         self.encoder = encoder or TextEncoder(tokenizer.contents, "llama2")
+
+    @property
+    def length(self) -> int:
+        """Most tokens of a prompt with its answer."""
+        return self.decoder.length
 
     @property
     def model(self) -> Any:
@@ -268,7 +273,7 @@ class Llama:
 
 def _hugging_face(ckpt_dir: str | Path) -> Path:
     """The folder with safetensors that a checkpoint is, or becomes."""
-    folder = folder_of(ckpt_dir)
+    folder = find_folder(ckpt_dir)
     if not folder.is_dir():
         raise Unmet(f"no checkpoint files found in {ckpt_dir}; there is no such folder")
     if convert.is_meta(folder):

@@ -12,6 +12,8 @@ CONFIG, GENERATION = "config.json", "generation_config.json"
 PIECES, FAST = "tokenizer.model", "tokenizer.json"
 TOKENIZER_CONFIG, TEMPLATE_FILE = "tokenizer_config.json", "chat_template.jinja"
 ADAPTER_CONFIG, ADAPTER = "adapter_config.json", "adapter_model.safetensors"
+PROCESSOR = ("preprocessor_config.json", "processor_config.json", "video_preprocessor_config.json")
+"""What says how a wrapper's vision tower reads pictures."""
 TOKENIZER_FILES = (
     PIECES,
     FAST,

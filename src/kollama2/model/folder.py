@@ -4,11 +4,13 @@ Its base, tokenizer, beginning and stop ids, chat template, vocabulary, quantisa
 Only safetensors is ever read, never pickle, and no code of a folder is ever executed.
 """
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kollama2.engine.hub import PREFIX
 from kollama2.errors import BadData
 from kollama2.model.card import CARD, Card, read_card
 from kollama2.model.files import (
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from kollama2.model.tokenizer import Tokenizer
 
 OWN = "own"
+_HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
 @dataclass(frozen=True)
@@ -168,30 +171,40 @@ def base_of(folder: Path) -> Path:
     Raises:
         BadData: neither says it, or nothing lies there.
     """
-    said = read_card(folder).base
-    if said is not None:
-        path = (folder / said).resolve()
-        if path.is_dir():
-            return path
-        raise BadData(
-            f"{folder} is an adapter of {path}, which is not there; name its base with --onto"
-        )
-    name = str(read_json(folder / ADAPTER_CONFIG).get("base_model_name_or_path") or "")
-    if not name:
-        raise BadData(
-            f"{folder} is an adapter, but neither {CARD} nor {ADAPTER_CONFIG} names its base; "
-            "name it with --onto"
-        )
-    for path in (Path(name), folder / name):
-        if path.is_dir():
-            return path.resolve()
-    cached = None if Path(name).is_absolute() else _in_cache(name)
+    name = named_base(folder)
+    if not name.startswith(PREFIX):
+        return Path(name)
+    cached = _in_cache(name.removeprefix(PREFIX))
     if cached is None:
         raise BadData(
             f"{folder} is an adapter of {name}, which is not on this machine; name its base with "
             "--onto FOLDER or --onto hf:owner/name"
         )
     return cached
+
+
+def named_base(folder: Path) -> str:
+    """What an adapter names as its base: a folder that is there, or a hub's `hf:owner/name`.
+
+    Raises:
+        BadData: it names none, or a folder that is not there.
+    """
+    said = read_card(folder).base
+    name = said or str(read_json(folder / ADAPTER_CONFIG).get("base_model_name_or_path") or "")
+    if not name:
+        raise BadData(
+            f"{folder} is an adapter, but neither {CARD} nor {ADAPTER_CONFIG} names its base; "
+            "name it with --onto"
+        )
+    for path in (folder / name,) if said else (Path(name), folder / name):
+        if path.is_dir():
+            return str(path.resolve())
+    if said is None and _HUB_NAME.fullmatch(name):
+        return PREFIX + name
+    raise BadData(
+        f"{folder} is an adapter of {name}, which is not there; name its base with --onto FOLDER "
+        "or --onto hf:owner/name"
+    )
 
 
 def _in_cache(name: str) -> Path | None:

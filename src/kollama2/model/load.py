@@ -10,18 +10,24 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+import transformers
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
-from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+from transformers import AutoConfig, BitsAndBytesConfig
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+    MODEL_FOR_MULTIMODAL_LM_MAPPING_NAMES,
+)
 from transformers.utils import logging as hf_logging
 
-from kollama2.errors import BadData, BadUsage, Missing
+from kollama2.errors import BadData, BadUsage, Missing, Notice
 from kollama2.model.card import read_card
 from kollama2.model.files import ADAPTER, ADAPTER_CONFIG, CONFIG, read_json
 from kollama2.model.folder import ModelFolder, base_of
 from kollama2.model.tokenizer import tokenizer_size
 
 NF4_BLOCK = 64
+_WITHOUT_ROWS = 8
+"""Tokens that a tokenizer may have beyond the embeddings: Gemma 3's 262,145th has no row."""
 Dtype = Literal["auto", "float32", "bfloat16"]
 
 hf_logging.disable_progress_bar()  # stderr belongs to the caller's own progress
@@ -39,38 +45,71 @@ def root(folder: Path) -> Path:
 def check(folder: Path) -> Any:
     """Read and check the configuration of a folder with whole weights.
 
+    A text model inside a wrapper with a vision tower (Gemma 3, Mistral 3, Qwen 3.5) is one too.
+    Warns of tokens that have no row in the embeddings (`Notice`).
+
     Returns:
         The transformers configuration.
 
     Raises:
-        BadData: not a causal language model in safetensors, wants to run code of its own, or its
-            embeddings are smaller than its tokenizer.
+        BadData: not a causal language model in safetensors, only code of its own could run it, or
+            its embeddings are smaller than its tokenizer.
+    """
+    model_class(folder)
+    if not any(folder.glob("*.safetensors")):
+        if any(folder.glob("pytorch_model*.bin")):
+            raise BadData(
+                f"{folder} holds only pickled weights, which are never read here; make safetensors "
+                f"of them: kollama2 convert {folder} -o OUT"
+            )
+        raise BadData(f"{folder} holds no weights; expected model.safetensors")
+    config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    need, have = tokenizer_size(folder), int(config.get_text_config().vocab_size)
+    if need > have + _WITHOUT_ROWS:
+        raise BadData(
+            f"{folder}: the tokenizer has {need} tokens but the embeddings only {have} rows; "
+            "they do not belong together"
+        )
+    if need > have:
+        warnings.warn(
+            f"{folder}: the tokenizer has {need} tokens and the embeddings {have} rows; "
+            f"a text with a token from {have} on cannot be read",
+            Notice,
+            stacklevel=1,  # the place of this line for every caller, so that it is told once
+        )
+    return config
+
+
+def model_class(folder: Path) -> Any:
+    """The class of transformers that a folder's configuration names; no weights are looked at.
+
+    Raises:
+        BadData: transformers has no such class, or it is no causal language model.
     """
     path = folder / CONFIG
     if not path.is_file():
         raise BadData(f"{folder} holds no {CONFIG}; a model folder in Hugging Face form does")
     raw = read_json(path)
-    if "auto_map" in raw:
-        raise BadData(f"{path} asks to run code of its own (auto_map); kollama2 never does that")
     kind = raw.get("model_type")
-    classes = raw.get("architectures") or [MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.get(kind)]
-    known = MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.get(kind)
-    if known is None or classes[0] not in (known if isinstance(known, tuple) else (known,)):
-        raise BadData(f"{folder} holds a {classes[0] or kind}, not a causal language model")
-    if not any(folder.glob("*.safetensors")):
-        pickled = any(folder.glob("*.bin")) or any(folder.glob("*.pth"))
-        why = (
-            "only pickled weights, which are never read; convert them" if pickled else "no weights"
-        )
-        raise BadData(f"{folder} holds {why}; expected model.safetensors")
-    config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    need, have = tokenizer_size(folder), int(config.get_text_config().vocab_size)
-    if need > have:
-        raise BadData(
-            f"{folder}: the tokenizer has {need} tokens but the embeddings only {have} rows; "
-            "they do not belong together"
-        )
-    return config
+    known = _names(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.get(kind))
+    if "text_config" in raw:
+        known += _names(MODEL_FOR_MULTIMODAL_LM_MAPPING_NAMES.get(kind))
+    name = (raw.get("architectures") or [*known, None])[0]
+    if name not in known:
+        if "auto_map" in raw:
+            raise BadData(
+                f"{path} asks to run code of its own (auto_map) for {name or kind}, which "
+                "transformers does not have; kollama2 never runs such code"
+            )
+        raise BadData(f"{folder} holds a {name or kind}, not a causal language model")
+    return getattr(transformers, name)
+
+
+def _names(found: Any) -> list[str]:
+    """The classes that transformers maps a model type to: none, one or several."""
+    if found is None:
+        return []
+    return list(found) if isinstance(found, tuple) else [found]
 
 
 def load_parallel(folder: Path, degree: int, dtype: Dtype = "auto") -> Any:
@@ -163,7 +202,7 @@ def nf4(folder: Path, dtype: Dtype = "auto", device: str = "auto") -> Any:
                 "use lora for this model"
             )
     target = _device(device)
-    arithmetic = config.dtype or torch.float32 if dtype == "auto" else getattr(torch, dtype)
+    arithmetic = stored_dtype(config) if dtype == "auto" else getattr(torch, dtype)
     quantization = BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
@@ -183,15 +222,20 @@ def nf4(folder: Path, dtype: Dtype = "auto", device: str = "auto") -> Any:
         ) from error
 
 
+def stored_dtype(config: Any) -> torch.dtype:
+    """What a configuration says that most weights are stored in; float32 where it says nothing."""
+    said: torch.dtype | None = config.dtype or config.get_text_config().dtype
+    return said or torch.float32
+
+
 def _from_pretrained(folder: Path, dtype: Dtype, **options: Any) -> Any:
     try:
-        model, report = AutoModelForCausalLM.from_pretrained(
+        model, report = model_class(folder).from_pretrained(
             folder,
             dtype=dtype if dtype == "auto" else getattr(torch, dtype),
             use_safetensors=True,
             local_files_only=True,
             trust_remote_code=False,
-            attn_implementation="sdpa",
             output_loading_info=True,
             **options,
         )

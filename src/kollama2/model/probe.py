@@ -32,6 +32,61 @@ HARD = (
 """Korean that breaks tokenizers: decomposed, rare, mixed, repeated, with names of tokens in it."""
 
 
+# Words with particles and endings that fit any of them.
+_NOUNS = (
+    "사람 나라 학교 병원 도서관 바다 하늘 겨울 여름 아침 저녁 음악 영화 역사 과학 경제 정부 국회 은행 "
+    "공장 농부 의사 선생님 어린이 친구 가족 자동차 비행기 컴퓨터 휴대전화 인공지능 데이터 서울특별시 "
+    "부산 제주도 대한민국 한반도 김치 된장찌개 값 닭 흙 넋 꽃잎 햇빛 빛깔 깨달음 읽기 쓰기"
+).split()
+_PARTICLES = (
+    "에서",
+    "에도",
+    "까지",
+    "부터",
+    "보다",
+    "처럼",
+    "만",
+    "도",
+    "하고",
+    "마저",
+    "에게",
+    "의",
+)
+_ENDINGS = (
+    "갔습니다.", "왔어요!", "있을까요?", "좋다.", "몰랐다…", "읽는다", "썼더니,", "먹었는데도", "뜨거웠지만",
+    "되었으며", "않겠죠?", "했답니다.", "끝났다고요.", "괜찮으시겠습니까?", "ㅋㅋ", "없잖아",
+)  # fmt: skip
+_BETWEEN = (" ", " ", " ", "  ", ", ", " · ", "\n", " - ", "(", ") ", "‘", "’ ", "\t", " 「", "」 ")
+
+
+def mixed_lines(count: int) -> list[str]:
+    """Korean, English, code and other scripts, half of them Korean, and the hard lines."""
+    korean = korean_lines(count // 2)
+    return [*HARD, *korean, *unchanged_lines(count - len(HARD) - len(korean))]
+
+
+def korean_lines(count: int) -> list[str]:
+    """Korean of common words and rare syllables, with numbers, names and marks among them."""
+    draw = random.Random(count)
+    return [_korean(draw) for _ in range(count)]
+
+
+def _korean(draw: random.Random) -> str:
+    line = ""
+    for _ in range(draw.randint(2, 9)):
+        kind = draw.random()
+        if kind < 0.1:
+            word = "".join(chr(draw.randint(0xAC00, 0xD7A3)) for _ in range(draw.randint(1, 4)))
+        elif kind < 0.2:
+            word = f"{draw.randint(1, 20_000):,}" if kind < 0.15 else f"{draw.random() * 100:.2f}%"
+        elif kind < 0.3:
+            word = draw.choice(("AI", "GPT-4o", "iPhone", "don't", "Kim's", "https://a.kr/b?c=1"))
+        else:
+            word = draw.choice(_NOUNS)
+        line += word + draw.choice(_PARTICLES) + draw.choice(_BETWEEN)
+    return line + draw.choice(_ENDINGS)
+
+
 def unchanged_lines(count: int = 10_000) -> list[str]:
     """Lines of English, code and other scripts without any Hangul, most of them real.
 

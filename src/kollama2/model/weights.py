@@ -1,22 +1,78 @@
 """The weights of a model folder, one tensor at a time, and the tokens that its rows belong to."""
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
+from transformers.core_model_loading import revert_weight_conversion
 
-from kollama2.model.files import ADAPTER_CONFIG, write_json
+from kollama2.model.files import ADAPTER_CONFIG, readable, write_json
 from kollama2.model.folder import ModelFolder
-from kollama2.model.load import check, whole
+from kollama2.model.load import check, model_class, whole
+from kollama2.model.tables import tensor_names
 from kollama2.model.tokenizer import tokens
 
-EMBED, HEAD = "model.embed_tokens.weight", "lm_head.weight"
-TABLES = (EMBED, HEAD)
 INDEX = "model.safetensors.index.json"
 _SHARD_BYTES = 4 << 30
+
+
+_FLOATS = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+}
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[dict[str, "Opened"]]:
+    """The file of each tensor of a folder with whole weights, by name."""
+    with ExitStack() as stack:
+        found: dict[str, Opened] = {}
+        for path in sorted(folder.glob("*.safetensors")):
+            file = Opened(stack.enter_context(safe_open(path, framework="pt")))
+            found.update(dict.fromkeys(file.names, file))
+        yield found
+
+
+class Opened:
+    """One open safetensors file."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self.names: list[str] = list(file.keys())
+
+    def get(self, name: str) -> Tensor:
+        """A tensor as stored."""
+        tensor: Tensor = self._file.get_tensor(name)
+        return tensor
+
+    def shape(self, name: str) -> list[int]:
+        """The shape of a tensor, without reading it."""
+        return list(self._file.get_slice(name).get_shape())
+
+    def dtype(self, name: str) -> torch.dtype | None:
+        """What numbers a tensor is stored in, without reading it; None if not floating."""
+        return _FLOATS.get(self._file.get_slice(name).get_dtype())
+
+
+def file_state(model: Any) -> dict[str, Tensor]:
+    """The weights of a model in memory under the names of its files, a tied one once.
+
+    transformers renames tensors as it loads them, and joins those of experts.
+    """
+    state = model.state_dict()
+    # Those of the class too: a growth ties what transformers had not, as the values differed.
+    ties = {**(model._tied_weights_keys or {}), **model.all_tied_weights_keys}
+    for name, other in ties.items():
+        if {name, other} <= state.keys() and state[name].data_ptr() == state[other].data_ptr():
+            del state[name]
+    return dict(revert_weight_conversion(model, state))
 
 
 class Weights(ExitStack):
@@ -27,6 +83,7 @@ class Weights(ExitStack):
         tokens: id of each token.
         special: ids of control tokens.
         config: the transformers configuration.
+        tables: the names of the embeddings and of the head.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -34,32 +91,42 @@ class Weights(ExitStack):
         self.folder = folder
         self.tokens, self.special = tokens(ModelFolder.read(folder).tokenizer_path)
         self._loaded: dict[str, Tensor] = {}
-        self._files: dict[str, Any] = {}
+        self._files: dict[str, Opened] = {}
         if (folder / ADAPTER_CONFIG).is_file():
             network = whole(folder, "float32")
             self.config = network.config
-            self._loaded = dict(network.state_dict())
-            if self.config.tie_word_embeddings:
-                self._loaded.pop(HEAD, None)
+            self._loaded = file_state(network)
+            shapes = {name: list(tensor.shape) for name, tensor in self._loaded.items()}
+            self.tables = tensor_names(shapes, type(network))
             return
         self.config = check(folder)
-        for path in sorted(folder.glob("*.safetensors")):
-            opened = self.enter_context(safe_open(path, framework="pt"))
-            self._files.update(dict.fromkeys(opened.keys(), opened))
+        self._files = self.enter_context(opened(folder))
+        shapes = {name: file.shape(name) for name, file in self._files.items()}
+        self.tables = tensor_names(shapes, model_class(folder))
 
     @property
     def names(self) -> list[str]:
         """The names of all tensors."""
         return sorted(self._loaded or self._files)
 
+    def __contains__(self, name: str) -> bool:
+        return name in (self._loaded or self._files) or name == self.tables.head
+
+    def body(self, name: str) -> bool:
+        """Whether a tensor is of the language model's body: no table, and nothing around it.
+
+        A vision tower, and what transformers does not load, lie elsewhere than the embeddings.
+        """
+        inside = self.tables.embed.removesuffix(self.tables.embed.rsplit(".", 2)[-2] + ".weight")
+        return name not in self.tables and name.startswith(inside)
+
     def get(self, name: str) -> Tensor:
         """A tensor as stored; the head of a tied model is its embeddings."""
-        if name == HEAD and name not in (self._loaded or self._files):
-            name = EMBED
+        if name == self.tables.head and name not in (self._loaded or self._files):
+            name = self.tables.embed
         if self._loaded:
             return self._loaded[name]
-        tensor: Tensor = self._files[name].get_tensor(name)
-        return tensor
+        return self._files[name].get(name)
 
 
 class ShardWriter:
@@ -84,7 +151,7 @@ class ShardWriter:
     def _flush(self) -> None:
         path = self.out / f"shard-{len(self._shards)}.safetensors"
         save_file(self._held, path, metadata={"format": "pt"})
-        path.chmod(0o644)
+        readable(path)
         self._shards.append(list(self._held))
         self._held, self._bytes = {}, 0
 

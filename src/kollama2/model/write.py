@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from safetensors.torch import save_file
-from transformers import AutoModelForCausalLM
 
 from kollama2.model.card import Card, Vocabulary
 from kollama2.model.files import (
@@ -15,6 +14,7 @@ from kollama2.model.files import (
     ADAPTER_CONFIG,
     CONFIG,
     GENERATION,
+    PROCESSOR,
     copy_files,
     fresh,
     read_json,
@@ -23,7 +23,9 @@ from kollama2.model.files import (
 )
 from kollama2.model.folder import ModelFolder
 from kollama2.model.handover import hand_over, taught
-from kollama2.model.load import check, whole
+from kollama2.model.load import check, stored_dtype, whole
+from kollama2.model.tables import of_table, table_names, tensor_names, tied
+from kollama2.model.weights import ShardWriter, file_state, opened
 
 
 def write_model(
@@ -74,7 +76,8 @@ def _vocabulary(source: ModelFolder, model: Any, method: str) -> Vocabulary | No
     if about is None:
         return None
     names = [name for name, weight in model.named_parameters() if weight.requires_grad]
-    learned = any("embed_tokens" in name or "lm_head" in name for name in names)
+    tables = table_names(model)
+    learned = any(of_table(name, tables) for name in names)
     stands = method != "full" and source.base is None
     return about.model_copy(
         update={"trained": about.trained or learned, "base": about.base if stands else None}
@@ -101,7 +104,7 @@ def merge(folder: Path, out: Path, onto: Path | None = None) -> dict[str, Any]:
     """
     adapter = ModelFolder.read(folder, onto)
     source = adapter.root.path
-    stored = check(source).dtype or torch.float32
+    stored = stored_dtype(check(source))
     model = whole(folder, "float32", onto)
     fresh(out)
     write_whole(model, out, source)
@@ -122,32 +125,41 @@ def merged_card(adapter: ModelFolder) -> Card:
 def random_like(folder: Path, out: Path, seed: int) -> None:
     """Write a model of the same shape and tokenizer with fresh random weights (a control)."""
     source = ModelFolder.read(folder)
-    config = check(source.root.path)
+    model = whole(source.root.path, "float32")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = AutoModelForCausalLM.from_config(
-            config, dtype=torch.float32, trust_remote_code=False
-        )
+        model.load_state_dict(type(model)(model.config).state_dict())
     fresh(out)
     write_whole(model, out, source.root.path)
     hand_over(out, source, Card(template=taught(source), recipe={"random": seed}))
 
 
 def write_whole(model: Any, out: Path, source: Path) -> None:
-    """Weights in the dtype of `source`; its configuration byte for byte, but for more rows."""
-    stored = check(source).dtype or torch.float32
-    model.to(stored).save_pretrained(out)
-    for name in (CONFIG, GENERATION):
-        (out / name).unlink(missing_ok=True)
-    copy_files(source, out, (CONFIG, GENERATION))
+    """Weights under the names and in the dtypes of `source`; its configuration byte for byte.
+
+    What transformers does not load of the source (Qwen 3.5's `mtp`, buffers of old files) is
+    copied. The configuration changes only where the model has more rows.
+    """
+    stored = stored_dtype(check(source))
+    state = file_state(model)
+    with opened(source) as files:
+        # A head beside tied embeddings is what some files hold twice.
+        shapes = {name: file.shape(name) for name, file in files.items()}
+        twice = tensor_names(shapes, type(model)).head if tied(model) else None
+        writer = ShardWriter(out)
+        for name, tensor in sorted(state.items()):
+            dtype = files[name].dtype(name) if name in files else stored
+            writer.add(name, tensor.detach().to("cpu", dtype or tensor.dtype))
+        for name in sorted(set(files) - set(state) - {twice}):
+            writer.add(name, files[name].get(name))
+        writer.close()
+    copy_files(source, out, (CONFIG, GENERATION, *PROCESSOR))
     config = read_json(out / CONFIG)
     text = config.get("text_config", config)
     rows = model.get_input_embeddings().weight.shape[0]
     if text.get("vocab_size") != rows:
         text["vocab_size"] = rows
         write_json(out / CONFIG, config)
-    for path in out.glob("*.safetensors"):
-        readable(path)
 
 
 def _write_adapter(model: Any, out: Path, base: Path) -> None:

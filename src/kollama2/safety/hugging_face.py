@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 
-from kollama2.engine.hub import PREFIX, snapshot
 from kollama2.errors import BadData, BadUsage
 from kollama2.safety.verdict import Classifier, Dialog, Side, Verdict, last_text
 
@@ -24,19 +23,17 @@ _SAFE = re.compile(
 )
 
 
-def load_model(name: str, threshold: float | None = None) -> Classifier:
-    """Load a folder or an `hf:` id as what it is.
+def load_model(folder: Path, threshold: float | None = None) -> Classifier:
+    """Load a folder as what it is.
 
     Args:
-        name: of a causal language model (Llama Guard) or of a text classifier.
+        folder: of a causal language model (Llama Guard) or of a text classifier.
         threshold: score from which a text is unsafe; 0.5 where it is None.
 
     Raises:
         BadUsage: it is neither, or its labels do not say which of them is safe.
         BadData: it wants to run code of its own, or holds no safetensors.
-        Denied, Missing: the hub refuses or cannot be reached.
     """
-    folder = snapshot(name) if name.startswith(PREFIX) else Path(name)
     config = folder / "config.json"
     if not config.is_file():
         raise BadData(f"{folder} holds no config.json; it is no model in Hugging Face's form")

@@ -2,15 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from kollama2.engine.stage import Stage, Work
 from kollama2.evaluation.suite import Suite
+from kollama2.evaluation.thoughts import MARK
+from kollama2.model.folder import OWN
 from kollama2.stages.folders import model_folder
 from kollama2.stages.source import Source, contents
 
 if TYPE_CHECKING:
     from kollama2.model.chat import ChatEncoder
+    from kollama2.model.folder import ModelFolder
     from kollama2.model.messages import Message
     from kollama2.model.tokenizer import Tokenizer
     from kollama2.stages.models import Model
@@ -23,34 +27,38 @@ class Evaluate(Stage):
         model: the model.
         suite: tasks, prompts and measures; its `data` are uris.
         data: the source of each uri of the suite.
-        template: how the model is addressed; its own template, or the study's for a base.
+        template: how the model is addressed; `own` is the template that it brings.
+        onto: what an adapter stands on, where it is not a stage's that its card knows.
     """
 
     kind: Literal["evaluate"] = "evaluate"
     model: "Model"
     suite: Suite
     data: dict[str, Source]
-    template: str = "llama2"
+    template: str = OWN
+    onto: "Model | None" = None
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     preload: ClassVar[tuple[str, ...]] = ("kollama2.train.loop", "kollama2.evaluation.evaluate")
 
     def run(self, work: Work) -> Mapping[str, Any]:
         """Load the model as it was trained (adapter, 4-bit) and score every task."""
         from kollama2.evaluation.evaluate import evaluate
         from kollama2.model.folder import ModelFolder
-        from kollama2.model.load import load_model
+        from kollama2.train.onto import load_folder
 
-        folder = ModelFolder.read(model_folder(work, self.model))
+        onto = None if self.onto is None else model_folder(work, self.onto)
+        folder = ModelFolder.read(model_folder(work, self.model), onto)
+        encoder = folder.encoder(self.template)
         places = contents(work, self.data)
         return evaluate(
             self.suite.resolved(places.__getitem__),
-            model=load_model(folder.path, device=work.resources.device),
-            encoder=ModelEncoder(folder.tokenizer, folder.encoder(self.template)),
+            model=load_folder(folder, device=work.resources.device),
+            encoder=ModelEncoder(folder.tokenizer, encoder),
             out=work.out,
             resources=work.resources,
             progress=work.progress,
-            tokenizer=lambda: folder.plain_tokenizer,
+            tokenizer=lambda: _addressing(folder, encoder),
         )
 
 
@@ -62,9 +70,10 @@ class ModelEncoder:
     chat: "ChatEncoder"
 
     @property
-    def bos_id(self) -> int | None:
-        """The id that every sequence begins with."""
-        return self.tokenizer.bos_id
+    def first_id(self) -> int:
+        """The id that a text follows: BOS, or what ends documents where there is no BOS."""
+        bos = self.tokenizer.bos_id
+        return self.tokenizer.eos_id if bos is None else bos
 
     @property
     def stop_ids(self) -> tuple[int, ...]:
@@ -76,8 +85,17 @@ class ModelEncoder:
         return self.tokenizer.encode(text)
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of ids."""
-        return self.tokenizer.decode(ids)
+        """The text of ids; marks around thoughts are shown where they are control tokens too."""
+        parts, start = list[str](), 0
+        for place, name in enumerate(map(self._marks.get, ids)):
+            if name is not None:
+                parts += [self.tokenizer.decode(ids[start:place]), name]
+                start = place + 1
+        return "".join([*parts, self.tokenizer.decode(ids[start:])])
+
+    @cached_property
+    def _marks(self) -> dict[int, str]:
+        return {i: name for name, i in self.tokenizer.special.items() if MARK.fullmatch(name)}
 
     def answer(self, text: str) -> list[int]:
         """Ids of an answer as the template puts it after a prompt, without what ends it."""
@@ -86,3 +104,26 @@ class ModelEncoder:
     def prompt(self, messages: Sequence["Message"]) -> list[int]:
         """Ids of a chat up to where the answer begins."""
         return self.chat.prompt(messages)
+
+
+def _addressing(folder: "ModelFolder", encoder: "ChatEncoder") -> Any:
+    """The tokenizer of transformers, with a chat template that gives the encoder's ids."""
+    from kollama2.model.jinja import jinja_template
+    from kollama2.model.messages import Message
+    from kollama2.model.templates import FORMS
+
+    plain, name = folder.plain_tokenizer, encoder.template
+    if name == OWN:
+        return plain
+    forms = [plain.get_chat_template()] if folder.has_template else []
+    if name in FORMS:
+        forms.append(FORMS[name].jinja)
+    else:
+        forms += [jinja_template(name, dummy_prefix=gap) for gap in (True, False)]
+    asked: Message = {"role": "user", "content": "질문"}
+    for form in forms:
+        plain.chat_template = form
+        ids = plain.apply_chat_template([asked], add_generation_prompt=True, return_dict=False)
+        if ids == encoder.prompt([asked]):
+            break
+    return plain

@@ -6,6 +6,7 @@ import urllib.request
 import zipfile
 from pathlib import Path
 
+from kollama2.engine.hub import by_mirror
 from kollama2.errors import Missing
 
 _RAW = "https://raw.githubusercontent.com"
@@ -30,9 +31,7 @@ def fetch(uri: str, revision: str, folder: Path) -> Path:
     owner, name, path = uri.removeprefix("github:").split("/", 2)
     archive, inside, member = path.partition(".zip/")
     address = f"{_RAW}/{owner}/{name}/{revision}/{archive}{'.zip' if inside else ''}"
-    remedy = (
-        f"name a local copy in a mirrors file (--mirrors FILE with a line '{uri}: path/to/copy')"
-    )
+    remedy = f"name {by_mirror(uri)}"
     try:
         with urllib.request.urlopen(address, timeout=_SECONDS) as answer:  # noqa: S310 https only
             content = answer.read()

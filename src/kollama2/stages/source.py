@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import PrivateAttr
 
 from kollama2.engine.commit import write_json
-from kollama2.engine.hub import DATA_FILES, MODEL_FILES, snapshot
+from kollama2.engine.hub import DATA_FILES, MODEL_FILES, by_mirror, snapshot
 from kollama2.engine.stage import Stage, Work
 from kollama2.errors import Missing, StorageTrouble
 from kollama2.stages.github import fetch
@@ -156,8 +156,7 @@ def _download(source: Source) -> Path:
         [source.file] if source.file else patterns,
         source.what,
         revision=source.revision,
-        instead=f"name a local copy in a mirrors file (--mirrors FILE with a line '{source.uri}: "
-        "path/to/copy')",
+        instead=f"name {by_mirror(source.uri)}",
     )
     return one_file(folder, source.file)
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from kollama2.engine.hub import load_mirrors
 from kollama2.engine.store import Store
 from kollama2.errors import BadUsage
 from kollama2.model.templates import check_template
@@ -11,7 +12,7 @@ from kollama2.study import recipes
 from kollama2.study.build import build
 from kollama2.study.cells import named
 from kollama2.study.document import near
-from kollama2.study.locate import Locator, load_mirrors
+from kollama2.study.locate import Locator
 from kollama2.study.merges import check_merges
 from kollama2.study.schema import RecipeFile, SourceSpec, Study
 

@@ -1,6 +1,5 @@
 """Evaluation: models beside a study, each measured on the same suite by the same stage."""
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,14 +7,18 @@ from pathlib import Path
 
 import yaml
 
+from kollama2.engine.hub import PREFIX, load_mirrors, snapshot
 from kollama2.errors import BadUsage
 from kollama2.evaluation.endpoint import KEY
 from kollama2.evaluation.suite import Harness, Suite, load_suite
-from kollama2.stages import Ask, Evaluate
+from kollama2.model.files import ADAPTER_CONFIG
+from kollama2.model.folder import OWN, is_adapter, named_base
+from kollama2.model.templates import check_template
+from kollama2.stages import Ask, Evaluate, Source
 from kollama2.study.adapt import spec_of
 from kollama2.study.cells import answerable, answered_by, suite_sources
-from kollama2.study.locate import Locator, load_mirrors
-from kollama2.study.schema import EndpointSpec, SourceSpec
+from kollama2.study.locate import Locator
+from kollama2.study.schema import EndpointSpec
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,7 @@ def evaluations(
     store: Path,
     mirrors: Path | None = None,
     template: str | None = None,
+    onto: str | None = None,
     key: str = KEY,
 ) -> dict[str, Evaluate | Ask]:
     """The stages that measure models on one suite, by the models as they were named.
@@ -135,13 +139,17 @@ def evaluations(
         wanted: what they are measured on.
         store: the folder of the store.
         mirrors: a mirrors file.
-        template: chat template for all of them; else each one's own, `llama2` if it names none.
+        template: chat template for all of them; else each one's own.
+        onto: the base of those that are adapters, in the place of the one that each names.
         key: environment variable that holds the key of the endpoints.
 
     Raises:
-        BadUsage: a model or the suite does not exist, or an endpoint has nothing to answer.
+        BadUsage: a model, the suite or the template does not exist, an endpoint has nothing to
+            answer, or `onto` is given and none of the models is an adapter.
+        BadData: an adapter names no base that is there.
         Missing: data are on a hub that cannot be reached, and no mirror serves.
     """
+    check_template(template or OWN)
     locator = Locator(Path.cwd(), load_mirrors(mirrors), store / "hashes.json")
     suite = wanted_suite(wanted, locator.folder)
     remote = {model: spec for model in models if (spec := endpoint(model, key)) is not None}
@@ -152,6 +160,9 @@ def evaluations(
         )
     local = [model for model in models if model not in remote]
     sources = {model: locator.source(spec_of(model), "model") for model in local}
+    bases = {model: _base(source, locator, onto) for model, source in sources.items()}
+    if onto is not None and not any(bases.values()):
+        raise BadUsage(f"--onto is for adapters, and {', '.join(local) or models[0]} is none")
     data = suite_sources(suite, locator)
     if wanted.include is not None:
         # The folder counts by its name and content, not by where it lies on this machine.
@@ -167,10 +178,21 @@ def evaluations(
             model=sources[model],
             suite=suite,
             data=data,
-            template=template or own_template(spec_of(model), locator),
+            template=template or OWN,
+            onto=bases[model],
         )
         for model in models
     }
+
+
+def _base(source: Source, locator: Locator, onto: str | None) -> Source | None:
+    """What an adapter stands on, which is part of what is measured; None for whole weights."""
+    folder = source.place
+    if folder is None and source.uri.startswith(PREFIX):
+        folder = snapshot(source.uri, (ADAPTER_CONFIG,), revision=source.revision)
+    if folder is None or not is_adapter(folder):
+        return None
+    return locator.source(spec_of(onto or named_base(folder)), "model")
 
 
 def endpoint(model: str, key: str) -> EndpointSpec | None:
@@ -185,12 +207,3 @@ def endpoint(model: str, key: str) -> EndpointSpec | None:
     if not name:
         raise BadUsage(f"{model} does not say which model; write {url}#NAME, as it is called there")
     return EndpointSpec(url=url, model=name, key=key)
-
-
-def own_template(spec: SourceSpec, locator: Locator) -> str:
-    """The chat template that a local model folder was trained with; llama2 when it says none."""
-    if spec.uri.startswith("file:"):
-        about = locator.folder / spec.uri.removeprefix("file:") / "kollama2.json"
-        if about.exists():
-            return str(json.loads(about.read_text(encoding="utf-8")).get("template", "llama2"))
-    return "llama2"

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from kollama2.engine.hub import load_mirrors
 from kollama2.engine.store import Store
 from kollama2.evaluation.measures import measure
 from kollama2.stages import Evaluate, Merge, Model, Source
 from kollama2.study.adapt import spec_of
 from kollama2.study.cells import resolve_suite
-from kollama2.study.locate import Locator, load_mirrors
+from kollama2.study.locate import Locator
 from kollama2.study.merges import check_merges
 from kollama2.train.merging.settings import MergeSettings
 
@@ -48,7 +49,7 @@ def frontier(
     chat: str | None = None,
     instruct: str | None = None,
     suite: str = "quick",
-    template: str = "llama2",
+    template: str = "own",
     store: Path,
     mirrors: Path | None = None,
 ) -> Frontier:
@@ -60,7 +61,7 @@ def frontier(
         chat: the base's own chat model.
         instruct: the base or `korean` after Korean instructions.
         suite: name or YAML file of a suite with an English measure.
-        template: chat template of models whose card names none.
+        template: chat template of all models and results; `own` is each one's own.
         store: the folder of the store.
         mirrors: a mirrors file.
 

@@ -1,53 +1,18 @@
-"""Locate: from a uri to a pinned source; mirrors map hub ids to local files."""
+"""Locate: from a uri to a pinned source."""
 
 import hashlib
 import json
-import os
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from kollama2.data.read import aligned_files, check_aligned
-from kollama2.engine.hub import What, commit_of
+from kollama2.engine.hub import What, by_mirror, commit_of, expanded
 from kollama2.errors import BadData, BadUsage
 from kollama2.stages import Source
 from kollama2.stages.source import one_file
 from kollama2.study.document import near
 from kollama2.study.schema import SourceSpec
-
-
-def load_mirrors(path: Path | None) -> dict[str, Path]:
-    """Read a mirrors file: a YAML mapping of `hf:owner/name` to a local file or folder.
-
-    Environment variables in a path are expanded; a relative path is relative to the file.
-
-    Raises:
-        BadUsage: the file is missing or not such a mapping.
-    """
-    if path is None:
-        return {}
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise BadUsage(f"mirrors file {path} cannot be read: {error}") from error
-    if not isinstance(tree, dict) or not all(isinstance(v, str) for v in tree.values()):
-        raise BadUsage(f"mirrors file {path}: expected lines such as 'hf:owner/name: path/to/copy'")
-    return {uri: path.parent / _expanded(uri, place) for uri, place in tree.items()}
-
-
-def _expanded(uri: str, place: str) -> str:
-    """The place with its environment variables filled in.
-
-    Raises:
-        BadUsage: a variable is not set.
-    """
-    filled = os.path.expandvars(place)
-    if unset := re.search(r"\$\{?(\w+)", filled):
-        raise BadUsage(f"{uri}: the environment variable {unset[1]} is not set; export it")
-    return filled
 
 
 class Locator:
@@ -94,7 +59,7 @@ class Locator:
                 raise BadUsage(f"{spec.uri}: give the commit as `revision`")
             return Source(uri=spec.uri, revision=spec.revision, **fields)
         if place is None:
-            place = self.folder / Path(_expanded(spec.uri, name)).expanduser()
+            place = self.folder / Path(expanded(spec.uri, name)).expanduser()
         if not place.exists():
             raise BadUsage(f"{spec.uri}: nothing lies at {place}; correct the path")
         place = one_file(place, spec.file)
@@ -170,9 +135,4 @@ def _builtin(spec: SourceSpec, name: str, fields: dict[str, Any]) -> Source:
 
 
 def _revision(uri: str, what: What) -> str:
-    return commit_of(
-        uri,
-        what,
-        instead="name a revision, or a local copy in a mirrors file (--mirrors FILE with a line "
-        f"'{uri}: path/to/copy')",
-    )
+    return commit_of(uri, what, instead=f"name a revision, or {by_mirror(uri)}")

@@ -6,13 +6,14 @@ from typing import Any
 
 from kollama2 import __version__
 from kollama2.engine.graph import closure
+from kollama2.engine.hub import load_mirrors
 from kollama2.engine.stage import Stage
 from kollama2.engine.store import Store
 from kollama2.errors import BadUsage
 from kollama2.stages import Ask
 from kollama2.study.cells import Cell, cells
 from kollama2.study.document import Document
-from kollama2.study.locate import Locator, load_mirrors
+from kollama2.study.locate import Locator
 from kollama2.study.merges import check_merges
 from kollama2.study.schema import Study
 

@@ -1,15 +1,17 @@
 """The loss of a few documents: forward without padding, the head only where a label is."""
 
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
 
 from kollama2.errors import BadData
-from kollama2.train.attention import by_document
+from kollama2.train.attention import NAME, by_document
 from kollama2.train.batches import IGNORED, Document, Rows, cut, micro_batches
 
 
@@ -33,16 +35,63 @@ def tensors(rows: Rows, parts: list[Document]) -> dict[str, Any]:
     }
 
 
+def on(device: torch.device, micro: dict[str, Any]) -> dict[str, Any]:
+    """A micro-batch on a device."""
+    return {k: v.to(device) if isinstance(v, Tensor) else v for k, v in micro.items()}
+
+
 def summed_loss(model: Any, micro: dict[str, Any]) -> Tensor:
     """The sum of the cross-entropies of a micro-batch, in nats; softmax in float32."""
-    answer = model(
-        input_ids=micro["input_ids"],
-        position_ids=micro["position_ids"],
-        lengths=micro["lengths"],
-        logits_to_keep=micro["positions"],
-        use_cache=False,
-    )
-    return functional.cross_entropy(answer.logits[0].float(), micro["targets"], reduction="sum")
+    return functional.cross_entropy(logits(model, micro).float(), micro["targets"], reduction="sum")
+
+
+def logits(model: Any, micro: dict[str, Any]) -> Tensor:
+    """The logits at the positions of a micro-batch, each document as if it were alone.
+
+    Args:
+        model: in `by_document` where its documents are to share a row.
+        micro: from `tensors`.
+
+    Returns:
+        [positions, vocabulary].
+    """
+    if model.config.get_text_config()._attn_implementation == NAME:
+        answer = model(
+            input_ids=micro["input_ids"],
+            position_ids=micro["position_ids"],
+            lengths=micro["lengths"],
+            logits_to_keep=micro["positions"],
+            use_cache=False,
+        )
+        return cast(Tensor, answer.logits[0])
+    found = []
+    for ids, first, ends in _apart(micro):
+        inside = (micro["positions"] >= first) & (micro["positions"] < ends[-1])
+        places = micro["positions"][inside]
+        row = torch.searchsorted(ends, places, right=True)
+        column = places - torch.cat([ends.new_tensor([first]), ends[:-1]])[row]
+        kept, at = column.unique(return_inverse=True)
+        answer = model(input_ids=ids, logits_to_keep=kept, use_cache=False)
+        found.append(answer.logits[row, at])
+    return torch.cat(found)
+
+
+def _apart(micro: dict[str, Any]) -> Iterator[tuple[Tensor, int, Tensor]]:
+    """Documents as rows of their own, shorter ones filled at the end, where nothing looks back.
+
+    Yields:
+        [documents, longest] token ids; where their first begins in the micro-batch; and where each
+        of them ends there. Documents of a batch are at least half as long as its first.
+    """
+    lengths, begin = list(micro["lengths"]), 0
+    while lengths:
+        longest = lengths[0]
+        count = next((n for n, one in enumerate(lengths) if not longest / 2 <= one <= longest), -1)
+        taken = lengths if count < 0 else lengths[:count]
+        ends = begin + torch.tensor(taken, device=micro["input_ids"].device).cumsum(0)
+        rows = micro["input_ids"][0, begin : int(ends[-1])].split(taken)
+        yield pad_sequence(list(rows), batch_first=True), begin, ends
+        begin, lengths = int(ends[-1]), lengths[len(taken) :]
 
 
 def autocast(dtype: str, device: str) -> AbstractContextManager[Any]:
@@ -80,8 +129,7 @@ def held_out_loss(
         for run in micro_batches(parts, micro_batch_tokens):
             micro = tensors(rows, run)
             if micro["targets"].numel():
-                here = {k: v.to(device) if isinstance(v, Tensor) else v for k, v in micro.items()}
-                total += float(summed_loss(model, here))
+                total += float(summed_loss(model, on(device, micro)))
                 count += micro["targets"].numel()
     if not count:
         raise BadData(f"{rows.path}: none of {len(chosen)} rows has a label, so they have no loss")

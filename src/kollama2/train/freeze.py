@@ -14,6 +14,7 @@ import torch
 
 from kollama2.errors import BadUsage
 from kollama2.model.card import read_card
+from kollama2.model.tables import of_table, table_names, tied
 
 Part = Literal["new-embed", "new-head", "embed", "head", "body", "edges"]
 
@@ -71,14 +72,13 @@ class Freezing:
             raise BadUsage(
                 f"freezing {schedule} trains new rows, but the vocabulary of {folder} never grew"
             )
-        tied = network.config.get_text_config().tie_word_embeddings
-        self.phases: list[frozenset[Part]] = (TIED if tied else {}).get(schedule) or PHASES[
-            schedule
-        ]
+        phases = TIED.get(schedule) if tied(network) else None
+        self.phases: list[frozenset[Part]] = phases or PHASES[schedule]
         self.starts = [round(steps * i / len(self.phases)) for i in range(len(self.phases))]
         layers = int(network.config.get_text_config().num_hidden_layers)
+        tables = table_names(network)
         self.tensors = [
-            _Tensor(name, weight, _table(name), _edge(name, layers))
+            _Tensor(name, weight, of_table(name, tables), _edge(name, layers))
             for name, weight in network.named_parameters()
             if weight.requires_grad
         ]
@@ -123,12 +123,6 @@ class Freezing:
         if one.table in phase:
             return "all"
         return "rows" if f"new-{one.table}" in phase else "nothing"
-
-
-def _table(name: str) -> Literal["embed", "head"] | None:
-    if "embed_tokens" in name:
-        return "embed"
-    return "head" if "lm_head" in name else None
 
 
 def _edge(name: str, layers: int) -> bool:

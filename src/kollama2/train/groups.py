@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from kollama2.train.settings import HEADS, TrainSettings
+from kollama2.model.tables import of_table, table_names
+from kollama2.train.settings import TrainSettings
 
 
 def split_groups(model: Any, optimizer: Any, settings: TrainSettings) -> None:
@@ -16,8 +17,9 @@ def split_groups(model: Any, optimizer: Any, settings: TrainSettings) -> None:
         settings: `embedding_lr` and `shield`.
     """
     special: dict[int, dict[str, float]] = {}
+    tables = table_names(model)
     for name, weight in model.named_parameters():
-        if settings.embedding_lr is not None and any(head in name for head in HEADS):
+        if settings.embedding_lr is not None and of_table(name, tables):
             special[id(weight)] = {"lr": settings.embedding_lr}
         elif settings.shield and hasattr(weight, "shielded"):
             special[id(weight)] = {"weight_decay": 0.0}

@@ -16,7 +16,7 @@ from kollama2.model.card import Vocabulary, read_card
 from kollama2.model.files import fresh, readable
 from kollama2.model.folder import ModelFolder
 from kollama2.model.handover import hand_over
-from kollama2.model.load import Dtype, adapter_of, nf4, place, whole
+from kollama2.model.load import Dtype, adapter_of, load_model, nf4, place, whole
 from kollama2.model.write import merged_card, write_whole
 from kollama2.train.grow import grow, tables, weights_hash
 
@@ -33,6 +33,30 @@ def write_rows(base: Path, out: Path) -> None:
         rows["head"] = head[about.first : about.size].clone()
     save_file(rows, out / ROWS, metadata={"format": "pt"})
     readable(out / ROWS)
+
+
+def load_folder(folder: ModelFolder, *, device: str = "auto") -> Any:
+    """Load a model for inference, an adapter on the base that it was read with.
+
+    Args:
+        folder: whole weights, or an adapter whose base may be the one from before its vocabulary
+            grew.
+        device: as in `load.load_model`.
+
+    Raises:
+        BadData, Missing: as `load.load_model` and `load_onto`.
+    """
+    if folder.base is None:
+        return load_model(folder.path, device=device)
+    if before_growth(folder):
+        return load_onto(folder.path, folder.base.path, device=device)
+    return load_model(folder.path, device=device, onto=folder.base.path)
+
+
+def before_growth(adapter: ModelFolder) -> bool:
+    """Whether an adapter stands on the model from before its vocabulary grew."""
+    grown = adapter.card.vocabulary is not None and (adapter.path / ROWS).is_file()
+    return grown and adapter.base is not None and adapter.base.card.vocabulary is None
 
 
 def load_onto(adapter: Path, base: Path, *, dtype: Dtype = "auto", device: str = "auto") -> Any:

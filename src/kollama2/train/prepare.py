@@ -4,10 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from transformers.pytorch_utils import Conv1D
 
-from kollama2.errors import BadUsage
+from kollama2.errors import BadData, BadUsage
 from kollama2.model.card import Card, read_card
-from kollama2.model.load import nf4, place, quiet_peft, whole
+from kollama2.model.files import CONFIG, read_json
+from kollama2.model.load import nf4, place, quiet_peft, root, whole
+from kollama2.model.tables import table_names
 from kollama2.train.settings import TrainSettings
 
 
@@ -21,7 +24,18 @@ def prepare(folder: Path, settings: TrainSettings, device: str = "auto") -> Any:
 
     Returns:
         A `PreTrainedModel` (full) or `PeftModel` (lora, qlora).
+
+    Raises:
+        BadData: the weights are quantised already.
+        BadUsage: the settings name layers that the model does not have.
     """
+    config = read_json(root(folder) / CONFIG)
+    if "quantization_config" in config:
+        kind = config["quantization_config"].get("quant_method", "some method")
+        raise BadData(
+            f"{folder} holds weights that are quantised already ({kind}); training needs the "
+            "model in bfloat16, float16 or float32"
+        )
     if settings.method == "full":
         return _freeze(place(whole(folder, "float32"), device), settings, read_card(folder))
     if settings.method == "qlora":
@@ -40,12 +54,10 @@ def prepare(folder: Path, settings: TrainSettings, device: str = "auto") -> Any:
         r=settings.rank,
         lora_alpha=settings.alpha,
         lora_dropout=settings.dropout,
-        target_modules=(
-            settings.targets if settings.targets == "all-linear" else list(settings.targets)
-        ),
+        target_modules=_targets(model, settings),
         use_dora=settings.dora,
         use_rslora=settings.rslora,
-        modules_to_save=["embed_tokens", "lm_head"] if embeddings else None,
+        modules_to_save=list(table_names(model)) if embeddings else None,
         ensure_weight_tying=embeddings and model.config.tie_word_embeddings,
     )
     torch.manual_seed(settings.seed)
@@ -59,8 +71,40 @@ def prepare(folder: Path, settings: TrainSettings, device: str = "auto") -> Any:
     return model
 
 
+def _targets(model: Any, settings: TrainSettings) -> list[str]:
+    """The linear layers of the language model that get an adapter, by their whole names.
+
+    Never the head, nor anything of a vision tower. Where experts are stored as one tensor (gpt-oss,
+    Qwen 3 MoE) they are no layers, and the layers beside them get no adapter either, because PEFT
+    0.21 takes their names for the experts'. A Mamba layer's `out_proj` is read by its kernel past
+    any adapter.
+    """
+    decoder = model.get_decoder()
+    inside = next(name for name, module in model.named_modules() if module is decoder)
+    weights = [(name.split("."), weight.ndim) for name, weight in decoder.named_parameters()]
+    experts = {parts[-3] for parts, ndim in weights if "experts" in parts and ndim == 3}
+    linear, mamba = [], set()
+    for name, layer in decoder.named_modules(prefix=inside):
+        if {"A_log", "D"} <= layer._parameters.keys():
+            mamba.add(f"{name}.out_proj")
+        if isinstance(layer, torch.nn.Linear | Conv1D) and not experts & set(name.split(".")):
+            linear.append(name)
+    linear = [name for name in linear if name not in mamba]
+    if settings.targets == "all-linear":
+        return linear
+    for target in settings.targets:
+        if not any(f".{name}".endswith(f".{target}") for name in linear):
+            known = ", ".join(sorted({name.rpartition(".")[2] for name in linear}))
+            raise BadUsage(f"targets names {target}, but the linear layers are {known}")
+    return [n for n in linear if any(f".{n}".endswith(f".{t}") for t in settings.targets)]
+
+
 def _freeze(model: Any, settings: TrainSettings, about: Card) -> Any:
-    """Leave to the optimiser only the blocks and tables of the settings."""
+    """Leave to the optimiser of the language model the blocks and tables of the settings."""
+    if model.get_decoder() is not model.base_model:
+        model.requires_grad_(False)  # what a wrapper has beside it stays as it came
+        model.get_decoder().requires_grad_(True)
+        model.get_output_embeddings().requires_grad_(True)
     if settings.layers == "all" and settings.tables:
         return model
     blocks = model.get_decoder().layers
@@ -73,7 +117,8 @@ def _freeze(model: Any, settings: TrainSettings, about: Card) -> Any:
             )
     if wrong := [n for n in chosen if not -len(blocks) <= int(n) < len(blocks)]:
         raise BadUsage(f"layers names {wrong[0]}, but the model has blocks 0 to {len(blocks) - 1}")
-    model.requires_grad_(settings.tables)
+    for weight in [weight for _, weight in trained(model)]:
+        weight.requires_grad_(settings.tables)
     for at, block in enumerate(blocks):
         block.requires_grad_(at in chosen or at - len(blocks) in chosen)
     return model

@@ -11,6 +11,7 @@ from torch.nn import Linear
 from transformers import TrainerCallback
 
 from kollama2.errors import Corrupt
+from kollama2.model.tables import of_table, table_names, tied
 from kollama2.train.batches import Plan
 from kollama2.train.settings import TrainSettings
 
@@ -112,7 +113,8 @@ def figures(lines: list[dict[str, Any]], model: Any, settings: TrainSettings) ->
     size = sizes(model)
     body, adapter, table = size.body, size.adapter, size.table
     vectors = sum(p.numel() for n, p in named if p.ndim == 1 and "lora_" not in n)
-    head_trained = any(p.requires_grad for n, p in named if "lm_head" in n or "embed_tokens" in n)
+    names = table_names(model)
+    head_trained = any(p.requires_grad for n, p in named if of_table(n, names))
     cost = 6 if settings.method == "full" else 4
     cost_head = 6 if head_trained else 4
     tokens, trained = last["tokens"], last["trained_tokens"]
@@ -122,10 +124,7 @@ def figures(lines: list[dict[str, Any]], model: Any, settings: TrainSettings) ->
         **{name: last[name] for name in SUMS},
         "flops": (cost * body + 6 * adapter) * tokens + cost_head * table * trained,
         "trainable_parameters": sum(p.numel() for _, p in named if p.requires_grad),
-        "total_parameters": body
-        + vectors
-        + adapter
-        + table * (1 if model.config.get_text_config().tie_word_embeddings else 2),
+        "total_parameters": body + vectors + adapter + table * (1 if tied(model) else 2),
         "loss": last["loss"],
         "loss_end": sum(line["loss"] for line in tail) / len(tail),
         "tokens_per_second": tokens / last["seconds"],
@@ -148,8 +147,8 @@ def sizes(model: Any) -> Sizes:
     # NF4 packs two weights in a byte, so layers are counted by their shape.
     body = sum(
         layer.in_features * layer.out_features
-        for name, layer in model.named_modules()
-        if isinstance(layer, Linear) and "lora_" not in name and "lm_head" not in name
+        for name, layer in model.get_decoder().named_modules()
+        if isinstance(layer, Linear) and "lora_" not in name
     )
     adapter = sum(p.numel() for name, p in model.named_parameters() if "lora_" in name)
     return Sizes(body, adapter, text.vocab_size * text.hidden_size)

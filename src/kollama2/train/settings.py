@@ -14,7 +14,7 @@ from pydantic import (
 
 ADAPTER_FIELDS = ("rank", "alpha", "dropout", "targets", "dora", "rslora", "train_embeddings")
 BUDGETS = ("epochs", "bytes", "korean_bytes", "steps")
-HEADS = ("embed_tokens", "lm_head")
+HEADS = ("embed_tokens", "lm_head", "embed_in", "embed_out")
 
 
 class TrainSettings(BaseModel):
@@ -33,13 +33,14 @@ class TrainSettings(BaseModel):
     alpha: PositiveFloat = Field(32, description="adapter scale: alpha/rank (rsLoRA: alpha/√rank)")
     dropout: float = Field(0.0, ge=0, lt=1, description="dropout before the adapter")
     targets: Literal["all-linear"] | tuple[str, ...] = Field(
-        "all-linear", description="all linear layers but the head, or names such as q_proj"
+        "all-linear",
+        description="all linear layers of the language model but the head, or names such as q_proj",
     )
     dora: bool = Field(False, description="weight-decomposed adapter (DoRA, arXiv 2402.09353)")
     rslora: bool = Field(False, description="rank-stabilised scale (rsLoRA, arXiv 2312.03732)")
     train_embeddings: bool | None = Field(
         None,
-        description="train embed_tokens and lm_head in full beside the adapter; where not said, "
+        description="train embeddings and head in full beside the adapter; where not said, "
         "only if the vocabulary grew and its new rows were never trained",
     )
     freezing: Literal["none", "new-rows", "rows-then-all", "eeve", "two-by-two"] = Field(
@@ -57,7 +58,7 @@ class TrainSettings(BaseModel):
 
     lr: PositiveFloat = Field(2e-4, description="highest learning rate")
     embedding_lr: PositiveFloat | None = Field(
-        None, description="highest learning rate of embed_tokens and lm_head; None: that of all"
+        None, description="highest learning rate of embeddings and head; None: that of all"
     )
     schedule: Literal["constant", "linear", "cosine", "wsd", "decay", "inverse_sqrt"] = Field(
         "cosine",

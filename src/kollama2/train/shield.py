@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kollama2.train.attention import by_document
+from kollama2.train.attention import by_document, side_by_side
 from kollama2.train.batches import Document, Rows, cut, micro_batches, order
-from kollama2.train.forward import tensors
+from kollama2.train.forward import logits, on, tensors
 
 
 def shield(
@@ -44,8 +44,8 @@ def shield(
     """
     layers = {
         name: layer
-        for name, layer in model.named_modules()
-        if isinstance(layer, torch.nn.Linear) and "lm_head" not in name
+        for name, layer in model.get_decoder().named_modules()
+        if isinstance(layer, torch.nn.Linear)
     }
     chosen = order(len(rows), seed, 0)[:samples]
     parts, _ = cut(rows.lengths[chosen], max_length)
@@ -62,15 +62,11 @@ def shield(
     model.eval()
     try:
         with torch.no_grad(), by_document(model):
-            for run in micro_batches(documents, micro_batch_tokens):
-                micro = tensors(rows, run)
-                model(
-                    input_ids=micro["input_ids"].to(device),
-                    position_ids=micro["position_ids"].to(device),
-                    lengths=micro["lengths"],
-                    logits_to_keep=1,
-                    use_cache=False,
-                )
+            # What fills a batch of documents would be counted, so without shared rows one at once.
+            room = micro_batch_tokens if side_by_side(model) else 1
+            for run in micro_batches(documents, room):
+                micro = on(device, tensors(rows, run))
+                logits(model, {**micro, "positions": micro["positions"][:1]})
     finally:
         for hook in hooks:
             hook.remove()

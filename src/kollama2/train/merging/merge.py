@@ -12,10 +12,10 @@ from torch import Tensor
 from kollama2.errors import BadUsage
 from kollama2.model.card import Card
 from kollama2.model.files import CONFIG, GENERATION, copy_files, fresh
-from kollama2.model.folder import OWN, ModelFolder
+from kollama2.model.folder import OWN, ModelFolder, is_adapter
 from kollama2.model.handover import hand_over, taught
-from kollama2.model.load import check, root
-from kollama2.model.weights import EMBED, TABLES, ShardWriter, Weights
+from kollama2.model.load import stored_dtype
+from kollama2.model.weights import ShardWriter, Weights
 from kollama2.train.merging import methods
 from kollama2.train.merging.alike import same_shape, shared_rows
 from kollama2.train.merging.settings import MergeSettings
@@ -39,11 +39,20 @@ def gap(first: Path, second: Path) -> float:
 def _gap(ours: Weights, theirs: Weights) -> float:
     rows, found = shared_rows(ours, theirs), methods.Gap()
     for name in ours.names:
+        if not _merged(name, ours, [theirs]):
+            continue
         first, second = ours.get(name).double(), theirs.get(name).double()
-        if name in TABLES and rows is not None:
+        if name in ours.tables and rows is not None:
             first, second = first[rows[0]], second[rows[1]]
         found.add(first, second)
     return found.value
+
+
+def _merged(name: str, ours: Weights, others: Sequence[Weights]) -> bool:
+    """Whether a tensor takes part: of the language model, of numbers, and all have it."""
+    if not (name in ours.tables or ours.body(name)) or any(name not in one for one in others):
+        return False
+    return ours.get(name).is_floating_point()
 
 
 def merge_models(
@@ -121,10 +130,10 @@ class _Merge:
         self, settings: MergeSettings, ours: Weights, others: list[Weights], base: Weights | None
     ) -> None:
         self.settings, self.ours, self.others, self.base = settings, ours, others, base
-        self.layers = int(ours.config.num_hidden_layers)
-        models = [ours, *others, *([base] if base else [])]
+        self.layers = int(ours.config.get_text_config().num_hidden_layers)
+        self._models = models = [ours, *others, *([base] if base else [])]
         # float64 holds any difference of float32 exactly enough to add it back.
-        narrow = all(model.get(EMBED).dtype != torch.float32 for model in models)
+        narrow = all(model.get(model.tables.embed).dtype != torch.float32 for model in models)
         self.precision = torch.float32 if narrow else torch.float64
         self.rates = {
             layer % self.layers: rate
@@ -133,16 +142,19 @@ class _Merge:
 
     def write(self, out: Path, progress: Progress | None) -> int:
         """Write every tensor; answers how many rows of ours only we have."""
-        stored = check(root(self.ours.folder)).dtype or torch.float32
+        adapter = is_adapter(self.ours.folder)  # its sum with the base is in float32
+        stored = stored_dtype(self.ours.config) if adapter else None
         writer, names = ShardWriter(out), self.ours.names
         alone = 0
         for done, name in enumerate(names, 1):
             whole = self.ours.get(name)
-            if name in TABLES:
+            if not _merged(name, self.ours, self._models[1:]):
+                result = whole
+            elif name in self.ours.tables:
                 result, alone = self._table(name, whole)
             else:
                 result = self._body(name, whole)
-            writer.add(name, result.to(stored))
+            writer.add(name, result.to(stored or whole.dtype))
             if progress:
                 progress(done, len(names), "tensors")
         writer.close()

@@ -1,0 +1,117 @@
+"""Talk: one face for models of every family, so that what can be trained can be talked to."""
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from transformers.utils import logging as hf_logging
+
+from kollama2.errors import BadUsage
+from kollama2.llama.args import CONTEXT
+from kollama2.llama.convert import is_meta
+from kollama2.llama.generate import Generator, rules_of
+from kollama2.llama.generation import Decoder
+from kollama2.llama.runtime import Llama
+from kollama2.llama.tokenizer import Tokenizer
+from kollama2.model.chat import ChatEncoder
+from kollama2.model.files import CONFIG, PIECES
+from kollama2.model.find import NONE, Mirrors, find_model
+from kollama2.model.folder import ModelFolder
+from kollama2.train.onto import load_folder
+
+
+class Talker(Protocol):
+    """A model that writes token by token: `Llama`, and `Generator` for every other family.
+
+    Attributes:
+        encoder: of its chats, and of texts.
+    """
+
+    encoder: ChatEncoder
+
+    @property
+    def length(self) -> int:
+        """Most tokens of a prompt with its answer."""
+
+    def stream(
+        self,
+        prompt_tokens: Sequence[int],
+        max_gen_len: int | None = None,
+        temperature: float = 0.6,
+        top_p: float = 0.9,
+    ) -> Iterator[int]:
+        """Yield the ids of one continuation as they are chosen, without the one that ends it.
+
+        Args:
+            prompt_tokens: what is continued.
+            max_gen_len: most new tokens; None for what fits.
+            temperature: 0 or less is greedy.
+            top_p: mass of the nucleus that is sampled from.
+
+        Raises:
+            BadUsage: there are no tokens, or more than `length`.
+        """
+
+
+def open_talker(
+    name: str | Path,
+    *,
+    tokenizer: Path | None = None,
+    context: int | None = None,
+    seed: int = 1,
+    onto: str | Path | None = None,
+    mirrors: Mirrors = NONE,
+) -> Talker:
+    """Load a model to talk with.
+
+    Args:
+        name: a folder of Hugging Face's or Meta's, an adapter, `hf:owner/name`, builtin:miniature.
+        tokenizer: a `tokenizer.model`, where the folder holds none.
+        context: most tokens of a prompt with its answer; None for what the model was made for, of
+            a Llama at most 4096, because all of its cache is set aside at once.
+        seed: of sampling.
+        onto: the base of an adapter, in the place of its own.
+        mirrors: local copies of hub repositories.
+
+    Raises:
+        BadUsage: there is no such model, or it was not made for such a context.
+        BadData: it cannot be read.
+        Denied, Missing: the hub refuses, cannot be reached, or NF4 has no kernel here.
+    """
+    folder = find_model(name, onto, mirrors)
+    whole = folder.root.path
+    if is_meta(whole) or not (whole / CONFIG).is_file() or tokenizer is not None:
+        return _reference(folder, tokenizer, context, seed)
+    hf_logging.set_verbosity_error()  # its remarks on kernels would stand in the middle of answers
+    encoder = folder.encoder(otherwise=_otherwise(folder)).on(date.today())
+    model = load_folder(folder)
+    torch.manual_seed(seed)
+    if model.config.model_type != "llama" or rules_of(model):
+        return Generator(model, encoder, context)
+    context = context or min(CONTEXT, model.config.max_position_embeddings)
+    return Llama(Decoder(model, 1, context), Tokenizer(folder.tokenizer_path), encoder)
+
+
+def _otherwise(folder: ModelFolder) -> str:
+    """What stands in for a chat template: Llama 2's where it may be meant, else running text."""
+    pieces = folder.text_config.get("model_type") == "llama" and folder.tokenizer.source == PIECES
+    return "llama2" if pieces and folder.card.template != "plain" else "plain"
+
+
+def _reference(
+    folder: ModelFolder, tokenizer: Path | None, context: int | None, seed: int
+) -> Llama:
+    """A checkpoint of Meta's, or a folder with the tokenizer of elsewhere."""
+    import contextlib
+    import io
+
+    if folder.base is not None:
+        raise BadUsage(f"{folder.path} is an adapter; put the tokenizer's files into its folder")
+    path, positions = folder.path, folder.config.get("max_position_embeddings", CONTEXT)
+    if is_meta(path) and tokenizer is None:
+        beside = (path / "tokenizer.model", path.parent / "tokenizer.model")
+        tokenizer = next((file for file in beside if file.is_file()), beside[0])
+    with contextlib.redirect_stderr(io.StringIO()):  # the reference's line about loading
+        return Llama.build(path, tokenizer, context or min(CONTEXT, positions), 1, seed=seed)

@@ -1,0 +1,105 @@
+"""Conversion: a GGUF as a model folder in Hugging Face's form, made once and kept."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from kollama2.engine.commit import committing, verify
+from kollama2.errors import StorageTrouble
+from kollama2.model.card import Card, write_card
+from kollama2.model.files import TEMPLATE_FILE
+from kollama2.model.folder import OWN
+from kollama2.model.gguf.file import Gguf, is_gguf
+from kollama2.model.gguf.tokenizer import write_tokenizer
+from kollama2.model.kept import fingerprint, need_space, place
+
+EDITION = 1
+"""Raise it when the same file would become another folder."""
+Tell = Callable[[str], None]
+
+
+def write_folder(
+    path: Path, out: Path, progress: Callable[[int, int], None] = lambda done, total: None
+) -> dict[str, Any]:
+    """Write a GGUF as a model folder, tokenizer first.
+
+    Memory: at most 4 GiB of tensors and the largest of them. Packed weights become bfloat16, so
+    that a file of four bits an entry grows three or four times; F32, F16 and BF16 stay as they are.
+
+    Args:
+        path: the file.
+        out: an existing empty folder.
+        progress: receives how many tensors are written, and of how many.
+
+    Returns:
+        `parameters`, `dtype`, and `types`: how many matrices the file has in each.
+
+    Raises:
+        BadData: the file is damaged, its kind is not read, or its ids would not be its own.
+        TryLater: the disk has no room.
+    """
+    from math import prod
+
+    from kollama2.model.gguf.weights import stored_as, write_weights
+
+    file = Gguf(path)
+    dtype = stored_as(file)
+    numbers = sum(prod(entry.shape) for entry in file.tensors.values())
+    need_space(out, numbers * dtype.itemsize)
+    write_tokenizer(file, out)
+    count = write_weights(file, out, progress)
+    found = {"parameters": count, "dtype": str(dtype).split(".")[1], "types": file.kinds()}
+    template = OWN if (out / TEMPLATE_FILE).is_file() else None
+    about = {"file": path.name, "types": found["types"]}
+    write_card(out, Card(template=template, recipe={"gguf": about}))
+    return found
+
+
+def to_hugging_face(path: Path, out: Path) -> dict[str, Any]:
+    """Write a GGUF as a model folder that appears whole, with a manifest, or not at all.
+
+    Args:
+        path: the file.
+        out: the folder to make.
+
+    Returns:
+        As `write_folder`.
+
+    Raises:
+        Fault: as `write_folder` and `committing`.
+    """
+    with committing(out) as partial:
+        return write_folder(path, partial)
+
+
+def cached(path: Path, tell: Tell = lambda text: None) -> Path:
+    """The model folder of a GGUF, made at its first use and kept beside the file.
+
+    It lies below the folder that the environment variable KOLLAMA2_CACHE names, or below
+    ~/.cache/kollama2, where the file's folder may not be written. A changed file is converted anew.
+
+    Args:
+        path: the file.
+        tell: receives a sentence before the work begins, and one behind it.
+
+    Raises:
+        Fault: as `write_folder`; Corrupt where the kept folder was damaged since.
+    """
+    name = f"{path.name}-safetensors-{fingerprint([path], EDITION)}"
+    out = place(path.parent, name)
+    if not out.exists():
+        tell(f"{path}: unpacked once, into {out}")
+        try:
+            found = to_hugging_face(path, out)
+            size = sum(one.stat().st_size for one in out.iterdir())
+            tell(f"{out}: {found['parameters']:,} parameters in {found['dtype']}, {size:,} bytes")
+        except StorageTrouble:
+            if not out.exists():  # another process may have finished the same conversion
+                raise
+    verify(out)
+    return out
+
+
+def as_folder(path: Path, tell: Tell = lambda text: None) -> Path:
+    """The model folder that a path is, or that its GGUF becomes."""
+    return cached(path, tell) if is_gguf(path) else path

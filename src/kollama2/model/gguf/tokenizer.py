@@ -1,0 +1,247 @@
+"""The tokenizer of a GGUF as the files of a model folder, proved by the file's own rules.
+
+transformers' reader of GGUF files makes another tokenizer where pieces share a score or a text
+begins with a space, and heeds neither `add_space_prefix` nor the flags of BOS.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from kollama2.errors import BadData
+from kollama2.model.files import FAST, GENERATION, TEMPLATE_FILE, TOKENIZER_CONFIG, write_json
+from kollama2.model.gguf.file import Gguf
+from kollama2.model.gguf.rules import Rule, Whole, byte_rule, sentencepiece_rule
+from kollama2.model.gguf.splits import SPLITS, Split
+from kollama2.model.pieces import (
+    BYTE,
+    CONTROL,
+    NORMAL,
+    SPACE,
+    UNKNOWN,
+    USER_DEFINED,
+    write_fast,
+    write_pieces,
+)
+from kollama2.model.probe import mixed_lines
+
+GENERIC = "PreTrainedTokenizerFast"
+LINES = 2000
+"""On which the files must give the ids of the rules."""
+# Tokens that end a turn by their names, where a file does not number them.
+_ENDS = (
+    "<|eot_id|>", "<|eom_id|>", "<|im_end|>", "<|end|>", "<end_of_turn>", "<|endoftext|>",
+    "<|end_of_text|>", "[|endofturn|]",
+)  # fmt: skip
+_SHOWN = 60
+
+
+def write_tokenizer(file: Gguf, out: Path) -> None:
+    """Write a GGUF's tokenizer, chat template and stop ids, and prove the ids.
+
+    Args:
+        file: the file; it needs no tensors.
+        out: an existing folder; its `config.json`, if any, is not needed.
+
+    Raises:
+        BadData: the kind of tokenizer is not read, or the files give other ids than the rules.
+    """
+    about = _Vocabulary(file)
+    if about.kind == "llama":
+        rule = _write_pieces(about, out)
+    elif about.kind == "gpt2":
+        rule = _write_bytes(about, out)
+    else:
+        raise BadData(
+            f"{file.path} has a tokenizer of the kind {about.kind!r}; of GGUF files llama "
+            "(SentencePiece BPE) and gpt2 (byte-level BPE) are read"
+        )
+    _write_settings(about, out)
+    _prove(about, rule, out)
+
+
+class _Vocabulary:
+    """What a file says of its tokens."""
+
+    def __init__(self, file: Gguf) -> None:
+        self.file = file
+        self.kind = str(self.get("model", "none"))
+        self.tokens: list[str] = self.get("tokens", [])
+        self.kinds: list[int] = self.get("token_type", [NORMAL] * len(self.tokens))
+        if len(self.kinds) < len(self.tokens):
+            raise BadData(
+                f"{file.path} names {len(self.tokens)} tokens, of {len(self.kinds)} kinds"
+            )
+        twice = len(self.tokens) - len(set(self.tokens))
+        if twice or not all(self.tokens):
+            raise BadData(f"{file.path} has {twice} tokens twice, or an empty one; convert it anew")
+        self.bos, self.eos = self.id("bos"), self.id("eos")
+        if self.kind == "llama":
+            self.bos, self.eos = (1 if self.bos is None else self.bos), (self.eos or 2)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return self.file.metadata.get(f"tokenizer.ggml.{name}", default)
+
+    def id(self, name: str) -> int | None:
+        found = self.get(f"{name}_token_id")
+        return found if found is not None and found < len(self.tokens) else None
+
+    def of(self, *kinds: int) -> list[str]:
+        return [t for t, kind in zip(self.tokens, self.kinds, strict=False) if kind in kinds]
+
+    @property
+    def split(self) -> Split:
+        name = self.get("pre")
+        if name not in SPLITS:
+            raise BadData(
+                f"{self.file.path} cuts texts as {name!r} before it merges, which is not read; "
+                f"known are {', '.join(sorted(SPLITS))}"
+            )
+        return SPLITS[name]
+
+    @property
+    def begins(self) -> int | None:
+        """The id that the tokenizer puts before a text."""
+        usual = True if self.kind == "llama" else self.split.begins
+        return self.bos if self.get("add_bos_token", usual) else None
+
+    @property
+    def ends(self) -> list[int]:
+        """The ids at which generation ends."""
+        ids = {self.eos, self.id("eot"), self.id("eom")}
+        controls = {t: i for i, t in enumerate(self.tokens) if self.kinds[i] == CONTROL}
+        ids |= {controls[name] for name in _ENDS if name in controls}
+        return sorted(i for i in ids if i is not None)
+
+
+def _write_pieces(about: _Vocabulary, out: Path) -> Rule:
+    from sentencepiece import sentencepiece_model_pb2
+
+    if about.kinds.count(BYTE) != 256:
+        raise BadData(
+            f"{about.file.path} has {about.kinds.count(BYTE)} tokens for single bytes, expected 256"
+        )
+    proto = sentencepiece_model_pb2.ModelProto()
+    unknown = about.id("unknown") or 0
+    scores = about.get("scores", [0.0] * len(about.tokens))
+    for i, (token, score) in enumerate(zip(about.tokens, scores, strict=False)):
+        kind = UNKNOWN if i == unknown else about.kinds[i] or NORMAL
+        # SentencePiece finds such tokens in the text with its spaces turned, llama.cpp before.
+        token = token.replace(" ", SPACE) if kind == USER_DEFINED else token
+        kind = CONTROL if kind == UNKNOWN and i != unknown else kind
+        proto.pieces.add(piece=token, score=score, type=kind)
+    trainer, normalizer = proto.trainer_spec, proto.normalizer_spec
+    trainer.model_type, trainer.byte_fallback = trainer.BPE, True
+    trainer.vocab_size = len(about.tokens)
+    trainer.unk_id, trainer.unk_piece = unknown, about.tokens[unknown]
+    for name in ("bos", "eos"):
+        place = getattr(about, name)
+        setattr(trainer, f"{name}_id", -1 if place is None else place)
+        if place is not None:
+            setattr(trainer, f"{name}_piece", about.tokens[place])
+    trainer.pad_id = -1
+    normalizer.name, normalizer.remove_extra_whitespaces = "identity", False
+    normalizer.add_dummy_prefix = bool(about.get("add_space_prefix", True))
+    write_pieces(proto, out)
+    write_fast(out, about.begins)
+    return Whole(about.tokens, about.kinds, sentencepiece_rule(proto)).encode
+
+
+def _write_bytes(about: _Vocabulary, out: Path) -> Rule:
+    from tokenizers import AddedToken, Tokenizer, decoders, models, processors
+
+    merges = [(one[:at], one[at + 1 :]) for one in about.get("merges", []) if (at := _gap(one))]
+    ids = {token: i for i, token in enumerate(about.tokens)}
+    split = about.split
+    try:
+        fast = Tokenizer(models.BPE(ids, merges, ignore_merges=split.whole))
+    except Exception as error:  # the library raises nothing narrower
+        raise BadData(f"{about.file.path}: its merges do not fit its tokens: {error}") from error
+    fast.pre_tokenizer, fast.decoder = split.pre_tokenizer(), decoders.ByteLevel()
+    fast.add_special_tokens(
+        [AddedToken(t, normalized=False, special=True) for t in about.of(UNKNOWN, CONTROL)]
+    )
+    fast.add_tokens([AddedToken(t, normalized=False) for t in about.of(USER_DEFINED)])
+    if about.begins is not None:
+        name = about.tokens[about.begins]
+        fast.post_processor = processors.TemplateProcessing(
+            single=f"{name} $A",
+            pair=f"{name} $A {name} $B",
+            special_tokens=[(name, about.begins)],
+        )
+    write_json(out / FAST, json.loads(fast.to_str()), indent=None)
+    return Whole(about.tokens, about.kinds, byte_rule(about.file, split, merges)).encode
+
+
+def _gap(merge: str) -> int:
+    """Where a merge is cut: at its first space, but for one that it begins with."""
+    return max(0, merge.find(" ", 1))
+
+
+def _write_settings(about: _Vocabulary, out: Path) -> None:
+    if about.eos is None:
+        raise BadData(f"{about.file.path} names no token that ends a text (eos_token_id)")
+    named = {"bos": about.bos, "eos": about.eos}
+    named |= {"unk": about.id("unknown"), "pad": about.id("padding")}
+    settings = {f"{name}_token": about.tokens[i] for name, i in named.items() if i is not None}
+    template = about.file.metadata.get("tokenizer.chat_template")
+    write_json(
+        out / TOKENIZER_CONFIG,
+        {
+            "tokenizer_class": GENERIC,
+            **settings,
+            "add_bos_token": about.begins is not None,
+            "clean_up_tokenization_spaces": False,
+        },
+    )
+    ids = {f"{name}_token_id": i for name, i in named.items() if i is not None and name != "unk"}
+    write_json(out / GENERATION, {**ids, "eos_token_id": about.ends})
+    if template:
+        (out / TEMPLATE_FILE).write_text(template, encoding="utf-8")
+
+
+def _prove(about: _Vocabulary, rule: Rule, out: Path) -> None:
+    """Compare what the files give, here and in transformers, with the rules.
+
+    Raises:
+        BadData: some line has other ids.
+    """
+    from kollama2.model.tokenizer import load_tokenizer, plain
+
+    lines = _lines(about)
+    wanted = [rule(line) for line in lines]
+    here = load_tokenizer(out).encode_batch(lines)
+    _compare(about, "here", zip(lines, wanted, here, strict=True))
+    fast = plain(out)
+    names = about.of(UNKNOWN, CONTROL)
+    free = [i for i, line in enumerate(lines) if not any(name in line for name in names)]
+    there = fast([lines[i] for i in free], add_special_tokens=False).input_ids
+    pairs = ((lines[i], wanted[i], ids) for i, ids in zip(free, there, strict=True))
+    _compare(about, "in transformers", pairs)
+    begins = fast("a").input_ids[:-1][:1]
+    if begins != ([] if about.begins is None else [about.begins]):
+        raise BadData(f"{about.file.path}: transformers puts {begins} before a text")
+
+
+def _compare(
+    about: _Vocabulary, where: str, found: Iterable[tuple[str, Sequence[int], Sequence[int]]]
+) -> None:
+    wrong = [line for line, ids, others in found if list(ids) != list(others)]
+    if wrong:
+        line = wrong[0][:_SHOWN]
+        raise BadData(
+            f"{about.file.path}: {len(wrong)} of {LINES} lines have other ids {where} than by the "
+            f"file's own rules, first {line!r}; take the model's folder in Hugging Face's form"
+        )
+
+
+def _lines(about: _Vocabulary) -> list[str]:
+    """Korean, English and hard lines, and some of the tokens that the file wants whole."""
+    lines = mixed_lines(LINES)
+    if about.kind == "llama" and about.get("add_space_prefix", True):
+        # Programs differ in the spaces that they put around such tokens.
+        return lines
+    for i, token in enumerate(about.of(USER_DEFINED)[:200]):
+        lines[-1 - i] = f"한국어 {token}{token} text{token}글 {lines[-1 - i]}"
+    return lines

@@ -1,0 +1,133 @@
+"""Weights: the tensors of a GGUF unpacked, under the names and in the order of transformers."""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import AutoConfig, AutoModelForCausalLM
+
+from kollama2.errors import BadData
+from kollama2.model.files import CONFIG, write_json
+from kollama2.model.gguf.architectures import FREQUENCIES, HEAD, Family, config_of, family_of
+from kollama2.model.gguf.file import Gguf
+from kollama2.model.weights import ShardWriter
+
+_NUMBERS = 1 << 24  # unpacked at once
+_STORED = {"F32": torch.float32, "F16": torch.float16}
+
+
+def stored_as(file: Gguf) -> torch.dtype:
+    """The type of the unpacked weights: the file's own, bfloat16 for packed ones.
+
+    What bfloat16 rounds away of a packed weight is a small part of what the packing took, and
+    unlike float16 it is the type that every model of today can be trained and run in.
+    """
+    kinds = {kind for kind in file.kinds() if kind != "F32"} or {"F32"}
+    return _STORED.get(kinds.pop(), torch.bfloat16) if len(kinds) == 1 else torch.bfloat16
+
+
+def write_weights(file: Gguf, out: Path, tell: Callable[[int, int], None]) -> int:
+    """Write `config.json` and safetensors; one tensor is unpacked at a time.
+
+    Args:
+        file: the file.
+        out: an existing folder.
+        tell: receives how many tensors are written, and of how many.
+
+    Returns:
+        How many parameters they are.
+
+    Raises:
+        BadData: the file's architecture is not read, or it lacks tensors or has others.
+    """
+    config, dtype, family = config_of(file), stored_as(file), family_of(file)
+    model = _empty(config)
+    names = _names(file, model, tied=config["tie_word_embeddings"])
+    write_json(out / CONFIG, {**model.config.to_diff_dict(), "dtype": str(dtype).split(".")[1]})
+    writer = ShardWriter(out)
+    shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    count = 0
+    for done, (name, theirs) in enumerate(names.items()):
+        tell(done, len(names))
+        tensor = _tensor(file, theirs, dtype, family, config)
+        if tuple(tensor.shape) != shapes[name]:
+            raise BadData(
+                f"{file.path}: {theirs} has the shape {list(tensor.shape)}, its keys ask for "
+                f"{list(shapes[name])}"
+            )
+        count += tensor.numel()
+        writer.add(name, tensor)
+    writer.close()
+    return count
+
+
+def _empty(config: Mapping[str, Any]) -> Any:
+    """The model of a configuration without memory for its weights."""
+    kind = config["model_type"]
+    with torch.device("meta"):
+        made = AutoConfig.for_model(kind, **{k: v for k, v in config.items() if k != "model_type"})
+        model = AutoModelForCausalLM.from_config(made)
+    model.config.architectures = [type(model).__name__]
+    return model
+
+
+def _names(file: Gguf, model: Any, *, tied: bool) -> dict[str, str]:
+    """The file's name of each tensor of a model.
+
+    Raises:
+        BadData: one is not in the file, or the file has others.
+    """
+    import gguf
+
+    number = next(one for one, name in gguf.MODEL_ARCH_NAMES.items() if name == file.architecture)
+    known = gguf.get_tensor_name_map(number, model.config.num_hidden_layers)
+    found = dict[str, str]()
+    for name in model.state_dict():
+        if not (tied and name == "lm_head.weight"):
+            theirs = known.get_name(name, try_suffixes=(".weight", ".bias"))
+            if theirs not in file.tensors:
+                raise BadData(f"{file.path} lacks {theirs or name}, which its architecture has")
+            found[name] = theirs
+    others = sorted(file.tensors.keys() - found.values() - {FREQUENCIES})
+    if others:
+        raise BadData(
+            f"{file.path} holds {len(others)} tensors that are not read, such as {others[0]}; take "
+            "the model's folder in Hugging Face's form"
+        )
+    assert tied or HEAD in found.values()
+    return found
+
+
+def _tensor(
+    file: Gguf, name: str, dtype: torch.dtype, family: Family, config: Mapping[str, Any]
+) -> Tensor:
+    """A tensor as transformers has it."""
+    whole = torch.empty(file.tensors[name].shape, dtype=dtype)
+    for first, rows in _parts(whole):
+        part = torch.from_numpy(file.numbers(name, first, rows).copy())
+        if family.shifted and name.endswith("norm.weight"):
+            part -= 1
+        whole[first : first + len(part)] = part
+    if family.paired and (heads := _heads(name, config)):
+        pairs = whole.view(heads, len(whole) // heads // 2, 2, *whole.shape[1:])
+        whole = pairs.transpose(1, 2).reshape(whole.shape)
+    return whole
+
+
+def _parts(whole: Tensor) -> Iterator[tuple[int, int | None]]:
+    """The rows that are unpacked at once: where they begin, and how many."""
+    if whole.dim() == 1:
+        yield 0, None
+        return
+    step = max(1, _NUMBERS // whole[0].numel())
+    for first in range(0, len(whole), step):
+        yield first, min(step, len(whole) - first)
+
+
+def _heads(name: str, config: Mapping[str, Any]) -> int:
+    """Of the queries or keys that a tensor makes; 0 for any other."""
+    if ".attn_q." in name:
+        return int(config["num_attention_heads"])
+    return int(config["num_key_value_heads"]) if ".attn_k." in name else 0

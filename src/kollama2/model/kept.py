@@ -1,0 +1,60 @@
+"""Kept: where a converted model lies, so that it is converted once."""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from kollama2.engine.commit import storage
+from kollama2.errors import TryLater
+
+CACHE = "KOLLAMA2_CACHE"
+
+
+def place(beside: Path, name: str) -> Path:
+    """Where the conversion of something that lies in a folder is kept: there, if it can be.
+
+    Args:
+        beside: the folder.
+        name: of the conversion.
+    """
+    if elsewhere := os.environ.get(CACHE):
+        return Path(elsewhere).expanduser() / beside.resolve().name / name
+    if os.access(beside, os.W_OK):
+        return beside / name
+    return Path("~/.cache/kollama2").expanduser() / beside.resolve().name / name
+
+
+def fingerprint(files: Sequence[Path], edition: int = 0) -> str:
+    """12 hex digits that change with the files' names, sizes and times.
+
+    Args:
+        files: the files.
+        edition: of the program that converts them.
+    """
+    whole = hashlib.sha256(f"{edition}\n".encode() if edition else b"")
+    for file in files:
+        with storage(file):
+            stat = file.stat()
+        whole.update(f"{file.name}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
+    return whole.hexdigest()[:12]
+
+
+def need_space(out: Path, size: int) -> None:
+    """Refuse to begin what the disk has no room for.
+
+    Args:
+        out: a folder to be written.
+        size: bytes of what will be in it.
+
+    Raises:
+        TryLater: there are fewer.
+    """
+    parent = next(p for p in out.absolute().parents if p.exists())
+    free = shutil.disk_usage(parent).free
+    if free < size * 1.05:
+        raise TryLater(
+            f"{out} needs {size * 1.05 / 1e9:.1f} GB and its disk has {free / 1e9:.1f} GB left; "
+            f"free some, or set {CACHE} to a folder with room"
+        )
