@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import tiny
+from tests import skips, tiny
 
 # No test may reach a hub, whatever the machine allows.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -15,8 +15,19 @@ os.environ["OMP_NUM_THREADS"] = "1"
 REPOSITORY = Path(__file__).parent.parent
 
 
+_skipped: set[tuple[str, str]] = set()
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="run the tests marked slow too")
+    parser.addoption(
+        "--only-known-skips",
+        action="store_true",
+        help="fail if a test is skipped for a reason that tests/skips.py does not list",
+    )
+    parser.addoption(
+        "--may-skip", action="append", default=[], metavar="REASON", help="list this reason too"
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -26,6 +37,37 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if "slow" in item.keywords:
             item.add_marker(skip)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    _note(report)
+
+
+def pytest_collectreport(report: pytest.CollectReport) -> None:
+    _note(report)
+
+
+def _note(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if report.skipped and isinstance(report.longrepr, tuple) and not hasattr(report, "wasxfail"):
+        _skipped.add((report.nodeid, str(report.longrepr[2])))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if session.config.getoption("--only-known-skips") and _unknown(session.config):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    if config.getoption("--only-known-skips"):
+        for nodeid, reason in _unknown(config):
+            terminalreporter.write_line(f"SKIPPED without a known reason: {nodeid}: {reason}")
+
+
+def _unknown(config: pytest.Config) -> list[tuple[str, str]]:
+    also = tuple(config.getoption("--may-skip"))
+    return sorted(one for one in _skipped if skips.unknown(one[1], also))
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from kollama2.errors import BadUsage
 from kollama2.model.card import read_card
 from kollama2.model.load import load_model
-from kollama2.model.weights import tokens
+from kollama2.model.pieces import read_pieces, write_fast, write_pieces
 from kollama2.train.merging import methods
 from kollama2.train.merging.merge import gap, merge_models
 from kollama2.train.merging.settings import MergeSettings
@@ -47,31 +47,21 @@ def models(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> dict[s
 
 
 def grown(folder: Path, source: Path) -> Path:
-    """A copy with three more tokens: two new Korean ones and then one that moved up."""
+    """A copy with three more tokens: two new Korean ones in the middle and one at the end."""
     shutil.copytree(source, folder)
+    proto = read_pieces(source)
+    pieces = [type(one).FromString(one.SerializeToString()) for one in proto.pieces]
+    new = [type(pieces[0])(piece=name, score=-1e6) for name in ("가나", "다라", "마바")]
+    pieces[300:300] = new[:2]  # rows are found by token
+    del proto.pieces[:]
+    proto.pieces.extend([*pieces, new[2]])
+    write_pieces(proto, folder)
+    write_fast(folder, bos=1)
     (folder / "tokenizer.model").unlink()
-    ids, special = tokens(source)
-    pieces = sorted(ids, key=ids.__getitem__)
-    pieces[300:300] = ["가나", "다라"]  # new tokens in the middle: rows are found by token
-    pieces.append("마바")
-    flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
-    flags["special"] = True
-    raw = {
-        "model": {
-            "type": "BPE",
-            "vocab": {piece: at for at, piece in enumerate(pieces)},
-            "merges": [],
-        },
-        "added_tokens": [{"id": at, "content": pieces[at], **flags} for at in special],
-    }
-    (folder / "tokenizer.json").write_text(json.dumps(raw), encoding="utf-8")
-    settings = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
-    settings["tokenizer_class"] = "PreTrainedTokenizerFast"
-    (folder / "tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")
     weights = read(source)
     for name in (EMBED, HEAD):
-        new = torch.full((3, 64), 9.0)
-        weights[name] = torch.cat([weights[name][:300], new[:2], weights[name][300:], new[2:]])
+        rows = torch.full((3, 64), 9.0)
+        weights[name] = torch.cat([weights[name][:300], rows[:2], weights[name][300:], rows[2:]])
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     config["vocab_size"] += 3

@@ -1,8 +1,8 @@
-"""`kollama2 tokenizer`: what a tokenizer spends on Korean, and a larger one that spends less."""
+"""`kollama2 tokenizer`: what a tokenizer spends on Korean, and larger and smaller ones."""
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -11,9 +11,13 @@ from kollama2.cli.console import JsonOption, check_new, out, print_json, talk
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pydantic import BaseModel
+
     from kollama2.vocab.fertility import Fertility
 
-app = typer.Typer(help="Measure tokenizers on Korean and expand them.", no_args_is_help=True)
+    _Settings = TypeVar("_Settings", bound=BaseModel)
+
+app = typer.Typer(help="Measure tokenizers on Korean, expand and prune them.", no_args_is_help=True)
 
 _KOREAN = 0.2  # share of Hangul in the Korean side of a pair, at least
 CorpusOption = Annotated[
@@ -24,7 +28,7 @@ CorpusOption = Annotated[
 
 @app.callback()
 def _group() -> None:
-    """Measure tokenizers on Korean and expand them."""
+    """Measure tokenizers on Korean, expand and prune them."""
 
 
 @app.command()
@@ -82,27 +86,12 @@ def expand(
     as_json: JsonOption = False,
 ) -> None:
     """Add Hangul pieces to a tokenizer, audited: nothing else changes, all runtimes agree."""
-    from pydantic import ValidationError
-
     from kollama2.engine.commit import committing
-    from kollama2.errors import BadUsage
     from kollama2.vocab.expand import expand as grow
     from kollama2.vocab.settings import VocabSettings
 
-    try:
-        settings = VocabSettings.model_validate(
-            {
-                "size": size,
-                "procedure": procedure,
-                "syllables": syllables,
-                "min_count": min_count,
-                "endings": endings,
-            }
-        )
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = "--" + ".".join(map(str, first["loc"]))
-        raise BadUsage(f"{where}: {first['msg']}, got {first['input']!r}") from error
+    fields = {"size": size, "procedure": procedure, "syllables": syllables}
+    settings = _checked(VocabSettings, {**fields, "min_count": min_count, "endings": endings})
     check_new(output)
     with committing(output) as partial:
         found = grow(folder, partial, _texts(corpus), settings)
@@ -120,6 +109,48 @@ def expand(
     )
     for fault in audit["faults"]:
         talk().print(f"as its model does: {fault}")
+
+
+@app.command()
+def prune(
+    folder: Annotated[Path, typer.Argument(help="Folder with the tokenizer to prune.")],
+    keep: Annotated[
+        list[str], typer.Option(help="Language whose scripts stay: ko, en, zh, … Repeatable.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the new tokenizer.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Take the tokens of other scripts out of a tokenizer, audited: texts of the kept ones stay."""
+    from kollama2.engine.commit import committing
+    from kollama2.vocab.prune import prune as shrink
+    from kollama2.vocab.settings import PruneSettings
+
+    settings = _checked(PruneSettings, {"keep": keep})
+    check_new(output)
+    with committing(output) as partial:
+        found = shrink(folder, partial, settings)
+    if as_json:
+        print_json(found)
+        return
+    out().print(f"{output}: {found['size']:,} tokens, {found['removed']:,} removed")
+    out().print(
+        f"audit: {found['same']:,} lines have the same tokens as before, {found['lines']:,} decode "
+        "as before"
+    )
+
+
+def _checked(settings: "type[_Settings]", fields: dict[str, Any]) -> "_Settings":
+    """Settings from options, or a sentence with the option at fault."""
+    from pydantic import ValidationError
+
+    from kollama2.errors import BadUsage
+
+    try:
+        return settings.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = f"--{first['loc'][0]}".replace("_", "-")
+        raise BadUsage(f"{where}: {first['msg']}, got {first['input']!r}") from error
 
 
 def _texts(corpus: list[Path]) -> "Iterator[str]":

@@ -23,7 +23,7 @@ from kollama2.errors import BadUsage
 from kollama2.evaluation.generate import greedy
 from kollama2.evaluation.scorer import Request, Scorer
 from kollama2.evaluation.thoughts import opens, spoken
-from kollama2.model.jinja_chat import DAY, dated
+from kollama2.model.rendering import DAY, dated
 
 _ANSWER_TOKENS = 256
 

@@ -15,11 +15,12 @@ class Vocabulary(BaseModel):
     """How a vocabulary changed.
 
     Attributes:
-        procedure: how the new pieces were chosen.
+        procedure: how the new pieces were chosen, or `prune` where others left.
         first: id of the first new token.
         new: how many have a row of their own.
         reserve: tokens behind them that nothing gives.
         size: tokens in all.
+        keep: the languages whose tokens stayed, if those of others left.
         init: how the new rows began.
         base: hash of the weights that the rows were added to; None once these have moved.
         trained: whether the new rows have learned since.
@@ -32,6 +33,7 @@ class Vocabulary(BaseModel):
     new: int
     reserve: int = 0
     size: int
+    keep: tuple[str, ...] = ()
     init: dict[str, Any] = {}
     base: str | None = None
     trained: bool = False

@@ -99,11 +99,18 @@ class ChatEncoder(ABC):
 
     def text(self, text: str) -> Encoded:
         """Encode running text: BOS, the text, EOS; all but BOS is learned."""
+        return self.texts([text])[0]
+
+    def texts(self, texts: Sequence[str]) -> list[Encoded]:
+        """Encode many running texts at once."""
         bos, eos = self.tokenizer.bos_id, self.tokenizer.eos_id
         before = [] if bos is None else [bos]
-        after = [*self.tokenizer.encode(text), eos]
-        ids = [*before, *after]
-        return Encoded(ids, [*[IGNORED] * len(before), *after], (len(ids),))
+        found = list[Encoded]()
+        for ids in self.tokenizer.encode_batch(texts):
+            whole = [*before, *ids, eos]
+            labels = [*[IGNORED] * len(before), *whole[len(before) :]]
+            found.append(Encoded(whole, labels, (len(whole),)))
+        return found
 
     def is_chat(self, sample: Sample) -> bool:
         """Whether a sample is encoded as a chat, not as running text."""

@@ -30,6 +30,7 @@ from kollama2.model.folder import OWN, ModelFolder
 from kollama2.model.jinja import jinja_template
 from kollama2.model.messages import Message
 from kollama2.model.templates import FORMS, TEMPLATES
+from kollama2.model.tokenizer import plain
 
 if TYPE_CHECKING:
     from kollama2.model.chat import ChatEncoder
@@ -83,13 +84,15 @@ def hand_over(out: Path, source: ModelFolder, card: Card, jinja: str | None = No
     write_card(out, card)
     if jinja is not None:
         _own(out, jinja)
-    trained = ModelFolder(out, card, source if card.method != "full" else None).encoder(
-        card.template or OWN
-    )
+    folder = ModelFolder(out, card, source if card.method != "full" else None)
+    trained = folder.encoder(card.template or OWN)
+    if not (out / CONFIG).is_file():
+        # The class may depend on a configuration, which an adapter's folder does not hold.
+        used = type(folder.plain_tokenizer).__name__
+        _settings(out, tokenizer_class=GENERIC if used == "TokenizersBackend" else used)
     fault = ""
-    for _ in _forms(out, source, trained):
-        folder = ModelFolder(out, card, source if card.method != "full" else None)
-        fault = difference(folder, trained)
+    for _ in _forms(out, trained):
+        fault = difference(plain(out), trained)
         if not fault:
             break
     else:
@@ -97,28 +100,31 @@ def hand_over(out: Path, source: ModelFolder, card: Card, jinja: str | None = No
     _stops(out, trained.stop_ids)
 
 
-def _forms(out: Path, source: ModelFolder, trained: "ChatEncoder") -> Iterator[None]:
+def _forms(out: Path, trained: "ChatEncoder") -> Iterator[None]:
     """The ways to write a template and tokenizer for transformers, the most faithful first."""
-    name, tokenizer = trained.template, trained.tokenizer
-    pieces = tokenizer.source == PIECES
+    name, bos = trained.template, trained.tokenizer.bos_id
+    pieces = trained.tokenizer.source == PIECES
     if not pieces:
-        _begin(out, tokenizer.bos_id)
+        _begin(out, bos)
     if name == OWN:
         if pieces and not (out / FAST).is_file():
-            _write_fast(out, tokenizer.bos_id)
+            _write_fast(out, bos)
         yield
         return
-    if name in FORMS:
-        _own(out, FORMS[name].jinja)
-        yield
-    for gap in (False, True):
-        if name in TEMPLATES:
-            _own(out, jinja_template(name, dummy_prefix=gap))
-        if pieces and not gap:
-            _write_fast(out, tokenizer.bos_id)
-        if (pieces and not gap) or _keeps_spaces(out):
-            _settings(out, tokenizer_class=GENERIC)
-        yield
+    said = read_json(out / TOKENIZER_CONFIG).get("tokenizer_class")
+    for kind in (GENERIC,) if pieces else (said, GENERIC):
+        if pieces:
+            _write_fast(out, bos)
+        elif kind == GENERIC:
+            _keep_spaces(out)
+        if kind != said:
+            _settings(out, tokenizer_class=kind)
+        for gap in (False, True) if name in TEMPLATES else (False,):
+            if name in FORMS:
+                _own(out, FORMS[name].jinja)
+            else:
+                _own(out, jinja_template(name, dummy_prefix=gap, bos=bos is not None))
+            yield
 
 
 def _write_fast(out: Path, bos: int | None) -> None:
@@ -145,21 +151,17 @@ def _begin(out: Path, bos: int | None) -> None:
     write_json(path, json.loads(fast.to_str()), indent=None)
 
 
-def _keeps_spaces(out: Path) -> bool:
-    """Let a `tokenizer.json` of SentencePiece's kind keep the leading spaces of texts.
-
-    Whether it was of a kind that lost them.
-    """
+def _keep_spaces(out: Path) -> None:
+    """Let a `tokenizer.json` of SentencePiece's kind keep the leading spaces of texts."""
     tree = read_json(out / FAST)
     before = tree.get("pre_tokenizer") or {}
     if before.get("type") != "Metaspace" or before.get("prepend_scheme") != "first":
-        return False
+        return
     space = before["replacement"]
     replace = {"type": "Replace", "pattern": {"String": " "}, "content": space}
     steps = [{"type": "Prepend", "prepend": space}, replace]
     tree |= {"normalizer": {"type": "Sequence", "normalizers": steps}, "pre_tokenizer": None}
     write_json(out / FAST, tree, indent=None)
-    return True
 
 
 def _own(out: Path, jinja: str) -> None:
@@ -176,9 +178,8 @@ def _settings(out: Path, **changes: Any) -> None:
     write_json(out / TOKENIZER_CONFIG, {k: v for k, v in tree.items() if k not in gone})
 
 
-def difference(folder: ModelFolder, trained: "ChatEncoder") -> str:
+def difference(plain: Any, trained: "ChatEncoder") -> str:
     """What transformers encodes otherwise than training did, in one sentence; empty if nothing."""
-    plain = folder.plain_tokenizer
     bos = [] if trained.tokenizer.bos_id is None else [trained.tokenizer.bos_id]
     for text in _TEXTS:
         ours, theirs = [*bos, *trained.tokenizer.encode(text)], list(plain(text).input_ids)
@@ -190,9 +191,30 @@ def difference(folder: ModelFolder, trained: "ChatEncoder") -> str:
         if taught_ids is None:
             continue
         read = plain.apply_chat_template([dict(m) for m in dialog], return_dict=False)
-        if taught_ids != read:
+        if taught_ids != read and not _parted(plain, trained, dialog, taught_ids, read):
             return _told(dialog[-1]["content"], taught_ids, read)
     return ""
+
+
+def _parted(
+    plain: Any,
+    trained: "ChatEncoder",
+    dialog: Sequence[Message],
+    ours: Sequence[int],
+    theirs: Sequence[int],
+) -> bool:
+    """Whether prompts and texts are equal, and only tokens across the end of a prompt are not.
+
+    Some tokenizers read a prompt's last white space together with the answer; training keeps the
+    prompt as generation has it.
+    """
+    asked = [dict(m) for m in dialog[: next(i for i, m in enumerate(dialog) if m is _ASK) + 1]]
+    prompt = plain.apply_chat_template(asked, add_generation_prompt=True, return_dict=False)
+    return (
+        trained.template not in TEMPLATES
+        and trained.on(date.today()).prompt(dialog[: len(asked)]) == prompt
+        and plain.decode(ours) == plain.decode(theirs)
+    )
 
 
 def _space_lost(

@@ -43,13 +43,14 @@ _SHAPE = """\
 """
 
 
-def jinja_template(template: str, *, dummy_prefix: bool = True) -> str:
+def jinja_template(template: str, *, dummy_prefix: bool = True, bos: bool = True) -> str:
     """Return a template as Jinja that gives the ids of `ChatEncoder` through transformers.
 
     Args:
         template: one of `templates.TEMPLATES`.
         dummy_prefix: the tokenizer begins texts with a space of its own (SentencePiece); after a
             control token it has to be written out.
+        bos: the tokenizer begins texts with BOS; some name one that they never put in front.
 
     Raises:
         BadUsage: there is no such template.
@@ -57,6 +58,8 @@ def jinja_template(template: str, *, dummy_prefix: bool = True) -> str:
     if template not in TEMPLATES:
         raise BadUsage(f"there is no template {template!r}; there are {', '.join(TEMPLATES)}")
     pieces = _pieces(TEMPLATES[template])
+    if not bos:
+        pieces["BOS"] = "false"
     pieces["GAP"] = _literal(" " if dummy_prefix else "")
     text = re.sub("@([A-Z]+)@", lambda hit: pieces[hit[1]], _SHAPE)
     return "".join(line.strip() for line in text.splitlines())

@@ -1,5 +1,6 @@
 """Messages: one turn of a chat, as data, templates and models of every family know it."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol, TypedDict
 
@@ -13,8 +14,8 @@ class Message(TypedDict):
 
     `input` is the separate context of Alpaca-form instructions; `reasoning` what an assistant
     thought before it answered; `tool_calls` the functions that it calls, in OpenAI's form
-    (`{"type": "function", "function": {"name": …, "arguments": {…}}}`); `name` the function that
-    a tool's turn answers for.
+    (`{"type": "function", "function": {"name": …, "arguments": {…}}}`, with an `id` where there is
+    one); `name` and `tool_call_id` the function and the call that a tool's turn answers for.
     """
 
     role: Role
@@ -23,6 +24,7 @@ class Message(TypedDict):
     reasoning: NotRequired[str]
     tool_calls: NotRequired[list[dict[str, Any]]]
     name: NotRequired[str]
+    tool_call_id: NotRequired[str]
 
 
 Tool = Mapping[str, Any]
@@ -46,5 +48,10 @@ class Sample(Protocol):
 
 
 def contents(messages: Sequence[Message]) -> list[str]:
-    """The texts of a chat without any template."""
-    return [part for m in messages for part in (m["content"], m.get("input", "")) if part]
+    """The texts of a chat without any template: contents, thoughts and calls of functions."""
+    found = list[str]()
+    for message in messages:
+        calls = [call["function"] for call in message.get("tool_calls", ())]
+        said = [message.get("reasoning", ""), message["content"], message.get("input", "")]
+        found += [*said, *(json.dumps(call, ensure_ascii=False) for call in calls)]
+    return [part for part in found if part]

@@ -66,12 +66,11 @@ def from_pickle(folder: Path, out: Path) -> dict[str, Any]:
 def _files(folder: Path) -> list[Path]:
     if (folder / SINGLE).is_file():
         return [folder / SINGLE]
-    named = read_json(folder / INDEX).get("weight_map", {}).values()
-    found = [folder / name for name in sorted(set(named))]
-    for path in found:
-        if path.resolve().parent != folder.resolve() or not path.is_file():
-            raise BadData(f"{folder / INDEX} names {path.name}, which is not in the folder")
-    return found
+    named = sorted(set(read_json(folder / INDEX).get("weight_map", {}).values()))
+    for name in named:
+        if Path(name).name != name or not (folder / name).is_file():
+            raise BadData(f"{folder / INDEX} names {name}, which is not in the folder")
+    return [folder / name for name in named]
 
 
 def _tensors(path: Path) -> dict[str, Tensor]:

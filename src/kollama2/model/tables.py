@@ -5,7 +5,7 @@ have theirs inside. So nothing knows a name: a model in memory is asked, and for
 its class, which says what may be tied to what.
 """
 
-from collections.abc import Collection
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 
@@ -37,21 +37,25 @@ def tied(model: Any) -> bool:
     return bool(embed.data_ptr() == head.data_ptr())
 
 
-def tensor_names(names: Collection[str], model_class: type) -> Tables:
+def tensor_names(shapes: Mapping[str, Sequence[int]], model_class: type) -> Tables:
     """The names of both tensors in files; those of a tied model may hold no head.
 
     Args:
-        names: of all tensors of a model folder.
+        shapes: of all tensors of a model folder, by name.
         model_class: of the model, in transformers.
     """
-    tied_keys = getattr(model_class, "_tied_weights_keys", None) or {}
+    ties = getattr(model_class, "_tied_weights_keys", None) or {}
     head, embed = next(
-        ((h, e) for h, e in tied_keys.items() if h.endswith(".weight")),
+        ((_last(h), _last(e)) for h, e in ties.items() if h.endswith(".weight")),
         ("lm_head.weight", "embed_tokens.weight"),
     )
-    ends = (_last(embed), _last(head))
-    found = [next((name for name in names if _last(name) == end), end) for end in ends]
-    return Tables(*found)
+    embed = next((name for name in shapes if _last(name) == embed), embed)
+    others = [name for name, shape in shapes.items() if shape == shapes.get(embed)]
+    # GPT-NeoX's `embed_out` is an `lm_head` once it is loaded: then the shape tells it.
+    for name in sorted(others, key=lambda name: _last(name) != head):
+        if name != embed:
+            return Tables(embed, name)
+    return Tables(embed, head)
 
 
 def _last(name: str) -> str:

@@ -52,6 +52,10 @@ class Opened:
         tensor: Tensor = self._file.get_tensor(name)
         return tensor
 
+    def shape(self, name: str) -> list[int]:
+        """The shape of a tensor, without reading it."""
+        return list(self._file.get_slice(name).get_shape())
+
     def dtype(self, name: str) -> torch.dtype | None:
         """What numbers a tensor is stored in, without reading it; None if not floating."""
         return _FLOATS.get(self._file.get_slice(name).get_dtype())
@@ -92,11 +96,13 @@ class Weights(ExitStack):
             network = whole(folder, "float32")
             self.config = network.config
             self._loaded = file_state(network)
-            self.tables = tensor_names(self._loaded, type(network))
+            shapes = {name: list(tensor.shape) for name, tensor in self._loaded.items()}
+            self.tables = tensor_names(shapes, type(network))
             return
         self.config = check(folder)
         self._files = self.enter_context(opened(folder))
-        self.tables = tensor_names(self._files, model_class(folder))
+        shapes = {name: file.shape(name) for name, file in self._files.items()}
+        self.tables = tensor_names(shapes, model_class(folder))
 
     @property
     def names(self) -> list[str]:

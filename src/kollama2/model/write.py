@@ -144,7 +144,8 @@ def write_whole(model: Any, out: Path, source: Path) -> None:
     state = file_state(model)
     with opened(source) as files:
         # A head beside tied embeddings is what some files hold twice.
-        twice = tensor_names(files, type(model)).head if tied(model) else None
+        shapes = {name: file.shape(name) for name, file in files.items()}
+        twice = tensor_names(shapes, type(model)).head if tied(model) else None
         writer = ShardWriter(out)
         for name, tensor in sorted(state.items()):
             dtype = files[name].dtype(name) if name in files else stored

@@ -18,7 +18,7 @@ from kollama2.stages.order import Order
 from kollama2.stages.prefer import Prefer
 from kollama2.stages.source import Source
 from kollama2.stages.train import Probe, Train
-from kollama2.stages.vocab import ExpandTokenizer, ExpandVocab
+from kollama2.stages.vocab import ExpandTokenizer, ExpandVocab, PruneTokenizer, PruneVocab
 
 __all__ = [
     "Ask",
@@ -35,6 +35,8 @@ __all__ = [
     "Order",
     "Prefer",
     "Probe",
+    "PruneTokenizer",
+    "PruneVocab",
     "Source",
     "Train",
     "parse",
@@ -42,7 +44,16 @@ __all__ = [
 
 _any = TypeAdapter[Stage](
     Annotated[
-        Model | Derive | Encode | Order | ExpandTokenizer | Probe | Evaluate | Contamination | Ask,
+        Model
+        | Derive
+        | Encode
+        | Order
+        | ExpandTokenizer
+        | PruneTokenizer
+        | Probe
+        | Evaluate
+        | Contamination
+        | Ask,
         Field(discriminator="kind"),
     ]
 )

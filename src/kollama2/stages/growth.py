@@ -1,4 +1,4 @@
-"""Growth: a model folder and a larger tokenizer give a larger model folder."""
+"""Growth: a model folder and its changed tokenizer give a larger or smaller model folder."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -8,14 +8,15 @@ from unicodedata import normalize
 
 import torch
 
-from kollama2.model.card import Vocabulary
+from kollama2.model.card import Vocabulary, read_card
 from kollama2.model.load import whole
-from kollama2.model.tokenizer import tokenizer_size
-from kollama2.train.grow import grow, tables, weights_hash, write_grown
+from kollama2.model.tokenizer import load_tokenizer, tokenizer_size
+from kollama2.train.grow import gather, grow, tables, weights_hash, write_grown
 from kollama2.vocab import embed
 from kollama2.vocab.align import Aligned, aligned, alignments
 from kollama2.vocab.distill import distill
 from kollama2.vocab.expand import EXPANSION
+from kollama2.vocab.prune import PRUNING
 from kollama2.vocab.runtimes import runtimes
 from kollama2.vocab.settings import InitSettings
 
@@ -62,7 +63,7 @@ def grow_model(
     if settings.init == "distill":
         if device == "cuda" or (device == "auto" and torch.cuda.is_available()):
             network.cuda()
-        bos = network.config.get_text_config().bos_token_id
+        bos = load_tokenizer(tokenizer).bos_id
         found = distill(network, ids, rows, pairs, bos, settings, progress)
         rows = found.rows
         # Forward for teacher and pupil, and backward through the body to the embeddings: 6N for the
@@ -73,10 +74,11 @@ def grow_model(
             "error_start": found.first,
             "error_end": found.last,
         }
-    base = weights_hash(model)
+    base, before = weights_hash(model), read_card(model).vocabulary
     grow(network, first, ids, rows.embed, rows.head, tokenizer_size(tokenizer))
     vocabulary = Vocabulary(
         **{name: grown[name] for name in ("procedure", "first", "new", "reserve", "size")},
+        keep=() if before is None else before.keep,
         init=settings.model_dump(mode="json"),
         base=base,
     )
@@ -85,6 +87,32 @@ def grow_model(
     if rows.head is not None:
         figures["equal_head_rows"] = embed.collisions(rows.head)
     return figures
+
+
+def prune_model(model: Path, tokenizer: Path, out: Path) -> Mapping[str, Any]:
+    """Write a model with the rows that a pruned tokenizer still has tokens for.
+
+    Args:
+        model: the model folder to start from.
+        tokenizer: the folder that `prune` wrote for the model's tokenizer.
+        out: the folder to write.
+
+    Returns:
+        Counts of rows.
+    """
+    pruned = json.loads((tokenizer / PRUNING).read_text(encoding="utf-8"))
+    kept, network = pruned["kept"], whole(model, "float32")
+    rows = tables(network)[0].shape[0]
+    gather(network, kept)
+    size, before = len(kept), read_card(model).vocabulary
+    if before is None:
+        before = Vocabulary(procedure="prune", first=size, new=0, size=size, trained=True)
+    first = sum(i < before.first for i in kept)
+    change = {"first": first, "new": min(before.new, size - first), "reserve": 0, "size": size}
+    vocabulary = before.model_copy(update={**change, "keep": pruned["keep"], "base": None})
+    ids = {old: new for new, old in enumerate(kept)}
+    write_grown(network, out, source=model, tokenizer=tokenizer, vocabulary=vocabulary, ids=ids)
+    return {"rows": size, "removed": rows - size}
 
 
 def _pairs(model: Path, tokenizer: Path, texts: Iterable[str], size: int) -> list[Aligned]:

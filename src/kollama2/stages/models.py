@@ -13,15 +13,15 @@ from kollama2.stages.order import Order
 from kollama2.stages.prefer import Prefer
 from kollama2.stages.source import Source
 from kollama2.stages.train import Probe, Train
-from kollama2.stages.vocab import ExpandTokenizer, ExpandVocab
+from kollama2.stages.vocab import ExpandTokenizer, ExpandVocab, PruneTokenizer, PruneVocab
 
 Model = Annotated[
-    Source | Fresh | ExpandVocab | ExpandBlocks | Train | Prefer | Merge,
+    Source | Fresh | ExpandVocab | PruneVocab | ExpandBlocks | Train | Prefer | Merge,
     Field(discriminator="kind"),
 ]
 """A stage whose result is a model."""
 
-Tokens = Annotated[Source | ExpandTokenizer, Field(discriminator="kind")]
+Tokens = Annotated[Source | ExpandTokenizer | PruneTokenizer, Field(discriminator="kind")]
 """A stage whose result holds a tokenizer that no other stage changed."""
 
 for stage in (
@@ -29,6 +29,8 @@ for stage in (
     Order,
     ExpandTokenizer,
     ExpandVocab,
+    PruneTokenizer,
+    PruneVocab,
     ExpandBlocks,
     Probe,
     Train,

@@ -1,4 +1,4 @@
-"""Vocabulary: a tokenizer with more pieces, and a model that has rows for them.
+"""Vocabulary: a tokenizer with more or fewer pieces, and a model with rows for them.
 
 The two are stages of their own, so that models which differ only in the first rows of their new
 pieces share the tokenizer and every encoding by it.
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from kollama2.engine.stage import Stage, Work
 from kollama2.stages.folders import model_folder
 from kollama2.stages.source import Source, examples
-from kollama2.vocab.settings import InitSettings, VocabSettings
+from kollama2.vocab.settings import InitSettings, PruneSettings, VocabSettings
 
 if TYPE_CHECKING:
     from kollama2.stages.models import Model, Tokens
@@ -83,6 +83,56 @@ class ExpandVocab(Stage):
             device=work.resources.device,
             progress=work.progress,
         )
+
+
+class PruneTokenizer(Stage):
+    """A tokenizer without the tokens of scripts that are not kept.
+
+    Attributes:
+        tokenizer: the stage whose tokenizer shrinks.
+        settings: the languages that stay.
+    """
+
+    kind: Literal["prune_tokenizer"] = "prune_tokenizer"
+    tokenizer: "Tokens"
+    settings: PruneSettings
+
+    preload: ClassVar[tuple[str, ...]] = ("sentencepiece", "tokenizers")
+
+    def run(self, work: Work) -> Mapping[str, Any]:
+        """Write `model/`: a folder with the tokenizer's files."""
+        from kollama2.vocab.prune import prune
+
+        out = work.out / "model"
+        out.mkdir(exist_ok=True)
+        return prune(model_folder(work, self.tokenizer), out, self.settings)
+
+
+class PruneVocab(Stage):
+    """A model with the rows of a pruned tokenizer alone.
+
+    Attributes:
+        model: the model that shrinks.
+        tokenizer: its tokenizer, pruned.
+    """
+
+    kind: Literal["prune_vocab"] = "prune_vocab"
+    model: "Model"
+    tokenizer: PruneTokenizer
+
+    preload: ClassVar[tuple[str, ...]] = ("kollama2.train.grow",)
+
+    @property
+    def tokenizer_stage(self) -> PruneTokenizer:
+        """The stage whose tokenizer this model has."""
+        return self.tokenizer
+
+    def run(self, work: Work) -> Mapping[str, Any]:
+        """Write the folder `model/`."""
+        from kollama2.stages.growth import prune_model
+
+        tokenizer = model_folder(work, self.tokenizer)
+        return prune_model(model_folder(work, self.model), tokenizer, work.out / "model")
 
 
 def texts(work: Work, corpus: tuple[Source, ...]) -> Iterator[str]:

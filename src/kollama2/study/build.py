@@ -15,6 +15,8 @@ from kollama2.stages import (
     Order,
     Prefer,
     Probe,
+    PruneTokenizer,
+    PruneVocab,
     Source,
     Train,
 )
@@ -28,6 +30,7 @@ from kollama2.study.steps import (
     MergeStep,
     PhaseSettings,
     PreferStep,
+    PruneStep,
     Step,
     TrainStep,
     VocabStep,
@@ -75,6 +78,11 @@ class _Builder:
                     model = self._trained(step, model, seed)
                 case VocabStep():
                     model = self._expanded(step, model)
+                case PruneStep():
+                    tokenizer = PruneTokenizer(
+                        tokenizer=model.tokenizer_stage, settings=step.settings
+                    )
+                    model = PruneVocab(model=model, tokenizer=tokenizer)
                 case PreferStep():
                     model = self._preferring(step, model, seed)
                 case BlockStep():

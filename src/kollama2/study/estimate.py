@@ -17,6 +17,8 @@ from kollama2.stages import (
     Order,
     Prefer,
     Probe,
+    PruneTokenizer,
+    PruneVocab,
     Source,
     Train,
 )
@@ -39,7 +41,7 @@ class Estimate:
         tokens: that they read.
         flops: of the matrices, counted as the records of a finished training count them.
         memory_bytes: of the largest training; activations are a rough bound.
-        disk_bytes: of the models that they and grown vocabularies leave behind.
+        disk_bytes: of the models that they and changed vocabularies leave behind.
         seconds: of all stages at the speed of those of their kind in the store, as many at a time
             as the profile says; None until the store has seen one of each kind.
         unknown: names of the inputs whose size is not known yet.
@@ -80,7 +82,7 @@ def estimate(todo: Plan, store: Store, profile: Profile) -> Estimate:
     unknown: dict[str, None] = {}
     trainings = 0
     for stage in todo.todo:
-        if not isinstance(stage, Train | Probe | Prefer | ExpandVocab):
+        if not isinstance(stage, Train | Probe | Prefer | ExpandVocab | PruneVocab):
             continue
         times = len(stage.candidates) if isinstance(stage, Probe) else 1
         trainings += times if _learns(stage) else 0
@@ -91,7 +93,7 @@ def estimate(todo: Plan, store: Store, profile: Profile) -> Estimate:
             unknown |= dict.fromkeys(source.uri for source in _sources(stage))
         if shape is not None and tokens is not None:
             micro = profile.resources(stage.kind).micro_batch_tokens
-            if isinstance(stage, ExpandVocab):
+            if isinstance(stage, ExpandVocab | PruneVocab):
                 costs.append(_growth(stage, shape, tokens, store))
             else:
                 costs += [_cost(stage, shape, tokens, micro)] * times
@@ -111,7 +113,9 @@ def estimate(todo: Plan, store: Store, profile: Profile) -> Estimate:
 
 def _learns(stage: Stage) -> bool:
     """Whether anything is learned by it; most ways to begin new rows only look at old ones."""
-    return not isinstance(stage, ExpandVocab) or stage.settings.init == "distill"
+    if isinstance(stage, ExpandVocab):
+        return stage.settings.init == "distill"
+    return not isinstance(stage, PruneVocab)
 
 
 def _cost(stage: Train | Probe | Prefer, shape: Shape, tokens: int, micro: int) -> _Cost:
@@ -140,12 +144,12 @@ def _cost(stage: Train | Probe | Prefer, shape: Shape, tokens: int, micro: int) 
     )
 
 
-def _growth(stage: ExpandVocab, shape: Shape, tokens: int, store: Store) -> _Cost:
-    """The cost of new rows; a distillation computes the old model twice and backward once."""
+def _growth(stage: ExpandVocab | PruneVocab, shape: Shape, tokens: int, store: Store) -> _Cost:
+    """The cost of other rows; a distillation computes the old model twice and backward once."""
     after = shape_of(stage, store)
     assert after is not None, "the model before has a shape"
-    memory = 4 * after.parameters
-    if _learns(stage):
+    memory = 4 * max(shape.parameters, after.parameters)
+    if isinstance(stage, ExpandVocab) and _learns(stage):
         memory += _activations(shape, stage.settings.batch * stage.settings.max_length, "float32")
     return _Cost(tokens, 6 * shape.parameters * tokens, memory, 4 * after.parameters)
 
@@ -169,9 +173,11 @@ def _tables_learn(stage: Train | Probe | Prefer) -> bool:
     return False
 
 
-def _tokens(stage: Train | Probe | Prefer | ExpandVocab, store: Store) -> int | None:
+def _tokens(stage: Train | Probe | Prefer | ExpandVocab | PruneVocab, store: Store) -> int | None:
     """Tokens that a stage reads; in a probe, those of one try."""
     match stage:
+        case PruneVocab():
+            return 0
         case ExpandVocab():
             return _distilled(stage)
         case Prefer():
@@ -226,14 +232,17 @@ def _bytes_a_token(rows: Encode | Order) -> float:
     """Of Korean by the tokenizer of these rows, as far as one knows before they are encoded."""
     tokenizer = (rows.rows[0] if isinstance(rows, Order) else rows).tokenizer
     left = 1.0
-    while isinstance(tokenizer, ExpandTokenizer):
-        left *= tokens_left(tokenizer.settings)
+    while isinstance(tokenizer, ExpandTokenizer | PruneTokenizer):
+        if isinstance(tokenizer, ExpandTokenizer):
+            left *= tokens_left(tokenizer.settings)
         tokenizer = tokenizer.tokenizer
     return BYTES_PER_TOKEN / left
 
 
-def _sources(stage: Train | Probe | Prefer | ExpandVocab) -> Sequence[Source | Derive]:
+def _sources(stage: Train | Probe | Prefer | ExpandVocab | PruneVocab) -> Sequence[Source | Derive]:
     match stage:
+        case PruneVocab():
+            return []
         case ExpandVocab():
             return stage.corpus
         case Prefer():
@@ -260,7 +269,7 @@ def _seconds(todo: Plan, flops: int, store: Store, jobs: int) -> float | None:
         seconds = flops * trained / done
     for stage in todo.todo:
         if stage.inline or (
-            isinstance(stage, Train | Probe | Prefer | ExpandVocab) and _learns(stage)
+            isinstance(stage, Train | Probe | Prefer | ExpandVocab | PruneVocab) and _learns(stage)
         ):
             continue
         if not spent[stage.kind]:

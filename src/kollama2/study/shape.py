@@ -10,7 +10,7 @@ from typing import Any
 from kollama2.engine.stage import Stage
 from kollama2.engine.store import Store
 from kollama2.miniature import base as miniature
-from kollama2.stages import ExpandBlocks, ExpandVocab, Model, Source
+from kollama2.stages import ExpandBlocks, ExpandVocab, Model, PruneVocab, Source
 from kollama2.stages.source import content
 from kollama2.vocab.settings import VocabSettings
 
@@ -49,6 +49,10 @@ class Shape:
         """With more rows in the tables; a model never shrinks."""
         return replace(self, table=max(self.rows, rows) * self.hidden)
 
+    def narrowed(self, rows: int) -> "Shape":
+        """With so many rows in the tables."""
+        return replace(self, table=rows * self.hidden)
+
     def deepened(self, layers: int) -> "Shape":
         """With so many blocks like its own."""
         old = self.layers
@@ -70,7 +74,8 @@ def start_of(stage: Stage) -> Source:
 def shape_of(model: Model, store: Store) -> Shape | None:
     """The shape of a model, whether or not it is computed; None where its source is out of reach.
 
-    A vocabulary that is not learned yet is counted with all the pieces that it may have.
+    A vocabulary that is not learned yet is counted with all the pieces that it may have, one that
+    is not pruned yet with all that it has.
     """
     match model:
         case Source():
@@ -78,6 +83,9 @@ def shape_of(model: Model, store: Store) -> Shape | None:
         case ExpandVocab():
             shape = shape_of(model.model, store)
             return shape and shape.widened(_rows(model, shape, store))
+        case PruneVocab():
+            shape, record = shape_of(model.model, store), store.record(model.tokenizer)
+            return shape and (shape.narrowed(record["metrics"]["size"]) if record else shape)
         case ExpandBlocks():
             shape = shape_of(model.model, store)
             return shape and shape.deepened(shape.layers + shape.layers // model.every)

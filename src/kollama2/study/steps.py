@@ -15,7 +15,7 @@ from kollama2.study.schema import Budget, Closed, RateProbe, parse_bytes
 from kollama2.train.merging.settings import MergeSettings
 from kollama2.train.preference_settings import PreferSettings
 from kollama2.train.settings import TrainSettings
-from kollama2.vocab.settings import InitSettings, VocabSettings
+from kollama2.vocab.settings import InitSettings, PruneSettings, VocabSettings
 
 BUDGETS = tuple(Budget.model_fields)
 
@@ -120,7 +120,14 @@ class VocabStep:
     rows: InitSettings
 
 
-Step = TrainStep | VocabStep | MergeStep | BlockStep | PreferStep
+@dataclass(frozen=True)
+class PruneStep:
+    """A smaller vocabulary: which languages stay."""
+
+    settings: PruneSettings
+
+
+Step = PruneStep | TrainStep | VocabStep | MergeStep | BlockStep | PreferStep
 
 # The keys of each kind of step beside `kind`; `parse_step` and `cells.applied` know the kinds too.
 _PHASES = ("phases", "order", "difficulty", "start", "mix_by")
@@ -132,6 +139,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "expand_blocks": ("every",),
     "prefer": ("data", "pairs", "template", *PreferSettings.model_fields),
     "merge": ("with", "copies", *MergeSettings.model_fields),
+    "prune_vocab": tuple(PruneSettings.model_fields),
     "expand_vocab": ("corpus", *VocabSettings.model_fields, *InitSettings.model_fields),
 }
 
@@ -163,6 +171,9 @@ def parse_step(
     match kind:
         case "expand_vocab":
             return _vocab(given, document, path)
+        case "prune_vocab":
+            _need(("keep",), given, document, path)
+            return PruneStep(document.read(PruneSettings, _only(PruneSettings, given), path))
         case "expand_blocks":
             return BlockStep(_count("every", given, 4, 1, document, path))
         case "prefer":

@@ -19,7 +19,7 @@ from kollama2.model.handover import hand_over, taught
 from kollama2.model.weights import ShardWriter, Weights
 
 _BLOCK = re.compile(r"^(.*\.layers\.)(\d+)(\..*)$")
-_ZEROED = ("self_attn.o_proj.", "mlp.down_proj.")
+_ZEROED = (".self_attn.o_proj.", ".mlp.down_proj.")
 
 
 def expand_blocks(source: Path, out: Path, every: int) -> dict[str, Any]:
@@ -42,7 +42,7 @@ def expand_blocks(source: Path, out: Path, every: int) -> dict[str, Any]:
             raise BadUsage(f"{source} has {old} blocks; a new one after every {every} is none")
         plan = places(old, every)
         fresh(out)
-        writer, zeroed = ShardWriter(out), 0
+        writer, zeroed = ShardWriter(out), set()
         for name in weights.names:
             block = _BLOCK.match(name) if weights.body(name) else None
             if block is None:
@@ -52,12 +52,14 @@ def expand_blocks(source: Path, out: Path, every: int) -> dict[str, Any]:
                 if origin != int(block[2]):
                     continue
                 tensor = weights.get(name)
-                if new and block[3].lstrip(".").startswith(_ZEROED):
-                    tensor, zeroed = torch.zeros_like(tensor), zeroed + 1
+                layer = next((one for one in _ZEROED if block[3].startswith(one)), None)
+                if new and layer is not None:
+                    tensor = torch.zeros_like(tensor)
+                    zeroed.add((place, layer))
                 writer.add(f"{block[1]}{place}{block[3]}", tensor.clone())
         writer.close()
     new_blocks = [place for place, (_, new) in enumerate(plan) if new]
-    if zeroed < 2 * len(new_blocks):
+    if len(zeroed) < 2 * len(new_blocks):
         raise BadUsage(f"{source} has no o_proj and down_proj in its blocks; they cannot be copied")
     _write_about(source, out, plan)
     return {"blocks": len(plan), "new_blocks": new_blocks}
@@ -78,9 +80,11 @@ def _write_about(source: Path, out: Path, plan: list[tuple[int, bool]]) -> None:
     copy_files(start.root.path, out, (CONFIG, GENERATION))
     config = read_json(out / CONFIG)
     text = config.get("text_config", config)
+    old = text["num_hidden_layers"]
+    for name, value in text.items():
+        if isinstance(value, list) and len(value) == old:  # what is said of each layer
+            text[name] = [value[origin] for origin, _ in plan]
     text["num_hidden_layers"] = len(plan)
-    if "layer_types" in text:
-        text["layer_types"] = [text["layer_types"][origin] for origin, _ in plan]
     write_json(out / CONFIG, config)
     card = start.card.changed(
         template=taught(start),

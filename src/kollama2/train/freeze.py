@@ -68,7 +68,7 @@ class Freezing:
 
     def __init__(self, network: Any, folder: Path, schedule: str, steps: int) -> None:
         about = read_card(folder).vocabulary
-        if about is None:
+        if about is None or not about.new:
             raise BadUsage(
                 f"freezing {schedule} trains new rows, but the vocabulary of {folder} never grew"
             )

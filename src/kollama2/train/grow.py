@@ -1,6 +1,7 @@
-"""Grow: a model with more rows in its embeddings and head, for a larger tokenizer."""
+"""Grow: a model with other rows in its embeddings and head, for a larger or smaller tokenizer."""
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from kollama2.model.files import fresh
 from kollama2.model.folder import ModelFolder
 from kollama2.model.handover import hand_over, taught
 from kollama2.model.load import root
+from kollama2.model.renumber import renumber_config
 from kollama2.model.write import write_whole
 
 
@@ -21,33 +23,59 @@ def tables(model: Any) -> tuple[Tensor, Tensor | None]:
     """The rows of the embeddings and of the head, None where it is tied."""
     embed = model.get_input_embeddings().weight.data
     head = model.get_output_embeddings().weight.data
-    return embed, None if model.config.tie_word_embeddings else head
+    return embed, None if head.data_ptr() == embed.data_ptr() else head
 
 
 def grow(
     model: Any, first: int, ids: list[int], embed: Tensor, head: Tensor | None, size: int
 ) -> None:
-    """Give new rows to a model in memory; new ids without a row get the mean of the old ones.
+    """Give new rows to a model in memory; those that nobody has get the mean of the old ones.
 
     Args:
         model: a causal language model.
-        first: id of the first new row; the rows there before, if any, were padding.
+        first: id of the first new row, behind every token that there was. Old rows from there on
+            were padding; tokens before it that have no row (Gemma 3's last one) get one.
         ids: of the new rows.
         embed: new rows of the embeddings, (new, hidden).
         head: new rows of the head, None where it is tied.
         size: tokens of the tokenizer; the model never shrinks.
     """
-    old, _ = tables(model)
-    if first > old.shape[0]:
-        raise BadData(f"new rows begin at {first}, but the model has {old.shape[0]} rows only")
-    rows = max(size, old.shape[0])
-    model.resize_token_embeddings(rows, mean_resizing=False)
+    old = tables(model)[0].shape[0]
+    known = min(first, old)
+    model.resize_token_embeddings(max(size, old), mean_resizing=False)
     with torch.no_grad():
         for table, new in zip(tables(model), (embed, head), strict=True):
             if table is None or new is None:
                 continue
-            table[first:] = table[:first].mean(0)
+            table[known:] = table[:known].mean(0)
             table[ids] = new.to(table.dtype)
+
+
+def gather(model: Any, ids: Sequence[int]) -> None:
+    """Keep some rows of a model in memory, in rising order, and no others.
+
+    Args:
+        model: a causal language model.
+        ids: of the rows; tokens that have none get the mean of those that do.
+
+    Raises:
+        BadData: it has other weights for each token than embeddings and head.
+    """
+    old = tables(model)[0].shape[0]
+    head = model.get_output_embeddings()
+    bias = getattr(head, "bias", None)
+    for name, one in model.named_modules():
+        many = isinstance(one, torch.nn.Embedding) and one.num_embeddings == old
+        if many and one is not model.get_input_embeddings():
+            raise BadData(f"{name} has a row for each token too, and such a model cannot shrink")
+    kept = [i for i in ids if i < old]
+    with torch.no_grad():
+        for table in (*tables(model), bias):
+            if table is not None:
+                table[: len(kept)] = table[kept]
+    model.resize_token_embeddings(len(kept), mean_resizing=False)
+    none = torch.empty(0, tables(model)[0].shape[1])
+    grow(model, len(ids), [], none, none, len(ids))
 
 
 def weights_hash(folder: Path) -> str:
@@ -74,20 +102,29 @@ def _names(file: Path) -> list[str]:
 
 
 def write_grown(
-    model: Any, out: Path, *, source: Path, tokenizer: Path, vocabulary: Vocabulary
+    model: Any,
+    out: Path,
+    *,
+    source: Path,
+    tokenizer: Path,
+    vocabulary: Vocabulary,
+    ids: Mapping[int, int] | None = None,
 ) -> None:
-    """Write a grown model with its tokenizer.
+    """Write a grown or smaller model with its tokenizer.
 
     Args:
-        model: from `grow`.
+        model: from `grow` or `gather`.
         out: the folder to write; what is there is replaced.
-        source: the model folder that was grown.
-        tokenizer: the folder of the larger tokenizer.
-        vocabulary: what the card says of the growth.
+        source: the model folder that was changed.
+        tokenizer: the folder of the changed tokenizer.
+        vocabulary: what the card says of the change.
+        ids: the new id of each old one; None where they are the same.
     """
     fresh(out)
     start = ModelFolder.read(source)
     write_whole(model, out, start.root.path)
+    if ids is not None:
+        renumber_config(out, ids)
     card = start.card.changed(
         template=taught(start), method="full", quantization=None, base=None, vocabulary=vocabulary
     )

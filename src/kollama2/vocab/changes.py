@@ -1,4 +1,4 @@
-"""Kept: what a changed tokenizer must leave as it was for everyone who reads its folder."""
+"""Changes: what a changed tokenizer must leave as it was for everyone who reads its folder."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -55,7 +55,7 @@ def changes(
     }
     for name, (was, now) in pairs.items():
         expected, found = was.encode(same), now.encode(same)
-        differ = [i for i, e in enumerate(expected) if _mapped(e, ids) != found[i]]
+        differ = [i for i, e in enumerate(expected) if mapped(e, ids) != found[i]]
         if differ:
             yield (
                 f"{name} encodes {len(differ)} of {len(same)} lines otherwise than before, first "
@@ -68,14 +68,14 @@ def changes(
                 f"{name} decodes {len(lost)} of {len(lines)} lines otherwise than before, first "
                 f"{shown(lines[lost[0]])}"
             )
-    if _chats(new) != [_mapped(one, ids) for one in _chats(old)]:
+    if _chats(new) != [mapped(one, ids) for one in _chats(old)]:
         yield "the chat template gives other ids than before"
 
 
 def _added(old: Path, before: Any, after: Any, ids: Mapping[int, int] | None) -> Iterator[str]:
     """Added tokens that moved, or say something else."""
     for name, one in added_tokens(old).items():
-        (expected,) = _mapped([one.id], ids)
+        (expected,) = mapped([one.id], ids)
         found = after.convert_tokens_to_ids(name)
         if found != expected:
             yield f"the added token {name!r} has id {found}, not {expected}"
@@ -83,7 +83,8 @@ def _added(old: Path, before: Any, after: Any, ids: Mapping[int, int] | None) ->
             yield f"the added token {name!r} decodes to {after.decode([expected])!r}"
 
 
-def _mapped(found: Sequence[int], ids: Mapping[int, int] | None) -> list[int]:
+def mapped(found: Sequence[int], ids: Mapping[int, int] | None) -> list[int]:
+    """Old ids as new ones; -1 for what is there no more."""
     return list(found) if ids is None else [ids.get(i, -1) for i in found]
 
 

@@ -8,6 +8,7 @@ that nothing changes.
 
 import random
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,8 +87,8 @@ def distill(
         news = _padded([pair.new for pair in batch], bos, names).to(table.device)
         row, old_end, new_end = _ends(batch, bos)
         with torch.no_grad():
-            wanted = _states(model, table[olds.clamp_min(0)])[row, old_end]
-        states = _states(model, _look_up(table, embed, news))
+            wanted = states_of(model, table[olds.clamp_min(0)])[row, old_end]
+        states = states_of(model, _look_up(table, embed, news))
         error = functional.mse_loss(states[row, new_end], wanted)
         surprise = _surprise(states.detach(), news, unembed, head)
         loss = error / wanted.square().mean() + (_TIED if begin.head is None else 1.0) * surprise
@@ -137,9 +138,21 @@ def _ends(batch: Sequence[Aligned], bos: int | None) -> tuple[Tensor, Tensor, Te
     return row, old, new
 
 
-def _states(model: Any, embeddings: Tensor) -> Tensor:
-    """Hidden states behind the last layer; what pads the end is read by nothing before it."""
-    states: Tensor = model.base_model(inputs_embeds=embeddings, use_cache=False).last_hidden_state
+def states_of(model: Any, rows: Tensor) -> Tensor:
+    """Hidden states behind the last layer; what pads the end is read by nothing before it.
+
+    Args:
+        model: a causal language model.
+        rows: of its embeddings, or new ones beside them, (texts, tokens, hidden). The module of the
+            embeddings makes of them what it makes of its own: Gemma's multiplies.
+    """
+    # Not the module itself: it gives no gradient to the row that its padding_idx says.
+    module = copy(model.get_input_embeddings())
+    module.padding_idx = None
+    flat = rows.flatten(0, 1)
+    places = torch.arange(len(flat), device=rows.device)
+    given = torch.func.functional_call(module, {"weight": flat}, (places,)).view(rows.shape)
+    states: Tensor = model.base_model(inputs_embeds=given, use_cache=False).last_hidden_state
     return states
 
 

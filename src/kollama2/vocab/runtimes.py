@@ -55,7 +55,7 @@ def runtimes(folder: Path) -> Runtimes:
 
 
 def _sentencepiece(folder: Path) -> Runtimes:
-    """SentencePiece, the tokenizers library on `tokenizer.json`, and llama.cpp's rule."""
+    """SentencePiece, llama.cpp's rule, and the tokenizers library where it has a file."""
     proto = pieces_or_rebuilt(folder)
     model, rule = processor(proto), Llamacpp(proto)
     encoders: dict[str, Encode] = {
@@ -114,7 +114,7 @@ def _bytes(folder: Path) -> Runtimes:
 
 
 def _content(folder: Path) -> Any:
-    """The `tokenizer.json` of a folder for contents: no text becomes a control token."""
+    """The tokenizers library on a folder, for contents: no text becomes a control token."""
     fast = filed(folder)
     fast.encode_special_tokens = True
     return fast

@@ -4,6 +4,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
 
+Language = Literal[
+    "ar", "bn", "de", "el", "en", "es", "fr", "he", "hi", "ja", "ko", "pt", "ru", "ta", "th", "vi",
+    "zh",
+]  # fmt: skip
 Procedure = Literal["hangul-append", "chinese-llama2", "llama2-ko", "eeve"]
 Init = Literal[
     "random", "mean", "mean_noise", "subtoken_mean", "weighted_mean", "eeve", "align", "distill"
@@ -51,6 +55,18 @@ class VocabSettings(BaseModel):
     def wanted(self) -> int:
         """New pieces at most."""
         return self.size or SIZES[self.procedure]
+
+
+class PruneSettings(BaseModel):
+    """The tokens that stay in a smaller tokenizer."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    keep: tuple[Language, ...] = Field(
+        description="languages whose scripts stay, by their ISO 639 codes, such as ko and en; the "
+        "tokens of all other scripts leave",
+        min_length=1,
+    )
 
 
 class InitSettings(BaseModel):

@@ -40,14 +40,15 @@ def write_folder(
     """
     from math import prod
 
-    from kollama2.model.gguf.weights import stored_as, write_weights
+    from kollama2.model.gguf.weights import stored_as, write_config, write_weights
 
     file = Gguf(path)
     dtype = stored_as(file)
     numbers = sum(prod(entry.shape) for entry in file.tensors.values())
     need_space(out, numbers * dtype.itemsize)
+    model = write_config(file, out)
     write_tokenizer(file, out)
-    count = write_weights(file, out, progress)
+    count = write_weights(file, model, out, progress)
     found = {"parameters": count, "dtype": str(dtype).split(".")[1], "types": file.kinds()}
     template = OWN if (out / TEMPLATE_FILE).is_file() else None
     about = {"file": path.name, "types": found["types"]}

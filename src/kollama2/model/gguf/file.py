@@ -174,7 +174,9 @@ class Gguf:
                 found[name] = found.get(name, 0) + 1
         return dict(sorted(found.items()))
 
-    def numbers(self, name: str, first: int = 0, count: int | None = None) -> "np.ndarray[Any, Any]":
+    def numbers(
+        self, name: str, first: int = 0, count: int | None = None
+    ) -> "np.ndarray[Any, Any]":
         """Numbers of a tensor in float32.
 
         Args:
@@ -205,7 +207,9 @@ class Gguf:
                 f"{self.path}: {name} is stored as {kind.name}, which gguf cannot unpack; take a "
                 "file in Q8_0, Q6_K, Q4_K_M, F16 or BF16"
             ) from error
-        return numbers.reshape(count, *entry.shape[1:]) if rows > 1 else numbers.reshape(entry.shape)
+        return (
+            numbers.reshape(count, *entry.shape[1:]) if rows > 1 else numbers.reshape(entry.shape)
+        )
 
 
 def _shortest(number: float) -> float:

@@ -1,0 +1,22 @@
+"""The reasons for which a test may be skipped where continuous integration runs; no others."""
+
+KNOWN = (
+    "slow; run with --slow",
+    "needs a GPU",
+    "no real data here; set KOLLAMA2_DATA to its folder",
+    "not among the data here",
+    "whole texts have no examples before them",  # a combination of parameters that cannot be
+    "mounting is forbidden here",
+    "only root can mount a small disk",
+    "there is one",  # a CUDA device, where its absence is tested
+)
+
+
+def unknown(reason: str, also: tuple[str, ...] = ()) -> bool:
+    """Whether a test was skipped for something that the machine should have had.
+
+    Args:
+        reason: as pytest reports it, "Skipped: …".
+        also: further reasons that are known on this machine.
+    """
+    return reason.removeprefix("Skipped: ") not in (*KNOWN, *also)
