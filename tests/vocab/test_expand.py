@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from kollama2.errors import BadData, BadUsage
 from kollama2.model.pieces import read_pieces
+from kollama2.model.probe import HARD
 from kollama2.vocab.audit import audit, refuse
 from kollama2.vocab.expand import expand, runtimes
 from kollama2.vocab.learn import count_words, ended, ksx1001, learn, sampled
-from kollama2.model.probe import HARD
 from kollama2.vocab.settings import VocabSettings
 from tests.vocab.corpus import byte_level, korean, llama3_ranks, small_ranks
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kollama2.safety.guard import Guard
 
 ModelArgument = Annotated[
-    str, typer.Argument(help="Model folder (Hugging Face's or Meta's), hf: id, builtin:miniature.")
+    str, typer.Argument(help="Model folder, also Meta's, GGUF file, hf: id, builtin:miniature.")
 ]
 SystemOption = Annotated[str | None, typer.Option(help="System prompt.")]
 TemperatureOption = Annotated[float, typer.Option(min=0, help="0 is greedy.")]
@@ -146,7 +146,7 @@ def _opened(model: str, tokenizer: Path | None, context: int | None, seed: int) 
     from kollama2.llama.hub import folder_of
     from kollama2.model.load import check, root
 
-    folder = folder_of(model)
+    folder = folder_of(model, talk().print)
     meta = folder.is_dir() and is_meta(folder)
     if meta and tokenizer is None:
         beside = (folder / "tokenizer.model", folder.parent / "tokenizer.model")

@@ -16,7 +16,9 @@ from kollama2.cli.console import (
     talk,
 )
 
-ModelArgument = Annotated[str, typer.Argument(help="Model folder, hf: id or builtin:miniature.")]
+ModelArgument = Annotated[
+    str, typer.Argument(help="Model folder, GGUF file, hf: id or builtin:miniature.")
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -82,7 +84,7 @@ def convert(
     checkpoint: Annotated[
         Path,
         typer.Argument(
-            help="Meta's folder, a Hugging Face folder, an adapter, a llama2.c .bin file."
+            help="Meta's or a Hugging Face folder, an adapter, a GGUF file, a llama2.c .bin file."
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the model.")],
@@ -98,8 +100,9 @@ def convert(
         ),
     ] = None,
 ) -> None:
-    """Turn Meta's and llama2.c's checkpoints and adapters into Hugging Face folders, or back."""
+    """Turn Meta's checkpoints, GGUF files, llama2.c's and adapters into Hugging Face folders."""
     from kollama2.errors import BadUsage
+    from kollama2.model.gguf.file import is_gguf
 
     if to not in ("hf", "meta"):
         raise BadUsage(f"--to is {to!r}; it can be hf or meta")
@@ -126,6 +129,12 @@ def convert(
             result = to_hugging_face(
                 checkpoint, output, tokenizer or (beside if beside.is_file() else None)
             )
+    elif is_gguf(checkpoint):
+        from kollama2.model.gguf.convert import to_hugging_face as unpack
+
+        if tokenizer is not None or to == "meta":
+            raise BadUsage(f"{checkpoint} brings its tokenizer along and becomes hf only")
+        result = unpack(checkpoint, output)
     else:
         from kollama2.llama.llama2c import convert as import_checkpoint
 

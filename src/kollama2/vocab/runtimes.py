@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kollama2.vocab.learn import SPACE
 from kollama2.model.merging import Llamacpp, merge_bytes
+from kollama2.vocab.learn import SPACE
 from kollama2.vocab.splice import ByteLevel, as_bytes
 
 _NORMAL, _BYTE = 1, 6
