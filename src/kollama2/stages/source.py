@@ -16,7 +16,7 @@ from kollama2.engine.commit import write_json
 from kollama2.engine.hub import DATA_FILES, MODEL_FILES, snapshot
 from kollama2.engine.stage import Stage, Work
 from kollama2.errors import Missing, StorageTrouble
-from kollama2.model.gguf.file import is_gguf
+from kollama2.model.gguf.file import Gguf, is_gguf
 from kollama2.stages.github import fetch
 
 if TYPE_CHECKING:
@@ -159,7 +159,9 @@ def _unpack(file: Path, work: Work) -> Mapping[str, Any]:
     target = work.out / "content"
     shutil.rmtree(target, ignore_errors=True)  # a killed attempt may have left half of it
     target.mkdir(parents=True)
-    found = write_folder(file, target, lambda done, total: work.progress(done, total, "tensors"))
+    found = write_folder(
+        Gguf(file), target, lambda done, total: work.progress(done, total, "tensors")
+    )
     return {**found, "bytes": _size(target)}
 
 

@@ -78,7 +78,12 @@ class Gguf:
         self._at = 4
         try:
             self._read()
-        except (struct.error, UnicodeDecodeError, ValueError) as error:
+        except struct.error as error:
+            raise BadData(
+                f"{path} is cut off: its {len(self._map):,} bytes end inside its head; "
+                "download it again"
+            ) from error
+        except ValueError as error:
             raise BadData(f"{path} is damaged: its head cannot be read ({error})") from error
         if int(self.metadata.get("split.count", 1)) > 1:
             raise BadData(
