@@ -1,4 +1,4 @@
-"""An expansion leaves what somebody added to a tokenizer where it is, in whichever file it says so."""
+"""An expansion leaves what somebody added to a tokenizer where it is, whichever file says so."""
 
 import json
 from pathlib import Path
