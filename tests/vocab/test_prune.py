@@ -24,6 +24,7 @@ from kollama2.vocab.runtimes import runtimes
 from kollama2.vocab.scripts import Alphabet
 from kollama2.vocab.settings import PruneSettings, VocabSettings
 from tests import tiny
+from tests.vocab.corpus import byte_level, llama3_ranks
 from tests.vocab.test_added import CHATML
 
 OTHERS = [
@@ -241,3 +242,20 @@ def test_what_cannot_be_pruned(tmp_path: Path) -> None:
         PruneSettings.model_validate({"keep": ["korean"]})
     with pytest.raises(ValidationError, match="at least 1"):
         PruneSettings.model_validate({"keep": []})
+
+
+@pytest.mark.slow
+def test_llama_3_keeps_korean_and_english(real_data: Path, tmp_path: Path) -> None:
+    ranks = llama3_ranks(real_data / "tokenizers/meta-llama__llama-models/tokenizer.model")
+    folder, out = byte_level(tmp_path / "llama3", ranks), tmp_path / "out"
+    out.mkdir()
+    found = prune(folder, out, KEEP)
+    assert (found["size"], found["removed"]) == (107_849, 20_153)
+    news = real_data / "parallel/jungyeul__korean-parallel-corpora/korean-english-park.dev.ko"
+    lines = news.read_text(encoding="utf-8").splitlines()
+    kept = json.loads((out / "pruning.json").read_text(encoding="utf-8"))["kept"]
+    new = {before: after for after, before in enumerate(kept)}
+    same = [line for line in lines if ALPHABET.writes(line)]
+    assert len(same) > 0.95 * len(lines)
+    before, after = (load_tokenizer(one).encode_batch(same) for one in (folder, out))
+    assert [[new[i] for i in ids] for ids in before] == after
