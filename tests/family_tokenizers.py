@@ -41,6 +41,10 @@ _WORDS = Regex(
 _PIECES, _MERGED = 420, 520
 
 
+FOREIGN = ("Лиса живёт в старом лесу.", "Старый учитель читает книгу.", "Η αλεπού κοιμάται.")
+"""Scripts that a Korean and English model has no use for."""
+
+
 @cache
 def lines() -> tuple[str, ...]:
     """English and Korean sentences, and the signs that every text has."""
@@ -50,9 +54,9 @@ def lines() -> tuple[str, ...]:
     return (*found, *numbers)
 
 
-def english() -> list[str]:
-    """The lines without Hangul, which falls to bytes then, as in Llama 2's vocabulary."""
-    return [line for line in lines() if line.isascii()]
+def learned(*, hangul: bool) -> list[str]:
+    """What vocabularies are learned from; without Hangul, it falls to bytes as in Llama 2's."""
+    return [*FOREIGN * 20, *(line for line in lines() if hangul or line.isascii())]
 
 
 @dataclass(frozen=True)
@@ -119,7 +123,7 @@ def _bytes(
             special_tokens=[added(name) for name in form.control] if first else [],
             show_progress=False,
         )
-        made.train_from_iterator(lines(), trainer)
+        made.train_from_iterator(learned(hangul=True), trainer)
         made.add_special_tokens([added(name) for name in form.control])
         made.add_tokens([added(name, special=False) for name in form.plain])
         return made
@@ -172,7 +176,7 @@ def _trained(
     ids = {f"{kind}_id": number for number, kind in enumerate(kinds)}
     with TemporaryDirectory() as place:
         sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=iter(lines() if base == 4 else english()),
+            sentence_iterator=iter(learned(hangul=base == 4)),
             model_prefix=f"{place}/tokenizer",
             model_type="bpe",
             vocab_size=_PIECES + 256,

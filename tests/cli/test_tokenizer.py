@@ -34,7 +34,7 @@ def test_prune_then_expand(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 
 def test_an_option_that_cannot_be(tmp_path: Path) -> None:
     old = tiny.write_tokenizer(tmp_path / "old")
-    with pytest.raises(BadUsage, match="--keep: Input should be .*'ko'.*got 'korean'"):
+    with pytest.raises(BadUsage, match=r"--keep: Input should be .*'ko'.*got 'korean'"):
         prune(old, ["en", "korean"], tmp_path / "new")
     with pytest.raises(BadUsage, match="--procedure: "):
         expand(old, [], tmp_path / "new", procedure="nearest")

@@ -12,6 +12,7 @@ from kollama2.data.read import read
 from kollama2.errors import BadData
 from kollama2.model.chat import TextEncoder
 from kollama2.model.tokenizer import load_tokenizer
+from tests.model.families import FAMILIES
 
 ROWS = [
     {"instruction": "수도는?", "input": "", "output": "서울"},
@@ -102,3 +103,72 @@ def test_nothing_usable(tmp_path: Path):
     path.write_text("{broken\n", encoding="utf-8")
     with pytest.raises(BadData):
         check(path)
+
+
+TOOLS = [{"type": "function", "function": {"name": "f", "parameters": {}}}]
+CALL = {"type": "function", "function": {"name": "f", "arguments": "{}"}}
+USED = [
+    {"role": "user", "content": "묻다 <|im_end|>"},
+    {"role": "assistant", "content": None, "tool_calls": [CALL]},
+    {"role": "tool", "content": "값"},
+    {"role": "assistant", "content": "답하다"},
+]
+
+
+def write(path: Path, *rows: object) -> Path:
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_row_by_the_models_own_template(tmp_path: Path):
+    folder = FAMILIES["hermes"].write(tmp_path / "model")
+    path = write(tmp_path / "a.jsonl", {"messages": USED, "tools": TOOLS})
+    found = check(path, folder)
+    assert (found.template, found.sampled, found.refused) == ("own", 1, [])
+    about = "system\nYou are a helpful assistant.\n\n# Tools\n<tools>\n"
+    about += json.dumps(TOOLS[0]) + "\n</tools>"
+    call = '<tool_call>\n{"name": "f", "arguments": {}}\n</tool_call>'
+    result = "user\n<tool_response>\n값\n</tool_response>"
+    assert [(span.text, span.learned) for span in found.example] == [
+        *(("<|im_start|>", False), (about, False), ("<|im_end|>", False), ("\n", False)),
+        *(("<|im_start|>", False), ("user\n묻다 <|im_end|>", False), ("<|im_end|>", False)),
+        *(("\n", False), ("<|im_start|>", False), ("assistant\n", False), (call, True)),
+        *(("<|im_end|>", True), ("\n", False), ("<|im_start|>", False), (result, False)),
+        *(("<|im_end|>", False), ("\n", False), ("<|im_start|>", False)),
+        *(("assistant\n", False), ("답하다", True), ("<|im_end|>", True), ("\n", False)),
+    ]
+    control = [span.text for span in found.example if span.control]
+    assert control == ["<|im_start|>", "<|im_end|>"] * 5
+
+
+def test_rows_that_the_template_cannot_write(tmp_path: Path, tiny_tokenizer: Path):
+    thought = [USED[0], {**USED[3], "reasoning": "생각"}]
+    path = write(
+        tmp_path / "a.jsonl",
+        {"messages": USED},
+        {"messages": USED, "tools": TOOLS},
+        {"messages": thought},
+        {"messages": USED[:1] + USED[3:]},
+    )
+    found = check(path, tiny_tokenizer)
+    assert (found.template, found.kept, found.rejected, found.sampled) == ("llama2", 4, 0, 4)
+    assert [(one.reason, one.rows, one.first) for one in found.refused] == [
+        ("the template llama2 has no form for tools", 2, ["a.jsonl:1", "a.jsonl:2"]),
+        ("the template llama2 has no form for reasoning", 1, ["a.jsonl:3"]),
+    ]
+    assert found.tokens is not None
+    assert found.estimated_tokens == found.tokens.max
+    text = shown(found)
+    assert "Of 4 rows, the template llama2 cannot write" in text
+    assert "⟦ 답하다 </s>⟧" in text
+    only = check(write(tmp_path / "b.jsonl", {"messages": USED}), tiny_tokenizer)
+    assert (only.tokens, only.estimated_tokens, only.example) == (None, None, [])
+
+
+def test_a_long_example_is_cut_once(tmp_path: Path, tiny_tokenizer: Path):
+    turns = [{"from": "human", "value": "가 " * 300}, {"from": "gpt", "value": "나 " * 600}]
+    path = write(tmp_path / "a.jsonl", {"conversations": turns * 3})
+    text = shown(check(path, tiny_tokenizer))
+    assert text.count(" … ") == 1
+    assert text.rstrip().endswith("… ⟧")

@@ -7,7 +7,9 @@ import pytest
 from kollama2.data.encode import Input, encode
 from kollama2.errors import BadData, BadUsage
 from kollama2.model.chat import TextEncoder
+from kollama2.model.folder import ModelFolder
 from kollama2.model.tokenizer import load_tokenizer
+from tests.model.families import FAMILIES
 
 
 def write(path: Path, *rows: object) -> Path:
@@ -182,3 +184,54 @@ def test_progress_is_told(tmp_path: Path, tiny_tokenizer: Path):
         progress=lambda *figures: told.append(figures),
     )
     assert told == [(512, 0, "rows"), (600, 0, "rows")]
+
+
+def test_what_the_template_cannot_write_is_rejected(tmp_path: Path, tiny_tokenizer: Path):
+    call = {"function": {"name": "f", "arguments": "{}"}}
+    ask, say = {"role": "user", "content": "묻다"}, {"role": "assistant", "content": "답하다"}
+    called = [ask, {"role": "assistant", "tool_calls": [call]}, {"role": "tool", "content": "값"}]
+    path = write(
+        tmp_path / "a.jsonl",
+        {"messages": [*called, say]},
+        {"messages": [ask, {**say, "reasoning": "생각"}]},
+        {"messages": [ask, say], "tools": [{"name": "f"}]},
+        {"messages": [ask, say]},
+    )
+    summary = encode(path, tiny_tokenizer, tmp_path / "out", template="kullm", max_length=512)
+    tools = "the template kullm has no form for tools"
+    thoughts = "the template kullm has no form for reasoning"
+    assert summary["counts"] == {"in": 4, "kept": 1, "rejected": 3}
+    assert summary["reasons"] == {tools: 2, thoughts: 1}
+    told = json.loads((tmp_path / "out" / "encoding.json").read_text(encoding="utf-8"))
+    assert told["reasons"] == summary["reasons"]
+    text = (tmp_path / "out" / "rejected.jsonl").read_text(encoding="utf-8")
+    rejected = [json.loads(line) for line in text.splitlines()]
+    assert [(one["line"], one["reason"]) for one in rejected] == [
+        (1, tools),
+        (2, thoughts),
+        (3, tools),
+    ]
+
+
+def test_tools_and_thoughts_are_learned_by_the_models_own_template(tmp_path: Path):
+    folder = FAMILIES["qwen3"].write(tmp_path / "model")
+    call = {"function": {"name": "f", "arguments": '{"a": "가"}'}}
+    turns = [
+        {"role": "user", "content": "묻다"},
+        {"role": "assistant", "tool_calls": [call], "reasoning": "생각"},
+        {"role": "tool", "content": "값"},
+        {"role": "assistant", "content": "답하다", "reasoning": "다시"},
+    ]
+    path = write(tmp_path / "a.jsonl", {"messages": turns, "tools": [{"name": "f"}]})
+    summary = encode(path, folder, tmp_path / "out", template="own", max_length=512)
+    assert summary["counts"] == {"in": 1, "kept": 1, "rejected": 0}
+    (row,) = rows(tmp_path / "out")
+    said = [i for i in row["labels"] if i != -100]
+    assert len(row["labels"]) == len(row["input_ids"])
+    plain = ModelFolder.read(folder).plain_tokenizer
+    assert plain.decode(said) == (
+        '<think>\n생각\n</think>\n\n<tool_call>\n{"name": "f", "arguments": {"a": "가"}}\n'
+        "</tool_call><|im_end|><think>\n다시\n</think>\n\n답하다<|im_end|>"
+    )
+    texts = ["묻다", "생각", '{"name": "f", "arguments": {"a": "가"}}', "값", "다시", "답하다"]
+    assert row["bytes"] == sum(len(text.encode()) for text in texts)

@@ -98,7 +98,7 @@ def test_turns_are_mended_with_a_count(
 @pytest.mark.parametrize(
     ("said", "reason"),
     [
-        ([("human", "a"), ("function_call", "b")], "a turn of the unknown role 'function_call'"),
+        ([("human", "a"), ("narrator", "b")], "a turn of the unknown role 'narrator'"),
         ([("human", "a"), ("gpt", " ")], "an empty assistant turn"),
         ([("human", "a"), ("system", "b"), ("gpt", "c")], "a system turn in the middle"),
         ([("gpt", "a")], "no user turn with an answer"),

@@ -27,7 +27,7 @@ FILES = [
     ),
     ("instruct_en/hiyouga__LLaMA-Factory/alpaca_en_demo.json", "alpaca", 999, 999),
     ("instruct_en/hiyouga__LLaMA-Factory/dpo_en_demo.json", "sharegpt", 300, 300),
-    ("instruct_en/hiyouga__LLaMA-Factory/glaive_toolcall_en_demo.json", "sharegpt", 300, 147),
+    ("instruct_en/hiyouga__LLaMA-Factory/glaive_toolcall_en_demo.json", "sharegpt", 300, 300),
     ("instruct_en/hiyouga__LLaMA-Factory/identity.json", "alpaca", 91, 91),
     ("instruct_en/lm-sys__FastChat/dummy_conversation.json", "sharegpt", 500, 500),
     (
@@ -56,12 +56,11 @@ FILES = [
     ("text_en/hiyouga__LLaMA-Factory/wiki_demo.txt", "text", 30, 30),
     ("text_en/sachinrcz__llmatoz/tinystories.txt", "text", 4286, 4286),
 ]
-# Why rows are rejected: empty answers and questions, tool calls, a chat of one turn.
+# Why rows are rejected: empty answers and questions, a chat of one turn.
 REASONS = {
     'the "output" is empty',
     'the "instruction" is empty',
     'the "content" is empty',
-    "a turn of the unknown role 'function_call'",
     "no user turn with an answer",
 }
 

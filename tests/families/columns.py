@@ -14,6 +14,7 @@ from torch.nn import functional
 from kollama2.cli.chat import complete as complete_command
 from kollama2.cli.model import convert as convert_command
 from kollama2.cli.tokenizer import expand as expand_command
+from kollama2.cli.tokenizer import prune as prune_command
 from kollama2.engine.profile import Resources
 from kollama2.errors import BadData
 from kollama2.evaluation.evaluate import evaluate as evaluate_suite
@@ -22,12 +23,13 @@ from kollama2.evaluation.suite import Suite
 from kollama2.model.folder import ModelFolder
 from kollama2.model.load import load_model
 from kollama2.stages.evaluate import ModelEncoder
-from kollama2.stages.growth import grow_model
+from kollama2.stages.growth import grow_model, prune_model
 from kollama2.train.batches import Rows
 from kollama2.train.forward import held_out_loss
 from kollama2.train.merging.merge import merge_models
 from kollama2.train.merging.settings import MergeSettings
 from kollama2.train.record import read
+from kollama2.vocab.prune import PRUNING
 from kollama2.vocab.settings import InitSettings
 from tests.families.dialogs import NAMES, dialogs
 from tests.families.family import (
@@ -42,7 +44,7 @@ from tests.families.family import (
     plain_tokenizer,
     quiet,
 )
-from tests.family_tokenizers import lines
+from tests.family_tokenizers import FOREIGN, lines
 from tests.train.conftest import write_rows
 
 KOREAN = [line for line in lines() if not line.isascii()]
@@ -267,8 +269,9 @@ def expand(family: Family) -> None:
             device="cpu",
             progress=lambda *_, **__: None,
         )
-    _kept(family, out / "model", KOREAN)
+    _read_alike(out / "model", KOREAN)
     before, after = (ModelFolder.read(one).tokenizer for one in (family.base, out / "model"))
+    assert before.special.items() <= after.special.items()
     spent = [sum(map(len, one.encode_batch(KOREAN))) for one in (before, after)]
     assert spent[1] < spent[0]
     ids = encoder(out / "model").text(ENGLISH[0]).ids
@@ -278,12 +281,32 @@ def expand(family: Family) -> None:
     assert far(old, new) < 1e-5
 
 
-def _kept(family: Family, folder: Path, texts: list[str]) -> None:
-    """Control tokens and ids of transformers are those of the new folder; no text is lost."""
-    before, after = (ModelFolder.read(one).tokenizer for one in (family.base, folder))
-    assert before.special.items() <= after.special.items()
-    ids = after.encode_batch(texts)
-    assert [after.decode(one) for one in ids] == texts
+def prune(family: Family) -> None:
+    """Tokens of other scripts leave; Korean and English keep their pieces and their logits."""
+    out = family.place / "pruned"
+    with quiet():
+        prune_command(family.base, ["ko", "en"], out / "tokenizer")
+        prune_model(family.base, out / "tokenizer", out / "model")
+    ids = json.loads((out / "tokenizer" / PRUNING).read_text(encoding="utf-8"))["kept"]
+    before, after = (ModelFolder.read(one).tokenizer for one in (family.base, out / "model"))
+    assert len(ids) < before.vocab_size
+    assert before.special.keys() == after.special.keys()
+    assert {ids[new]: name for name, new in after.special.items()} == {
+        old: name for name, old in before.special.items()
+    }
+    _read_alike(out / "model", [*KOREAN, *ENGLISH, *FOREIGN])
+    found = encoder(out / "model").text(KOREAN[0]).ids
+    asked = [ids[i] for i in found]
+    assert asked == encoder(family.base).text(KOREAN[0]).ids
+    old, new = logits(plain_model(family.base), asked), logits(plain_model(out / "model"), found)
+    assert far(old[:, ids], new) < 1e-5
+
+
+def _read_alike(folder: Path, texts: list[str]) -> None:
+    """No text is lost, and transformers gives the ids of training."""
+    tokenizer = ModelFolder.read(folder).tokenizer
+    ids = tokenizer.encode_batch(texts)
+    assert [tokenizer.decode(one) for one in ids] == texts
     plain = plain_tokenizer(folder)
     assert ids == [plain(text, add_special_tokens=False).input_ids for text in texts]
     _handed_over(folder)
@@ -355,6 +378,7 @@ COLUMNS: Mapping[str, Callable[[Family], None]] = {
     "kill and resume": kill_and_resume,
     "evaluate": evaluate,
     "expand": expand,
+    "prune": prune,
     "merge": merge,
     "convert": convert,
     "complete": complete,

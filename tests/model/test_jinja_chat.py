@@ -15,6 +15,7 @@ from kollama2.data.forms import Example
 from kollama2.errors import BadData, BadUsage
 from kollama2.model.chat import ChatEncoder, TextEncoder
 from kollama2.model.folder import ModelFolder
+from kollama2.model.handover import difference
 from kollama2.model.messages import Message, Tool
 from tests.model import folders
 from tests.model.families import FAMILIES, jinja
@@ -154,6 +155,13 @@ LEARNED = {
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_the_ids_are_proved_when_a_model_is_handed_over(tmp_path: Path, name: str):
+    folder = ModelFolder.read(FAMILIES[name].write(tmp_path))
+    assert difference(folder, folder.encoder()) == ""
+    assert "in transformers and …" in difference(folder, folder.encoder("kullm"))
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_what_the_assistant_writes_is_learned(load: Load, name: str):
     encoder, plain = load(name)
     assert learned(encoder, plain, CHAT) == LEARNED[name]
@@ -195,7 +203,9 @@ def _contents(name: str) -> st.SearchStrategy[str]:
     free = st.text(
         st.characters(codec="utf-8", exclude_characters="\0▁\ue000\ufdd0\ufdd1"), max_size=9
     )
-    return st.lists(st.sampled_from(names) | free, min_size=1, max_size=4).map("".join)
+    texts = st.lists(st.sampled_from(names) | free, min_size=1, max_size=4).map("".join)
+    # Where a blank answer of gpt-oss ends cannot be seen.
+    return texts.filter(str.strip) if name == "harmony" else texts
 
 
 @pytest.mark.parametrize("name", NAMES)

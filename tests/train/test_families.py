@@ -25,6 +25,7 @@ from kollama2.train.merging.settings import MergeSettings
 from kollama2.train.prefer import PairIds, prefer
 from kollama2.train.preference_settings import PreferSettings
 from kollama2.train.prepare import prepare, trained
+from kollama2.train.record import parameters, sizes
 from kollama2.train.settings import TrainSettings
 from kollama2.train.shield import shield
 from tests.family_models import FAMILIES
@@ -254,6 +255,18 @@ def test_held_out_loss_and_figures_of_hybrids(table: Rows) -> None:
     ]
     mean = float(sum(losses)) / sum(n - 1 for n in LENGTHS)
     assert held_out_loss(model, table) == pytest.approx(mean, abs=1e-5)
+
+
+@pytest.mark.parametrize("method", ["full", "lora", "qlora"])
+def test_a_token_costs_the_experts_it_passes(method: str) -> None:
+    model = prepare(folder_of("gpt_oss"), TrainSettings(steps=1, method=method), "cpu")
+    attention = 2 * 2 * (64 * 64 + 64 * 32)  # queries and output, keys and values
+    experts = 2 * 2 * (64 * 128 + 64 * 64)  # two of four
+    rank = 0 if method == "full" else 16
+    adapter = 2 * 2 * rank * ((64 + 64) + (64 + 32))
+    assert sizes(model) == (attention + experts, adapter, 384 * 64)
+    whole = sum(weight.numel() for weight in FAMILIES["gpt_oss"]().parameters())
+    assert parameters(model) == whole + adapter
 
 
 def test_targets_are_those_of_the_language_model() -> None:

@@ -1,4 +1,4 @@
-"""An expansion leaves what somebody added to a tokenizer where it is, whichever file says so."""
+"""An expansion leaves what somebody added to a tokenizer where it is, wherever that is said."""
 
 import json
 from pathlib import Path

@@ -30,7 +30,9 @@ def check(
         Path | None,
         typer.Option(help="Model folder whose tokenizer counts; the miniature's by default."),
     ] = None,
-    template: Annotated[str, typer.Option(help="Chat template of the example.")] = "llama2",
+    template: Annotated[
+        str, typer.Option(help="Chat template of the example; the model's own by default.")
+    ] = "own",
     form: Annotated[str | None, typer.Option(help="Data form, when it is not detected.")] = None,
     as_json: JsonOption = False,
 ) -> None:

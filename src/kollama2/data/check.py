@@ -10,7 +10,7 @@ from kollama2.data.checked import COMPOSED, Checked, Lengths, Reason, Span, rend
 from kollama2.data.forms import Example
 from kollama2.data.lines import Reject
 from kollama2.data.read import Reading, read
-from kollama2.model.chat import IGNORED, ChatEncoder
+from kollama2.model.chat import IGNORED, ChatEncoder, Encoded
 from kollama2.model.folder import ModelFolder
 
 __all__ = ["Checked", "Lengths", "Reason", "Span", "check", "render"]
@@ -26,7 +26,6 @@ class _Totals:
         self.syllables = self.letters = self.turns = self.chats = self.duplicates = 0
         self.where: dict[str, list[str]] = {}
         self.sample = list[Example]()
-        self.first: Example | None = None
         self._seen = set[bytes]()
         self._random = random.Random(0)
 
@@ -45,8 +44,6 @@ class _Totals:
         key = one.digest()
         self.duplicates += key in self._seen
         self._seen.add(key)
-        if self.first is None or (not self.first.messages and one.messages):
-            self.first = one
         # A reservoir: every row is in the sample with the same probability (Vitter 1985, R).
         if len(self.sample) < _TOKENIZED_ROWS:
             self.sample.append(one)
@@ -58,7 +55,7 @@ def check(
     path: str | Path,
     tokenizer_folder: str | Path | None = None,
     *,
-    template: str = "llama2",
+    template: str = "own",
     form: str | None = None,
 ) -> Checked:
     """Read a whole file or folder and say what training would make of it.
@@ -66,7 +63,7 @@ def check(
     Args:
         path: what `read` takes.
         tokenizer_folder: counts tokens and encodes the example; without it neither is done.
-        template: the chat template of the token counts and of the example.
+        template: the chat template of the token counts and of the example; `own` for the model's.
         form: one of `forms.FORMS`, or None to find it.
 
     Raises:
@@ -77,19 +74,38 @@ def check(
     reading, totals = read(path, form), _Totals()
     for one in reading:
         totals.add(one)
-    found = _found(str(path), reading, totals, template)
-    assert totals.first is not None, "reading raises where nothing is kept"
+    found = _found(str(path), reading, totals)
     if encoder is not None:
-        counted = [len(one.ids) for one in encoder.encode_batch(totals.sample)]
-        characters = sum(len("\n".join(one.contents())) for one in totals.sample)
-        found.tokens = _lengths(counted)
-        found.estimated_tokens = round(sum(counted) * sum(totals.lengths) / max(characters, 1))
-        found.tokenizer = encoder.tokenizer.source
-        found.example = spans(encoder, totals.first)
+        _encode(found, encoder, totals)
     return found
 
 
-def _found(path: str, reading: Reading, totals: _Totals, template: str) -> Checked:
+def _encode(found: Checked, encoder: ChatEncoder, totals: _Totals) -> None:
+    """Add what an encoder makes of the sample, and one row of it."""
+    encoded = encoder.encode_batch(totals.sample)
+    written = [(row, one) for row, one in zip(totals.sample, encoded, strict=True) if one.ids]
+    refused: dict[str, list[str]] = {}
+    for row, one in zip(totals.sample, encoded, strict=True):
+        if one.reason:
+            refused.setdefault(one.reason, []).append(row.id)
+    found.refused = [
+        Reason(reason=reason, rows=len(places), first=places[:_LINES_SHOWN])
+        for reason, places in sorted(refused.items(), key=lambda item: -len(item[1]))
+    ]
+    found.template = encoder.template
+    found.tokenizer = encoder.tokenizer.source
+    found.sampled = len(encoded)
+    if not written:
+        return
+    counted = [len(one.ids) for _, one in written]
+    characters = sum(len("\n".join(row.contents())) for row in totals.sample)
+    found.tokens = _lengths(counted)
+    found.estimated_tokens = round(sum(counted) * sum(totals.lengths) / max(characters, 1))
+    shown = next(((row, one) for row, one in written if row.messages), written[0])
+    found.example = spans(encoder, shown[1])
+
+
+def _found(path: str, reading: Reading, totals: _Totals) -> Checked:
     counts = reading.counts
     changed = {k: n for k, n in counts.items() if k not in {"in", "kept", "rejected"}}
     return Checked(
@@ -108,7 +124,6 @@ def _found(path: str, reading: Reading, totals: _Totals, template: str) -> Check
         hangul_share=totals.syllables / max(totals.letters, 1),
         turns=totals.turns / max(totals.chats, 1),
         characters=_lengths(totals.lengths),
-        template=template,
     )
 
 
@@ -124,9 +139,8 @@ def _lengths(values: Iterable[int]) -> Lengths:
     )
 
 
-def spans(encoder: ChatEncoder, example: Example) -> list[Span]:
+def spans(encoder: ChatEncoder, one: Encoded) -> list[Span]:
     """Return an encoded example as text, cut at control tokens and where learning changes."""
-    one = encoder.encode_batch([example])[0]
     names = {token: name for name, token in encoder.tokenizer.special.items()}
     marks = [(i in names, label != IGNORED) for i, label in zip(one.ids, one.labels, strict=True)]
     found, start, shown = list[Span](), 0, 0

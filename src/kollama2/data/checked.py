@@ -57,7 +57,9 @@ class Checked(BaseModel):
         tokens: lengths in tokens with the template, of at most 2,000 rows; None without tokenizer.
         estimated_tokens: tokens of all kept rows.
         tokenizer: which file the tokenizer is.
-        template: the chat template.
+        template: the chat template; empty without tokenizer.
+        sampled: rows that were encoded.
+        refused: those of them that the template cannot write, and why; training rejects these.
         example: one row as it is trained on.
     """
 
@@ -76,7 +78,9 @@ class Checked(BaseModel):
     tokens: Lengths | None = None
     estimated_tokens: int | None = None
     tokenizer: str | None = None
-    template: str
+    template: str = ""
+    sampled: int = 0
+    refused: list[Reason] = []
     example: list[Span] = []
 
 
@@ -90,14 +94,9 @@ def render(found: Checked, console: "Console") -> None:
         facts.add_row(f"[bold]{name}[/bold]", escape(value))
     console.print(f"[bold]{escape(found.path)}[/bold]")
     console.print(facts)
-    if found.reasons:
-        console.print("\n[bold]Rejected rows[/bold]")
-        reasons = Table.grid(padding=(0, 2))
-        for one in found.reasons:
-            more = ", …" if one.rows > len(one.first) else ""
-            places = ", ".join(one.first) + more
-            reasons.add_row(f"{one.rows:>8,}", escape(one.reason), f"[dim]{escape(places)}[/dim]")
-        console.print(reasons)
+    _print_reasons(console, "Rejected rows", found.reasons)
+    title = f"Of {found.sampled:,} rows, the template {found.template} cannot write"
+    _print_reasons(console, title, found.refused)
     for title, lengths in (("characters", found.characters), ("tokens", found.tokens)):
         if lengths is not None:
             _print_lengths(console, title, lengths)
@@ -106,6 +105,20 @@ def render(found: Checked, console: "Console") -> None:
         legend = "[green]learned[/green], [dim]context[/dim]" if colour else "⟦learned⟧, context"
         console.print(f"\n[bold]One row with the template {found.template}[/bold] ({legend})")
         console.print(_example(found.example, colour))
+
+
+def _print_reasons(console: "Console", title: str, reasons: list[Reason]) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    if not reasons:
+        return
+    console.print(f"\n[bold]{escape(title)}[/bold]")
+    table = Table.grid(padding=(0, 2))
+    for one in reasons:
+        places = ", ".join(one.first) + (", …" if one.rows > len(one.first) else "")
+        table.add_row(f"{one.rows:>8,}", escape(one.reason), f"[dim]{escape(places)}[/dim]")
+    console.print(table)
 
 
 def _facts(found: Checked) -> list[tuple[str, str]]:
@@ -141,12 +154,16 @@ def _example(spans: list[Span], colour: bool) -> "Text":
 
     text, left = Text(), _EXAMPLE_CHARACTERS
     for number, span in enumerate(spans):
-        shown = span.text if len(span.text) <= left else span.text[: max(left, 0)] + " … "
+        cut = len(span.text) > left
+        shown = span.text[:left] + " … " if cut else span.text
         left -= len(shown)
         style = "green" if span.learned else "dim"
         opens = span.learned and (number == 0 or not spans[number - 1].learned)
-        closes = span.learned and (number + 1 == len(spans) or not spans[number + 1].learned)
+        last = cut or number + 1 == len(spans)
+        closes = span.learned and (last or not spans[number + 1].learned)
         if not colour:
             shown = "⟦" * opens + shown + "⟧" * closes
         text.append(shown, style=f"{style} bold" if span.control else style)
+        if cut:
+            break
     return text

@@ -215,13 +215,17 @@ def _list_elements(text: str, start: int) -> Iterator[Row | Reject]:
 
 
 def read_parquet(path: Path) -> Iterator[Row | Reject]:
-    """Yield the rows of a Parquet file batch by batch."""
+    """Yield the rows of a Parquet file batch by batch.
+
+    All objects in a column have all fields there; those that are null in one are taken as absent.
+    """
     import pyarrow
-    from pyarrow import parquet
+    from pyarrow import parquet, types
 
     number = 0
     try:
         with parquet.ParquetFile(path) as file:
+            nested = [field.name for field in file.schema_arrow if types.is_nested(field.type)]
             for batch in file.iter_batches(batch_size=1024):
                 try:
                     values = batch.to_pylist()
@@ -232,11 +236,19 @@ def read_parquet(path: Path) -> Iterator[Row | Reject]:
                     if isinstance(value, str):
                         yield Reject(number, value, "")
                     else:
+                        value.update({key: _present(value[key]) for key in nested})
                         yield Row(number, value)
     except pyarrow.ArrowInvalid as error:
         raise BadData(f"{path} is not a sound Parquet file: {error}") from error
     except OSError as error:
         raise StorageTrouble(f"{path} cannot be read after row {number}: {error}") from error
+
+
+def _present(value: Any) -> Any:
+    """A value without the fields of objects in it that are null."""
+    if isinstance(value, dict):
+        return {key: _present(one) for key, one in value.items() if one is not None}
+    return [_present(one) for one in value] if isinstance(value, list) else value
 
 
 def _row_or_error(batch: Any) -> dict[str, Any] | str:

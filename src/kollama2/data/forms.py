@@ -50,11 +50,16 @@ class Example:
 
 # Roles marked ? may be missing. The order decides where a row fits several forms.
 FORMS: Mapping[str, Mapping[str, Sequence[str]]] = {
-    "messages": {"turns": ("messages",), "chosen?": ("chosen",)},
+    "messages": {
+        "turns": ("messages",),
+        "chosen?": ("chosen",),
+        "tools?": ("tools", "functions"),
+    },
     "sharegpt": {
         "turns": ("conversations", "conversation"),
         "system?": ("system",),
         "chosen?": ("chosen",),
+        "tools?": ("tools", "functions"),
     },
     "kullm": {
         "id": ("id",),

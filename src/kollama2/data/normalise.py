@@ -1,41 +1,16 @@
 """From a parsed row of a known form to an `Example`, counting everything that is changed."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any
 
-from kollama2.data import hangul
 from kollama2.data.forms import Example, match
 from kollama2.data.lines import Reject, Row, sample_of
+from kollama2.data.turns import Unusable, in_turn, read_tools, read_turn, text_of
 from kollama2.model.messages import Message
 
-_SPEAKERS: Mapping[str, Literal["system", "user", "assistant"]] = {
-    **dict.fromkeys(("system",), "system"),
-    **dict.fromkeys(
-        ("human", "user", "prompt", "prompter", "instructor", "사용자", "사람"), "user"
-    ),
-    **dict.fromkeys(
-        (
-            "gpt",
-            "assistant",
-            "chatgpt",
-            "bing",
-            "bard",
-            "claude",
-            "bot",
-            "chatbot",
-            "model",
-            "챗봇",
-        ),
-        "assistant",
-    ),
-}
 _TO_KOREAN = "다음 영어를 한국어로 번역하세요."
 _TO_ENGLISH = "Translate the following Korean into English."
-
-
-class _Unusable(Exception):
-    """A row cannot be used; its text is the reason."""
 
 
 class Normaliser:
@@ -60,7 +35,7 @@ class Normaliser:
         changes: Counter[str] = Counter()
         try:
             found = self._read(row, changes)
-        except _Unusable as error:
+        except Unusable as error:
             return Reject(row.line, str(error), sample_of(row.value), self._file)
         self.counts.update(dict.fromkeys(changes, 1))
         return found
@@ -71,15 +46,17 @@ class Normaliser:
             value = {"text": value}
         roles = self._roles(tuple(value))
         if self.form in {"messages", "sharegpt"}:
-            return Example(row.line, self._turns(value, roles, changes), file=self._file)
+            tools = read_tools(value.get(roles.get("tools", "")), changes)
+            turns = self._turns(value, roles, changes)
+            return Example(row.line, turns, file=self._file, tools=tools)
         cells = {
-            role: _text(value.get(column), role, changes)
+            role: text_of(value.get(column), role, changes)
             for role, column in roles.items()
             if role != "id"
         }
         for role in ("instruction", "output", "en", "ko", "text"):
             if role in cells and not cells[role]:
-                raise _Unusable(f'the "{roles[role]}" is empty')
+                raise Unusable(f'the "{roles[role]}" is empty')
         if self.form == "text":
             return Example(row.line, text=cells["text"], file=self._file)
         if self.form == "document":
@@ -99,7 +76,7 @@ class Normaliser:
             self._matched[keys] = match(self.form, keys, self._columns)
         roles = self._matched[keys]
         if roles is None:
-            raise _Unusable(f"has no columns of the form {self.form} (found {', '.join(keys[:8])})")
+            raise Unusable(f"has no columns of the form {self.form} (found {', '.join(keys[:8])})")
         return roles
 
     def _pair(self, line: int, english: str, korean: str) -> Example:
@@ -121,7 +98,7 @@ class Normaliser:
     ) -> tuple[Message, ...]:
         turns = value.get(roles["turns"])
         if not isinstance(turns, list):
-            raise _Unusable(f'"{roles["turns"]}" is not a list of turns')
+            raise Unusable(f'"{roles["turns"]}" is not a list of turns')
         chosen = value.get(roles.get("chosen", ""))
         if isinstance(chosen, dict):
             turns = [*turns, chosen]
@@ -129,82 +106,8 @@ class Normaliser:
         elif isinstance(chosen, list):
             turns = chosen
             changes["preferred answer taken"] += 1
-        system = _text(value.get(roles.get("system", "")), "system", changes)
-        said = [_turn(turn, changes) for turn in turns]
+        system = text_of(value.get(roles.get("system", "")), "system", changes)
+        said = [read_turn(turn, changes) for turn in turns]
         if system:
             said.insert(0, {"role": "system", "content": system})
-        return _in_turn(said, changes)
-
-
-def _turn(turn: Any, changes: Counter[str]) -> Message:
-    if not isinstance(turn, dict):
-        raise _Unusable("a turn is not an object")
-    speaker = turn.get("from", turn.get("role"))
-    role = _SPEAKERS.get(speaker.strip().lower()) if isinstance(speaker, str) else None
-    if role is None:
-        raise _Unusable(f"a turn of the unknown role {speaker!r}")
-    content = turn.get("value", turn.get("content"))
-    if isinstance(content, list):  # OpenAI's list of parts
-        content = _parts(content)
-    return {"role": role, "content": _text(content, f"{role} turn", changes)}
-
-
-def _parts(parts: Iterable[Any]) -> str:
-    texts = []
-    for part in parts:
-        if not isinstance(part, dict) or not isinstance(part.get("text"), str):
-            raise _Unusable("a turn holds something other than text")
-        texts.append(part["text"])
-    return "\n".join(texts)
-
-
-def _in_turn(said: list[Message], changes: Counter[str]) -> tuple[Message, ...]:
-    """Return the turns as an optional system message, then user and assistant in turn."""
-    joined = list[Message]()
-    for message in said:
-        if not message["content"]:
-            if message["role"] == "system":
-                continue
-            raise _Unusable(f"an empty {message['role']} turn")
-        if joined and joined[-1]["role"] == message["role"]:
-            content = f"{joined[-1]['content']}\n\n{message['content']}"
-            joined[-1] = {"role": message["role"], "content": content}
-            changes["turns of one speaker joined"] += 1
-        else:
-            joined.append(message)
-    start = int(bool(joined) and joined[0]["role"] == "system")
-    if any(message["role"] == "system" for message in joined[start:]):
-        raise _Unusable("a system turn in the middle")
-    if joined[start:] and joined[start]["role"] == "assistant":
-        del joined[start]
-        changes["first turn by the model dropped"] += 1
-    if joined[start:] and joined[-1]["role"] == "user":
-        del joined[-1]
-        changes["last turn without an answer dropped"] += 1
-    if len(joined) == start:
-        raise _Unusable("no user turn with an answer")
-    return tuple(joined)
-
-
-def _text(value: Any, what: str, changes: Counter[str]) -> str:
-    """Return a cell as NFC text without white space around it."""
-    if value is None:
-        return ""
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return str(value)
-    if not isinstance(value, str):
-        raise _Unusable(f'the "{what}" is a {type(value).__name__}, not text')
-    if "\0" in value:
-        raise _Unusable("holds a NUL character")
-    try:
-        value.encode("utf-8")
-    except UnicodeEncodeError:
-        raise _Unusable("not UTF-8 (a lone surrogate or a broken byte)") from None
-    text: str = value
-    if "\r\n" in text:
-        changes["CRLF made LF"] += 1
-        text = text.replace("\r\n", "\n")
-    if not hangul.is_nfc(text):
-        changes["composed to NFC"] += 1
-        text = hangul.nfc(text)
-    return text.strip()
+        return in_turn(said, changes)

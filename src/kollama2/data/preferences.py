@@ -87,7 +87,8 @@ def prefer_korean(
     """Pairs (Korean over mixed or English) from chats whose answers are Korean.
 
     Args:
-        examples: chats; those whose last answer is not Korean are left out.
+        examples: chats; those whose last answer is not Korean, and those with tools or thoughts,
+            are left out.
         words: Korean to English, see `codeswitch.dictionary`: the mixed answer has some of them.
         english: by the line of an example, its answer in English, where there is one.
         share: of the known words that are English in a mixed answer.
@@ -95,6 +96,8 @@ def prefer_korean(
     """
     for example in examples:
         if not example.messages or hangul.share(example.messages[-1]["content"]) < _LEAST_KOREAN:
+            continue
+        if example.tools or any("tool_calls" in m or "reasoning" in m for m in example.messages):
             continue
         prompt, chosen = example.messages[:-1], example.messages[-1]["content"]
         worse = (english or {}).get(example.line)

@@ -202,8 +202,8 @@ def named_base(folder: Path) -> str:
     if said is None and _HUB_NAME.fullmatch(name):
         return PREFIX + name
     raise BadData(
-        f"{folder} is an adapter of {name}, which is not there; name its base with --onto FOLDER "
-        "or --onto hf:owner/name"
+        f"{folder} is an adapter of {name}, which is not on this machine; name its base with "
+        "--onto FOLDER or --onto hf:owner/name"
     )
 
 

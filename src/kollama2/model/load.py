@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import torch
 import transformers
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, BitsAndBytesConfig
 from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
@@ -23,6 +23,7 @@ from kollama2.errors import BadData, BadUsage, Missing, Notice
 from kollama2.model.card import read_card
 from kollama2.model.files import ADAPTER, ADAPTER_CONFIG, CONFIG, read_json
 from kollama2.model.folder import ModelFolder, base_of
+from kollama2.model.tables import of_table, table_names, tied
 from kollama2.model.tokenizer import tokenizer_size
 
 NF4_BLOCK = 64
@@ -248,16 +249,55 @@ def _from_pretrained(folder: Path, dtype: Dtype, **options: Any) -> Any:
 
 
 def adapter_of(model: Any, folder: Path) -> Any:
-    """An adapter's folder on the model that it belongs to."""
+    """An adapter's folder on the model that it belongs to.
+
+    Raises:
+        BadData: it does not belong there, or is of a kind that adds no weights to a model.
+    """
     from peft import PeftModel
 
     if not (folder / ADAPTER).is_file():
         raise BadData(f"{folder} holds no {ADAPTER}; pickled adapters are never read")
     try:
+        _fit_rows(model, folder)
         with quiet_peft():
-            return PeftModel.from_pretrained(model, folder)
+            found = PeftModel.from_pretrained(model, folder)
     except (RuntimeError, SafetensorError) as error:
-        raise BadData(f"the adapter {folder} does not fit its base: {error}") from error
+        said = " ".join(str(error).split())
+        raise BadData(f"the adapter {folder} does not fit its base: {said}") from error
+    kind = found.active_peft_config
+    if kind.is_prompt_learning:
+        raise BadData(
+            f"{folder} is an adapter of the kind {kind.peft_type.value}, which puts tokens before "
+            "a prompt; those that change weights are read, such as LoRA"
+        )
+    return found
+
+
+def _fit_rows(model: Any, folder: Path) -> None:
+    """Give a base as many rows as the tables have that an adapter brings.
+
+    Who added tokens before training saved both tables with the adapter, and no larger base.
+    """
+    tables = table_names(model)
+    with safe_open(folder / ADAPTER, framework="pt") as file:
+        brought = {
+            table: int(file.get_slice(name).get_shape()[0])
+            for name in file.keys()  # noqa: SIM118 (not a dictionary)
+            if name.endswith(".weight") and "lora_" not in name
+            if (table := of_table(name, tables))
+        }
+    have = int(model.get_input_embeddings().weight.shape[0])
+    rows = max(brought.values(), default=have)
+    if rows == have:
+        return
+    if len(brought) == 1 and not tied(model):
+        (table,) = brought
+        raise BadData(
+            f"{folder} was trained with {rows} tokens on a base of {have}, and brings the rows of "
+            f"its {'embeddings' if table == 'embed' else 'head'} only; save both tables with it"
+        )
+    model.resize_token_embeddings(rows, mean_resizing=False)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from datetime import date
 from typing import Any
 
 from kollama2.errors import BadData
+from kollama2.model.marks import MARK, mark, marked, places
 from kollama2.model.messages import Message, Tool
 
 BREAK = "\ufdd0"
@@ -24,9 +25,7 @@ DAY = date(2024, 7, 26)
 """The date that templates write in training and evaluation, so that the same chat has the same ids
 on any day; it is the one that Llama 3.2's template falls back to."""
 
-_MARK = "\ufdd1"
-_MARKS = re.compile(f"{_MARK}([0-9]+){_MARK}")
-_OURS = re.compile(f"[{BREAK}{_MARK}]")
+_OURS = re.compile(f"[{BREAK}{MARK}]")
 _NOW = re.compile(r"strftime_now\(\s*(['\"])(.*?)\1\s*\)")
 _THOUGHTS = re.compile(r"\s*(?P<tags>(?:<[^<>]*(?:think|reason)[^<>]*>\s*)+)\Z")
 _BRACKETED = re.compile(r"[<\[{(|].+[>\]})|]")
@@ -111,23 +110,21 @@ class Rendering:
             BadData: the template refuses the chat, or has no form for something in it.
         """
         turns, told = self._turns(messages), self._broken(list(tools))
-        text, marked = self._render([turns, _marked(turns)], told, prompt=prompt)
-        if not all(_function(tool) in text for tool in told):
+        text, shown = self._render([turns, marked(turns)], told, prompt=prompt)
+        if told and text == self._render([turns], [], prompt=prompt)[0]:
             raise BadData("the model's chat template has no form for tools")
         spoken = [n for n, turn in enumerate(turns) if turn["role"] == "assistant"]
         if not spoken:
             return Rendered(text)
-        marks = _places(turns, text, marked)
+        marks = places(turns, text, shown)
         starts = [self._start(turns[:n], told, text, marks) for n in spoken]
-        ends = list[int]()
-        for n, start, bound in zip(spoken, starts, [*starts[1:], len(text)], strict=True):
-            ends.append(self._end(n, start, bound, text, marks, last=n + 1 == len(turns)))
-            calls = turns[n].get("tool_calls", [])
-            if not all(_function(call) in text[start : ends[-1]] for call in calls):
-                raise BadData("the model's chat template has no form for calls of tools")
+        ends = [
+            self._end(n, start, bound, text, marks, last=n + 1 == len(turns))
+            for n, start, bound in zip(spoken, starts, [*starts[1:], len(text)], strict=True)
+        ]
         # Templates drop the thoughts of earlier answers, but not of the last.
         thought = "" if prompt else turns[-1].get("reasoning_content", "").strip()
-        if thought not in text[starts[-1] : marks.get(spoken[-1], ends[-1])]:
+        if thought not in text[starts[-1] : marks.get(f"{spoken[-1]}", ends[-1])]:
             raise BadData("the model's chat template has no form for reasoning")
         return self._parted(text, starts, ends)
 
@@ -157,9 +154,9 @@ class Rendering:
 
     def _around(self, asked: list[Message]) -> tuple[str, str]:
         (before,) = self._render([self._turns(asked)], [], prompt=True)
-        turns = _marked(self._turns([*asked, {"role": "assistant", "content": "b"}]))
-        _, mark, behind = self._render([turns], [])[0].rpartition(_mark(len(asked)))
-        if not mark:
+        turns = marked(self._turns([*asked, {"role": "assistant", "content": "b"}]))
+        _, found, behind = self._render([turns], [])[0].rpartition(mark(f"{len(asked)}"))
+        if not found:
             raise BadData("the model's chat template does not write the content of an answer")
         return before, behind
 
@@ -223,20 +220,20 @@ class Rendering:
         before: list[dict[str, Any]],
         tools: list[Any],
         text: str,
-        marks: Mapping[int, int],
+        marks: Mapping[str, int],
     ) -> int:
         """Where an answer begins in `text`: behind what a prompt puts behind its last content.
 
         Raises:
             BadData: the prompt is not a beginning of the chat.
         """
-        at = marks.get(len(before) - 1)
+        at = marks.get(f"{len(before) - 1}")
         if at is not None:
             role = before[-1]["role"]
             same = _begun(text, at, self._tails[role]) if role in self._tails else None
             if same is None:
-                (prompt,) = self._render([_marked(before)], tools, prompt=True)
-                self._tails[role] = prompt.rpartition(_MARK)[2]
+                (prompt,) = self._render([marked(before)], tools, prompt=True)
+                self._tails[role] = prompt.rpartition(MARK)[2]
                 same = _begun(text, at, self._tails[role])
             if same is not None:
                 return same
@@ -251,7 +248,7 @@ class Rendering:
         start: int,
         bound: int,
         text: str,
-        marks: Mapping[int, int],
+        marks: Mapping[str, int],
         *,
         last: bool,
     ) -> int:
@@ -260,8 +257,8 @@ class Rendering:
         Raises:
             BadData: nothing shows it.
         """
-        said = marks.get(number)
-        stop = self._stops.search(text, max(start, said or 0), marks.get(number + 1, bound))
+        said = marks.get(f"{number}")
+        stop = self._stops.search(text, max(start, said or 0), marks.get(f"{number + 1}", bound))
         if stop is not None:
             return stop.end()
         if said is None and not last:
@@ -269,52 +266,15 @@ class Rendering:
         return len(text) if said is None else said
 
 
-def _mark(number: int) -> str:
-    return f"{_MARK}{number}{_MARK}"
-
-
-def _is_marked(turn: Mapping[str, Any]) -> bool:
-    return turn["role"] != "system" and bool(turn["content"].strip())
-
-
-def _marked(turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Turns with a mark behind the last visible character of each content."""
-    found = list[dict[str, Any]]()
-    for number, turn in enumerate(turns):
-        if _is_marked(turn):
-            content = turn["content"]
-            end = len(content.rstrip())
-            turn = {**turn, "content": content[:end] + _mark(number) + content[end:]}
-        found.append(turn)
-    return found
-
-
-def _places(turns: list[dict[str, Any]], text: str, marked: str) -> dict[int, int]:
-    """Where in `text` the content of each turn ends; empty where marks change what is written.
-
-    Raises:
-        BadData: the template leaves out what a turn says.
-    """
-    if _MARKS.sub("", marked) != text:
-        return {}
-    places, before = dict[int, int](), 0
-    for hit in _MARKS.finditer(marked):
-        places[int(hit[1])] = hit.start() - before
-        before += len(hit[0])
-    for number, turn in enumerate(turns):
-        if number not in places and _is_marked(turn) and not turn.get("tool_calls"):
-            what = "results of tools" if turn["role"] == "tool" else f"a turn by {turn['role']}"
-            raise BadData(f"the model's chat template leaves out {what}")
-    return places
-
-
 def _begun(text: str, at: int, prompt: str) -> int | None:
     """Where `text` goes on after a prompt that stands in it at a place; None if it does not.
 
     A prompt may open the thoughts of an answer that has none.
     """
+    if text.startswith(prompt, at):
+        return at + len(prompt)
     opened = _THOUGHTS.search(prompt)
-    ends = (len(prompt), opened.start("tags"), opened.start()) if opened else (len(prompt),)
+    ends = (opened.start("tags"), opened.start()) if opened else ()
     return next((at + end for end in ends if text.startswith(prompt[:end], at)), None)
 
 
@@ -322,11 +282,6 @@ def _is_part(name: str, *texts: str) -> bool:
     """Whether an added token is one of those that a template writes around contents."""
     bracketed = _BRACKETED.fullmatch(name) and not _THOUGHTS.fullmatch(name)
     return bool(bracketed) and any(name in text for text in texts)
-
-
-def _function(value: Any) -> str:
-    """The name of the function in a tool or a call of one."""
-    return str((value.get("function") or value).get("name", ""))
 
 
 def _any_of(names: Iterable[str]) -> re.Pattern[str]:

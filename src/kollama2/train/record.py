@@ -11,7 +11,7 @@ from torch.nn import Linear
 from transformers import TrainerCallback
 
 from kollama2.errors import Corrupt
-from kollama2.model.tables import of_table, table_names, tied
+from kollama2.model.tables import of_table, table_names
 from kollama2.train.batches import Plan
 from kollama2.train.settings import TrainSettings
 
@@ -112,7 +112,6 @@ def figures(lines: list[dict[str, Any]], model: Any, settings: TrainSettings) ->
     named = list(model.named_parameters())
     size = sizes(model)
     body, adapter, table = size.body, size.adapter, size.table
-    vectors = sum(p.numel() for n, p in named if p.ndim == 1 and "lora_" not in n)
     names = table_names(model)
     head_trained = any(p.requires_grad for n, p in named if of_table(n, names))
     cost = 6 if settings.method == "full" else 4
@@ -124,7 +123,7 @@ def figures(lines: list[dict[str, Any]], model: Any, settings: TrainSettings) ->
         **{name: last[name] for name in SUMS},
         "flops": (cost * body + 6 * adapter) * tokens + cost_head * table * trained,
         "trainable_parameters": sum(p.numel() for _, p in named if p.requires_grad),
-        "total_parameters": body + vectors + adapter + table * (1 if tied(model) else 2),
+        "total_parameters": parameters(model),
         "loss": last["loss"],
         "loss_end": sum(line["loss"] for line in tail) / len(tail),
         "tokens_per_second": tokens / last["seconds"],
@@ -135,7 +134,7 @@ class Sizes(NamedTuple):
     """Weights of a network that decide what a token costs."""
 
     body: int
-    """Of the linear layers of all blocks."""
+    """Of the linear layers of all blocks, and of the experts that a token passes through."""
     adapter: int
     table: int
     """Of the embeddings, and of the head."""
@@ -150,8 +149,22 @@ def sizes(model: Any) -> Sizes:
         for name, layer in model.get_decoder().named_modules()
         if isinstance(layer, Linear) and "lora_" not in name
     )
+    for name, weight in model.get_decoder().named_parameters():
+        if "experts" in name.split(".") and weight.ndim == 3:
+            body += weight.numel() // weight.shape[0] * text.num_experts_per_tok
     adapter = sum(p.numel() for name, p in model.named_parameters() if "lora_" in name)
     return Sizes(body, adapter, text.vocab_size * text.hidden_size)
+
+
+def parameters(model: Any) -> int:
+    """All weights of a network once, those of NF4 by their layer's shape."""
+    layers = [layer for layer in model.modules() if isinstance(layer, Linear)]
+    packed = {id(one.weight): one.in_features * one.out_features for one in layers}
+    return sum(
+        packed.get(id(weight), weight.numel())
+        for name, weight in model.named_parameters()
+        if ".original_module." not in name  # what a trained copy stands for
+    )
 
 
 def end_of(path: Path, lines: int) -> int:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
+from unicodedata import normalize
 
 from kollama2.model.gguf.file import Gguf
 from kollama2.model.gguf.splits import Split
@@ -71,6 +72,7 @@ def byte_rule(file: Gguf, split: Split, merges: Sequence[tuple[str, str]]) -> Ru
 
     def encode(text: str) -> list[int]:
         found = list[int]()
+        text = normalize("NFC", text) if split.composed else text
         for letters, _ in cut.pre_tokenize_str(text):
             if letters not in known:
                 known[letters] = word(letters)

@@ -14,11 +14,13 @@ class Split(NamedTuple):
         expressions: each cuts what the one before left whole.
         whole: a part that is a token stays one, whatever its merges.
         begins: BOS stands before a text where the file does not say it.
+        composed: the models' own tokenizer composes texts (NFC), which llama.cpp leaves out.
     """
 
     expressions: tuple[str, ...]
     whole: bool = False
     begins: bool = False
+    composed: bool = False
 
     def pre_tokenizer(self) -> Any:
         """As the tokenizers library has it."""
@@ -54,7 +56,7 @@ _PLAIN = Split((_GPT2,))
 _DIGITS = Split((_ONE, _GPT2))
 _LLAMA3 = Split((_words(_THREE),), whole=True, begins=True)
 _GPT4 = Split((_words(_THREE),))
-_QWEN = Split((_words(_ONE),))
+_QWEN = Split((_words(_ONE),), composed=True)
 _GPT4O = Split((_cased(_THREE, f"(?i:{_ENDINGS})?"),))
 _TEKKEN = Split((_cased(_ONE, ""),), whole=True, begins=True)
 
@@ -63,7 +65,7 @@ SPLITS = {
     **dict.fromkeys(("smollm", "starcoder", "refact", "command-r", "exaone"), _DIGITS),
     **dict.fromkeys(("llama-bpe", "llama3", "llama-v3", "falcon3", "midm-2.0"), _LLAMA3),
     **dict.fromkeys(("dbrx", "smaug-bpe"), _GPT4),
-    **dict.fromkeys(("qwen2", "deepseek-r1-qwen", "stablelm2", "kormo", "solar-open"), _QWEN),
+    **dict.fromkeys(("qwen2", "deepseek-r1-qwen"), _QWEN),
     **dict.fromkeys(("gpt-4o", "llama4", "kanana2"), _GPT4O),
     "tekken": _TEKKEN,
 }

@@ -42,7 +42,8 @@ def write_tokenizer(file: Gguf, out: Path) -> None:
 
     Args:
         file: the file; it needs no tensors.
-        out: an existing folder; its `config.json`, if any, is not needed.
+        out: an existing folder, with the model's `config.json` if there is a model: transformers
+            chooses its reader by it.
 
     Raises:
         BadData: the kind of tokenizer is not read, or the files give other ids than the rules.
@@ -70,9 +71,7 @@ class _Vocabulary:
         self.tokens: list[str] = self.get("tokens", [])
         self.kinds: list[int] = self.get("token_type", [NORMAL] * len(self.tokens))
         if len(self.kinds) < len(self.tokens):
-            raise BadData(
-                f"{file.path} names {len(self.tokens)} tokens, of {len(self.kinds)} kinds"
-            )
+            raise BadData(f"{file.path} has {len(self.tokens)} tokens, but {len(self.kinds)} kinds")
         twice = len(self.tokens) - len(set(self.tokens))
         if twice or not all(self.tokens):
             raise BadData(f"{file.path} has {twice} tokens twice, or an empty one; convert it anew")
@@ -149,7 +148,7 @@ def _write_pieces(about: _Vocabulary, out: Path) -> Rule:
 
 
 def _write_bytes(about: _Vocabulary, out: Path) -> Rule:
-    from tokenizers import AddedToken, Tokenizer, decoders, models, processors
+    from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, processors
 
     merges = [(one[:at], one[at + 1 :]) for one in about.get("merges", []) if (at := _gap(one))]
     ids = {token: i for i, token in enumerate(about.tokens)}
@@ -159,6 +158,8 @@ def _write_bytes(about: _Vocabulary, out: Path) -> Rule:
     except Exception as error:  # the library raises nothing narrower
         raise BadData(f"{about.file.path}: its merges do not fit its tokens: {error}") from error
     fast.pre_tokenizer, fast.decoder = split.pre_tokenizer(), decoders.ByteLevel()
+    if split.composed:
+        fast.normalizer = normalizers.NFC()
     fast.add_special_tokens(
         [AddedToken(t, normalized=False, special=True) for t in about.of(UNKNOWN, CONTROL)]
     )
@@ -182,9 +183,12 @@ def _gap(merge: str) -> int:
 def _write_settings(about: _Vocabulary, out: Path) -> None:
     if about.eos is None:
         raise BadData(f"{about.file.path} names no token that ends a text (eos_token_id)")
-    named = {"bos": about.bos, "eos": about.eos}
-    named |= {"unk": about.id("unknown"), "pad": about.id("padding")}
-    settings = {f"{name}_token": about.tokens[i] for name, i in named.items() if i is not None}
+    named = {"eos": about.eos}
+    for name, i in ("bos", about.bos), ("unk", about.id("unknown")), ("pad", about.id("padding")):
+        # A file may give such a part to an ordinary token, which transformers would then cut out.
+        if i is not None and about.kinds[i] != NORMAL:
+            named[name] = i
+    settings = {f"{name}_token": about.tokens[i] for name, i in named.items()}
     template = about.file.metadata.get("tokenizer.chat_template")
     write_json(
         out / TOKENIZER_CONFIG,
@@ -195,7 +199,7 @@ def _write_settings(about: _Vocabulary, out: Path) -> None:
             "clean_up_tokenization_spaces": False,
         },
     )
-    ids = {f"{name}_token_id": i for name, i in named.items() if i is not None and name != "unk"}
+    ids = {f"{name}_token_id": i for name, i in named.items() if name != "unk"}
     write_json(out / GENERATION, {**ids, "eos_token_id": about.ends})
     if template:
         (out / TEMPLATE_FILE).write_text(template, encoding="utf-8")

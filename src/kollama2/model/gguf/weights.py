@@ -10,7 +10,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from kollama2.errors import BadData
 from kollama2.model.files import CONFIG, write_json
-from kollama2.model.gguf.architectures import FREQUENCIES, HEAD, Family, config_of, family_of
+from kollama2.model.gguf.architectures import FREQUENCIES, Family, config_of, family_of
 from kollama2.model.gguf.file import Gguf
 from kollama2.model.weights import ShardWriter
 
@@ -28,11 +28,31 @@ def stored_as(file: Gguf) -> torch.dtype:
     return _STORED.get(kinds.pop(), torch.bfloat16) if len(kinds) == 1 else torch.bfloat16
 
 
-def write_weights(file: Gguf, out: Path, tell: Callable[[int, int], None]) -> int:
-    """Write `config.json` and safetensors; one tensor is unpacked at a time.
+def write_config(file: Gguf, out: Path) -> Any:
+    """Write `config.json`.
 
     Args:
         file: the file.
+        out: an existing folder.
+
+    Returns:
+        The model of the configuration, without memory for its weights.
+
+    Raises:
+        BadData: the file's architecture, or something that it says of it, is not read.
+    """
+    model = _empty(config_of(file))
+    dtype = str(stored_as(file)).split(".")[1]
+    write_json(out / CONFIG, {**model.config.to_diff_dict(), "dtype": dtype})
+    return model
+
+
+def write_weights(file: Gguf, model: Any, out: Path, tell: Callable[[int, int], None]) -> int:
+    """Write safetensors; one tensor is unpacked at a time.
+
+    Args:
+        file: the file.
+        model: as `write_config` returns it.
         out: an existing folder.
         tell: receives how many tensors are written, and of how many.
 
@@ -40,18 +60,16 @@ def write_weights(file: Gguf, out: Path, tell: Callable[[int, int], None]) -> in
         How many parameters they are.
 
     Raises:
-        BadData: the file's architecture is not read, or it lacks tensors or has others.
+        BadData: the file lacks tensors of the model, or has others.
     """
-    config, dtype, family = config_of(file), stored_as(file), family_of(file)
-    model = _empty(config)
-    names = _names(file, model, tied=config["tie_word_embeddings"])
-    write_json(out / CONFIG, {**model.config.to_diff_dict(), "dtype": str(dtype).split(".")[1]})
+    dtype, family = stored_as(file), family_of(file)
+    names = _names(file, model)
     writer = ShardWriter(out)
     shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     count = 0
     for done, (name, theirs) in enumerate(names.items()):
         tell(done, len(names))
-        tensor = _tensor(file, theirs, dtype, family, config)
+        tensor = _tensor(file, theirs, dtype, family, model.config)
         if tuple(tensor.shape) != shapes[name]:
             raise BadData(
                 f"{file.path}: {theirs} has the shape {list(tensor.shape)}, its keys ask for "
@@ -73,7 +91,7 @@ def _empty(config: Mapping[str, Any]) -> Any:
     return model
 
 
-def _names(file: Gguf, model: Any, *, tied: bool) -> dict[str, str]:
+def _names(file: Gguf, model: Any) -> dict[str, str]:
     """The file's name of each tensor of a model.
 
     Raises:
@@ -85,7 +103,7 @@ def _names(file: Gguf, model: Any, *, tied: bool) -> dict[str, str]:
     known = gguf.get_tensor_name_map(number, model.config.num_hidden_layers)
     found = dict[str, str]()
     for name in model.state_dict():
-        if not (tied and name == "lm_head.weight"):
+        if not (model.config.tie_word_embeddings and name == "lm_head.weight"):
             theirs = known.get_name(name, try_suffixes=(".weight", ".bias"))
             if theirs not in file.tensors:
                 raise BadData(f"{file.path} lacks {theirs or name}, which its architecture has")
@@ -96,13 +114,10 @@ def _names(file: Gguf, model: Any, *, tied: bool) -> dict[str, str]:
             f"{file.path} holds {len(others)} tensors that are not read, such as {others[0]}; take "
             "the model's folder in Hugging Face's form"
         )
-    assert tied or HEAD in found.values()
     return found
 
 
-def _tensor(
-    file: Gguf, name: str, dtype: torch.dtype, family: Family, config: Mapping[str, Any]
-) -> Tensor:
+def _tensor(file: Gguf, name: str, dtype: torch.dtype, family: Family, config: Any) -> Tensor:
     """A tensor as transformers has it."""
     whole = torch.empty(file.tensors[name].shape, dtype=dtype)
     for first, rows in _parts(whole):
@@ -126,8 +141,8 @@ def _parts(whole: Tensor) -> Iterator[tuple[int, int | None]]:
         yield first, min(step, len(whole) - first)
 
 
-def _heads(name: str, config: Mapping[str, Any]) -> int:
+def _heads(name: str, config: Any) -> int:
     """Of the queries or keys that a tensor makes; 0 for any other."""
     if ".attn_q." in name:
-        return int(config["num_attention_heads"])
-    return int(config["num_key_value_heads"]) if ".attn_k." in name else 0
+        return int(config.num_attention_heads)
+    return int(config.num_key_value_heads) if ".attn_k." in name else 0
