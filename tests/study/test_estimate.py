@@ -16,6 +16,8 @@ from kollama2.stages import (
     ExpandVocab,
     Prefer,
     Probe,
+    PruneTokenizer,
+    PruneVocab,
     Source,
     Train,
 )
@@ -24,7 +26,7 @@ from kollama2.study.estimate import estimate
 from kollama2.study.shape import read_shape, shape_of, tokens_left
 from kollama2.train.preference_settings import PreferSettings
 from kollama2.train.settings import TrainSettings
-from kollama2.vocab.settings import InitSettings, VocabSettings
+from kollama2.vocab.settings import InitSettings, PruneSettings, VocabSettings
 
 LLAMA_2_7B = {
     "hidden_size": 4096,
@@ -194,6 +196,26 @@ def test_what_a_tokenizer_says_once_it_is_learned(
     shape = shape_of(model, store)
     assert shape is not None
     assert shape.rows == 33_024
+
+
+def test_a_pruned_vocabulary_costs_no_tokens(
+    tmp_path: Path, base: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokenizer = PruneTokenizer(tokenizer=base, settings=PruneSettings(keep=("ko", "en")))
+    model = PruneVocab(model=base, tokenizer=tokenizer)
+    found = cost(tmp_path, model)
+    assert (found.trainings, found.tokens, found.flops) == (0, 0, 0)
+    assert found.disk_bytes == 4 * 6_738_149_376
+    plain = training(base, method="full", bytes=1_600_000)
+    rows = plain.rows.model_copy(update={"tokenizer": tokenizer})
+    after = plain.model_copy(update={"model": model, "rows": rows})
+    assert cost(tmp_path, after).tokens == cost(tmp_path, plain).tokens
+    # Once it is pruned, its tokenizer tells the size.
+    known = {tokenizer.name: {"metrics": {"size": 27_770}}}
+    monkeypatch.setattr(Store, "record", lambda _, stage: known.get(stage.name))
+    shape = shape_of(model, Store(tmp_path / "runs"))
+    assert shape is not None
+    assert shape.rows == 27_770
 
 
 def test_new_blocks_are_counted(tmp_path: Path, base: Source) -> None:

@@ -8,7 +8,7 @@ import pytest
 from kollama2.errors import BadUsage
 from kollama2.study.document import Document
 from kollama2.study.schema import Budget
-from kollama2.study.steps import VocabStep, parse_step
+from kollama2.study.steps import PruneStep, VocabStep, parse_step
 
 FIELDS: dict[str, Any] = {
     "kind": "finetune", "data": "ko", "method": "lora", "lr": 1e-3, "epochs": 2,
@@ -59,6 +59,20 @@ def test_a_vocabulary_step(document: Document) -> None:
     both = parse_step({**VOCAB, "corpus": ["ko", "en"]}, Budget(), document, ("axes",))
     assert isinstance(both, VocabStep)
     assert both.corpus == ("ko", "en")
+
+
+def test_a_step_that_prunes(document: Document) -> None:
+    found = parse_step({"kind": "prune_vocab", "keep": ["ko", "en"]}, Budget(), document, ("axes",))
+    assert isinstance(found, PruneStep)
+    assert found.settings.keep == ("ko", "en")
+    for fields, says in (
+        ({}, "the key 'keep' is missing"),
+        ({"keep": ["korean"]}, "got 'korean'"),
+        ({"keep": ["ko"], "corpus": "ko"}, "unknown key 'corpus'"),
+    ):
+        with pytest.raises(BadUsage) as caught:
+            parse_step({"kind": "prune_vocab", **fields}, Budget(), document, ("axes",))
+        assert says in str(caught.value)
 
 
 @pytest.mark.parametrize(

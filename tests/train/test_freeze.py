@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from kollama2.errors import BadUsage
+from kollama2.model.card import Card, Vocabulary, write_card
 from kollama2.model.load import load_model
 from kollama2.train.freeze import PHASES, Freezing
 from kollama2.train.prepare import prepare
@@ -98,6 +99,9 @@ def test_tied_models_have_three_stages(tmp_path: Path) -> None:
 def test_what_cannot_be_meant(tmp_path: Path) -> None:
     pristine, larger = grown_base(tmp_path, tied=False)
     network = prepare(pristine, TrainSettings(steps=1, method="full"), "cpu")
+    with pytest.raises(BadUsage, match="never grew"):
+        Freezing(network, pristine, "eeve", 7)
+    write_card(pristine, Card(vocabulary=Vocabulary(procedure="prune", first=384, new=0, size=384)))
     with pytest.raises(BadUsage, match="never grew"):
         Freezing(network, pristine, "eeve", 7)
     network = prepare(larger, TrainSettings(steps=1, train_embeddings=False), "cpu")

@@ -10,11 +10,12 @@ from transformers import AutoModelForCausalLM
 
 from kollama2.engine.profile import Resources
 from kollama2.errors import BadData
-from kollama2.model.card import Vocabulary, read_card
+from kollama2.model.card import Card, Vocabulary, read_card, write_card
+from kollama2.model.folder import ModelFolder
 from kollama2.model.load import load_model, whole
 from kollama2.train.grow import grow, tables, weights_hash, write_grown
 from kollama2.train.loop import train
-from kollama2.train.onto import ROWS, load_onto, merge_onto
+from kollama2.train.onto import ROWS, before_growth, load_onto, merge_onto
 from kollama2.train.prepare import prepare
 from kollama2.train.settings import TrainSettings
 from tests import tiny
@@ -96,6 +97,15 @@ def test_new_rows_learn_unless_told_otherwise(tmp_path: Path) -> None:
     same, _ = tables(whole(kept))
     assert torch.equal(before, same)
     assert read_card(kept).vocabulary.trained is False
+
+
+def test_a_pruned_base_is_one_from_before(tmp_path: Path) -> None:
+    pristine, larger = grown_base(tmp_path, tied=False)
+    adapter = tuned(larger, tmp_path)
+    smaller = Vocabulary(procedure="prune", first=384, new=0, size=384, keep=("en",))
+    write_card(pristine, Card(vocabulary=smaller))
+    assert before_growth(ModelFolder.read(adapter, pristine))
+    assert not before_growth(ModelFolder.read(adapter, larger))
 
 
 def test_another_base_is_refused(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tokenizers import AddedToken, Tokenizer
 from transformers import AutoTokenizer
 
 from kollama2.errors import BadData
@@ -15,8 +16,10 @@ from kollama2.model.pieces import CONTROL, processor, read_pieces, write_fast
 from kollama2.model.tokenizer import load_tokenizer
 from kollama2.vocab.changes import changes
 from kollama2.vocab.expand import expand
+from kollama2.vocab.runtimes import runtimes
 from kollama2.vocab.settings import VocabSettings
 from tests import tiny
+from tests.vocab.corpus import byte_level, small_ranks
 
 ADDED = {"<|im_end|>": 384, "<|im_start|>": 385}
 SETTINGS = VocabSettings(size=40, syllables=False)
@@ -135,6 +138,22 @@ def test_an_ordinary_token_keeps_its_id_and_is_looked_for_where_it_was(tmp_path:
     assert 384 not in load_tokenizer(new).encode(text)
     added = json.loads((new / "tokenizer.json").read_text(encoding="utf-8"))["added_tokens"]
     assert {one["content"]: one["special"] for one in added}["<image>"] is False
+
+
+def test_white_space_that_is_a_token_of_bytes(tmp_path: Path) -> None:
+    # Phi 2 and GPT-NeoX have such tokens for runs of spaces.
+    old, new = byte_level(tmp_path / "old", small_ranks()), tmp_path / "new"
+    new.mkdir()
+    fast = Tokenizer.from_file(str(old / "tokenizer.json"))
+    fast.add_tokens([AddedToken(" " * count, normalized=True) for count in (3, 2)])
+    fast.save(str(old / "tokenizer.json"))
+    found = expand(old, new, tiny.KOREAN * 5, SETTINGS)
+    assert found["audit"]["faults"] == ()
+    assert found["first"] == fast.get_vocab_size()
+    ids = load_tokenizer(new).encode("   여우")
+    assert ids[0] == fast.token_to_id("   ") == added_tokens(new)["   "].id
+    assert all(encode(["     여우"]) == [[ids[0], ids[0] + 1, *ids[1:]]]
+               for encode in runtimes(new).encoders.values())  # fmt: skip
 
 
 def test_an_audit_sees_a_token_that_moved(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from kollama2.cli.console import JsonOption, MirrorsOption, check_new, out, print_json, talk
+from kollama2.model.files import FAST, PIECES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,9 +37,7 @@ def _group() -> None:
 def report(
     tokenizers: Annotated[
         list[str],
-        typer.Argument(
-            help="Model folders, tokenizer.model, tokenizer.json, GGUF files, hf: ids; each a row."
-        ),
+        typer.Argument(help=f"Model folders, {PIECES}, {FAST}, GGUF files, hf: ids; each a row."),
     ],
     corpus: CorpusOption = None,
     plot: Annotated[

@@ -3,6 +3,7 @@
 import ast
 import inspect
 import random
+from functools import cache
 from importlib import import_module
 
 # Pages of code and English that every Python installation has.
@@ -75,7 +76,8 @@ def _korean(draw: random.Random) -> str:
     return line + draw.choice(_ENDINGS)
 
 
-def unchanged_lines(count: int = 10_000) -> list[str]:
+@cache
+def unchanged_lines(count: int = 10_000) -> tuple[str, ...]:
     """Lines of English, code and other scripts without any Hangul, most of them real.
 
     Args:
@@ -94,7 +96,7 @@ def unchanged_lines(count: int = 10_000) -> list[str]:
         real = [line for line in real if line.strip()]
         if len(real) >= count:
             break
-    return [*real[: count - len(scripts)], *scripts]
+    return (*real[: count - len(scripts)], *scripts)
 
 
 def _other(draw: random.Random) -> str:

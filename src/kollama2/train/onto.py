@@ -55,8 +55,12 @@ def load_folder(folder: ModelFolder, *, device: str = "auto") -> Any:
 
 def before_growth(adapter: ModelFolder) -> bool:
     """Whether an adapter stands on the model from before its vocabulary grew."""
-    grown = adapter.card.vocabulary is not None and (adapter.path / ROWS).is_file()
-    return grown and adapter.base is not None and adapter.base.card.vocabulary is None
+    grown = adapter.card.vocabulary
+    if grown is None or adapter.base is None or not (adapter.path / ROWS).is_file():
+        return False
+    # A pruned base has a vocabulary of its own, which ended where the new rows begin.
+    before = adapter.base.card.vocabulary
+    return before is None or before.size <= grown.first
 
 
 def load_onto(adapter: Path, base: Path, *, dtype: Dtype = "auto", device: str = "auto") -> Any:

@@ -26,8 +26,8 @@ def tokenizer_folder(place: Path) -> Iterator[Path]:
     """A folder with the tokenizer that lies at a place, for as long as the block lasts.
 
     Args:
-        place: a model folder, `tokenizer.json`, a SentencePiece model or tiktoken's ranks under
-            any name, or a GGUF file.
+        place: a model folder, a file of the tokenizers library (.json), a SentencePiece model or
+            tiktoken's ranks under any name, or a GGUF file.
 
     Raises:
         BadData: there is none, or it cannot be read.

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Sequence
-from unicodedata import normalize
 
 import regex
 
@@ -36,10 +35,7 @@ class Alphabet:
         named = "".join(rf"\p{{Script={name}}}" for name in (*_EVERYWHERE, *sorted(scripts)))
         known = regex.compile(f"[{named}]+")
         every = "".join(map(chr, range(sys.maxunicode + 1)))
-        # Some tokenizers compose a text before they read it.
-        self.characters = frozenset(
-            one for one in "".join(known.findall(every)) if known.fullmatch(normalize("NFC", one))
-        )
+        self.characters = frozenset("".join(known.findall(every)))
         self._starts, self._ends, self._middles = set[bytes](), set[bytes](), set[bytes]()
         for one in self.characters:
             code = one.encode()
