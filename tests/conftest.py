@@ -80,6 +80,15 @@ def real_data() -> Path:
 
 
 @pytest.fixture(scope="session")
+def real_models() -> Path:
+    """The folder with the two real models, as scripts/fetch_models.py makes it."""
+    folder = os.environ.get("KOLLAMA2_MODELS")
+    if folder is None:
+        pytest.skip("no real models here; set KOLLAMA2_MODELS to what fetch_models.py made")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
 def tiny_tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny.write_tokenizer(tmp_path_factory.mktemp("tokenizer"))
 

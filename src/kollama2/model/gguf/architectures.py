@@ -162,7 +162,7 @@ def _llama3(file: Gguf, theta: float) -> Config:
 
     divisors = file.numbers(FREQUENCIES).astype(np.float64)
     lengths = 2 * np.pi * theta ** (np.arange(len(divisors)) / len(divisors))
-    factor, (low, high) = float(divisors.max()), _LLAMA3
+    factor, (low, high) = float(f"{divisors.max():.6g}"), _LLAMA3
     for original in (2**n for n in range(4, 24)):
         smooth = ((original / lengths - low) / (high - low)).clip(0, 1)
         if np.allclose(divisors, 1 / ((1 - smooth) / factor + smooth), rtol=1e-4):
