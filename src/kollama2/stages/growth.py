@@ -109,7 +109,7 @@ def prune_model(model: Path, tokenizer: Path, out: Path) -> Mapping[str, Any]:
         before = Vocabulary(procedure="prune", first=size, new=0, size=size, trained=True)
     first = sum(i < before.first for i in kept)
     change = {"first": first, "new": min(before.new, size - first), "reserve": 0, "size": size}
-    vocabulary = before.model_copy(update={**change, "keep": pruned["keep"], "base": None})
+    vocabulary = before.model_copy(update={**change, "keep": tuple(pruned["keep"]), "base": None})
     ids = {old: new for new, old in enumerate(kept)}
     write_grown(network, out, source=model, tokenizer=tokenizer, vocabulary=vocabulary, ids=ids)
     return {"rows": size, "removed": rows - size}
