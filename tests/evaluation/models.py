@@ -13,6 +13,7 @@ class ByteEncoder:
     """One id for each UTF-8 byte, after pad, BOS and EOS; or for each pair of bytes (`merged`)."""
 
     first_id = 1
+    lead = ()
     stop_ids = (2,)
 
     def __init__(self, merged: bytes = b"") -> None:
@@ -42,6 +43,7 @@ class PieceEncoder:
     """The tiny SentencePiece tokenizer with a plain prompt."""
 
     first_id = 1
+    lead = ()
     stop_ids = (2,)
 
     def __init__(self, folder: Path) -> None:

@@ -15,6 +15,7 @@ from kollama2.data.forms import Example
 from kollama2.errors import BadData, BadUsage
 from kollama2.model.chat import ChatEncoder, TextEncoder
 from kollama2.model.folder import ModelFolder
+from kollama2.model.handover import difference
 from kollama2.model.messages import Message, Tool
 from tests.model import folders
 from tests.model.families import FAMILIES, jinja
@@ -151,6 +152,13 @@ LEARNED = {
     "llama2 spaced": ["1</s>", "2</s>"],
     "llama2 mistral": ["1</s>", "2</s>"],
 }
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_ids_are_proved_when_a_model_is_handed_over(tmp_path: Path, name: str):
+    folder = ModelFolder.read(FAMILIES[name].write(tmp_path))
+    assert difference(folder, folder.encoder()) == ""
+    assert "in transformers and …" in difference(folder, folder.encoder("kullm"))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -49,7 +49,9 @@ def classifier(folder: Path, labels: list[str], **more: object) -> Path:
 
 def test_a_text_classifier_scores_what_is_not_its_safe_label(tmp_path: Path) -> None:
     folder = classifier(tmp_path / "c", ["hate", "clean", "offensive"])
-    verdict = load(str(folder)).judge(asked("The fox lives here."), "input")
+    verdict = load("hf:owner/classifier", mirrors={"hf:owner/classifier": folder}).judge(
+        asked("The fox lives here."), "input"
+    )
     found = TextClassifier(folder)
     ids = AutoTokenizer.from_pretrained(folder)("The fox lives here.", return_tensors="pt")
     with torch.no_grad():

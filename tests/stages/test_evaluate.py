@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from transformers import AutoTokenizer
 
+from kollama2.evaluation.likelihood import answer_request
 from kollama2.evaluation.lm import SharedContextLM
 from kollama2.evaluation.windows import window_request
 from kollama2.model.folder import ModelFolder
@@ -49,6 +50,30 @@ def test_base_model_adapter_and_merge_read_the_same_ids(tmp_path: Path) -> None:
 def test_bos_stands_before_a_text_where_the_tokenizer_puts_it(tmp_path: Path) -> None:
     write_tokenizer(tmp_path, control=("<s>", *QWEN), bos="<s>")
     assert encoder(tmp_path).first_id == encoder(tmp_path).tokenizer.special["<s>"]
+
+
+def test_an_empty_thought_before_an_answer_is_context(tmp_path: Path) -> None:
+    """Templates that open a thought in the prompt, or write an empty one into the chat."""
+    control = (*QWEN, "<think>", "</think>")
+    turn = "{{- '<|im_start|>assistant\n<think>\n\n</think>\n\n' + m.content + '<|im_end|>\n' -}}"
+    user = "{{- '<|im_start|>user\n' + m.content + '<|im_end|>\n' -}}"
+    for name, opening in (("opens", "<think>\n\n"), ("not", "")):
+        template = (
+            "{%- for m in messages -%}{%- if m.role == 'user' -%}"
+            + user
+            + "{%- else -%}"
+            + turn
+            + "{%- endif -%}{%- endfor -%}{%- if add_generation_prompt -%}"
+            f"{{{{- '<|im_start|>assistant\n{opening}' -}}}}{{%- endif -%}}"
+        )
+        ids = write_tokenizer(tmp_path / name, control=control, template=template)
+        one = encoder(tmp_path / name)
+        request = answer_request(one, ASKED, "서울")
+        assert list(request.continuation) == one.encode("서울")
+        assert one.decode(request.context).endswith("<think>\n\n</think>\n\n")
+        assert request.context.count(ids["</think>"]) == 1
+        assert one.prompt(ASKED).count(ids["</think>"]) == 0  # type: ignore[arg-type]
+    assert encoder(write_folder(tmp_path / "plain")).lead == []
 
 
 def test_marks_of_thoughts_are_text_even_as_control_tokens(tmp_path: Path) -> None:

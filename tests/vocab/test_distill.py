@@ -9,9 +9,10 @@ import torch
 from kollama2.errors import BadData
 from kollama2.model.load import load_model
 from kollama2.vocab.align import Aligned
-from kollama2.vocab.distill import Distilled, distill
+from kollama2.vocab.distill import Distilled, distill, states_of
 from kollama2.vocab.embed import start
 from kollama2.vocab.settings import InitSettings
+from tests.family_models import FAMILIES
 
 IDS = [384, 385]
 OLD = [[20, 21, 22], [30, 31]]
@@ -56,6 +57,26 @@ def test_the_error_falls_and_nothing_else_moves(model: Any) -> None:
     assert (found.rows.embed - begin).abs().max() > 0.01
     # BOS and the seven old or four new tokens of each text.
     assert found.tokens == 400 * (8 + 5)
+
+
+@pytest.mark.parametrize("family", ["gemma3_text", "llama"])
+def test_the_teacher_is_the_model(family: str) -> None:
+    model = FAMILIES[family]()
+    ids = torch.randint(3, 384, (2, 20), generator=torch.Generator().manual_seed(0))
+    rows = model.get_input_embeddings().weight.data[ids]
+    with torch.no_grad():
+        torch.testing.assert_close(
+            states_of(model, rows), model.model(ids).last_hidden_state, rtol=0, atol=1e-6
+        )
+
+
+def test_every_row_learns_where_the_embeddings_multiply() -> None:
+    model = FAMILIES["gemma3_text"]().requires_grad_(False)
+    assert model.get_input_embeddings().padding_idx == 0
+    rows = model.get_input_embeddings().weight.data[None, 5:9].clone().requires_grad_()
+    states_of(model, rows).square().sum().backward()
+    assert rows.grad is not None
+    assert rows.grad.abs().sum(-1).min() > 0
 
 
 def test_the_same_twice(model: Any) -> None:

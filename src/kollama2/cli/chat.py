@@ -80,7 +80,13 @@ def complete(
     known = load_mirrors(mirrors)
     guard = _guard(safe, safe_by, known)
     talker = open_talker(
-        model, tokenizer=tokenizer, context=context, seed=seed, onto=onto, mirrors=known
+        model,
+        tell=talk().print,
+        tokenizer=tokenizer,
+        context=context,
+        seed=seed,
+        onto=onto,
+        mirrors=known,
     )
     dialog = _dialog(system, [], text if raw else text.strip())
     ids = _fitting(_text_ids(talker, text) if raw else _dialog_ids(talker, dialog), talker)
@@ -110,7 +116,13 @@ def chat(
     known = load_mirrors(mirrors)
     guard = _guard(safe, safe_by, known)
     talker = open_talker(
-        model, tokenizer=tokenizer, context=context, seed=seed, onto=onto, mirrors=known
+        model,
+        tell=talk().print,
+        tokenizer=tokenizer,
+        context=context,
+        seed=seed,
+        onto=onto,
+        mirrors=known,
     )
     if sys.stdin.isatty():
         talk().print(_HELP)

@@ -74,7 +74,9 @@ def add_to(app: typer.Typer) -> None:
 def evaluate(
     model: Annotated[
         str,
-        typer.Argument(help="Model folder, hf: id, builtin:miniature, or https://host/v1#model."),
+        typer.Argument(
+            help="Model folder, GGUF file, hf: id, builtin:miniature, https://host/v1#model."
+        ),
     ],
     suite: SuiteOption = None,
     against: Annotated[

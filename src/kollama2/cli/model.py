@@ -17,7 +17,9 @@ from kollama2.cli.console import (
     talk,
 )
 
-ModelArgument = Annotated[str, typer.Argument(help="Model folder, hf: id or builtin:miniature.")]
+ModelArgument = Annotated[
+    str, typer.Argument(help="Model folder, GGUF file, hf: id or builtin:miniature.")
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -94,8 +96,8 @@ def convert(
     checkpoint: Annotated[
         str,
         typer.Argument(
-            help="Meta's folder, a Hugging Face folder (pickled too), an adapter, a llama2.c .bin, "
-            "an hf: id."
+            help="Meta's folder, a Hugging Face folder (pickled too), an adapter, a GGUF file, a "
+            "llama2.c .bin, an hf: id."
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the model.")],
@@ -107,13 +109,22 @@ def convert(
     onto: OntoOption = None,
     mirrors: MirrorsOption = None,
 ) -> None:
-    """Turn Meta's, llama2.c's and pickled checkpoints and adapters into Hugging Face folders."""
+    """Turn Meta's, GGUF, llama2.c's, pickled checkpoints and adapters into Hugging Face folders."""
     from kollama2.engine.hub import load_mirrors
     from kollama2.errors import BadUsage
     from kollama2.model.find import find_model
+    from kollama2.model.gguf.file import is_gguf
 
     if to not in ("hf", "meta"):
         raise BadUsage(f"--to is {to!r}; it can be hf or meta")
+    if is_gguf(Path(checkpoint)):
+        from kollama2.model.gguf.convert import to_hugging_face as unpack
+
+        if tokenizer is not None or to == "meta":
+            raise BadUsage(f"{checkpoint} brings its tokenizer along and becomes hf only")
+        result = unpack(Path(checkpoint), output)
+        talk().print(f"{output}: {result['parameters']:,} parameters")
+        return
     model = find_model(checkpoint, onto, load_mirrors(mirrors))
     folder = model.path
     if model.base is not None:

@@ -1,12 +1,13 @@
 """`kollama2 tokenizer`: what a tokenizer spends on Korean, and larger and smaller ones."""
 
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from kollama2.cli.console import JsonOption, check_new, out, print_json, talk
+from kollama2.cli.console import JsonOption, MirrorsOption, check_new, out, print_json, talk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,27 +34,44 @@ def _group() -> None:
 
 @app.command()
 def report(
-    folders: Annotated[list[Path], typer.Argument(help="Folders with a tokenizer each.")],
+    tokenizers: Annotated[
+        list[str],
+        typer.Argument(
+            help="Model folders, tokenizer.model, tokenizer.json, GGUF files, hf: ids; each a row."
+        ),
+    ],
     corpus: CorpusOption = None,
     plot: Annotated[
         Path | None,
         typer.Option(help="Write fertility against vocabulary size to FILE.svg, .png or .html."),
     ] = None,
+    mirrors: MirrorsOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compare what tokenizers spend on Korean: tokens, bytes, premium over English, window, speed.
 
-    With English beside it (pairs, or FILE.ko with its FILE.en) the premium is known too.
+    With English beside it (pairs, or FILE.ko with its FILE.en) the premium is known too. A
+    tokenizer that cannot be read is told and left out.
     """
     from dataclasses import asdict
 
-    from kollama2.errors import BadUsage
+    from kollama2.engine.hub import load_mirrors
+    from kollama2.errors import BadData, BadUsage, Fault
     from kollama2.vocab.fertility import fertility
 
     if plot is not None and plot.suffix not in (".svg", ".png", ".html"):
         raise BadUsage(f"{plot} is no picture that can be drawn; name it .svg, .png or .html")
     korean, english = _pairs(corpus)
-    found = fertility(folders, korean, english)
+    copies = load_mirrors(mirrors)
+
+    def refused(name: str, fault: Fault) -> None:
+        talk().print(f"{name}: left out: {fault}", markup=False)
+
+    found = fertility(
+        tokenizers, korean, english, find=lambda name: _place(name, copies), refused=refused
+    )
+    if not found:
+        raise BadData("none of the tokenizers can be read; the reasons stand above")
     if as_json:
         print_json([asdict(one) for one in found])
     else:
@@ -87,12 +105,14 @@ def expand(
 ) -> None:
     """Add Hangul pieces to a tokenizer, audited: nothing else changes, all runtimes agree."""
     from kollama2.engine.commit import committing
+    from kollama2.model.gguf.convert import as_folder
     from kollama2.vocab.expand import expand as grow
     from kollama2.vocab.settings import VocabSettings
 
     fields = {"size": size, "procedure": procedure, "syllables": syllables}
     settings = _checked(VocabSettings, {**fields, "min_count": min_count, "endings": endings})
     check_new(output)
+    folder = as_folder(folder, talk().print)
     with committing(output) as partial:
         found = grow(folder, partial, _texts(corpus), settings)
     if as_json:
@@ -122,11 +142,13 @@ def prune(
 ) -> None:
     """Take the tokens of other scripts out of a tokenizer, audited: texts of the kept ones stay."""
     from kollama2.engine.commit import committing
+    from kollama2.model.gguf.convert import as_folder
     from kollama2.vocab.prune import prune as shrink
     from kollama2.vocab.settings import PruneSettings
 
     settings = _checked(PruneSettings, {"keep": keep})
     check_new(output)
+    folder = as_folder(folder, talk().print)
     with committing(output) as partial:
         found = shrink(folder, partial, settings)
     if as_json:
@@ -151,6 +173,18 @@ def _checked(settings: "type[_Settings]", fields: dict[str, Any]) -> "_Settings"
         first = error.errors()[0]
         where = f"--{first['loc'][0]}".replace("_", "-")
         raise BadUsage(f"{where}: {first['msg']}, got {first['input']!r}") from error
+
+
+def _place(name: str, mirrors: Mapping[str, Path]) -> Path:
+    """Where a tokenizer lies: a path, or what the hub has under a name."""
+    from kollama2.engine.hub import PREFIX, snapshot
+    from kollama2.model.files import TOKENIZER_FILES
+
+    if name in mirrors:
+        return mirrors[name]
+    if name.startswith(PREFIX):
+        return snapshot(name, TOKENIZER_FILES, instead="name a copy in a mirrors file (--mirrors)")
+    return Path(name.removeprefix("file:"))
 
 
 def _texts(corpus: list[Path]) -> "Iterator[str]":

@@ -126,8 +126,8 @@ def translation_pmi(task: TranslationPmi, rows: Sequence[Row], tools: Tools) -> 
 
 
 def answer_request(encoder: Encoder, messages: Sequence[dict[str, str]], answer: str) -> Request:
-    """The request that scores an answer to a chat; the end of the answer is not scored."""
-    return Request(tuple(encoder.prompt(messages)), tuple(encoder.answer(answer)))
+    """The request that scores an answer to a chat; neither its lead nor its end is scored."""
+    return Request((*encoder.prompt(messages), *encoder.lead), tuple(encoder.answer(answer)))
 
 
 def bits(log_likelihoods: Sequence[float]) -> float:

@@ -47,8 +47,12 @@ class Encoder(Protocol):
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids; bytes that form no character become U+FFFD."""
 
+    @property
+    def lead(self) -> Sequence[int]:
+        """Ids between a prompt and any answer that was not thought about: an empty thought."""
+
     def answer(self, text: str) -> list[int]:
-        """Ids of an answer as it follows a prompt, without what ends it."""
+        """Ids of an answer as it follows a prompt and the lead, without what ends it."""
 
     def prompt(self, messages: Sequence[Any]) -> list[int]:
         """Ids of a chat ({"role", "content"} each), BOS included, up to where the answer begins."""

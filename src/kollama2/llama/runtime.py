@@ -64,7 +64,7 @@ class Llama:
         if degree > 1:
             parallel.check(config, degree)
         tokenizer = Tokenizer(folder if tokenizer_path is None else tokenizer_path)
-        if folder != Path(ckpt_dir) and tokenizer.n_words != config.vocab_size:
+        if tokenizer_path and folder != Path(ckpt_dir) and tokenizer.n_words != config.vocab_size:
             raise BadData(
                 f"{tokenizer_path} has {tokenizer.n_words} tokens but the checkpoint "
                 f"{config.vocab_size} embeddings; give the tokenizer.model that belongs to it"

@@ -17,7 +17,7 @@ from kollama2.llama.runtime import Llama
 from kollama2.llama.tokenizer import Tokenizer
 from kollama2.model.chat import ChatEncoder
 from kollama2.model.files import CONFIG, PIECES
-from kollama2.model.find import NONE, Mirrors, find_model
+from kollama2.model.find import NONE, Mirrors, Tell, find_model
 from kollama2.model.folder import ModelFolder
 from kollama2.train.onto import load_folder
 
@@ -63,24 +63,27 @@ def open_talker(
     seed: int = 1,
     onto: str | Path | None = None,
     mirrors: Mirrors = NONE,
+    tell: Tell = lambda text: None,
 ) -> Talker:
     """Load a model to talk with.
 
     Args:
-        name: a folder of Hugging Face's or Meta's, an adapter, `hf:owner/name`, builtin:miniature.
+        name: a folder of Hugging Face's or Meta's, an adapter, a GGUF file, `hf:owner/name` or
+            builtin:miniature.
         tokenizer: a `tokenizer.model`, where the folder holds none.
         context: most tokens of a prompt with its answer; None for what the model was made for, of
             a Llama at most 4096, because all of its cache is set aside at once.
         seed: of sampling.
         onto: the base of an adapter, in the place of its own.
         mirrors: local copies of hub repositories.
+        tell: receives what is said of unpacking a GGUF file.
 
     Raises:
         BadUsage: there is no such model, or it was not made for such a context.
         BadData: it cannot be read.
         Denied, Missing: the hub refuses, cannot be reached, or NF4 has no kernel here.
     """
-    folder = find_model(name, onto, mirrors)
+    folder = find_model(name, onto, mirrors, tell)
     whole = folder.root.path
     if is_meta(whole) or not (whole / CONFIG).is_file() or tokenizer is not None:
         return _reference(folder, tokenizer, context, seed)

@@ -1,6 +1,6 @@
 """Find: from the name of a model to its folder, and to the base that an adapter stands on."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -8,25 +8,34 @@ import kollama2
 from kollama2.engine.hub import PREFIX, by_mirror, snapshot
 from kollama2.errors import BadUsage
 from kollama2.model.folder import ModelFolder, is_adapter, named_base
+from kollama2.model.gguf.convert import as_folder
 
 BUILTIN = {"builtin:miniature": Path(kollama2.__file__).parent / "miniature" / "base" / "model"}
 Mirrors = Mapping[str, Path]
 NONE: Mirrors = MappingProxyType({})
+Tell = Callable[[str], None]
 _FILE = "file:"
 
 
-def find_folder(name: str | Path, mirrors: Mirrors = NONE) -> Path:
+def _nothing(text: str) -> None:
+    """Say nothing of what is told."""
+
+
+def find_folder(name: str | Path, mirrors: Mirrors = NONE, tell: Tell = _nothing) -> Path:
     """The local folder of a model.
 
     Args:
-        name: a path, `hf:owner/name` or `builtin:miniature`.
+        name: a path, `hf:owner/name` or `builtin:miniature`; a GGUF file is unpacked at its first
+            use.
         mirrors: local copies of hub repositories (`engine.hub.load_mirrors`).
+        tell: receives what is said of unpacking.
 
     Returns:
         The folder; whether a path leads to one is not looked at.
 
     Raises:
         BadUsage, Denied, Missing: as `engine.hub.snapshot`; a mirror is not there.
+        BadData: a GGUF file cannot be read.
     """
     text = str(name)
     if text in BUILTIN:
@@ -34,14 +43,17 @@ def find_folder(name: str | Path, mirrors: Mirrors = NONE) -> Path:
     if text in mirrors:
         if not mirrors[text].exists():
             raise BadUsage(f"{text}: nothing lies at {mirrors[text]}; correct the mirrors file")
-        return mirrors[text]
+        return as_folder(mirrors[text], tell)
     if text.startswith(PREFIX):
         return snapshot(text, instead=f"name a local folder instead, or {by_mirror(text)}")
-    return Path(text.removeprefix(_FILE))
+    return as_folder(Path(text.removeprefix(_FILE)), tell)
 
 
 def find_model(
-    name: str | Path, onto: str | Path | None = None, mirrors: Mirrors = NONE
+    name: str | Path,
+    onto: str | Path | None = None,
+    mirrors: Mirrors = NONE,
+    tell: Tell = _nothing,
 ) -> ModelFolder:
     """The model of a name; the base of an adapter may lie on the hub or be a mirror too.
 
@@ -49,18 +61,19 @@ def find_model(
         name: as for `find_folder`.
         onto: the base of an adapter, in the place of the one that it names; named in the same way.
         mirrors: as for `find_folder`.
+        tell: as for `find_folder`.
 
     Raises:
         BadData: an adapter names no base that is there, or a card cannot be read.
         BadUsage: there is no such base, or `onto` is given for whole weights.
         Denied, Missing: as `engine.hub.snapshot`.
     """
-    folder = find_folder(name, mirrors)
+    folder = find_folder(name, mirrors, tell)
     if not is_adapter(folder):
         if onto is not None:
             raise BadUsage(f"--onto is for adapters, and {name} is none")
         return ModelFolder.read(folder)
-    base = find_folder(onto or named_base(folder), mirrors)
+    base = find_folder(onto or named_base(folder), mirrors, tell)
     if not base.is_dir():
         raise BadUsage(f"--onto names {base}, and there is no such folder")
     return ModelFolder.read(folder, base)

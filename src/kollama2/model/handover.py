@@ -208,11 +208,13 @@ def _parted(
     Some tokenizers read a prompt's last white space together with the answer; training keeps the
     prompt as generation has it.
     """
-    asked = [dict(m) for m in dialog[: next(i for i, m in enumerate(dialog) if m is _ASK) + 1]]
-    prompt = plain.apply_chat_template(asked, add_generation_prompt=True, return_dict=False)
+    asked = dialog[: [m["role"] for m in dialog].index("user") + 1]
+    prompt = plain.apply_chat_template(
+        [dict(m) for m in asked], add_generation_prompt=True, return_dict=False
+    )
     return (
         trained.template not in TEMPLATES
-        and trained.on(date.today()).prompt(dialog[: len(asked)]) == prompt
+        and trained.on(date.today()).prompt(asked) == prompt
         and plain.decode(ours) == plain.decode(theirs)
     )
 

@@ -135,11 +135,11 @@ class JinjaEncoder(ChatEncoder):
         spans: list[tuple[int, ...]] = piece.offsets
         at = text.find(BREAK)
         while at >= 0:
-            piece = next(pieces)
-            own = bisect_left(piece.offsets, (len(self._fence),))
-            shift = at + 1 - len(self._fence)
+            piece, shift = next(pieces), at + 1 - len(self._fence)
+            places = piece.offsets
+            own = bisect_left(places, (len(self._fence),))
             ids += piece.ids[own:]
-            spans += [(shift + start, shift + end) for start, end in piece.offsets[own:]]
+            spans += [(shift + start, shift + end) for start, end in places[own:]]
             at = text.find(BREAK, at + 1)
         return ids, spans
 

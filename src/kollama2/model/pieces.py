@@ -25,18 +25,30 @@ def read_pieces(folder: Path) -> Any:
     Raises:
         BadData: there is none, or it is not a SentencePiece BPE model, the only kind with merges.
     """
-    from google.protobuf.message import DecodeError
-    from sentencepiece import sentencepiece_model_pb2
-
     path = folder / PIECES
     if not path.is_file():
         raise BadData(f"{folder} holds no {PIECES}")
+    proto = read_proto(path)
+    if proto.trainer_spec.model_type != proto.trainer_spec.BPE:
+        raise BadData(f"{path} is not a BPE model; only those have merges")
+    return proto
+
+
+def read_proto(path: Path) -> Any:
+    """The protocol buffer of a SentencePiece model of any kind.
+
+    Raises:
+        BadData: it is none.
+    """
+    from google.protobuf.message import DecodeError
+    from sentencepiece import sentencepiece_model_pb2
+
     try:
         proto = sentencepiece_model_pb2.ModelProto.FromString(path.read_bytes())
     except DecodeError as error:
         raise BadData(f"{path} is not a SentencePiece model") from error
-    if proto.trainer_spec.model_type != proto.trainer_spec.BPE:
-        raise BadData(f"{path} is not a BPE model; only those have merges")
+    if not proto.pieces:
+        raise BadData(f"{path} is a SentencePiece model without pieces")
     return proto
 
 

@@ -271,8 +271,10 @@ def _begun(text: str, at: int, prompt: str) -> int | None:
 
     A prompt may open the thoughts of an answer that has none.
     """
+    if text.startswith(prompt, at):
+        return at + len(prompt)
     opened = _THOUGHTS.search(prompt)
-    ends = (len(prompt), opened.start("tags"), opened.start()) if opened else (len(prompt),)
+    ends = (opened.start("tags"), opened.start()) if opened else ()
     return next((at + end for end in ends if text.startswith(prompt[:end], at)), None)
 
 

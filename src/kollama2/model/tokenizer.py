@@ -5,7 +5,7 @@ parses `<s>` out of a text), else what transformers makes of the folder: for man
 the pipeline anew and ignores parts of `tokenizer.json`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -119,6 +119,11 @@ def _library(folder: Path) -> Any:
     if (folder / TOKENIZER_CONFIG).is_file() or (folder / CONFIG).is_file():
         return Fast.from_str(plain(folder).backend_tokenizer.to_str())
     return filed(folder)
+
+
+def as_filed(folder: Path) -> Callable[[Sequence[str]], list[list[int]]]:
+    """Contents to ids by the `tokenizer.json` of a folder as it stands; leading spaces are kept."""
+    return _Json(folder, as_filed=True).encode
 
 
 def filed(folder: Path) -> Any:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from kollama2.engine.stage import Stage, Work
@@ -97,9 +98,15 @@ class ModelEncoder:
     def _marks(self) -> dict[int, str]:
         return {i: name for name, i in self.tokenizer.special.items() if MARK.fullmatch(name)}
 
+    @cached_property
+    def lead(self) -> list[int]:
+        """Ids that the template puts between a prompt and any answer, such as an empty thought."""
+        places = zip(*map(self.chat.answer, ("a", "나", "1", "(")), strict=False)
+        return [ids[0] for ids in takewhile(lambda ids: len(set(ids)) == 1, places)]
+
     def answer(self, text: str) -> list[int]:
-        """Ids of an answer as the template puts it after a prompt, without what ends it."""
-        return self.chat.answer(text)
+        """Ids of an answer as the template puts it after prompt and lead, without what ends it."""
+        return self.chat.answer(text)[len(self.lead) :]
 
     def prompt(self, messages: Sequence["Message"]) -> list[int]:
         """Ids of a chat up to where the answer begins."""

@@ -16,6 +16,7 @@ from kollama2.engine.commit import write_json
 from kollama2.engine.hub import DATA_FILES, MODEL_FILES, by_mirror, snapshot
 from kollama2.engine.stage import Stage, Work
 from kollama2.errors import Missing, StorageTrouble
+from kollama2.model.gguf.file import Gguf, is_gguf
 from kollama2.stages.github import fetch
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Source(Stage):
         columns: names of the columns, as (our name, their name) pairs.
         seed: seed of a generated corpus.
         size: rows of a generated corpus.
-        edition: version of the generator that writes a built-in corpus.
+        edition: version of the generator that writes a built-in corpus, or unpacks a GGUF file.
         alias: another name for the same content; it makes a distinct stage (a control).
     """
 
@@ -73,12 +74,13 @@ class Source(Stage):
         return self
 
     def run(self, work: Work) -> Mapping[str, Any]:
-        """Copy or generate a built-in source; for others write down where the content lies.
+        """Copy or generate a built-in source, unpack a GGUF; else write down where it lies.
 
         Raises:
             StorageTrouble: the file is not where it was said to be.
             Denied: the hub refuses (gated or private repository).
             Missing: the hub cannot be reached and no mirror is given.
+            BadData: a GGUF cannot be read.
         """
         if self.uri.startswith("builtin:"):
             return _write_builtin(self, work.out)
@@ -98,6 +100,8 @@ class Source(Stage):
             )
         if not place.exists():
             raise StorageTrouble(f"{self.uri}: nothing lies at {place}; correct the source's uri")
+        if self.what == "model" and is_gguf(place):
+            return _unpack(place, work)
         write_json(work.out / "place.json", {"path": str(place.resolve())})
         return {"bytes": _size(place)}
 
@@ -147,6 +151,18 @@ def _write_builtin(source: Source, out: Path) -> Mapping[str, Any]:
         return {"bytes": _size(target)}
     target.mkdir(parents=True)
     return corpora.write(name, target, seed=source.seed, size=source.size)
+
+
+def _unpack(file: Path, work: Work) -> Mapping[str, Any]:
+    from kollama2.model.gguf.convert import write_folder
+
+    target = work.out / "content"
+    shutil.rmtree(target, ignore_errors=True)  # a killed attempt may have left half of it
+    target.mkdir(parents=True)
+    found = write_folder(
+        Gguf(file), target, lambda done, total: work.progress(done, total, "tensors")
+    )
+    return {**found, "bytes": _size(target)}
 
 
 def _download(source: Source) -> Path:

@@ -9,6 +9,9 @@ from typing import Any
 from kollama2.data.read import aligned_files, check_aligned
 from kollama2.engine.hub import What, by_mirror, commit_of, expanded
 from kollama2.errors import BadData, BadUsage
+from kollama2.model.gguf.architectures import config_of
+from kollama2.model.gguf.convert import EDITION
+from kollama2.model.gguf.file import SUFFIX, Gguf, is_gguf
 from kollama2.stages import Source
 from kollama2.stages.source import one_file
 from kollama2.study.document import near
@@ -52,6 +55,8 @@ class Locator:
             return _builtin(spec, name, fields)
         if scheme == "hf" and spec.uri not in self.mirrors:
             revision = spec.revision or _revision(spec.uri, what)
+            if what == "model" and (spec.file or "").endswith(SUFFIX):
+                fields["edition"] = EDITION
             return Source(uri=spec.uri, revision=revision, file=spec.file, **fields)
         place = self.mirrors.get(spec.uri)
         if scheme == "github" and place is None:
@@ -63,6 +68,9 @@ class Locator:
         if not place.exists():
             raise BadUsage(f"{spec.uri}: nothing lies at {place}; correct the path")
         place = one_file(place, spec.file)
+        if what == "model" and place.is_file():
+            _check_gguf(spec, place)
+            fields["edition"] = EDITION
         sides = aligned_files(place, spec.form) if what == "data" else None
         found = self._hash_pair(*sides) if sides else self._hash(place)
         if spec.sha256 and found != spec.sha256:
@@ -107,6 +115,18 @@ class Locator:
 
         self._cache.parent.mkdir(parents=True, exist_ok=True)
         write_json(self._cache, self._hashes)
+
+
+def _check_gguf(spec: SourceSpec, file: Path) -> None:
+    """Refuse a file that no model can be unpacked from, before its bytes are all read.
+
+    Raises:
+        BadUsage: it is no GGUF.
+        BadData: it is damaged.
+    """
+    if not is_gguf(file):
+        raise BadUsage(f"{spec.uri}: {file} is a file; a model is a folder, or a {SUFFIX} file")
+    config_of(Gguf(file))
 
 
 def _sha256(read: Callable[[int], bytes]) -> str:

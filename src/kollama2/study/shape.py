@@ -10,6 +10,8 @@ from typing import Any
 from kollama2.engine.stage import Stage
 from kollama2.engine.store import Store
 from kollama2.miniature import base as miniature
+from kollama2.model.gguf.architectures import config_of
+from kollama2.model.gguf.file import Gguf
 from kollama2.stages import ExpandBlocks, ExpandVocab, Model, PruneVocab, Source
 from kollama2.stages.source import content
 from kollama2.vocab.settings import VocabSettings
@@ -78,6 +80,8 @@ def shape_of(model: Model, store: Store) -> Shape | None:
     is not pruned yet with all that it has.
     """
     match model:
+        case Source() if model.place is not None and model.place.is_file():
+            return _shape(config_of(Gguf(model.place)))
         case Source():
             return read_shape(config_file(model, store) or _from_hub(model))
         case ExpandVocab():

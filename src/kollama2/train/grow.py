@@ -16,14 +16,14 @@ from kollama2.model.folder import ModelFolder
 from kollama2.model.handover import hand_over, taught
 from kollama2.model.load import root
 from kollama2.model.renumber import renumber_config
+from kollama2.model.tables import tied
 from kollama2.model.write import write_whole
 
 
 def tables(model: Any) -> tuple[Tensor, Tensor | None]:
     """The rows of the embeddings and of the head, None where it is tied."""
     embed = model.get_input_embeddings().weight.data
-    head = model.get_output_embeddings().weight.data
-    return embed, None if head.data_ptr() == embed.data_ptr() else head
+    return embed, None if tied(model) else model.get_output_embeddings().weight.data
 
 
 def grow(

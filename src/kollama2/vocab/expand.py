@@ -137,9 +137,7 @@ def _append(folder: Path, out: Path, words: Counter[str], settings: VocabSetting
     write_pieces(proto, out)
     if (folder / FAST).is_file():
         extend_fast(out, proto, first)
-    # transformers' class LlamaTokenizer saves a pipeline that loses leading spaces when it is read
-    # as it stands, and builds its own from any other: then one that keeps them does no harm.
-    if not (folder / FAST).is_file() or _disagree(out):
+    else:
         write_fast(out, load_tokenizer(folder).bos_id)
     return Grown(
         first=first,
@@ -149,12 +147,6 @@ def _append(folder: Path, out: Path, words: Counter[str], settings: VocabSetting
         bare=bare,
         reserve=len(proto.pieces) - first - len(pieces),
     )
-
-
-def _disagree(folder: Path) -> bool:
-    """Whether the two files of a SentencePiece tokenizer give other ids for hard lines."""
-    first, *others = (encode(HARD) for encode in runtimes(folder).encoders.values())
-    return any(ids != first for ids in others)
 
 
 def _splice(folder: Path, out: Path, words: Counter[str], settings: VocabSettings) -> Grown:

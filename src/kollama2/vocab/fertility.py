@@ -1,17 +1,19 @@
 """Fertility: how many tokens a tokenizer spends on Korean, and what that means for its users."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from unicodedata import normalize
 
-from kollama2.errors import BadData
+from kollama2.errors import BadData, Fault
 from kollama2.model.bytelevel import as_bytes
-from kollama2.model.pieces import SPACE
+from kollama2.model.files import FAST, PIECES
+from kollama2.model.pieces import SPACE, processor, read_proto
 from kollama2.vocab.audit import unreachable
 from kollama2.vocab.learn import HANGUL
-from kollama2.vocab.runtimes import runtimes
+from kollama2.vocab.places import tokenizer_folder
+from kollama2.vocab.runtimes import Runtimes
 
 _BYTE = re.compile("<0x[0-9A-F]{2}>")
 WINDOW = 4096
@@ -50,14 +52,22 @@ class Fertility:
 
 
 def fertility(
-    folders: Sequence[Path], korean: Sequence[str], english: Sequence[str] = ()
+    tokenizers: Sequence[str | Path],
+    korean: Sequence[str],
+    english: Sequence[str] = (),
+    *,
+    find: Callable[[str], Path] = Path,
+    refused: Callable[[str, Fault], None] | None = None,
 ) -> list[Fertility]:
     """Measure tokenizers on one text; speeds are relative to the first.
 
     Args:
-        folders: folders with a tokenizer each.
+        tokenizers: folders and files with a tokenizer each, as `tokenizer_folder` takes them.
         korean: Korean lines, in any Unicode form.
         english: the same in English, or nothing.
+        find: where a tokenizer of such a name lies.
+        refused: receives each tokenizer that cannot be read, with the reason; without it the first
+            one ends all.
 
     Raises:
         BadData: no tokenizer, or no Hangul in the lines.
@@ -66,30 +76,77 @@ def fertility(
     if not any(HANGUL.search(line) for line in lines):
         raise BadData("the corpus holds no Hangul; give Korean text")
     found: list[Fertility] = []
-    for folder in folders:
-        read = runtimes(folder)
-        encoded = read.encode(lines)
-        tokens = sum(map(len, encoded))
-        characters = sum(map(len, lines))
-        partial = sum(1 for ids in encoded for i in ids if _partial(read.pieces[i]))
-        texts = {i: text for i, piece in enumerate(read.pieces) if (text := _text(piece))}
-        other = sum(map(len, read.encode(english))) if english else 0
-        found.append(
-            Fertility(
-                name=folder.name,
-                size=len(read.pieces),
-                hangul=len(texts),
-                dead=len(unreachable(read, texts)),
-                per_eojeol=tokens / sum(len(line.split()) for line in lines),
-                per_character=tokens / characters,
-                per_byte=tokens / sum(len(line.encode()) for line in lines),
-                byte_share=partial / tokens,
-                premium=tokens / other if other else None,
-                window=round(WINDOW * characters / tokens),
-                speed=found[0].per_character * characters / tokens if found else 1.0,
-            )
-        )
+    for name in map(str, tokenizers):
+        try:
+            with tokenizer_folder(find(name)) as folder:
+                first = found[0] if found else None
+                found.append(_measured(name, _reading(folder), lines, english, first))
+        except Fault as fault:
+            if refused is None:
+                raise
+            refused(name, fault)
     return found
+
+
+def _reading(folder: Path) -> Runtimes:
+    """A tokenizer as its own program reads it."""
+    if (folder / PIECES).is_file():
+        proto, model = read_proto(folder / PIECES), processor(folder)
+        names = [one.piece for one in proto.pieces]
+        return Runtimes(
+            {"": lambda texts: list(model.encode(list(texts)))}, model.decode, names, ()
+        )
+    from tokenizers import Tokenizer
+
+    try:
+        fast = Tokenizer.from_file(str(folder / FAST))
+    except Exception as error:  # the library raises nothing narrower
+        raise BadData(f"{FAST} cannot be read: {error}") from error
+    fast.encode_special_tokens = True
+    ids = {i: name for name, i in fast.get_vocab().items()}
+
+    def encode(texts: Sequence[str]) -> list[list[int]]:
+        return [one.ids for one in fast.encode_batch_fast(list(texts), add_special_tokens=False)]
+
+    names = [ids.get(i, "") for i in range(max(ids, default=-1) + 1)]
+    return Runtimes({"": encode}, fast.decode, names, ())
+
+
+def _measured(
+    name: str,
+    read: Runtimes,
+    lines: Sequence[str],
+    english: Sequence[str],
+    first: Fertility | None,
+) -> Fertility:
+    encoded = read.encode(lines)
+    tokens = sum(map(len, encoded))
+    characters = sum(map(len, lines))
+    partial = sum(1 for ids in encoded for i in ids if _partial(read.pieces[i]))
+    texts = {i: text for i, piece in enumerate(read.pieces) if (text := _text(piece))}
+    other = sum(map(len, read.encode(english))) if english else 0
+    return Fertility(
+        name=_short(name),
+        size=len(read.pieces),
+        hangul=len(texts),
+        dead=len(unreachable(read, texts)),
+        per_eojeol=tokens / sum(len(line.split()) for line in lines),
+        per_character=tokens / characters,
+        per_byte=tokens / sum(len(line.encode()) for line in lines),
+        byte_share=partial / tokens,
+        premium=tokens / other if other else None,
+        window=round(WINDOW * characters / tokens),
+        speed=first.per_character * characters / tokens if first else 1.0,
+    )
+
+
+def _short(name: str) -> str:
+    """A tokenizer as a table names it: the last part of its path that tells it from others."""
+    path = Path(name)
+    if name.startswith("hf:"):
+        return name
+    usual = path.name in (PIECES, FAST)
+    return f"{path.absolute().parent.name}/{path.name}" if usual else path.name
 
 
 def _text(piece: str) -> str:

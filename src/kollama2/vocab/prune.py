@@ -7,7 +7,6 @@ order, and the text has the same tokens as before.
 """
 
 import json
-import random
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,12 +18,11 @@ from kollama2.model.fast import read_fast
 from kollama2.model.files import PIECES
 from kollama2.model.handover import copy_tokenizer
 from kollama2.model.pieces import NORMAL, SPACE, read_pieces
-from kollama2.model.probe import HARD, unchanged_lines
+from kollama2.model.probe import HARD, korean_lines, unchanged_lines
 from kollama2.model.rebuild import is_sentencepiece
 from kollama2.model.renumber import named_ids, renumber
 from kollama2.model.tokenizer import reads_pieces
 from kollama2.vocab.changes import changes, mapped, shown
-from kollama2.vocab.learn import ksx1001
 from kollama2.vocab.runtimes import runtimes
 from kollama2.vocab.scripts import Alphabet
 from kollama2.vocab.settings import PruneSettings
@@ -63,7 +61,7 @@ def prune(folder: Path, out: Path, settings: PruneSettings) -> dict[str, Any]:
     copy_tokenizer(folder, out)
     renumber(out, ids)
 
-    hard = [*HARD, *_korean(1000)]
+    hard = [*HARD, *korean_lines(1000)]
     lines = [*hard, *unchanged_lines()]
     lines += [text.decode(errors="ignore") for text in tokens.texts.values()]
     same = [line for line in lines if alphabet.writes(line)]
@@ -105,14 +103,6 @@ def _merged(folder: Path) -> _Tokens:
     model = ByteLevel(folder)
     texts = {i: token for token, i in model.ids.items()}
     return _Tokens({i for i, token in texts.items() if len(token) == 1}, texts)
-
-
-def _korean(count: int) -> Iterator[str]:
-    """Random words of the syllables of KS X 1001, English and digits among them."""
-    draw, syllables = random.Random(count), ksx1001()
-    for _ in range(count):
-        words = ["".join(draw.choices(syllables, k=draw.randint(1, 6))) for _ in range(5)]
-        yield f"{words[0]} {words[1]}, the {words[2]}-3.5% {words[3]}. ({words[4]})"
 
 
 def _otherwise(old: Path, new: Path, lines: Sequence[str], ids: Mapping[int, int]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from kollama2.model.files import FAST
 from kollama2.model.merging import Llamacpp, apart, split
 from kollama2.model.pieces import BYTE, NORMAL, SPACE, USER_DEFINED, processor
 from kollama2.model.rebuild import is_sentencepiece, pieces_or_rebuilt
-from kollama2.model.tokenizer import filed
+from kollama2.model.tokenizer import as_filed, filed
 
 Encode = Callable[[Sequence[str]], list[list[int]]]
 Decode = Callable[[list[int]], str]
@@ -63,7 +63,7 @@ def _sentencepiece(folder: Path) -> Runtimes:
         "llama.cpp": lambda texts: [rule.encode(text) for text in texts],
     }
     if (folder / FAST).is_file():
-        encoders["tokenizers"] = _encode(_content(folder))
+        encoders["tokenizers"] = as_filed(folder)
     widths = [_width(one) for one in proto.pieces]
     return Runtimes(encoders, model.decode, [one.piece for one in proto.pieces], widths)
 
@@ -77,7 +77,7 @@ def _width(piece: Any) -> int:
 
 def _bytes(folder: Path) -> Runtimes:
     """The tokenizers library, and llama.cpp's rule: the pair whose merge stands first."""
-    model, fast = ByteLevel(folder), _content(folder)
+    model, fast = ByteLevel(folder), filed(folder)
     known: dict[str, list[int]] = {}
     names = apart(model.ordinary)
 
@@ -104,23 +104,10 @@ def _bytes(folder: Path) -> Runtimes:
     pieces = {i: name for name, i in fast.get_vocab().items()}
     return Runtimes(
         {
-            "tokenizers": _encode(fast),
+            "tokenizers": as_filed(folder),
             "llama.cpp": lambda texts: [rule(text) for text in texts],
         },
         fast.decode,
         [pieces.get(i, "") for i in range(model.size)],
         [widths.get(i, 0) for i in range(model.size)],
     )
-
-
-def _content(folder: Path) -> Any:
-    """The tokenizers library on a folder, for contents: no text becomes a control token."""
-    fast = filed(folder)
-    fast.encode_special_tokens = True
-    return fast
-
-
-def _encode(fast: Any) -> Encode:
-    return lambda texts: [
-        one.ids for one in fast.encode_batch_fast(list(texts), add_special_tokens=False)
-    ]

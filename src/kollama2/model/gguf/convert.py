@@ -9,6 +9,7 @@ from kollama2.errors import StorageTrouble
 from kollama2.model.card import Card, write_card
 from kollama2.model.files import TEMPLATE_FILE
 from kollama2.model.folder import OWN
+from kollama2.model.gguf.architectures import config_of
 from kollama2.model.gguf.file import Gguf, is_gguf
 from kollama2.model.gguf.tokenizer import write_tokenizer
 from kollama2.model.kept import fingerprint, need_space, place
@@ -19,7 +20,7 @@ Tell = Callable[[str], None]
 
 
 def write_folder(
-    path: Path, out: Path, progress: Callable[[int, int], None] = lambda done, total: None
+    file: Gguf, out: Path, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> dict[str, Any]:
     """Write a GGUF as a model folder, tokenizer first.
 
@@ -27,7 +28,7 @@ def write_folder(
     that a file of four bits an entry grows three or four times; F32, F16 and BF16 stay as they are.
 
     Args:
-        path: the file.
+        file: the file.
         out: an existing empty folder.
         progress: receives how many tensors are written, and of how many.
 
@@ -35,14 +36,13 @@ def write_folder(
         `parameters`, `dtype`, and `types`: how many matrices the file has in each.
 
     Raises:
-        BadData: the file is damaged, its kind is not read, or its ids would not be its own.
+        BadData: its kind is not read, or its ids would not be its own.
         TryLater: the disk has no room.
     """
     from math import prod
 
     from kollama2.model.gguf.weights import stored_as, write_config, write_weights
 
-    file = Gguf(path)
     dtype = stored_as(file)
     numbers = sum(prod(entry.shape) for entry in file.tensors.values())
     need_space(out, numbers * dtype.itemsize)
@@ -51,7 +51,7 @@ def write_folder(
     count = write_weights(file, model, out, progress)
     found = {"parameters": count, "dtype": str(dtype).split(".")[1], "types": file.kinds()}
     template = OWN if (out / TEMPLATE_FILE).is_file() else None
-    about = {"file": path.name, "types": found["types"]}
+    about = {"file": file.path.name, "types": found["types"]}
     write_card(out, Card(template=template, recipe={"gguf": about}))
     return found
 
@@ -67,10 +67,11 @@ def to_hugging_face(path: Path, out: Path) -> dict[str, Any]:
         As `write_folder`.
 
     Raises:
-        Fault: as `write_folder` and `committing`.
+        Fault: as `Gguf`, `write_folder` and `committing`.
     """
+    file = Gguf(path)
     with committing(out) as partial:
-        return write_folder(path, partial)
+        return write_folder(file, partial)
 
 
 def cached(path: Path, tell: Tell = lambda text: None) -> Path:
@@ -84,11 +85,12 @@ def cached(path: Path, tell: Tell = lambda text: None) -> Path:
         tell: receives a sentence before the work begins, and one behind it.
 
     Raises:
-        Fault: as `write_folder`; Corrupt where the kept folder was damaged since.
+        Fault: as `to_hugging_face`; Corrupt where the kept folder was damaged since.
     """
     name = f"{path.name}-safetensors-{fingerprint([path], EDITION)}"
     out = place(path.parent, name)
     if not out.exists():
+        config_of(Gguf(path))  # what cannot be read is said before anything else is
         tell(f"{path}: unpacked once, into {out}")
         try:
             found = to_hugging_face(path, out)

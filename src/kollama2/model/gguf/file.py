@@ -78,7 +78,12 @@ class Gguf:
         self._at = 4
         try:
             self._read()
-        except (struct.error, UnicodeDecodeError, ValueError) as error:
+        except struct.error as error:
+            raise BadData(
+                f"{path} is cut off: its {len(self._map):,} bytes end inside its head; "
+                "download it again"
+            ) from error
+        except ValueError as error:
             raise BadData(f"{path} is damaged: its head cannot be read ({error})") from error
         if int(self.metadata.get("split.count", 1)) > 1:
             raise BadData(
@@ -151,12 +156,13 @@ class Gguf:
 
         kind = self.tensors[name].kind
         try:
-            return gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType(kind)]
+            block, width = gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType(kind)]
         except (ValueError, KeyError) as error:
             raise BadData(
                 f"{self.path}: {name} is stored as type {kind}, which gguf does not know; take a "
                 "file in Q8_0, Q6_K, Q4_K_M, F16 or BF16"
             ) from error
+        return int(block), int(width)
 
     @property
     def architecture(self) -> str:
@@ -176,7 +182,7 @@ class Gguf:
 
     def numbers(
         self, name: str, first: int = 0, count: int | None = None
-    ) -> "np.ndarray[Any, Any]":
+    ) -> "np.ndarray[Any, np.dtype[np.float32]]":
         """Numbers of a tensor in float32.
 
         Args:
@@ -207,9 +213,8 @@ class Gguf:
                 f"{self.path}: {name} is stored as {kind.name}, which gguf cannot unpack; take a "
                 "file in Q8_0, Q6_K, Q4_K_M, F16 or BF16"
             ) from error
-        return (
-            numbers.reshape(count, *entry.shape[1:]) if rows > 1 else numbers.reshape(entry.shape)
-        )
+        shape = (count, *entry.shape[1:]) if len(entry.shape) > 1 else entry.shape
+        return np.asarray(numbers, np.float32).reshape(shape)
 
 
 def _shortest(number: float) -> float:

@@ -71,9 +71,7 @@ class _Vocabulary:
         self.tokens: list[str] = self.get("tokens", [])
         self.kinds: list[int] = self.get("token_type", [NORMAL] * len(self.tokens))
         if len(self.kinds) < len(self.tokens):
-            raise BadData(
-                f"{file.path} names {len(self.tokens)} tokens, of {len(self.kinds)} kinds"
-            )
+            raise BadData(f"{file.path} has {len(self.tokens)} tokens, but {len(self.kinds)} kinds")
         twice = len(self.tokens) - len(set(self.tokens))
         if twice or not all(self.tokens):
             raise BadData(f"{file.path} has {twice} tokens twice, or an empty one; convert it anew")
@@ -185,10 +183,11 @@ def _gap(merge: str) -> int:
 def _write_settings(about: _Vocabulary, out: Path) -> None:
     if about.eos is None:
         raise BadData(f"{about.file.path} names no token that ends a text (eos_token_id)")
-    named = {"bos": about.bos, "unk": about.id("unknown"), "pad": about.id("padding")}
-    # A file may give such a part to an ordinary token, which transformers would then cut out.
-    named = {name: i for name, i in named.items() if i is not None and about.kinds[i] != NORMAL}
-    named["eos"] = about.eos
+    named = {"eos": about.eos}
+    for name, i in ("bos", about.bos), ("unk", about.id("unknown")), ("pad", about.id("padding")):
+        # A file may give such a part to an ordinary token, which transformers would then cut out.
+        if i is not None and about.kinds[i] != NORMAL:
+            named[name] = i
     settings = {f"{name}_token": about.tokens[i] for name, i in named.items()}
     template = about.file.metadata.get("tokenizer.chat_template")
     write_json(

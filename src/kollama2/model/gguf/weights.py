@@ -117,9 +117,7 @@ def _names(file: Gguf, model: Any) -> dict[str, str]:
     return found
 
 
-def _tensor(
-    file: Gguf, name: str, dtype: torch.dtype, family: Family, config: Any
-) -> Tensor:
+def _tensor(file: Gguf, name: str, dtype: torch.dtype, family: Family, config: Any) -> Tensor:
     """A tensor as transformers has it."""
     whole = torch.empty(file.tensors[name].shape, dtype=dtype)
     for first, rows in _parts(whole):
