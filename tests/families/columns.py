@@ -20,7 +20,8 @@ from kollama2.errors import BadData
 from kollama2.evaluation.evaluate import evaluate as evaluate_suite
 from kollama2.evaluation.records import load_items
 from kollama2.evaluation.suite import Suite
-from kollama2.llama import Llama
+from kollama2.llama.spell import spell
+from kollama2.llama.talk import open_talker
 from kollama2.model.folder import ModelFolder
 from kollama2.model.load import load_model
 from kollama2.stages.evaluate import ModelEncoder
@@ -359,12 +360,11 @@ def complete(family: Family) -> None:
     answer = found[0, len(ids) :].tolist()
     if answer[-1] in ModelFolder.read(folder).stop_ids:
         del answer[-1]
-    with quiet():
-        llama = Llama.build(folder, None, 256, 1)
-    assert list(llama.stream(ids, 64, 0)) == answer
+    assert list(open_talker(folder).stream(ids, 64, 0)) == answer
     with pytest.MonkeyPatch.context() as patch:
         said = _printed(patch, str(folder), str(asked[0]["content"]))
-    assert said.strip() == ModelFolder.read(folder).tokenizer.decode(answer).strip()
+    spelled = "".join(spell(ModelFolder.read(folder).tokenizer, answer))
+    assert said.strip() == spelled.strip()
 
 
 def _printed(patch: pytest.MonkeyPatch, folder: str, prompt: str) -> str:
