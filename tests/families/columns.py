@@ -20,6 +20,8 @@ from kollama2.errors import BadData
 from kollama2.evaluation.evaluate import evaluate as evaluate_suite
 from kollama2.evaluation.records import load_items
 from kollama2.evaluation.suite import Suite
+from kollama2.llama.spell import spell
+from kollama2.llama.talk import open_talker
 from kollama2.model.folder import ModelFolder
 from kollama2.model.load import load_model
 from kollama2.stages.evaluate import ModelEncoder
@@ -239,11 +241,13 @@ def _task(place: Path, name: str, kind: str, rows: list[dict[str, Any]]) -> dict
 
 
 def _bits(folder: Path) -> float:
-    """Bits per byte of the Korean lines by transformers: all tokens behind what is in front."""
+    """Bits per byte of the Korean lines by transformers, behind BOS or, without one, EOS."""
     tokenizer, model = plain_tokenizer(folder), plain_model(folder)
     bits = size = 0.0
     for line in KOREAN[:3]:
         ids = tokenizer(line).input_ids
+        if ids == tokenizer(line, add_special_tokens=False).input_ids:
+            ids = [tokenizer.eos_token_id, *ids]
         score = functional.cross_entropy(
             logits(model, ids)[:-1], torch.tensor(ids[1:]), reduction="sum"
         )
@@ -346,19 +350,21 @@ def convert(family: Family) -> None:
 def complete(family: Family) -> None:
     """The command prints transformers' greedy answer of 64 tokens."""
     folder, asked = family.addressed, CHAT[:1]
-    tokenizer, model = plain_tokenizer(folder), plain_model(folder)
     ids = encoder(folder).prompt(asked)
-    assert ids == tokenizer.apply_chat_template(
+    assert ids == plain_tokenizer(folder).apply_chat_template(
         [dict(m) for m in asked], add_generation_prompt=True, return_dict=False
     )
+    model = plain_model(folder)
     with torch.inference_mode(), quiet():
-        found = model.generate(
-            torch.tensor([ids]), do_sample=False, max_new_tokens=64, min_new_tokens=None
-        )
-    answer = tokenizer.decode(found[0, len(ids) :], skip_special_tokens=True)
+        found = model.generate(torch.tensor([ids]), do_sample=False, max_new_tokens=64)
+    answer = found[0, len(ids) :].tolist()
+    if answer[-1] in ModelFolder.read(folder).stop_ids:
+        del answer[-1]
+    assert list(open_talker(folder).stream(ids, 64, 0)) == answer
     with pytest.MonkeyPatch.context() as patch:
         said = _printed(patch, str(folder), str(asked[0]["content"]))
-    assert said.strip() == answer.strip()
+    spelled = "".join(spell(ModelFolder.read(folder).tokenizer, answer))
+    assert said.strip() == spelled.strip()
 
 
 def _printed(patch: pytest.MonkeyPatch, folder: str, prompt: str) -> str:

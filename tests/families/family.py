@@ -87,8 +87,8 @@ class Family:
 
 
 def encoder(folder: Path) -> ChatEncoder:
-    """A folder's own encoder, on this day."""
-    return ModelFolder.read(folder).encoder().on(date.today())
+    """A folder's own encoder, on this day; of running text where it was taught no chats."""
+    return ModelFolder.read(folder).encoder(otherwise="plain").on(date.today())
 
 
 def plain_tokenizer(folder: Path) -> Any:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from kollama2.errors import Fault
-from tests.families.columns import COLUMNS
-from tests.families.family import Family
+from tests.families.columns import COLUMNS, template
+from tests.families.family import CHAT, Family, encoder, plain_tokenizer
 from tests.family_tokenizers import FORMS
 
 PAGE = Path(__file__).parents[2] / "docs" / "families.md"
@@ -29,7 +29,31 @@ def refused(column: str, sentence: str) -> Cell:
     return check
 
 
-SENTENCES: Mapping[tuple[str, str], tuple[str, Cell]] = {}
+def metas(family: Family) -> None:
+    """Meta's ids in what is trained, which transformers does not give for the base."""
+    template(family)
+    theirs = plain_tokenizer(family.base).apply_chat_template(
+        [dict(m) for m in CHAT], return_dict=False
+    )
+    ours = encoder(family.base).encode(CHAT).ids
+    first, other = plain_tokenizer(family.base).convert_ids_to_tokens([ours[1], theirs[1]])
+    assert first.startswith("▁")
+    assert not other.startswith("▁")
+
+
+SENTENCES: Mapping[tuple[str, str], tuple[str, Cell]] = {
+    ("Llama 2", "own template"): (
+        "Training follows Meta's reference, where a turn begins with the piece `▁[`; transformers "
+        "5 begins it with `[` when it reads a folder of others. In the folders that kollama2 "
+        "writes, `apply_chat_template` gives Meta's ids for the 200 dialogs.",
+        metas,
+    ),
+    ("polyglot-ko", "own template"): (
+        "It has none, so its chats are written as Llama 2's text; in the folders that kollama2 "
+        "writes, `apply_chat_template` gives the ids of training for the 200 dialogs.",
+        template,
+    ),
+}
 """By family and column: the sentence in the place of yes, and the check that it is true."""
 
 _HEAD = """\
