@@ -94,8 +94,8 @@ def ours(folder: Path, method: str, dtype: str, threads: int) -> Seconds:
     """Seconds of one epoch in kollama2's loop."""
     from kollama2.engine.profile import Resources
     from kollama2.train.batches import Plan, Rows
-    from kollama2.train.prepare import prepare
     from kollama2.train.loop import Loop
+    from kollama2.train.prepare import prepare
     from kollama2.train.record import Record
     from kollama2.train.settings import TrainSettings
 

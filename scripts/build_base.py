@@ -26,9 +26,9 @@ from kollama2.data.read import Example, read
 from kollama2.engine.profile import Resources
 from kollama2.miniature import base
 from kollama2.miniature.texts import english_text
+from kollama2.model.pieces import write_fast
 from kollama2.train.loop import train
 from kollama2.train.settings import TrainSettings
-from kollama2.model.pieces import write_fast
 
 SETTINGS = {
     "method": "full",
