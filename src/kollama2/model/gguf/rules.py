@@ -68,7 +68,8 @@ def byte_rule(file: Gguf, split: Split, merges: Sequence[tuple[str, str]]) -> Ru
         if split.whole and letters in ids:
             return [ids[letters]]
         found = [one if one in ids else list(one) for one in merge_bytes(letters, ranks)]
-        return [ids[one] for part in found for one in ([part] if isinstance(part, str) else part)]
+        parts = (one for part in found for one in ([part] if isinstance(part, str) else part))
+        return [ids[one] for one in parts if one in ids]  # a byte without a token is lost
 
     def encode(text: str) -> list[int]:
         found = list[int]()

@@ -14,6 +14,7 @@ from kollama2.model.files import FAST, GENERATION, TEMPLATE_FILE, TOKENIZER_CONF
 from kollama2.model.gguf.file import Gguf
 from kollama2.model.gguf.rules import Rule, Whole, byte_rule, sentencepiece_rule
 from kollama2.model.gguf.splits import SPLITS, Split
+from kollama2.model.handover import GENERIC
 from kollama2.model.pieces import (
     BYTE,
     CONTROL,
@@ -26,7 +27,6 @@ from kollama2.model.pieces import (
 )
 from kollama2.model.probe import mixed_lines
 
-GENERIC = "PreTrainedTokenizerFast"
 LINES = 2000
 """On which the files must give the ids of the rules."""
 # Tokens that end a turn by their names, where a file does not number them.
@@ -77,7 +77,9 @@ class _Vocabulary:
             raise BadData(f"{file.path} has {twice} tokens twice, or an empty one; convert it anew")
         self.bos, self.eos = self.id("bos"), self.id("eos")
         if self.kind == "llama":
-            self.bos, self.eos = (1 if self.bos is None else self.bos), (self.eos or 2)
+            # As Llama 2 has them, where a file does not say it.
+            self.bos = 1 if self.bos is None else self.bos
+            self.eos = 2 if self.eos is None else self.eos
 
     def get(self, name: str, default: Any = None) -> Any:
         return self.file.metadata.get(f"tokenizer.ggml.{name}", default)
