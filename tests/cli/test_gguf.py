@@ -100,6 +100,18 @@ def test_a_study_keeps_what_a_file_becomes(file: Path, tmp_path: Path) -> None:
     assert not plan([source], store).todo
 
 
+def test_a_file_that_cannot_be_unpacked_fails_its_stage_with_its_sentence(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    files.tiny_llama(tmp_path / "odd.gguf", tiny_model, model="bert")
+    store = Store(tmp_path / "runs")
+    source = Locator(tmp_path, {}, tmp_path / "hashes.json").source(spec_of("odd.gguf"), "model")
+    outcome = run([source], store, inline(store))
+    (sentence,) = outcome.failed.values()
+    assert "odd.gguf has a tokenizer of the kind 'bert'; of GGUF files llama" in sentence
+    assert outcome.exit_code == 65
+
+
 def test_a_file_is_adapted(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = tmp_path / "rows.json"
     rows.write_text(json.dumps([{"instruction": "하나", "input": "", "output": "둘"}] * 8))

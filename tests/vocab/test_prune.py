@@ -16,7 +16,7 @@ from kollama2.errors import BadData
 from kollama2.model.added import added_tokens
 from kollama2.model.card import Card
 from kollama2.model.folder import ModelFolder
-from kollama2.model.pieces import read_pieces, write_fast
+from kollama2.model.pieces import BYTE, read_pieces, write_fast, write_pieces
 from kollama2.model.tokenizer import load_tokenizer
 from kollama2.vocab.expand import expand
 from kollama2.vocab.prune import prune
@@ -234,8 +234,12 @@ ALPHABET = Alphabet(["ko", "en"])
 def test_what_cannot_be_pruned(tmp_path: Path) -> None:
     folder = tiny.write_tokenizer(tmp_path / "old")
     proto = read_pieces(folder)
+    pieces = [one for one in proto.pieces if one.type != BYTE]
+    bare = [type(one).FromString(one.SerializeToString()) for one in pieces]
+    del proto.pieces[:]
+    proto.pieces.extend(bare)
     proto.trainer_spec.byte_fallback = False
-    (folder / "tokenizer.model").write_bytes(proto.SerializeToString())
+    write_pieces(proto, folder)
     with pytest.raises(BadData, match="has no pieces for bytes"):
         prune(folder, tmp_path, KEEP)
     with pytest.raises(ValidationError, match="'ko'"):

@@ -15,8 +15,8 @@ from pydantic import PrivateAttr
 from kollama2.engine.commit import write_json
 from kollama2.engine.hub import DATA_FILES, MODEL_FILES, by_mirror, snapshot
 from kollama2.engine.stage import Stage, Work
-from kollama2.errors import Missing, StorageTrouble
-from kollama2.model.gguf.file import Gguf, is_gguf
+from kollama2.errors import Missing, StorageTrouble, TryLater
+from kollama2.model.gguf.file import is_gguf
 from kollama2.stages.github import fetch
 
 if TYPE_CHECKING:
@@ -154,14 +154,22 @@ def _write_builtin(source: Source, out: Path) -> Mapping[str, Any]:
 
 
 def _unpack(file: Path, work: Work) -> Mapping[str, Any]:
-    from kollama2.model.gguf.convert import write_folder
+    from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    from kollama2.model.gguf.convert import to_hugging_face
 
     target = work.out / "content"
-    shutil.rmtree(target, ignore_errors=True)  # a killed attempt may have left half of it
-    target.mkdir(parents=True)
-    found = write_folder(
-        Gguf(file), target, lambda done, total: work.progress(done, total, "tensors")
-    )
+    shutil.rmtree(target, ignore_errors=True)  # a killed attempt may have left it
+    # A process of its own: this one must not hold torch, and other threads start workers from it.
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        try:
+            found = pool.submit(to_hugging_face, file, target).result()
+        except BrokenProcessPool as error:
+            raise TryLater(
+                f"{file}: unpacking was killed, most likely for want of memory; give the same "
+                "command again"
+            ) from error
     return {**found, "bytes": _size(target)}
 
 

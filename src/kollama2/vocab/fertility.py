@@ -91,7 +91,8 @@ def fertility(
 def _reading(folder: Path) -> Runtimes:
     """A tokenizer as its own program reads it."""
     if (folder / PIECES).is_file():
-        proto, model = read_proto(folder / PIECES), processor(folder)
+        proto = read_proto(folder / PIECES)
+        model = processor(proto)
         names = [one.piece for one in proto.pieces]
         return Runtimes(
             {"": lambda texts: list(model.encode(list(texts)))}, model.decode, names, ()

@@ -19,9 +19,7 @@ EDITION = 1
 Tell = Callable[[str], None]
 
 
-def write_folder(
-    file: Gguf, out: Path, progress: Callable[[int, int], None] = lambda done, total: None
-) -> dict[str, Any]:
+def write_folder(file: Gguf, out: Path) -> dict[str, Any]:
     """Write a GGUF as a model folder, tokenizer first.
 
     Memory: at most 4 GiB of tensors and the largest of them. Packed weights become bfloat16, so
@@ -30,7 +28,6 @@ def write_folder(
     Args:
         file: the file.
         out: an existing empty folder.
-        progress: receives how many tensors are written, and of how many.
 
     Returns:
         `parameters`, `dtype`, and `types`: how many matrices the file has in each.
@@ -48,7 +45,7 @@ def write_folder(
     need_space(out, numbers * dtype.itemsize)
     model = write_config(file, out)
     write_tokenizer(file, out)
-    count = write_weights(file, model, out, progress)
+    count = write_weights(file, model, out)
     found = {"parameters": count, "dtype": str(dtype).split(".")[1], "types": file.kinds()}
     template = OWN if (out / TEMPLATE_FILE).is_file() else None
     about = {"file": file.path.name, "types": found["types"]}

@@ -1,6 +1,6 @@
 """Weights: the tensors of a GGUF unpacked, under the names and in the order of transformers."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,14 +47,13 @@ def write_config(file: Gguf, out: Path) -> Any:
     return model
 
 
-def write_weights(file: Gguf, model: Any, out: Path, tell: Callable[[int, int], None]) -> int:
+def write_weights(file: Gguf, model: Any, out: Path) -> int:
     """Write safetensors; one tensor is unpacked at a time.
 
     Args:
         file: the file.
         model: as `write_config` returns it.
         out: an existing folder.
-        tell: receives how many tensors are written, and of how many.
 
     Returns:
         How many parameters they are.
@@ -67,8 +66,7 @@ def write_weights(file: Gguf, model: Any, out: Path, tell: Callable[[int, int], 
     writer = ShardWriter(out)
     shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     count = 0
-    for done, (name, theirs) in enumerate(names.items()):
-        tell(done, len(names))
+    for name, theirs in names.items():
         tensor = _tensor(file, theirs, dtype, family, model.config)
         if tuple(tensor.shape) != shapes[name]:
             raise BadData(
