@@ -2,9 +2,10 @@
 
 KNOWN = (
     "slow; run with --slow",
-    "needs a GPU",
     "no real data here; set KOLLAMA2_DATA to its folder",
     "not among the data here",
+    "no vocabulary of llama.cpp among the data",
+    "could not import 'xllamacpp': No module named 'xllamacpp'",  # it is no dependency
     "whole texts have no examples before them",  # a combination of parameters that cannot be
     "mounting is forbidden here",
     "only root can mount a small disk",

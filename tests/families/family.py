@@ -21,8 +21,10 @@ from kollama2.model.load import quiet_peft
 from kollama2.model.messages import Message
 from kollama2.train.loop import train
 from kollama2.train.settings import TrainSettings
-from tests.family_tokenizers import FORMS, Form, write_family
+from tests.family_tokenizers import FORMS, Form, lines, write_family
 
+KOREAN = [line for line in lines() if not line.isascii()]
+ENGLISH = [line for line in lines() if line.isascii()]
 CHAT: list[Message] = [
     {"role": "user", "content": "한국의 수도는 어디입니까?"},
     {"role": "assistant", "content": "서울입니다. 😀"},
@@ -89,6 +91,16 @@ class Family:
 def encoder(folder: Path) -> ChatEncoder:
     """A folder's own encoder, on this day; of running text where it was taught no chats."""
     return ModelFolder.read(folder).encoder(otherwise="plain").on(date.today())
+
+
+def handed_over(folder: Path) -> list[int]:
+    """The ids of a chat in training, which must be those of transformers."""
+    ids = encoder(folder).encode(CHAT).ids
+    applied = plain_tokenizer(folder).apply_chat_template(
+        [dict(m) for m in CHAT], return_dict=False
+    )
+    assert ids == applied
+    return ids
 
 
 def plain_tokenizer(folder: Path) -> Any:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from kollama2.errors import Fault
-from tests.families.columns import COLUMNS, template
+from tests.families.chats import LOOK_ALIKES, template
+from tests.families.columns import COLUMNS
 from tests.families.family import CHAT, Family, encoder, plain_tokenizer
 from tests.family_tokenizers import FORMS
 
@@ -66,6 +67,9 @@ in front of a text, the class that `tokenizer_config.json` names, and the quirks
 Wrappers with a vision tower (Mistral 3, Qwen 3.5, Gemma 3) are trained and saved as they came. The
 page is written by `{command}` and compared by a test.
 """
+_LOOK_ALIKES = """\
+Of the 200 dialogs (Korean, English, emoji, white space, thoughts, turns out of order), those in
+which a user writes the name of a control token of this family. It stays text here."""
 
 
 def cell(name: str, column: str) -> Cell:
@@ -77,7 +81,7 @@ def cell(name: str, column: str) -> Cell:
 def page() -> str:
     """The page in Markdown."""
     notes = list[str]()
-    lines = [f"| | {' | '.join(COLUMNS)} |", "|---" * (len(COLUMNS) + 1) + "|"]
+    lines = [f"| | {' | '.join(COLUMNS)} | look-alikes |", "|---" * (len(COLUMNS) + 2) + "|"]
     for name in FORMS:
         row = []
         for column in COLUMNS:
@@ -85,8 +89,9 @@ def page() -> str:
             if sentence and sentence not in notes:
                 notes.append(sentence)
             row.append(f"[{notes.index(sentence) + 1}](#notes)" if sentence else "yes")
-        lines.append(f"| **{name}** | {' | '.join(row)} |")
+        lines.append(f"| **{name}** | {' | '.join(row)} | {LOOK_ALIKES[name]} |")
     meaning = [f"- **{column}**: {_told(check)}" for column, check in COLUMNS.items()]
+    meaning.append(f"- **look-alikes**: {' '.join(_LOOK_ALIKES.split())}")
     numbered = [f"{number}. {note}" for number, note in enumerate(notes, 1)]
     parts = [
         _HEAD.format(command=COMMAND),
