@@ -116,7 +116,7 @@ def test_an_adapter_made_elsewhere(folder: Path, tmp_path: Path) -> None:
     write(adapter, "adapter_config.json", base_model_name_or_path="../model")
     assert ModelFolder.read(adapter).root.path == folder
     write(adapter, "adapter_config.json", base_model_name_or_path="owner/name")
-    with pytest.raises(BadData, match=r"an adapter of owner/name, which is not on this machine"):
+    with pytest.raises(BadData, match=r"an adapter of hf:owner/name, which is not on this machine"):
         ModelFolder.read(adapter)
     assert ModelFolder.read(adapter, onto=folder).root.path == folder
 
