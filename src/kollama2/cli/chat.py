@@ -70,24 +70,12 @@ def complete(
     safe_by: SafeOption = None,
 ) -> None:
     """Answer one prompt by the model's own chat template, or continue it with --raw."""
-    from kollama2.engine.hub import load_mirrors
     from kollama2.errors import BadUsage
-    from kollama2.llama.talk import open_talker
 
     text = sys.stdin.read() if prompt in (None, "-") else prompt
     if not text or not text.strip():
         raise BadUsage("the prompt is empty; give one, or pipe it in")
-    known = load_mirrors(mirrors)
-    guard = _guard(safe, safe_by, known)
-    talker = open_talker(
-        model,
-        tell=talk().print,
-        tokenizer=tokenizer,
-        context=context,
-        seed=seed,
-        onto=onto,
-        mirrors=known,
-    )
+    guard, talker = _opened(model, tokenizer, context, seed, onto, mirrors, safe, safe_by)
     dialog = _dialog(system, [], text if raw else text.strip())
     ids = _fitting(_text_ids(talker, text) if raw else _dialog_ids(talker, dialog), talker)
     new = talker.stream(ids, max_new_tokens, temperature, top_p)
@@ -109,21 +97,9 @@ def chat(
     safe_by: SafeOption = None,
 ) -> None:
     """Talk with a model in several turns; from a pipe, each line is a turn."""
-    from kollama2.engine.hub import load_mirrors
     from kollama2.errors import Fault
-    from kollama2.llama.talk import open_talker
 
-    known = load_mirrors(mirrors)
-    guard = _guard(safe, safe_by, known)
-    talker = open_talker(
-        model,
-        tell=talk().print,
-        tokenizer=tokenizer,
-        context=context,
-        seed=seed,
-        onto=onto,
-        mirrors=known,
-    )
+    guard, talker = _opened(model, tokenizer, context, seed, onto, mirrors, safe, safe_by)
     if sys.stdin.isatty():
         talk().print(_HELP)
     past: list[Message] = []
@@ -166,6 +142,34 @@ def _lines() -> Iterator[str]:
             return
         if line:
             yield line
+
+
+def _opened(
+    model: str,
+    tokenizer: Path | None,
+    context: int | None,
+    seed: int,
+    onto: str | None,
+    mirrors: Path | None,
+    safe: bool,
+    safe_by: list[str] | None,
+) -> "tuple[Guard | None, Talker]":
+    """What both commands need: the guard, if one is wanted, and the model."""
+    from kollama2.engine.hub import load_mirrors
+    from kollama2.llama.talk import open_talker
+
+    known = load_mirrors(mirrors)
+    guard = _guard(safe, safe_by, known)
+    talker = open_talker(
+        model,
+        tokenizer=tokenizer,
+        context=context,
+        seed=seed,
+        onto=onto,
+        mirrors=known,
+        tell=talk().print,
+    )
+    return guard, talker
 
 
 def _guard(safe: bool, names: list[str] | None, mirrors: dict[str, Path]) -> "Guard | None":

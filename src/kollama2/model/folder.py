@@ -154,11 +154,6 @@ class ModelFolder:
 
         return chat_encoder(self, (self.template or otherwise) if template == OWN else template)
 
-    @property
-    def weight_files(self) -> list[Path]:
-        """The safetensors files of this folder; an adapter's are its own."""
-        return sorted(self.path.glob("*.safetensors"))
-
 
 def is_adapter(folder: Path) -> bool:
     """Whether a folder holds an adapter, not whole weights."""
@@ -176,10 +171,7 @@ def base_of(folder: Path) -> Path:
         return Path(name)
     cached = _in_cache(name.removeprefix(PREFIX))
     if cached is None:
-        raise BadData(
-            f"{folder} is an adapter of {name}, which is not on this machine; name its base with "
-            "--onto FOLDER or --onto hf:owner/name"
-        )
+        raise _absent(folder, name)
     return cached
 
 
@@ -201,7 +193,11 @@ def named_base(folder: Path) -> str:
             return str(path.resolve())
     if said is None and _HUB_NAME.fullmatch(name):
         return PREFIX + name
-    raise BadData(
+    raise _absent(folder, name)
+
+
+def _absent(folder: Path, name: str) -> BadData:
+    return BadData(
         f"{folder} is an adapter of {name}, which is not on this machine; name its base with "
         "--onto FOLDER or --onto hf:owner/name"
     )

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
 from torch import Tensor
 
 from kollama2.errors import BadData
@@ -17,6 +16,7 @@ from kollama2.model.handover import hand_over, taught
 from kollama2.model.load import root
 from kollama2.model.renumber import renumber_config
 from kollama2.model.tables import tied
+from kollama2.model.weights import opened
 from kollama2.model.write import write_whole
 
 
@@ -86,19 +86,12 @@ def weights_hash(folder: Path) -> str:
     digest = hashlib.sha256()
     folders = [folder] if folder == root(folder) else [root(folder), folder]
     for place in folders:
-        files = sorted(place.glob("*.safetensors"))
-        names = sorted((name, file) for file in files for name in _names(file))
-        for name, file in names:
-            with safe_open(file, framework="pt") as opened:
-                tensor = opened.get_tensor(name).contiguous()
-            digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
-            digest.update(tensor.view(-1).view(torch.uint8).numpy())
+        with opened(place) as files:
+            for name in sorted(files):
+                tensor = files[name].get(name).contiguous()
+                digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
+                digest.update(tensor.view(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
-
-
-def _names(file: Path) -> list[str]:
-    with safe_open(file, framework="pt") as opened:
-        return list(opened.keys())
 
 
 def write_grown(
