@@ -1,12 +1,11 @@
 """`tokenizer.json` as a tree: read with merges as pairs, extended in its own pipeline, written."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from kollama2.errors import BadData
 from kollama2.model.added import added_tokens
-from kollama2.model.files import FAST, read_json
+from kollama2.model.files import FAST, read_json, write_json
 from kollama2.model.pieces import SPACE, merges_of
 
 
@@ -27,7 +26,7 @@ def read_fast(folder: Path) -> dict[str, Any]:
 
 def write_tree(folder: Path, tree: dict[str, Any]) -> None:
     """Write a tree as the `tokenizer.json` of a folder."""
-    (folder / FAST).write_text(json.dumps(tree, ensure_ascii=False), encoding="utf-8")
+    write_json(folder / FAST, tree, indent=None)
 
 
 def of_characters(folder: Path) -> bool:

@@ -5,7 +5,6 @@ Before the folder is committed, transformers reads it and its ids are compared w
 model was trained on.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from kollama2.errors import BadData
 from kollama2.model.card import CARD, Card, write_card
+from kollama2.model.fast import write_tree
 from kollama2.model.files import (
     CONFIG,
     FAST,
@@ -29,8 +29,9 @@ from kollama2.model.files import (
 from kollama2.model.folder import OWN, ModelFolder
 from kollama2.model.jinja import jinja_template
 from kollama2.model.messages import Message
+from kollama2.model.pieces import put_in_front, save_fast, write_fast
 from kollama2.model.templates import FORMS, TEMPLATES
-from kollama2.model.tokenizer import plain
+from kollama2.model.tokenizer import filed, plain
 
 if TYPE_CHECKING:
     from kollama2.model.chat import ChatEncoder
@@ -108,13 +109,13 @@ def _forms(out: Path, trained: "ChatEncoder") -> Iterator[None]:
         _begin(out, bos)
     if name == OWN:
         if pieces and not (out / FAST).is_file():
-            _write_fast(out, bos)
+            write_fast(out, bos)
         yield
         return
     said = read_json(out / TOKENIZER_CONFIG).get("tokenizer_class")
     for kind in (GENERIC,) if pieces else (said, GENERIC):
         if pieces:
-            _write_fast(out, bos)
+            write_fast(out, bos)
         elif kind == GENERIC:
             _keep_spaces(out)
         if kind != said:
@@ -127,28 +128,15 @@ def _forms(out: Path, trained: "ChatEncoder") -> Iterator[None]:
             yield
 
 
-def _write_fast(out: Path, bos: int | None) -> None:
-    from kollama2.model.pieces import write_fast
-
-    if (out / PIECES).is_file():
-        write_fast(out, bos)
-
-
 def _begin(out: Path, bos: int | None) -> None:
     """Let a `tokenizer.json` put BOS in front itself; transformers 5 heeds no setting for it."""
-    from tokenizers import Tokenizer, processors
-
-    path = out / FAST
     if bos is None:
         return
-    fast = Tokenizer.from_file(str(path))
+    fast = filed(out)
     if fast.encode("a").ids[:1] == [bos]:
         return
-    name = fast.id_to_token(bos)
-    fast.post_processor = processors.TemplateProcessing(
-        single=f"{name} $A", pair=f"{name} $A {name} $B", special_tokens=[(name, bos)]
-    )
-    write_json(path, json.loads(fast.to_str()), indent=None)
+    put_in_front(fast, fast.id_to_token(bos), bos)
+    save_fast(fast, out)
 
 
 def _keep_spaces(out: Path) -> None:
@@ -161,7 +149,7 @@ def _keep_spaces(out: Path) -> None:
     replace = {"type": "Replace", "pattern": {"String": " "}, "content": space}
     steps = [{"type": "Prepend", "prepend": space}, replace]
     tree |= {"normalizer": {"type": "Sequence", "normalizers": steps}, "pre_tokenizer": None}
-    write_json(out / FAST, tree, indent=None)
+    write_tree(out, tree)
 
 
 def _own(out: Path, jinja: str) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from kollama2.errors import BadData
 from kollama2.model.added import Added, added_tokens
-from kollama2.model.files import FAST, PIECES
+from kollama2.model.files import FAST, PIECES, write_json
 
 # The types of pieces in SentencePiece's model file.
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
@@ -92,21 +92,11 @@ def write_fast(folder: str | Path, bos: int | None = None) -> Path:
         raise BadData(
             f"{Path(folder) / PIECES} changes texts before it encodes them; keep to {PIECES}"
         )
-    target = Path(folder) / FAST
-    fast = _fast(proto, bos, added_tokens(Path(folder)))
-    target.write_text(json.dumps(json.loads(fast.to_str()), ensure_ascii=False), encoding="utf-8")
-    return target
+    return save_fast(_fast(proto, bos, added_tokens(Path(folder))), Path(folder))
 
 
 def _fast(proto: Any, bos: int | None, added: Mapping[str, Added]) -> Any:
-    from tokenizers import (
-        AddedToken,
-        Tokenizer,
-        decoders,
-        models,
-        normalizers,
-        processors,
-    )
+    from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers
 
     # Tokens that are wanted whole are found in the text before its spaces are turned.
     vocab = {_found(one): i for i, one in enumerate(proto.pieces)}
@@ -133,10 +123,7 @@ def _fast(proto: Any, bos: int | None, added: Mapping[str, Added]) -> Any:
         ]
     )
     if bos is not None:
-        name = proto.pieces[bos].piece
-        fast.post_processor = processors.TemplateProcessing(
-            single=f"{name} $A", pair=f"{name} $A {name} $B", special_tokens=[(name, bos)]
-        )
+        put_in_front(fast, proto.pieces[bos].piece, bos)
     kinds = dict.fromkeys(named[USER_DEFINED], False)
     kinds |= dict.fromkeys(named[UNKNOWN] + named[CONTROL], True)
     kinds |= {name: one.special for name, one in added.items() if name in vocab}
@@ -144,6 +131,21 @@ def _fast(proto: Any, bos: int | None, added: Mapping[str, Added]) -> Any:
         flags = {"normalized": False, **(added[name].flags if name in added else {})}
         fast.add_tokens([AddedToken(name, special=kinds[name], **flags)])
     return fast
+
+
+def put_in_front(fast: Any, name: str, bos: int) -> None:
+    """Let a tokenizer of the tokenizers library begin every text with BOS."""
+    from tokenizers import processors
+
+    fast.post_processor = processors.TemplateProcessing(
+        single=f"{name} $A", pair=f"{name} $A {name} $B", special_tokens=[(name, bos)]
+    )
+
+
+def save_fast(fast: Any, folder: Path) -> Path:
+    """Write a tokenizer of the tokenizers library as the `tokenizer.json` of a folder."""
+    write_json(folder / FAST, json.loads(fast.to_str()), indent=None)
+    return folder / FAST
 
 
 def _found(one: Any) -> str:

@@ -310,19 +310,25 @@ def reads_pieces(folder: Path) -> bool:
     Raises:
         BadData: there is neither file, or it cannot be read.
     """
+    return _pieces_of(folder) is not None
+
+
+def _pieces_of(folder: Path) -> _Pieces | None:
+    """The SentencePiece model that gives a folder's ids; None where `tokenizer.json` does."""
     model, fast = folder / PIECES, (folder / FAST).is_file()
     if not model.is_file():
         if not fast:
             raise BadData(f"{folder} holds neither {PIECES} nor {FAST}")
-        return False
+        return None
     try:
         pieces = _Pieces(model)
     except BadData:
         # Llama 3 ships a tiktoken file under this name.
         if not fast:
             raise
-        return False
-    return not fast or pieces.encode(_PROBES) == _Json(folder, as_filed=True).encode(_PROBES)
+        return None
+    agreed = not fast or pieces.encode(_PROBES) == _Json(folder, as_filed=True).encode(_PROBES)
+    return pieces if agreed else None
 
 
 def load_tokenizer(folder: str | Path) -> Tokenizer:
@@ -332,8 +338,9 @@ def load_tokenizer(folder: str | Path) -> Tokenizer:
         BadData: it has none, or it cannot be read.
     """
     folder = Path(folder)
-    if reads_pieces(folder):
-        return Tokenizer(_Pieces(folder / PIECES), folder, PIECES)
+    pieces = _pieces_of(folder)
+    if pieces is not None:
+        return Tokenizer(pieces, folder, PIECES)
     why = f" ({PIECES} gives other ids or is none; transformers uses the former)"
     return Tokenizer(_Json(folder), folder, FAST + why * (folder / PIECES).is_file())
 

@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import json
 import re
 import shutil
 import tempfile
@@ -16,7 +15,7 @@ from kollama2.model.files import FAST, PIECES, has_tokenizer
 from kollama2.model.gguf.file import Gguf, is_gguf
 from kollama2.model.gguf.splits import SPLITS
 from kollama2.model.gguf.tokenizer import write_tokenizer
-from kollama2.model.pieces import read_proto, write_pieces
+from kollama2.model.pieces import read_proto, save_fast, write_pieces
 
 _TIKTOKEN = re.compile(rb"[A-Za-z0-9+/]+=* \d+\r?\n")
 
@@ -57,7 +56,7 @@ def _write(file: Path, out: Path) -> None:
     elif file.suffix == ".json":
         shutil.copyfile(file, out / FAST)
     elif _is_tiktoken(file):
-        _write_ranks(file, out / FAST)
+        _write_ranks(file, out)
     else:
         write_pieces(read_proto(file), out)
 
@@ -83,7 +82,7 @@ def _write_ranks(file: Path, out: Path) -> None:
     split = SPLITS["llama-bpe"]
     fast = Tokenizer(models.BPE(vocab, list(_merges(ranks)), ignore_merges=split.whole))
     fast.pre_tokenizer, fast.decoder = split.pre_tokenizer(), decoders.ByteLevel()
-    out.write_text(json.dumps(json.loads(fast.to_str()), ensure_ascii=False), encoding="utf-8")
+    save_fast(fast, out)
 
 
 def _merges(ranks: Mapping[bytes, int]) -> Iterator[tuple[str, str]]:

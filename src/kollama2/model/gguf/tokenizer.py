@@ -4,13 +4,12 @@ transformers' reader of GGUF files makes another tokenizer where pieces share a 
 begins with a space, and heeds neither `add_space_prefix` nor the flags of BOS.
 """
 
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from kollama2.errors import BadData
-from kollama2.model.files import FAST, GENERATION, TEMPLATE_FILE, TOKENIZER_CONFIG, write_json
+from kollama2.model.files import GENERATION, TEMPLATE_FILE, TOKENIZER_CONFIG, write_json
 from kollama2.model.gguf.file import Gguf
 from kollama2.model.gguf.rules import Rule, Whole, byte_rule, sentencepiece_rule
 from kollama2.model.gguf.splits import SPLITS, Split
@@ -22,6 +21,8 @@ from kollama2.model.pieces import (
     SPACE,
     UNKNOWN,
     USER_DEFINED,
+    put_in_front,
+    save_fast,
     write_fast,
     write_pieces,
 )
@@ -150,7 +151,7 @@ def _write_pieces(about: _Vocabulary, out: Path) -> Rule:
 
 
 def _write_bytes(about: _Vocabulary, out: Path) -> Rule:
-    from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, processors
+    from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers
 
     merges = [(one[:at], one[at + 1 :]) for one in about.get("merges", []) if (at := _gap(one))]
     ids = {token: i for i, token in enumerate(about.tokens)}
@@ -167,13 +168,8 @@ def _write_bytes(about: _Vocabulary, out: Path) -> Rule:
     )
     fast.add_tokens([AddedToken(t, normalized=False) for t in about.of(USER_DEFINED)])
     if about.begins is not None:
-        name = about.tokens[about.begins]
-        fast.post_processor = processors.TemplateProcessing(
-            single=f"{name} $A",
-            pair=f"{name} $A {name} $B",
-            special_tokens=[(name, about.begins)],
-        )
-    write_json(out / FAST, json.loads(fast.to_str()), indent=None)
+        put_in_front(fast, about.tokens[about.begins], about.begins)
+    save_fast(fast, out)
     return Whole(about.tokens, about.kinds, byte_rule(about.file, split, merges)).encode
 
 
