@@ -1,6 +1,6 @@
 """Added tokens: those that a tokenizer has beside its vocabulary, wherever its folder says so."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,11 +25,20 @@ class Added:
     flags: Mapping[str, bool] = field(default_factory=dict)
 
 
-def added_tokens(folder: Path) -> dict[str, Added]:
-    """The added tokens of a folder by their text; what its settings say of one comes first."""
+def added_tokens(
+    folder: Path, listed: Sequence[Mapping[str, Any]] | None = None
+) -> dict[str, Added]:
+    """The added tokens of a folder by their text; what its settings say of one comes first.
+
+    Args:
+        folder: holds the tokenizer.
+        listed: those of its `tokenizer.json`, where the caller has read that large file already.
+    """
+    if listed is None:
+        listed = read_json(folder / FAST).get("added_tokens") or []
     config = read_json(folder / TOKENIZER_CONFIG)
     found = {name: Added(int(i)) for name, i in read_json(folder / "added_tokens.json").items()}
-    for one in read_json(folder / FAST).get("added_tokens") or []:
+    for one in listed:
         found[one["content"]] = _token(int(one["id"]), one)
     for i, one in (config.get("added_tokens_decoder") or {}).items():
         found[one["content"]] = _token(int(i), one)

@@ -45,6 +45,7 @@ class _Pieces:
     """A SentencePiece model."""
 
     adds = None
+    listed = None
 
     def __init__(self, path: Path) -> None:
         try:
@@ -77,9 +78,11 @@ class _Json:
 
     def __init__(self, folder: Path, *, as_filed: bool = False) -> None:
         path = folder / FAST
-        model = read_json(path).get("model")
+        tree = read_json(path)
+        model = tree.get("model")
         if not isinstance(model, dict) or "vocab" not in model:
             raise BadData(f"{path} is not a tokenizer of the tokenizers library: it has no model")
+        self.listed: list[dict[str, Any]] | None = tree.get("added_tokens") or []
         self._fast = filed(folder) if as_filed else _library(folder)
         self._fast.encode_special_tokens = True
         self._fast.no_truncation()
@@ -194,7 +197,7 @@ class Tokenizer:
         self._backend: _Backend = backend
         self.source, self.folder = source, folder
         config = read_json(folder / TOKENIZER_CONFIG)
-        added = added_tokens(folder)
+        added = added_tokens(folder, backend.listed)
         self.special = {
             **backend.names(),
             **{name: one.id for name, one in added.items() if one.special},
@@ -356,14 +359,15 @@ def load_sentencepiece(path: Path) -> Tokenizer:
 
 def tokenizer_size(folder: Path) -> int:
     """One more than the highest id the tokenizer files of a folder can give; 0 without files."""
-    size = 0
+    size, listed = 0, None
     if (folder / FAST).is_file():
         tree = read_json(folder / FAST)
+        listed = tree.get("added_tokens") or []
         vocab = tree.get("model", {}).get("vocab", [])
         size = 1 + max(vocab.values(), default=-1) if isinstance(vocab, dict) else len(vocab)
     elif (folder / PIECES).is_file():
         size = _Pieces(folder / PIECES).size
-    return max([size, *(1 + one.id for one in added_tokens(folder).values())])
+    return max([size, *(1 + one.id for one in added_tokens(folder, listed).values())])
 
 
 def tokens(folder: Path) -> tuple[dict[str, int], tuple[int, ...]]:
