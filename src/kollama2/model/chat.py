@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from kollama2.errors import BadData, BadUsage
 from kollama2.model.jinja import jinja_template
@@ -63,6 +63,17 @@ class ChatEncoder(ABC):
     stop_ids: tuple[int, ...]
 
     @abstractmethod
+    def _answered(self, messages: Sequence[Message], tools: Sequence[Tool]) -> Any:
+        """A chat that ends with an answer, as `_encoded` takes it.
+
+        Raises:
+            BadData: the template cannot write it.
+        """
+
+    @abstractmethod
+    def _encoded(self, chats: Sequence[Any], loss: Loss) -> list[Encoded]:
+        """Encode many prepared chats at once."""
+
     def encode(
         self, messages: Sequence[Message], loss: Loss = "assistant", tools: Sequence[Tool] = ()
     ) -> Encoded:
@@ -76,6 +87,7 @@ class ChatEncoder(ABC):
         Raises:
             BadData: the template cannot write this chat, or the last message is not an answer.
         """
+        return self._encoded([self._answered(messages, tools)], loss)[0]
 
     @abstractmethod
     def prompt(self, messages: Sequence[Message], tools: Sequence[Tool] = ()) -> list[int]:
@@ -89,9 +101,26 @@ class ChatEncoder(ABC):
     def answer(self, text: str) -> list[int]:
         """The ids of an answer as it stands behind a prompt, without what ends it."""
 
-    @abstractmethod
     def encode_batch(self, samples: Iterable[Sample], loss: Loss = "assistant") -> list[Encoded]:
-        """Encode many samples at once; one that the template cannot write says why."""
+        """Encode many samples at once, several times faster than one by one.
+
+        One that the template cannot write says why.
+        """
+        found, chats, texts = list[Encoded](), dict[int, Any](), dict[int, str]()
+        for number, sample in enumerate(samples):
+            found.append(Encoded([], []))
+            try:
+                if self.is_chat(sample):
+                    chats[number] = self._answered(sample.messages, sample.tools)
+                else:
+                    texts[number] = sample.text
+            except BadData as error:
+                found[number] = Encoded([], [], reason=str(error))
+        for number, one in zip(chats, self._encoded(list(chats.values()), loss), strict=True):
+            found[number] = one
+        for number, one in zip(texts, self.texts(list(texts.values())), strict=True):
+            found[number] = one
+        return found
 
     def on(self, day: date) -> "ChatEncoder":
         """The same encoder on another day, for templates that write a date."""
@@ -157,45 +186,17 @@ class TextEncoder(ChatEncoder):
         self.stop_ids = tuple(sorted({tokenizer.eos_id, *stop_ids}))
         self.form: Template = TEMPLATES[template]
 
-    def encode(
-        self, messages: Sequence[Message], loss: Loss = "assistant", tools: Sequence[Tool] = ()
-    ) -> Encoded:
-        """See `ChatEncoder.encode`."""
-        return self._assemble([self._chat(messages, tools)], loss)[0]
-
     def prompt(self, messages: Sequence[Message], tools: Sequence[Tool] = ()) -> list[int]:
         """See `ChatEncoder.prompt`."""
-        return self._assemble([self._chat(messages, tools, prompt=True)], "all")[0].ids
+        return self._encoded([self._chat(messages, tools, prompt=True)], "all")[0].ids
 
     def answer(self, text: str) -> list[int]:
         """See `ChatEncoder.answer`."""
         before, _, _ = self.form.answer.partition("{content}")
         return self.tokenizer.encode_batch([before + text], [True])[0]
 
-    def encode_batch(self, samples: Iterable[Sample], loss: Loss = "assistant") -> list[Encoded]:
-        """See `ChatEncoder.encode_batch`; several times faster than one by one."""
-        sequences, reasons = list[list[_Segment]](), dict[int, str]()
-        for number, sample in enumerate(samples):
-            try:
-                sequences.append(self._sample(sample))
-            except BadData as error:
-                sequences.append([])
-                reasons[number] = str(error)
-        found = self._assemble(sequences, loss)
-        for number, reason in reasons.items():
-            found[number] = Encoded([], [], reason=reason)
-        return found
-
-    def _sample(self, sample: Sample) -> list[_Segment]:
-        if self.is_chat(sample):
-            return self._chat(sample.messages, sample.tools)
-        return [*self._bos(), _Segment(sample.text, learned=True), self._eos()]
-
-    def _bos(self) -> list[_Segment]:
-        return [] if self.tokenizer.bos_id is None else [_Segment(id=self.tokenizer.bos_id)]
-
-    def _eos(self) -> _Segment:
-        return _Segment(id=self.tokenizer.eos_id, learned=True)
+    def _answered(self, messages: Sequence[Message], tools: Sequence[Tool]) -> list[_Segment]:
+        return self._chat(messages, tools)
 
     def _chat(
         self, messages: Sequence[Message], tools: Sequence[Tool], *, prompt: bool = False
@@ -203,16 +204,17 @@ class TextEncoder(ChatEncoder):
         turns = list(messages)
         system = turns.pop(0)["content"] if turns and turns[0]["role"] == "system" else None
         self._check_turns(turns, tools, prompt)
+        bos, eos = self.tokenizer.bos_id, self.tokenizer.eos_id
         segments = list[_Segment]()
         for number, turn in enumerate(turns):
             if turn["role"] == "user":
-                if not number or self.form.bos_each_turn:
-                    segments += self._bos()
+                if bos is not None and (not number or self.form.bos_each_turn):
+                    segments.append(_Segment(id=bos))
                 segments.append(_Segment(self.form.ask(turn, system, first=not number)))
             else:
                 answer = self.form.answer.format(content=turn["content"].strip())
                 segments.append(_Segment(answer, continuing=True, learned=True))
-                segments.append(self._eos())
+                segments.append(_Segment(id=eos, learned=True))
         return segments
 
     def _check_turns(self, turns: Sequence[Message], tools: Sequence[Tool], prompt: bool) -> None:
@@ -222,15 +224,15 @@ class TextEncoder(ChatEncoder):
             raise BadData(f"the template {self.template} has no form for reasoning")
         check_turns(turns, prompt=prompt)
 
-    def _assemble(self, sequences: list[list[_Segment]], loss: Loss) -> list[Encoded]:
-        texts = [one for segments in sequences for one in segments if one.id is None]
+    def _encoded(self, chats: Sequence[list[_Segment]], loss: Loss) -> list[Encoded]:
+        texts = [one for segments in chats for one in segments if one.id is None]
         encoded = iter(
             self.tokenizer.encode_batch(
                 [one.text for one in texts], [one.continuing for one in texts]
             )
         )
         found = []
-        for segments in sequences:
+        for segments in chats:
             ids, labels, ends = list[int](), list[int](), list[int]()
             for one in segments:
                 piece = next(encoded) if one.id is None else [one.id]

@@ -7,14 +7,14 @@ that a prompt is the exact beginning of what was trained on.
 
 import re
 from bisect import bisect_left
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from copy import copy
 from datetime import date
 from typing import Any
 
 from kollama2.errors import BadData
 from kollama2.model.chat import IGNORED, ChatEncoder, Encoded, Loss
-from kollama2.model.messages import Message, Sample, Tool
+from kollama2.model.messages import Message, Tool
 from kollama2.model.rendering import BREAK, Rendered, Rendering
 from kollama2.model.tokenizer import FENCE, Tokenizer
 
@@ -61,12 +61,6 @@ class JinjaEncoder(ChatEncoder):
         other._rendering = self._rendering.on(day)
         return other
 
-    def encode(
-        self, messages: Sequence[Message], loss: Loss = "assistant", tools: Sequence[Tool] = ()
-    ) -> Encoded:
-        """See `ChatEncoder.encode`."""
-        return self._encoded([self._answered(messages, tools)], loss)[0]
-
     def prompt(self, messages: Sequence[Message], tools: Sequence[Tool] = ()) -> list[int]:
         """See `ChatEncoder.prompt`."""
         if not messages or messages[-1]["role"] not in ("user", "tool"):
@@ -81,39 +75,21 @@ class JinjaEncoder(ChatEncoder):
         said = [i for i, label in zip(whole.ids, whole.labels, strict=True) if label != IGNORED]
         return said[:-1] if said and said[-1] in self.stop_ids else said
 
-    def encode_batch(self, samples: Iterable[Sample], loss: Loss = "assistant") -> list[Encoded]:
-        """See `ChatEncoder.encode_batch`; faster than one by one."""
-        found, chats, texts = list[Encoded](), dict[int, Rendered](), dict[int, str]()
-        for number, sample in enumerate(samples):
-            found.append(Encoded([], []))
-            try:
-                if self.is_chat(sample):
-                    chats[number] = self._answered(sample.messages, sample.tools)
-                else:
-                    texts[number] = sample.text
-            except BadData as error:
-                found[number] = Encoded([], [], reason=str(error))
-        for number, one in zip(chats, self._encoded(list(chats.values()), loss), strict=True):
-            found[number] = one
-        for number, one in zip(texts, self.texts(list(texts.values())), strict=True):
-            found[number] = one
-        return found
-
     def _answered(self, messages: Sequence[Message], tools: Sequence[Tool]) -> Rendered:
         if not messages or messages[-1]["role"] != "assistant":
             last = messages[-1]["role"] if messages else "none"
             raise BadData(f"the last message must be from the assistant, got {last}")
         return self._rendering.chat(messages, tools)
 
-    def _encoded(self, rendered: Sequence[Rendered], loss: Loss) -> list[Encoded]:
+    def _encoded(self, chats: Sequence[Rendered], loss: Loss) -> list[Encoded]:
         parts = [
             self._fence * (number > 0) + part
-            for one in rendered
+            for one in chats
             for number, part in enumerate(one.text.split(BREAK))
         ]
         # One list of places at a time: together they would be many times the ids.
         pieces = iter(self._fast.encode_batch(parts, add_special_tokens=False))
-        return [self._labelled(one, pieces, loss) for one in rendered]
+        return [self._labelled(one, pieces, loss) for one in chats]
 
     def _labelled(self, one: Rendered, pieces: Iterator[Any], loss: Loss) -> Encoded:
         """A rendered chat out of its encoded parts: ids, and labels where the assistant speaks."""
