@@ -1,7 +1,6 @@
 """`kollama2 tokenizer`: what a tokenizer spends on Korean, and larger and smaller ones."""
 
 from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -56,6 +55,8 @@ def report(
 
     from kollama2.engine.hub import load_mirrors
     from kollama2.errors import BadData, BadUsage, Fault
+    from kollama2.model.files import TOKENIZER_FILES
+    from kollama2.model.find import find_place
     from kollama2.vocab.fertility import fertility
 
     if plot is not None and plot.suffix not in (".svg", ".png", ".html"):
@@ -67,7 +68,11 @@ def report(
         talk().print(f"{name}: left out: {fault}", markup=False)
 
     found = fertility(
-        tokenizers, korean, english, find=lambda name: _place(name, copies), refused=refused
+        tokenizers,
+        korean,
+        english,
+        find=lambda name: find_place(name, copies, TOKENIZER_FILES),
+        refused=refused,
     )
     if not found:
         raise BadData("none of the tokenizers can be read; the reasons stand above")
@@ -172,18 +177,6 @@ def _checked(settings: "type[_Settings]", fields: dict[str, Any]) -> "_Settings"
         first = error.errors()[0]
         where = f"--{first['loc'][0]}".replace("_", "-")
         raise BadUsage(f"{where}: {first['msg']}, got {first['input']!r}") from error
-
-
-def _place(name: str, mirrors: Mapping[str, Path]) -> Path:
-    """Where a tokenizer lies: a path, or what the hub has under a name."""
-    from kollama2.engine.hub import PREFIX, snapshot
-    from kollama2.model.files import TOKENIZER_FILES
-
-    if name in mirrors:
-        return mirrors[name]
-    if name.startswith(PREFIX):
-        return snapshot(name, TOKENIZER_FILES, instead="name a copy in a mirrors file (--mirrors)")
-    return Path(name.removeprefix("file:"))
 
 
 def _texts(corpus: list[Path]) -> "Iterator[str]":

@@ -17,8 +17,9 @@ from kollama2.llama.runtime import Llama
 from kollama2.llama.tokenizer import Tokenizer
 from kollama2.model.chat import ChatEncoder
 from kollama2.model.files import CONFIG, PIECES
-from kollama2.model.find import NONE, Mirrors, Tell, find_model
+from kollama2.model.find import NONE, Mirrors, find_model
 from kollama2.model.folder import ModelFolder
+from kollama2.model.gguf.convert import Tell
 from kollama2.train.onto import load_folder
 
 

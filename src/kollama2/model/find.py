@@ -1,19 +1,18 @@
 """Find: from the name of a model to its folder, and to the base that an adapter stands on."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
 import kollama2
-from kollama2.engine.hub import PREFIX, by_mirror, snapshot
+from kollama2.engine.hub import MODEL_FILES, PREFIX, by_mirror, snapshot
 from kollama2.errors import BadUsage
 from kollama2.model.folder import ModelFolder, is_adapter, named_base
-from kollama2.model.gguf.convert import as_folder
+from kollama2.model.gguf.convert import Tell, as_folder
 
 BUILTIN = {"builtin:miniature": Path(kollama2.__file__).parent / "miniature" / "base" / "model"}
 Mirrors = Mapping[str, Path]
 NONE: Mirrors = MappingProxyType({})
-Tell = Callable[[str], None]
 _FILE = "file:"
 
 
@@ -21,21 +20,21 @@ def _nothing(text: str) -> None:
     """Say nothing of what is told."""
 
 
-def find_folder(name: str | Path, mirrors: Mirrors = NONE, tell: Tell = _nothing) -> Path:
-    """The local folder of a model.
+def find_place(
+    name: str | Path, mirrors: Mirrors = NONE, patterns: Sequence[str] = MODEL_FILES
+) -> Path:
+    """Where a model lies on this machine, a folder or a file.
 
     Args:
-        name: a path, `hf:owner/name` or `builtin:miniature`; a GGUF file is unpacked at its first
-            use.
+        name: a path, `hf:owner/name` or `builtin:miniature`.
         mirrors: local copies of hub repositories (`engine.hub.load_mirrors`).
-        tell: receives what is said of unpacking.
+        patterns: which files of a hub's repository are wanted.
 
     Returns:
-        The folder; whether a path leads to one is not looked at.
+        The place; whether a path leads to something is not looked at.
 
     Raises:
         BadUsage, Denied, Missing: as `engine.hub.snapshot`; a mirror is not there.
-        BadData: a GGUF file cannot be read.
     """
     text = str(name)
     if text in BUILTIN:
@@ -43,10 +42,26 @@ def find_folder(name: str | Path, mirrors: Mirrors = NONE, tell: Tell = _nothing
     if text in mirrors:
         if not mirrors[text].exists():
             raise BadUsage(f"{text}: nothing lies at {mirrors[text]}; correct the mirrors file")
-        return as_folder(mirrors[text], tell)
+        return mirrors[text]
     if text.startswith(PREFIX):
-        return snapshot(text, instead=f"name a local folder instead, or {by_mirror(text)}")
-    return as_folder(Path(text.removeprefix(_FILE)), tell)
+        instead = f"name a local folder instead, or {by_mirror(text)}"
+        return snapshot(text, patterns, instead=instead)
+    return Path(text.removeprefix(_FILE))
+
+
+def find_folder(name: str | Path, mirrors: Mirrors = NONE, tell: Tell = _nothing) -> Path:
+    """The local folder of a model; a GGUF file is unpacked at its first use.
+
+    Args:
+        name: as for `find_place`.
+        mirrors: as for `find_place`.
+        tell: receives what is said of unpacking.
+
+    Raises:
+        BadUsage, Denied, Missing: as `find_place`.
+        BadData: a GGUF file cannot be read.
+    """
+    return as_folder(find_place(name, mirrors), tell)
 
 
 def find_model(
