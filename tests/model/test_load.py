@@ -189,6 +189,7 @@ def test_pickled_weights_are_converted_by_a_command(
     command = ["convert", str(folder), "-o", str(out)]
     answer = CliRunner().invoke(command_line.app, command)
     assert answer.exit_code == 0, answer.output
+    assert (out / "MANIFEST.json").is_file()  # it appeared whole
     written = load_file(out / WEIGHTS)
     assert written.keys() == state.keys() - ({"lm_head.weight"} if family == "qwen2" else set())
     assert all(torch.equal(tensor, state[name]) for name, tensor in written.items())

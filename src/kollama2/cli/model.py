@@ -1,7 +1,7 @@
 """The commands of a model: recipes, adapt, convert."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -112,54 +112,74 @@ def convert(
     """Turn Meta's, GGUF, llama2.c's, pickled checkpoints and adapters into Hugging Face folders."""
     from kollama2.engine.hub import load_mirrors
     from kollama2.errors import BadUsage
-    from kollama2.model.find import find_model
-    from kollama2.model.gguf.file import is_gguf
+    from kollama2.model.find import find_model, find_place
+    from kollama2.model.folder import is_adapter
 
     if to not in ("hf", "meta"):
         raise BadUsage(f"--to is {to!r}; it can be hf or meta")
-    if is_gguf(Path(checkpoint)):
-        from kollama2.model.gguf.convert import to_hugging_face as unpack
-
-        if tokenizer is not None or to == "meta":
-            raise BadUsage(f"{checkpoint} brings its tokenizer along and becomes hf only")
-        result = unpack(Path(checkpoint), output)
-        talk().print(f"{output}: {result['parameters']:,} parameters")
-        return
-    model = find_model(checkpoint, onto, load_mirrors(mirrors))
-    folder = model.path
-    if model.base is not None:
+    known = load_mirrors(mirrors)
+    place = find_place(checkpoint, known)
+    if onto is not None or is_adapter(place):
         from kollama2.cli.adapt import export
 
+        model = find_model(checkpoint, onto, known)  # it refuses a base for whole weights
+        assert model.base is not None, "an adapter has one"
         if to == "meta":
             raise BadUsage(f"{checkpoint} is an adapter; make a whole model of it first (--to hf)")
         check_new(output)
-        export(folder, output, model.base.path)
+        export(place, output, model.base.path)
         talk().print(f"{output}: {checkpoint} on {onto or 'its base'}, a whole model")
         return
-    if folder.is_dir():
-        from kollama2.llama.convert import is_meta, to_hugging_face, to_meta
+    found = _to_meta(place, output, shards) if to == "meta" else _to_hf(place, output, tokenizer)
+    talk().print(f"{output}: {found['parameters']:,} parameters")
+
+
+_GGUF = "{} brings its tokenizer along and becomes hf only"
+_LLAMA2C = "a llama2.c file needs --tokenizer tokenizer.bin and becomes hf only"
+
+
+def _to_meta(place: Path, output: Path, shards: int) -> dict[str, Any]:
+    from kollama2.errors import BadUsage
+    from kollama2.llama.convert import is_meta, to_meta
+    from kollama2.model.gguf.file import is_gguf
+    from kollama2.model.pickled import is_pickled
+
+    if not place.is_dir():
+        raise BadUsage(_GGUF.format(place) if is_gguf(place) else _LLAMA2C)
+    if is_pickled(place):
+        raise BadUsage(f"{place} holds pickled weights; convert them to hf first")
+    if is_meta(place):
+        raise BadUsage(f"{place} is in meta form already")
+    return to_meta(place, output, shards)
+
+
+def _to_hf(place: Path, output: Path, tokenizer: Path | None) -> dict[str, Any]:
+    from kollama2.engine.commit import committing
+    from kollama2.errors import BadUsage
+    from kollama2.model.files import PIECES
+
+    if place.is_dir():
+        from kollama2.llama.convert import is_meta, to_hugging_face
         from kollama2.model.pickled import from_pickle, is_pickled
 
-        if is_pickled(folder):
-            if to == "meta":
-                raise BadUsage(f"{checkpoint} holds pickled weights; convert them to hf first")
+        if is_pickled(place):
             check_new(output)
-            result = from_pickle(folder, output)
-            talk().print(f"{output}: {result['parameters']:,} parameters")
-            return
-        if (to == "meta") == is_meta(folder):
-            raise BadUsage(f"{checkpoint} is in {to} form already")
-        if to == "meta":
-            result = to_meta(folder, output, shards)
-        else:
-            beside = folder / "tokenizer.model"
-            result = to_hugging_face(
-                folder, output, tokenizer or (beside if beside.is_file() else None)
-            )
-    else:
-        from kollama2.llama.llama2c import convert as import_checkpoint
+            with committing(output) as partial:
+                return from_pickle(place, partial)
+        if not is_meta(place):
+            raise BadUsage(f"{place} is in hf form already")
+        beside = place / PIECES
+        return to_hugging_face(place, output, tokenizer or (beside if beside.is_file() else None))
+    from kollama2.model.gguf.file import is_gguf
 
-        if tokenizer is None or to == "meta":
-            raise BadUsage("a llama2.c file needs --tokenizer tokenizer.bin and becomes hf only")
-        result = import_checkpoint(folder, tokenizer, output)
-    talk().print(f"{output}: {result['parameters']:,} parameters")
+    if is_gguf(place):
+        from kollama2.model.gguf.convert import to_hugging_face as unpack
+
+        if tokenizer is not None:
+            raise BadUsage(_GGUF.format(place))
+        return unpack(place, output)
+    from kollama2.llama.llama2c import convert as import_checkpoint
+
+    if tokenizer is None:
+        raise BadUsage(_LLAMA2C)
+    return import_checkpoint(place, tokenizer, output)
