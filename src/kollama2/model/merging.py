@@ -6,7 +6,7 @@ means the same in every runtime.
 
 import heapq
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 from typing import Any, AnyStr
 
@@ -30,7 +30,7 @@ class Llamacpp:
         }
         self._prefix = SPACE if proto.normalizer_spec.add_dummy_prefix else ""
         names = [one.piece for one in proto.pieces if one.type == USER_DEFINED]
-        self._apart = apart(name.replace(SPACE, " ") for name in names)
+        self._apart = Apart(name.replace(SPACE, " ") for name in names)
         # Where no piece goes on behind a space, words merge apart from each other.
         alone = not any(SPACE in one.piece.lstrip(SPACE) for one in proto.pieces)
         self._words = re.compile(f"{SPACE}*[^{SPACE}]+|{SPACE}+" if alone else ".+", re.DOTALL)
@@ -39,7 +39,7 @@ class Llamacpp:
     def encode(self, text: str) -> list[int]:
         """The ids of a text without control tokens."""
         ids = list[int]()
-        for part, name in split(text, self._apart):
+        for part, name in self._apart.split(text):
             if name:
                 ids.append(self._ids[part.replace(" ", SPACE)])
                 continue
@@ -114,19 +114,34 @@ def merge_bytes(word: AnyStr, ranks: Mapping[tuple[AnyStr, AnyStr], int]) -> lis
     return symbols
 
 
-def apart(names: Iterable[str]) -> re.Pattern[str]:
-    """What finds tokens that stand for their text and are looked for before all merges."""
-    longest = sorted(names, key=len, reverse=True)
-    return re.compile("|".join(map(re.escape, longest)) or "(?!)")
+class Apart:
+    """Cuts texts at tokens that stand for their text and are looked for before all merges.
+
+    The longest is looked for first, wherever it stands, as llama.cpp does.
+
+    Args:
+        names: of the tokens.
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._names = sorted(dict.fromkeys(names), key=lambda name: -len(name.encode()))
+        self._any = re.compile("|".join(map(re.escape, self._names)) or "(?!)")
+
+    def split(self, text: str) -> Iterator[tuple[str, bool]]:
+        """The parts of a text: what merges, and such tokens (True)."""
+        parts = [(text, False)]
+        for name in self._names if self._any.search(text) else ():
+            parts = [cut for part in parts for cut in _cut(*part, name)]
+        return (part for part in parts if part[0])
 
 
-def split(text: str, names: re.Pattern[str]) -> Iterable[tuple[str, bool]]:
-    """The parts of a text: what merges, and such tokens (True)."""
-    at = 0
-    for hit in names.finditer(text):
-        if hit.start() > at:
-            yield text[at : hit.start()], False
-        yield hit[0], True
-        at = hit.end()
-    if at < len(text):
-        yield text[at:], False
+def _cut(part: str, whole: bool, name: str) -> Iterator[tuple[str, bool]]:
+    """A part of a text at every place of a name; a token stays as it is."""
+    if whole:
+        yield part, True
+        return
+    first, *others = part.split(name)
+    yield first, False
+    for other in others:
+        yield name, True
+        yield other, False

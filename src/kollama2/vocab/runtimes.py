@@ -6,7 +6,7 @@ from typing import Any
 
 from kollama2.model.bytelevel import ByteLevel, as_bytes
 from kollama2.model.files import FAST
-from kollama2.model.merging import Llamacpp, apart, split
+from kollama2.model.merging import Apart, Llamacpp
 from kollama2.model.pieces import BYTE, NORMAL, SPACE, USER_DEFINED, processor
 from kollama2.model.rebuild import is_sentencepiece, pieces_or_rebuilt
 from kollama2.model.tokenizer import as_filed, filed
@@ -79,7 +79,7 @@ def _bytes(folder: Path) -> Runtimes:
     """The tokenizers library, and llama.cpp's rule: the pair whose merge stands first."""
     model, fast = ByteLevel(folder), filed(folder)
     known: dict[str, list[int]] = {}
-    names = apart(model.ordinary)
+    names = Apart(model.ordinary)
 
     def word(letters: str) -> list[int]:
         text = as_bytes(letters)
@@ -89,7 +89,7 @@ def _bytes(folder: Path) -> Runtimes:
 
     def rule(text: str) -> list[int]:
         ids = list[int]()
-        for part, name in split(text, names):
+        for part, name in names.split(text):
             if name:
                 ids.append(model.added[part])
                 continue

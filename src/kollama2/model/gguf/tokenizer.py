@@ -11,9 +11,10 @@ from typing import Any
 from kollama2.errors import BadData
 from kollama2.model.files import GENERATION, TEMPLATE_FILE, TOKENIZER_CONFIG, write_json
 from kollama2.model.gguf.file import Gguf
-from kollama2.model.gguf.rules import Rule, Whole, byte_rule, sentencepiece_rule
+from kollama2.model.gguf.rules import Rule, byte_rule
 from kollama2.model.gguf.splits import SPLITS, Split
 from kollama2.model.handover import GENERIC
+from kollama2.model.merging import Llamacpp
 from kollama2.model.pieces import (
     BYTE,
     CONTROL,
@@ -147,7 +148,7 @@ def _write_pieces(about: _Vocabulary, out: Path) -> Rule:
     normalizer.add_dummy_prefix = bool(about.get("add_space_prefix", True))
     write_pieces(proto, out)
     write_fast(out, about.begins)
-    return Whole(about.tokens, about.kinds, sentencepiece_rule(proto)).encode
+    return Llamacpp(proto).encode
 
 
 def _write_bytes(about: _Vocabulary, out: Path) -> Rule:
@@ -170,7 +171,7 @@ def _write_bytes(about: _Vocabulary, out: Path) -> Rule:
     if about.begins is not None:
         put_in_front(fast, about.tokens[about.begins], about.begins)
     save_fast(fast, out)
-    return Whole(about.tokens, about.kinds, byte_rule(about.file, split, merges)).encode
+    return byte_rule(about.file, split, merges, about.of(USER_DEFINED))
 
 
 def _gap(merge: str) -> int:
