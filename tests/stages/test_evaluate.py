@@ -1,5 +1,6 @@
 """What an evaluation gives a model to read: the ids that it was taught."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,22 @@ def test_lm_eval_writes_chats_by_the_same_template(tmp_path: Path, template: str
     assert lm.tok_encode(text) == chat.prompt(ASKED)  # type: ignore[arg-type]
     if template == "own":
         assert text == "<|im_start|>user\n한국의 수도는?<|im_end|>\n<|im_start|>assistant\n"
+
+
+@pytest.mark.parametrize("template", ["chatml", "kullm", "llama2", "plain"])
+def test_lm_eval_puts_no_bos_where_the_tokenizer_only_names_one(
+    tmp_path: Path, template: str
+) -> None:
+    folder = write_folder(tmp_path)  # as polyglot-ko
+    settings = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    settings["bos_token"] = "<|endoftext|>"
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")
+    model = ModelFolder.read(folder)
+    chat = model.encoder(template)
+    lm = SharedContextLM(load_model(folder, device="cpu"), _addressing(model, chat))
+    ids = lm.tok_encode(lm.apply_chat_template(ASKED))
+    assert ids == chat.prompt(ASKED)  # type: ignore[arg-type]
+    assert lm.tokenizer.bos_token_id not in ids
 
 
 @pytest.mark.parametrize("template", ["own", "llama2", "kullm"])

@@ -27,10 +27,10 @@ from kollama2.model.files import (
     write_json,
 )
 from kollama2.model.folder import OWN, ModelFolder
-from kollama2.model.jinja import jinja_template
+from kollama2.model.jinja import jinja_forms
 from kollama2.model.messages import Message
 from kollama2.model.pieces import put_in_front, save_fast, write_fast
-from kollama2.model.templates import FORMS, TEMPLATES
+from kollama2.model.templates import TEMPLATES
 from kollama2.model.tokenizer import filed, plain
 
 if TYPE_CHECKING:
@@ -120,11 +120,8 @@ def _forms(out: Path, trained: "ChatEncoder") -> Iterator[None]:
             _keep_spaces(out)
         if kind != said:
             _settings(out, tokenizer_class=kind)
-        for gap in (False, True) if name in TEMPLATES else (False,):
-            if name in FORMS:
-                _own(out, FORMS[name].jinja)
-            else:
-                _own(out, jinja_template(name, dummy_prefix=gap, bos=bos is not None))
+        for form in jinja_forms(name, bos):
+            _own(out, form)
             yield
 
 

@@ -2,9 +2,10 @@
 
 import json
 import re
+from collections.abc import Iterator
 
 from kollama2.errors import BadUsage
-from kollama2.model.templates import TEMPLATES, Template
+from kollama2.model.templates import FORMS, TEMPLATES, Template
 
 _SHAPE = """\
 {%- set said = namespace(system=none, turns=0) -%}
@@ -63,6 +64,23 @@ def jinja_template(template: str, *, dummy_prefix: bool = True, bos: bool = True
     pieces["GAP"] = _literal(" " if dummy_prefix else "")
     text = re.sub("@([A-Z]+)@", lambda hit: pieces[hit[1]], _SHAPE)
     return "".join(line.strip() for line in text.splitlines())
+
+
+def jinja_forms(template: str, bos: int | None) -> Iterator[str]:
+    """The texts that may say a template by name in transformers; ids tell which of them does.
+
+    Args:
+        template: a name other than "own".
+        bos: what the tokenizer begins texts with.
+
+    Raises:
+        BadUsage: there is no such template.
+    """
+    if template in FORMS:
+        yield FORMS[template].jinja
+        return
+    for gap in (False, True):
+        yield jinja_template(template, dummy_prefix=gap, bos=bos is not None)
 
 
 def _pieces(template: Template) -> dict[str, str]:

@@ -115,18 +115,14 @@ class ModelEncoder:
 
 def _addressing(folder: "ModelFolder", encoder: "ChatEncoder") -> Any:
     """The tokenizer of transformers, with a chat template that gives the encoder's ids."""
-    from kollama2.model.jinja import jinja_template
+    from kollama2.model.jinja import jinja_forms
     from kollama2.model.messages import Message
-    from kollama2.model.templates import FORMS
 
     plain, name = folder.plain_tokenizer, encoder.template
     if name == OWN:
         return plain
     forms = [plain.get_chat_template()] if folder.has_template else []
-    if name in FORMS:
-        forms.append(FORMS[name].jinja)
-    else:
-        forms += [jinja_template(name, dummy_prefix=gap) for gap in (True, False)]
+    forms += jinja_forms(name, encoder.tokenizer.bos_id)
     asked: Message = {"role": "user", "content": "질문"}
     for form in forms:
         plain.chat_template = form
