@@ -25,6 +25,9 @@ from kollama2.stages import (
 from kollama2.study.repeats import bytes_at_hand
 from kollama2.study.shape import Shape, shape_of, start_of, tokens_left
 
+_Tuning = Train | Probe | Prefer
+_Costly = Train | Probe | Prefer | ExpandVocab | PruneVocab
+
 BYTES_PER_TOKEN = 1.6
 """Of Korean in Llama 2's vocabulary, until a source is encoded and tells its own."""
 ADAM_BYTES = {"full": 16.0, "lora": 4.0, "qlora": 0.6}
@@ -82,7 +85,7 @@ def estimate(todo: Plan, store: Store, profile: Profile) -> Estimate:
     unknown: dict[str, None] = {}
     trainings = 0
     for stage in todo.todo:
-        if not isinstance(stage, Train | Probe | Prefer | ExpandVocab | PruneVocab):
+        if not isinstance(stage, _Costly):
             continue
         times = len(stage.candidates) if isinstance(stage, Probe) else 1
         trainings += times if _learns(stage) else 0
@@ -118,7 +121,7 @@ def _learns(stage: Stage) -> bool:
     return not isinstance(stage, PruneVocab)
 
 
-def _cost(stage: Train | Probe | Prefer, shape: Shape, tokens: int, micro: int) -> _Cost:
+def _cost(stage: _Tuning, shape: Shape, tokens: int, micro: int) -> _Cost:
     """The cost of a training over so many tokens.
 
     FLOPs as in `kollama2.train.record.figures`, the head counted for every token. Activations: 34
@@ -159,7 +162,7 @@ def _activations(shape: Shape, width: int, dtype: str) -> int:
     return width * (unit * shape.hidden * shape.layers + 8 * shape.rows)
 
 
-def _tables_learn(stage: Train | Probe | Prefer) -> bool:
+def _tables_learn(stage: _Tuning) -> bool:
     """Whether an adapter comes with whole tables: where asked for, or where new rows need it."""
     if isinstance(stage, Prefer):
         return False
@@ -173,7 +176,7 @@ def _tables_learn(stage: Train | Probe | Prefer) -> bool:
     return False
 
 
-def _tokens(stage: Train | Probe | Prefer | ExpandVocab | PruneVocab, store: Store) -> int | None:
+def _tokens(stage: _Costly, store: Store) -> int | None:
     """Tokens that a stage reads; in a probe, those of one try."""
     match stage:
         case PruneVocab():
@@ -239,7 +242,7 @@ def _bytes_a_token(rows: Encode | Order) -> float:
     return BYTES_PER_TOKEN / left
 
 
-def _sources(stage: Train | Probe | Prefer | ExpandVocab | PruneVocab) -> Sequence[Source | Derive]:
+def _sources(stage: _Costly) -> Sequence[Source | Derive]:
     match stage:
         case PruneVocab():
             return []
@@ -268,9 +271,7 @@ def _seconds(todo: Plan, flops: int, store: Store, jobs: int) -> float | None:
             return None
         seconds = flops * trained / done
     for stage in todo.todo:
-        if stage.inline or (
-            isinstance(stage, Train | Probe | Prefer | ExpandVocab | PruneVocab) and _learns(stage)
-        ):
+        if stage.inline or (isinstance(stage, _Costly) and _learns(stage)):
             continue
         if not spent[stage.kind]:
             return None
