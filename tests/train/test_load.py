@@ -228,3 +228,26 @@ def test_cuda_is_not_made_up(tiny_model: Path) -> None:
         pytest.skip("there is one")
     with pytest.raises(Missing, match="no CUDA device"):
         load_model(tiny_model, device="cuda")
+
+
+def test_nf4_learns_on_after_an_evaluation(tmp_path: Path) -> None:
+    """On every processor: bitsandbytes has a kernel for some that ends the gradients."""
+    settings = TrainSettings(method="qlora", steps=1, dtype="float32")
+    model = prepare(tiny.write_model(tmp_path / "wide"), settings, "cpu")
+    ids = torch.tensor([[5, 6, 7, 8]])
+
+    def learned() -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        model.zero_grad()
+        loss = model.train()(input_ids=ids, labels=ids).loss
+        loss.backward()
+        grads = {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
+        return loss.detach(), grads
+
+    loss, before = learned()
+    with torch.no_grad():
+        model.eval()(input_ids=ids)
+    again, after = learned()
+    assert again == loss
+    assert before.keys() == after.keys() != set()
+    for name, gradient in before.items():
+        assert torch.equal(gradient, after[name])

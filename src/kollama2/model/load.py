@@ -211,7 +211,7 @@ def nf4(folder: Path, dtype: Dtype = "auto", device: str = "auto") -> Any:
         bnb_4bit_compute_dtype=arithmetic,
     )
     try:
-        return _from_pretrained(
+        model = _from_pretrained(
             folder, dtype, quantization_config=quantization, device_map={"": target}
         )
     except torch.OutOfMemoryError:
@@ -221,6 +221,12 @@ def nf4(folder: Path, dtype: Dtype = "auto", device: str = "auto") -> Any:
         raise Missing(
             f"bitsandbytes cannot quantise to NF4 on {target} here ({first}); use lora"
         ) from error
+    # Else 0.50.2 packs the weights at the first look without gradients, on a CPU with AVX512-BF16:
+    # from then on it computes in bfloat16 and no gradient passes the layer.
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
+    return model
 
 
 def stored_dtype(config: Any) -> torch.dtype:
