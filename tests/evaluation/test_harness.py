@@ -89,6 +89,27 @@ def test_items_that_do_not_fit_are_counted_and_left_out(tokenizer: Any, folder: 
     assert outcome.records == []
 
 
+def test_items_with_a_choice_of_no_token_are_left_out(
+    model: Any, tokenizer: Any, tmp_path: Path
+) -> None:
+    rows = [
+        {"text": "The fox", "choices": [one, " lives"], "gold": 1} for one in (" in", "", " is")
+    ]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(one) + "\n" for one in rows))
+    (tmp_path / "task.yaml").write_text(
+        "task: own\ndataset_path: json\noutput_type: multiple_choice\ntest_split: test\n"
+        'doc_to_text: "{{text}}"\ndoc_to_choice: "{{choices}}"\ntarget_delimiter: ""\n'
+        "doc_to_target: gold\nmetric_list: [{metric: acc}]\n"
+    )
+    task = own(tmp_path, "own", data=str(tmp_path / "rows.jsonl"))
+    outcome = measured(task, model, tokenizer)
+    assert (outcome.items, outcome.unscorable) == (3, 1)
+    assert {one["item"] for one in outcome.records} == {"0", "2"}
+    assert outcome.flags == [
+        "1 of 3 items are left out: the tokenizer makes no token of a text that is to be scored"
+    ]
+
+
 def test_the_digest_is_that_of_what_the_model_sees(folder: Path, tmp_path: Path) -> None:
     def digest(task: Harness) -> str:
         from kollama2.evaluation.harness import _digest

@@ -113,13 +113,41 @@ def test_the_batch_does_not_matter(batch_tokens: int) -> None:
     assert score(one) == pytest.approx(score(other), abs=1e-5)
 
 
-def test_a_tokenizer_that_loses_text_is_refused() -> None:
+def test_a_tokenizer_that_loses_text_pays_eight_bits_for_every_byte() -> None:
     class Lossy(ByteEncoder):
         def encode(self, text: str) -> list[int]:
             return super().encode(text.replace("숲", "?"))
 
-    with pytest.raises(BadData, match=r"loses text of 1 of 3 items \(first: 0\)"):
-        bits_per_byte(bpb_task(), texts(), Tools(Scorer(uniform()), Lossy()))
+    outcome = bits_per_byte(bpb_task(), texts(), Tools(Scorer(uniform()), Lossy()))
+    assert outcome.flags == ["the tokenizer changes 3 of 426 bytes in 1 of 3 items"]
+    whole = bits_per_byte(bpb_task(), texts(), Tools(Scorer(uniform()), ByteEncoder()))
+    lossy, plain = values(outcome, "bpb"), values(whole, "bpb")
+    # Three bytes are one, which costs a byte of this model, and three times eight bits.
+    assert lossy[0] == pytest.approx(plain[0] - 2 * math.log2(260) + 24)
+    assert lossy[1:] == plain[1:]
+    assert [one.get("changed") for one in outcome.records] == [3, None, None]
+    assert [one["weight"] for one in outcome.records] == [one["weight"] for one in whole.records]
+
+
+def test_a_text_without_a_token_is_never_certain() -> None:
+    class Trimming(ByteEncoder):
+        def answer(self, text: str) -> list[int]:
+            return self.encode(text.strip())
+
+    asked = [{"role": "user", "content": "Q"}]
+    rows = [
+        {"id": str(i), "cluster": str(i), "messages": asked, "answer": answer}
+        for i, answer in enumerate(["가", " ", "나"])
+    ]
+    task = InstructionGain(name="t", measure_kind="instruction_gain", data="")
+    outcome = instruction_gain(task, rows, Tools(Scorer(uniform()), Trimming()))
+    assert [one["item"] for one in outcome.records] == ["0", "2"]
+    assert outcome.counts() == {
+        "items": 3, "truncated": 0, "unscorable": 1, "empty": 0, "failed": 0
+    }  # fmt: skip
+    assert outcome.flags == [
+        "1 of 3 items are left out: the tokenizer makes no token of a text that is to be scored"
+    ]
 
 
 def test_a_text_follows_the_first_id() -> None:

@@ -1,5 +1,6 @@
 """The scorer under lm-eval gives what lm-eval's own Hugging Face backend gives."""
 
+import copy
 import logging
 import math
 from pathlib import Path
@@ -18,7 +19,7 @@ from kollama2.evaluation.harness_tasks import load_tasks
 from kollama2.evaluation.lm import SharedContextLM
 from kollama2.evaluation.suite import Harness
 from tests.evaluation.harness_files import TASKS, write
-from tests.evaluation.models import llama
+from tests.evaluation.models import llama, naive_score
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 logging.getLogger("lm_eval").setLevel(logging.ERROR)
@@ -122,6 +123,53 @@ def test_what_does_not_fit_is_cut_as_in_the_stock_backend_but_noted(tokenizer: A
     theirs = HFLM(pretrained=small, tokenizer=tokenizer, batch_size=2)
     assert_same(ours.loglikelihood(wanted), theirs.loglikelihood(wanted, disable_tqdm=True))
     assert ours.truncated == {("task", 7)}
+
+
+def test_a_token_over_the_border_is_scored_where_lm_eval_leaves_it_out(
+    model: Any, tokenizer: Any
+) -> None:
+    """The tokenizer makes "The fo" [..., f, o] and "The fox" [..., f, ox]."""
+    whole, before = tokenizer("The fox").input_ids, tokenizer("The fo").input_ids
+    assert (len(whole), len(before), whole[:-1]) == (4, 4, before[:-1])
+    wanted = [instance("The fo", one) for one in ("x", "x lives", "am")]
+    whole_ids = tokenizer("The fox lives").input_ids
+    other = instance("The fo", "am")
+    other.doc_id = 8
+    found = SharedContextLM(model, tokenizer).loglikelihood([*wanted, other])
+    expected = [
+        naive_score(model, whole[:3], tokenizer(f"The fo{one}").input_ids[3:])
+        for one in ("x", "x lives", "am")
+    ]
+    assert [value for value, _ in found[:3]] == pytest.approx(expected, abs=1e-4)
+    # Where no choice of an item is merged, the numbers are lm-eval's. Else it scores " lives"
+    # behind "The fo", or stops where nothing is left.
+    stock = HFLM(pretrained=model, tokenizer=tokenizer)
+    theirs = stock.loglikelihood([wanted[1], other], disable_tqdm=True)
+    assert found[3][0] == pytest.approx(theirs[1][0], abs=1e-3)
+    assert theirs[0][0] == pytest.approx(naive_score(model, before, whole_ids[4:]), abs=1e-3)
+    with pytest.raises(AssertionError):
+        stock.loglikelihood(wanted[:1], disable_tqdm=True)
+
+
+def test_a_text_without_a_token_cannot_be_scored(model: Any, tokenizer: Any) -> None:
+    lm = SharedContextLM(model, tokenizer)
+    found = lm.loglikelihood([instance("The fox", ""), instance("The fox", " in")])
+    assert found[0] == (-math.inf, False)
+    assert math.isfinite(found[1][0])
+    assert lm.unscorable == {("task", 7)}
+    assert lm._loglikelihood_tokens([(("a", ""), [5], [])]) == [(-math.inf, False)]
+
+
+def test_a_context_that_is_merged_whole_leaves_what_texts_follow(
+    model: Any, tokenizer: Any
+) -> None:
+    """Without BOS a first token over the border follows the token before every text."""
+    bare = copy.deepcopy(tokenizer)
+    bare.add_bos_token = False
+    assert bare("T").input_ids[0] != bare("The").input_ids[0] != 1
+    (found,) = SharedContextLM(model, bare).loglikelihood([instance("T", "he fox")])
+    expected = naive_score(model, [1], bare("The fox").input_ids)
+    assert found[0] == pytest.approx(expected, abs=1e-4)
 
 
 def test_fixed_examples_are_computed_once(model: Any, tokenizer: Any, folder: Path) -> None:

@@ -22,7 +22,7 @@ def requests(seed: int) -> list[Request]:
         context = ids(1, 120)
         found.extend(Request(context, ids(1, 30)) for _ in range(draw.randint(2, 6)))
     found.extend([Request((1,), ids(200, 300)), Request((1,), ids(200, 300))])
-    found.extend([found[3], found[3], Request((1, 5), ())])
+    found.extend([found[3], found[3]])
     draw.shuffle(found)
     return found
 
@@ -33,7 +33,11 @@ def test_scores_equal_one_by_one(batch_tokens: int) -> None:
     scores = Scorer(model, batch_tokens=batch_tokens).score(wanted)
     naive = [naive_score(model, *one) for one in wanted]
     assert np.abs(scores - naive).max() < 1e-4
-    assert scores[[len(one.continuation) == 0 for one in wanted]].tolist() == [0.0]
+
+
+def test_nothing_is_no_continuation() -> None:
+    with pytest.raises(AssertionError, match="would score as certain"):
+        Scorer(llama()).score([Request((1, 5), ())])
 
 
 def test_a_shared_context_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,3 +1,7 @@
+import unicodedata
+from typing import Literal
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,22 +36,61 @@ def test_windows_cut_before_a_space() -> None:
 @given(text, text)
 def test_a_request_scores_exactly_the_bytes_of_the_span(context: str, span: str) -> None:
     encoder = ByteEncoder()
-    request = window_request(encoder, context, span)
-    assert request is not None
+    request, changed = window_request(encoder, context, span)
+    assert changed == 0
     assert encoder.decode(request.continuation) == span
     assert request.context == (1, *encoder.encode(context))
 
 
 def test_a_token_across_the_border_is_scored() -> None:
-    assert window_request(ByteEncoder(merged=b"lo"), "hal", "o") == (
+    assert window_request(ByteEncoder(merged=b"lo"), "hal", "o").request == (
         (1, ord("h") + 3, ord("a") + 3),
         (259,),
     )
 
 
-def test_lost_text_has_no_request() -> None:
-    class Lower(ByteEncoder):
-        def encode(self, text: str) -> list[int]:
-            return super().encode(text.lower())
+class Normalising(ByteEncoder):
+    """Bytes of a text in another normal form, as T5's or ALBERT's tokenizers read it."""
 
-    assert window_request(Lower(), "", "Ab") is None
+    def __init__(self, form: Literal["NFKC", "NFD"]) -> None:
+        super().__init__()
+        self._form: Literal["NFKC", "NFD"] = form
+
+    def encode(self, text: str) -> list[int]:
+        return super().encode(unicodedata.normalize(self._form, text))
+
+
+@pytest.mark.parametrize(
+    ("context", "span", "scored", "changed"),
+    [
+        ("", "한국어", "한국어", 0),
+        ("", "끝…", "끝...", 3),  # three bytes for three
+        ("", "84㎡", "84m2", 3),  # two for three
+        ("", "ﷺ", unicodedata.normalize("NFKC", "ﷺ"), 33),  # thirty-three for three
+        ("…", "①번", "1번", 3),  # what changed before the span is not the span's
+        ("…가", "나", "나", 0),
+    ],
+)
+def test_what_a_tokenizer_changes_is_scored_as_changed_and_counted(
+    context: str, span: str, scored: str, changed: int
+) -> None:
+    encoder = Normalising("NFKC")
+    request, count = window_request(encoder, context, span)
+    assert encoder.decode(request.continuation) == scored
+    assert count == changed
+    assert request.context == (1, *encoder.encode(context))
+
+
+def test_letters_taken_apart_are_not_changed() -> None:
+    encoder = Normalising("NFD")
+    request, changed = window_request(encoder, "여우가", " 잔다")
+    assert len(encoder.decode(request.continuation)) == 6
+    assert changed == 0
+
+
+def test_a_text_that_is_lost_whole_leaves_nothing_to_score() -> None:
+    class Deaf(ByteEncoder):
+        def encode(self, text: str) -> list[int]:
+            return []
+
+    assert window_request(Deaf(), "", "가나") == (((1,), ()), 6)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from kollama2.report.cautions import flag_text
 from kollama2.report.html import write_report
 from kollama2.report.table import leaderboard
 from kollama2.report.terminal import render_terminal
@@ -82,6 +83,18 @@ def test_every_row_names_its_suite_and_what_failed(store: Path, page: Path) -> N
     text = page.read_text(encoding="utf-8")
     assert text.count("quick 9f8e7d6c5b4a") == len(board.rows)
     assert "점수의 신뢰 근거" in text
+
+
+def test_flags_are_told_in_both_languages() -> None:
+    assert flag_text("the tokenizer changes 1,203 of 9,000 bytes in 3 of 40 items") == {
+        "en": "the tokenizer changes 1,203 of 9,000 bytes, in 3 of 40 items",
+        "ko": "토크나이저가 문항 40개 중 3개에서 9,000바이트 중 1,203바이트를 바꿉니다",
+    }
+    left = (
+        "9 of 300 items are left out: the tokenizer makes no token of a text that is to be scored"
+    )
+    assert flag_text(left)["ko"].startswith("문항 300개 중 9개는")
+    assert flag_text("2 texts of one word are left out")["ko"].startswith("2 texts")
 
 
 def test_the_wide_terminal_shows_it(tmp_path: Path) -> None:

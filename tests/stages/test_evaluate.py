@@ -36,8 +36,7 @@ def test_base_model_adapter_and_merge_read_the_same_ids(tmp_path: Path) -> None:
         one = encoder(tmp_path / name)
         assert one.tokenizer.bos_id is None
         assert one.first_id == end  # what ends a document stands before a text
-        request = window_request(one, "", "The fox, 여우.")
-        assert request is not None
+        request = window_request(one, "", "The fox, 여우.").request
         assert request.context == (end,)
         prompt = one.prompt(ASKED)  # type: ignore[arg-type]
         plain = AutoTokenizer.from_pretrained(base)

@@ -46,7 +46,8 @@ def harness(
     """Measure a model on an lm-eval task, every prompt in turn, and average over the prompts.
 
     Items of which a part does not fit the model are left out and counted, where lm-eval would cut
-    their beginning off.
+    their beginning off; so are those with a choice that has no token of its own, at which lm-eval's
+    backend stops.
 
     Args:
         task: with `data` and `include` resolved to local places.
@@ -73,17 +74,22 @@ def harness(
     answers: dict[tuple[str, int], dict[int, _Answer]] = defaultdict(dict)
     docs: dict[tuple[str, int], Any] = {}
     cut: set[tuple[str, int]] = set()
+    mute: set[tuple[str, int]] = set()
     for one in versions:
         for doc_id, samples in _by_doc(results["samples"][one.name]).items():
             place = (one.part, doc_id)
             docs.setdefault(place, samples[0]["doc"])
-            if (one.name, doc_id) in lm.truncated:
+            if (one.name, doc_id) in lm.unscorable:
+                mute.add(place)
+            elif (one.name, doc_id) in lm.truncated:
                 cut.add(place)
-            answers[place][one.prompt] = _answer(one, samples)
-    outcome = Outcome(task.name, items=len(docs), truncated=len(cut))
+            else:
+                answers[place][one.prompt] = _answer(one, samples)
+    outcome = Outcome(task.name, items=len(docs), truncated=len(cut - mute))
+    outcome.leave_out(len(mute))
     chosen = []
     for place, doc in docs.items():
-        if place in cut:
+        if place in cut | mute:
             continue
         row = _row(task, place, doc)
         prompts = [answers[place][prompt] for prompt in sorted(answers[place])]

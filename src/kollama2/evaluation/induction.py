@@ -10,12 +10,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kollama2.errors import BadData
 from kollama2.evaluation.choices import choice_measures
-from kollama2.evaluation.likelihood import Tools, bits, scored, wrong_prompts
+from kollama2.evaluation.likelihood import Tools, bits, changes, scored, wrong_prompts
 from kollama2.evaluation.outcome import Outcome
 from kollama2.evaluation.rows import Row, user
-from kollama2.evaluation.scorer import Request
+from kollama2.evaluation.sharing import Request, branched
 from kollama2.evaluation.suite import ContextGain, Induction
 from kollama2.evaluation.windows import window_request
 
@@ -73,21 +72,16 @@ def _requests(row: Row, tools: Tools) -> list[Request]:
     encoder, text = tools.encoder, _list(row)
     start = (encoder.first_id,)
     once = tuple(encoder.encode(text))
-    both = tuple(encoder.encode(f"{text}\n{text}"))
-    # What follows the first list and its line break; a token over the border is scored.
-    shared = next((at for at, (a, b) in enumerate(zip(once, both, strict=False)) if a != b), None)
-    border = len(once) if shared is None else shared
+    twice = branched(once, [tuple(encoder.encode(f"{text}\n{text}"))])
     asked = "".join(
         f"{question}: {answer}\n"
         for question, answer in zip(row["questions"], row["answers"], strict=True)
     )
     asked += f"{row['questions'][row['asked']]}:"
     prompt = tuple(encoder.encode(asked))
-    found = [Request(start, once), Request((*start, *both[:border]), both[border:])]
-    for answer in row["answers"]:
-        whole = tuple(encoder.encode(f"{asked} {answer}"))
-        found.append(Request((*start, *prompt), whole[len(prompt) :]))
-    return found
+    wholes = [tuple(encoder.encode(f"{asked} {answer}")) for answer in row["answers"]]
+    found = [*twice, *branched(prompt, wholes)]
+    return [Request(start, once), *(Request((*start, *one[0]), one[1]) for one in found)]
 
 
 def context_gain(task: ContextGain, rows: Sequence[Row], tools: Tools) -> Outcome:
@@ -97,7 +91,7 @@ def context_gain(task: ContextGain, rows: Sequence[Row], tools: Tools) -> Outcom
     The other half is of a text of another cluster, nearest in length.
 
     Raises:
-        BadData: ids do not give a text back, or no other text can lend its half.
+        BadData: no other text can lend its half.
     """
     prompted: list[Row] = []
     for row in rows:
@@ -108,14 +102,16 @@ def context_gain(task: ContextGain, rows: Sequence[Row], tools: Tools) -> Outcom
     if len(prompted) < len(rows):
         outcome.flags.append(f"{len(rows) - len(prompted)} texts of one word are left out")
     requests: list[list[Request]] = []
+    changed: dict[str, int] = {}
     for row, lent in zip(prompted, wrong_prompts(prompted), strict=True):
         found = [
             window_request(tools.encoder, messages[0]["content"], row["answer"])
             for messages in (row["messages"], lent)
         ]
-        requests.append([one for one in found if one is not None])
-        if None in found:
-            raise BadData(f"task {task.name}: the tokenizer loses text of item {row['id']}")
+        requests.append([one.request for one in found])
+        # A price for it would stand on both sides of the difference.
+        changed[row["id"]] = found[0].changed
+    outcome.flags += changes(prompted, changed)
     for row, (own, other) in scored(prompted, requests, tools, outcome):
         size = len(row["answer"].encode())
         outcome.add(row, "context_gain", (bits([other]) - bits([own])) / size)

@@ -1,7 +1,7 @@
 """Measures of likelihood: bits per byte, instruction gain, translation PMI."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +15,9 @@ from kollama2.evaluation.suite import (
     InstructionGain,
     TranslationPmi,
 )
-from kollama2.evaluation.windows import byte_windows, window_request
+from kollama2.evaluation.windows import Window, byte_windows, window_request
+
+_BITS_OF_A_LOST_BYTE = 8
 
 
 class Tools(NamedTuple):
@@ -32,26 +34,41 @@ def bits_per_byte(task: BitsPerByte, rows: Sequence[Row], tools: Tools) -> Outco
     A text follows BOS or, where the tokenizer has none, the token that ends documents: that is
     where it begins in pre-training, lm-eval does the same, and every byte is scored.
 
-    Raises:
-        BadData: ids do not give the text back, so part of its loss would be hidden.
+    What a tokenizer changes ("…" to "...") is scored as it is changed, and every byte of the text
+    that its ids do not give back costs 8 bits, the price of one that nothing is known about: so it
+    gains nothing by losing text, and the bytes are those of every other model.
     """
-    windows: list[list[Request]] = []
-    lossy: list[str] = []
-    for row in rows:
-        cuts = byte_windows(row["text"], task.window, task.context)
-        found = [window_request(tools.encoder, *cut) for cut in cuts]
-        windows.append([request for request in found if request is not None])
-        if None in found:
-            lossy.append(row["id"])
-    if lossy:
-        raise BadData(
-            f"task {task.name}: the tokenizer loses text of {len(lossy)} of {len(rows)} items "
-            f"(first: {lossy[0]}); bits per byte need decode(encode(text)) == text"
-        )
     outcome = Outcome(task.name, items=len(rows))
-    for row, scores in scored(rows, windows, tools, outcome):
-        outcome.add(row, "bpb", bits(scores), len(row["text"].encode()))
+    windows: dict[str, list[Window]] = {
+        row["id"]: [
+            window_request(tools.encoder, *cut)
+            for cut in byte_windows(row["text"], task.window, task.context)
+        ]
+        for row in rows
+    }
+    changed = {name: sum(one.changed for one in found) for name, found in windows.items()}
+    outcome.flags += changes(rows, changed)
+    requests = [
+        [one.request for one in windows[row["id"]] if one.request.continuation] for row in rows
+    ]
+    for row, scores in scored(rows, requests, tools, outcome):
+        lost = changed[row["id"]]
+        value = bits(scores) + _BITS_OF_A_LOST_BYTE * lost
+        details = {"changed": lost} if lost else {}
+        outcome.add(row, "bpb", value, len(row["text"].encode()), details=details)
     return outcome
+
+
+def changes(rows: Sequence[Row], changed: Mapping[str, int]) -> list[str]:
+    """A flag that says how much of the texts a tokenizer changes, by the ids of the rows."""
+    items = sum(one > 0 for one in changed.values())
+    if not items:
+        return []
+    total = sum(len(row["text"].encode()) for row in rows)
+    return [
+        f"the tokenizer changes {sum(changed.values()):,} of {total:,} bytes in {items} of "
+        f"{len(rows)} items"
+    ]
 
 
 def instruction_gain(task: InstructionGain, rows: Sequence[Row], tools: Tools) -> Outcome:
@@ -138,17 +155,21 @@ def bits(log_likelihoods: Sequence[float]) -> float:
 def scored(
     rows: Sequence[Row], requests: Sequence[Sequence[Request]], tools: Tools, outcome: Outcome
 ) -> list[tuple[Row, list[float]]]:
-    """Each row with the log-likelihoods of its requests; rows that do not fit are counted.
+    """Each row with the log-likelihoods of its requests.
+
+    Rows that do not fit, and those with a text that has no token of its own, are counted.
 
     Raises:
         BadData: a log-likelihood is not finite.
     """
-    kept = [
+    told = [
         (row, wanted)
         for row, wanted in zip(rows, requests, strict=True)
-        if all(map(tools.scorer.fits, wanted))
+        if all(one.continuation for one in wanted)
     ]
-    outcome.truncated = len(rows) - len(kept)
+    outcome.leave_out(len(rows) - len(told))
+    kept = [(row, wanted) for row, wanted in told if all(map(tools.scorer.fits, wanted))]
+    outcome.truncated = len(told) - len(kept)
     flat = [request for _, wanted in kept for request in wanted]
     found = tools.scorer.score(flat, tools.heard)
     broken = int((~np.isfinite(found)).sum())

@@ -1,12 +1,15 @@
 """The scorer as a model of lm-eval, so that every lm-eval task runs on it unchanged.
 
-Tokens are made exactly as lm-eval's Hugging Face backend makes them, so log-likelihoods can be
-compared with it; what differs is that shared contexts are computed once, that log-softmax is in
-float32, and that nothing is truncated in silence.
+Tokens are made as lm-eval's Hugging Face backend makes them, so log-likelihoods can be compared
+with it; what differs is that shared contexts are computed once, that log-softmax is in float32,
+that nothing is truncated in silence, and that a token over the border of context and continuation
+is scored, where lm-eval leaves it out.
 """
 
+import math
+from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import TemplateLM
@@ -21,11 +24,14 @@ from torch import nn
 
 from kollama2.errors import BadUsage
 from kollama2.evaluation.generate import greedy
-from kollama2.evaluation.scorer import Request, Scorer
+from kollama2.evaluation.scorer import Scorer
+from kollama2.evaluation.sharing import Ids, Request, branched
 from kollama2.evaluation.thoughts import opens, spoken
 from kollama2.model.rendering import DAY, dated
 
 _ANSWER_TOKENS = 256
+# A task and the number of one of its documents.
+_Place: TypeAlias = tuple[str | None, int | None]
 
 
 class SharedContextLM(TemplateLM):  # type: ignore[misc]
@@ -34,6 +40,8 @@ class SharedContextLM(TemplateLM):  # type: ignore[misc]
     Attributes:
         truncated: (task, item) of every request that did not fit and was cut from the left, as
             lm-eval does; who reads the results decides whether to count them.
+        unscorable: (task, item) of every request whose continuation has no token of its own. Its
+            log-likelihood is -inf: 0, the sum of nothing, would be certainty.
     """
 
     def __init__(
@@ -59,7 +67,8 @@ class SharedContextLM(TemplateLM):  # type: ignore[misc]
         self._heard = heard
         self._stops = sorted({self.eot_token_id, *stop_ids})
         self._device = next(model.parameters()).device
-        self.truncated: set[tuple[str | None, int | None]] = set()
+        self.truncated: set[_Place] = set()
+        self.unscorable: set[_Place] = set()
 
     @property
     def eot_token_id(self) -> int:
@@ -120,38 +129,38 @@ class SharedContextLM(TemplateLM):  # type: ignore[misc]
         self, requests: list[Instance], disable_tqdm: bool = False
     ) -> list[tuple[float, bool]]:
         """Log-likelihood of each (context, continuation) and whether greedy decoding says it."""
-        places = [(one.task_name, one.doc_id) for one in requests]
-        pairs = self._pairs([one.args for one in requests])
-        return self._scores(
-            [self._fitted(*pair, *at) for pair, at in zip(pairs, places, strict=True)]
-        )
+        alike: dict[tuple[_Place, str], list[int]] = defaultdict(list)
+        for index, one in enumerate(requests):
+            alike[(one.task_name, one.doc_id), one.args[0]].append(index)
+        found: dict[int, Request] = {}
+        known: dict[str, Ids] = {}
+        for (place, context), members in alike.items():
+            pairs = self._pairs(context, [requests[one].args[1] for one in members], known)
+            for index, pair in zip(members, pairs, strict=True):
+                if not pair.continuation:
+                    self.unscorable.add(place)
+                found[index] = self._fitted(*pair, *place)
+        return self._scores([found[index] for index in range(len(requests))])
 
-    def _pairs(self, texts: Sequence[tuple[str, str]]) -> list[tuple[list[int], list[int]]]:
-        """Ids of contexts and continuations; a text that occurs often is encoded once."""
-        known: dict[str, list[int]] = {}
-
-        def encode(text: str) -> list[int]:
-            if text not in known:
-                known[text] = self.tok_encode(text)
-            return known[text]
-
-        pairs = []
-        for context, continuation in texts:
-            if context:
-                # White space goes to what follows it, as in lm-eval's `_encode_pair`.
-                before = encode(context.rstrip())
-                pairs.append((before, self.tok_encode(context + continuation)[len(before) :]))
-                continue
-            ids = self.tok_encode(continuation, add_special_tokens=False)
-            if ids[:1] == [self.prefix_token_id]:
-                pairs.append((ids[:1], ids[1:]))
-            else:
-                pairs.append(([self.prefix_token_id], ids))
-        return pairs
+    def _pairs(
+        self, context: str, continuations: Sequence[str], known: dict[str, Ids]
+    ) -> list[Request]:
+        """Ids of a context and of what may follow it; `known` holds those of contexts before."""
+        if not context:
+            texts = [tuple(self.tok_encode(one, add_special_tokens=False)) for one in continuations]
+            first = (self.prefix_token_id,)
+            return [Request(first, ids[1:] if ids[:1] == first else ids) for ids in texts]
+        # White space goes to what follows it, as in lm-eval's `_encode_pair`.
+        text = context.rstrip()
+        if text not in known:
+            known[text] = tuple(self.tok_encode(text))
+        wholes = [tuple(self.tok_encode(context + one)) for one in continuations]
+        pairs = branched(known[text], wholes)
+        return [Request(one.context or (self.prefix_token_id,), one.continuation) for one in pairs]
 
     def _loglikelihood_tokens(
         self,
-        requests: list[tuple[tuple[str, str], list[int], list[int]]],
+        requests: list[tuple[tuple[str, str], Sequence[int], Sequence[int]]],
         disable_tqdm: bool = False,
         **kwargs: Any,
     ) -> list[tuple[float, bool]]:
@@ -160,8 +169,8 @@ class SharedContextLM(TemplateLM):  # type: ignore[misc]
 
     def _fitted(
         self,
-        context: list[int],
-        continuation: list[int],
+        context: Sequence[int],
+        continuation: Sequence[int],
         task: str | None = None,
         item: int | None = None,
     ) -> Request:
@@ -175,8 +184,10 @@ class SharedContextLM(TemplateLM):  # type: ignore[misc]
         return Request(tuple(context), tuple(continuation))
 
     def _scores(self, requests: Sequence[Request]) -> list[tuple[float, bool]]:
-        values, greedy_too = self._scorer.score_greedy(requests, self._heard)
-        return list(zip(values.tolist(), greedy_too.tolist(), strict=True))
+        some = [one for one in requests if one.continuation]
+        values, greedy_too = self._scorer.score_greedy(some, self._heard)
+        found = zip(values.tolist(), greedy_too.tolist(), strict=True)
+        return [next(found) if one.continuation else (-math.inf, False) for one in requests]
 
     def loglikelihood_rolling(
         self, requests: list[Instance], disable_tqdm: bool = False

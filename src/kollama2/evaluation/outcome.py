@@ -16,6 +16,7 @@ _MEASURED = frozenset(
     "question choices gold by_prompt".split()
 )
 _LONGEST_DETAIL = 40
+COUNTED = ("items", "truncated", "unscorable", "empty", "failed")
 # Measures that are 1 / choices for a model that guesses.
 _GUESSED = ("p_gold", "accuracy", "acc", "acc_bytes", "acc_norm")
 
@@ -24,6 +25,8 @@ _GUESSED = ("p_gold", "accuracy", "acc", "acc_bytes", "acc_norm")
 class Outcome:
     """Records and samples of a task; `truncated` items did not fit the model and have none.
 
+    `unscorable` ones hold a text of which the tokenizer makes no token of its own.
+    `declared` says what measures are that are lm-eval's and not ours, by their short names,
     `corpus` holds scores of the whole that are no mean over items, with their signatures,
     `reproduced` lm-eval's own aggregates by its tasks and metrics, `digest` the hash of an lm-eval
     task's texts.
@@ -34,6 +37,7 @@ class Outcome:
     samples: list[dict[str, Any]] = field(default_factory=list)
     items: int = 0
     truncated: int = 0
+    unscorable: int = 0
     empty: int = 0
     failed: int = 0
     flags: list[str] = field(default_factory=list)
@@ -69,9 +73,18 @@ class Outcome:
             }
         )
 
+    def leave_out(self, count: int) -> None:
+        """Say how many items cannot be scored and have no records."""
+        self.unscorable = count
+        if count:
+            self.flags.append(
+                f"{count} of {self.items} items are left out: the tokenizer makes no token of a "
+                "text that is to be scored"
+            )
+
     def counts(self) -> dict[str, int]:
         """How many items there were, and how many were left out, empty or failed."""
-        return {name: getattr(self, name) for name in ("items", "truncated", "empty", "failed")}
+        return {name: getattr(self, name) for name in COUNTED}
 
 
 def keep(outcomes: Sequence[Outcome], out: Path) -> tuple[list[dict[str, Any]], dict[str, Any]]:

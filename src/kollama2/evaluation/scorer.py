@@ -174,7 +174,7 @@ class Scorer:
         float32 whatever the model's dtype.
 
         Args:
-            requests: none may have an empty context, and each must fit (see `fits`).
+            requests: none may have an empty half, and each must fit (see `fits`).
             heard: called with the share of the requests that is done, after each batch.
 
         Returns:
@@ -182,6 +182,7 @@ class Scorer:
         """
         for request in requests:
             assert request.context, "a continuation needs something before it"
+            assert request.continuation, "nothing to score would score as certain"
             assert self.fits(request), "callers count and leave out what does not fit"
         result = np.zeros(len(requests)), np.ones(len(requests), dtype=bool)
         done = 0

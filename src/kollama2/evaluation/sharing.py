@@ -38,6 +38,29 @@ class Group(NamedTuple):
     rows: list[Row]
 
 
+def branched(context: Ids, texts: Sequence[Ids]) -> list[Request]:
+    """Requests that score texts from where the ids of any of them leave those of their context.
+
+    A tokenizer may merge the start of what follows into the last token of the context: "hello wor"
+    and "ld" are "hello" and " world", so that "ld" has no token of its own. The ids of the whole
+    text are those of training, so a shared token is scored with what follows, and for all texts
+    alike, so that the choices of an item pay for the same characters.
+
+    Args:
+        context: ids of what every text begins with.
+        texts: ids of each whole text.
+
+    Returns:
+        A request for each; its continuation is empty where a text adds no id to its context.
+    """
+    shared = [_common(context, text) for text in texts]
+    border = min(shared, default=0)
+    return [
+        Request(text[:border], text[border:] if own < len(text) else ())
+        for text, own in zip(texts, shared, strict=True)
+    ]
+
+
 def grouped(requests: Sequence[Request], *, row_tokens: int, shared: bool = True) -> list[Group]:
     """Arrange requests so that what they share is computed once.
 

@@ -12,8 +12,13 @@ from kollama2.report.records import Study
 from kollama2.report.texts import LANGUAGES, say_all
 from kollama2.report.trust import by_prompt
 
-# What `evaluation` says of a model that gives one class only.
+# What `evaluation` says of a model that gives one class only, and of its tokenizer.
 DEGENERATE = re.compile(r"degenerate: (?P<share>\d+%) of answers are (?P<label>.+)")
+LEFT_OUT = re.compile(r"(?P<count>\d+) of (?P<total>\d+) items are left out: the tokenizer .+")
+CHANGED = re.compile(
+    r"the tokenizer changes (?P<changed>[\d,]+) of (?P<bytes>[\d,]+) bytes in (?P<count>\d+) of "
+    r"(?P<total>\d+) items"
+)
 # Versions that differ between stages of one study can change its result.
 DECISIVE_PACKAGES = ("torch", "transformers", "peft", "trl", "bitsandbytes")
 
@@ -105,7 +110,8 @@ def _of_recipe(study: Study, recipe: str) -> list[Texts]:
     ]
     for task, flag in flags:
         known = flag_text(flag)
-        text = {lang: say_all("warning.flag", recipe=recipe, task=task, flag=known[lang])[lang]
+        key = "warning.flag" if DEGENERATE.fullmatch(flag) else "warning.told"
+        text = {lang: say_all(key, recipe=recipe, task=task, flag=known[lang])[lang]
                 for lang in known}  # fmt: skip
         said.append(text)
     return said
@@ -113,6 +119,9 @@ def _of_recipe(study: Study, recipe: str) -> list[Texts]:
 
 def flag_text(flag: str) -> Texts:
     """A flag of the evaluation in every language; one that is not known keeps its own words."""
+    for key, form in (("flag.left_out", LEFT_OUT), ("flag.changed", CHANGED)):
+        if told := form.fullmatch(flag):
+            return say_all(key, **told.groupdict())
     found = DEGENERATE.fullmatch(flag)
     if found is None:
         return dict.fromkeys(LANGUAGES, flag)

@@ -39,7 +39,7 @@ class Evaluate(Stage):
     template: str = OWN
     onto: "Model | None" = None
 
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     preload: ClassVar[tuple[str, ...]] = ("kollama2.train.loop", "kollama2.evaluation.evaluate")
 
     def run(self, work: Work) -> Mapping[str, Any]:
