@@ -51,6 +51,7 @@ def changes(store: Path, study: str, name: str | None) -> list[Change]:
     ]
     base = found.recipes[0]
     higher = measure(name).higher
+    assert higher is not None, f"nobody declares which direction of {name} is better"
     rows: list[Change] = []
     first: Comparison | None = None
     for label, kept in settings:

@@ -51,6 +51,46 @@ def test_a_measure_compares_the_models_that_have_it(tmp_path: Path) -> None:
     assert len(found.comparisons["text/bpb"].standings) == 3
 
 
+def declared(folder: Path, name: str, values: list[float], higher: bool | None) -> Path:
+    """An evaluation of one measure, which says whether more of it is better."""
+    folder.mkdir()
+    task, _, short = name.partition("/")
+    line = {"task": task, "measure": short, "weight": 1}
+    items = [
+        {**line, "item": str(i), "cluster": str(i), "value": value}
+        for i, value in enumerate(values)
+    ]
+    (folder / "items.jsonl").write_text("".join(json.dumps(one) + "\n" for one in items))
+    about = {name: {"title": short, "unit": "", "higher": higher}}
+    metrics = {"suite": "abc", "scores": {}, "counts": {}, "measures": about}
+    (folder / "done.json").write_text(json.dumps({"metrics": metrics}))
+    return folder
+
+
+@pytest.mark.parametrize(("higher", "best"), [(True, "more"), (False, "less")])
+def test_the_recorded_direction_ranks_whatever_the_name(
+    tmp_path: Path, higher: bool, best: str
+) -> None:
+    models = {
+        name: declared(tmp_path / name, "t/perplexity", [i + plus for i in range(20)], higher)
+        for name, plus in (("less", 0.0), ("more", 9.0))
+    }
+    found = compare(models, primary="t/perplexity")
+    assert found.comparisons["t/perplexity"].standings[0].name == best
+    assert found.measures["t/perplexity"].higher is higher
+
+
+def test_nothing_is_ranked_in_no_direction(tmp_path: Path) -> None:
+    models = {name: declared(tmp_path / name, "t/unheard", [1.0, 2.0], None) for name in ("a", "b")}
+    found = compare(models, primary="t/acc")
+    assert (found.comparisons, found.undirected) == ({}, ("t/unheard",))
+    with pytest.raises(BadData, match=r"t/unheard is better; say higher_is_better"):
+        compare(models, primary="t/unheard")
+    odd = {**models, "c": declared(tmp_path / "c", "t/unheard", [1.0, 2.0], True)}
+    with pytest.raises(BadData, match=r"\(a: unknown, b: unknown, c: higher\)"):
+        compare(odd, primary="t/acc")
+
+
 def test_different_suites_are_not_compared(tmp_path: Path) -> None:
     models = {"a": evaluated(tmp_path / "a", 0), "b": evaluated(tmp_path / "b", 0, suite="xyz")}
     with pytest.raises(BadData, match=r"different suites \(a: abc, b: xyz\)"):

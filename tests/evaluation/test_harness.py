@@ -1,6 +1,7 @@
 """lm-eval's tasks in a suite: their records, their digest, and what a user may get wrong."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from kollama2.errors import BadData, BadUsage, Missing
 from kollama2.evaluation.evaluate import evaluate
 from kollama2.evaluation.harness import harness
 from kollama2.evaluation.harness_tasks import load_tasks
+from kollama2.evaluation.outcome import scores
 from kollama2.evaluation.records import load_items
 from kollama2.evaluation.scorer import Scorer
 from kollama2.evaluation.suite import Harness, Suite
@@ -80,6 +82,52 @@ def test_whole_texts_become_bits_per_byte(model: Any, tokenizer: Any, folder: Pa
     assert {one["measure"] for one in outcome.records} == {"bpb"}
     stock = outcome.reproduced["own_text"]["bits_per_byte"]
     assert sum(values) / sum(weights) == pytest.approx(stock, abs=1e-6)
+
+
+def test_measures_bring_the_directions_that_lm_eval_declares(
+    model: Any, tokenizer: Any, tmp_path: Path
+) -> None:
+    folder = write(tmp_path)
+    path = folder / "own_last.yaml"
+    text = path.read_text(encoding="utf-8")
+    asked = "[{metric: perplexity}, {metric: acc, aggregation: mean, higher_is_better: false}]"
+    path.write_text(text[: text.index("[{metric: perp")] + asked + "\n", encoding="utf-8")
+    outcome = measured(own(folder, "own_last"), model, tokenizer)
+    assert {name: (one.unit, one.better) for name, one in outcome.declared.items()} == {
+        "loglikelihood": ("nats", "higher"),  # what the items' values behind a perplexity are
+        "acc": ("share", "lower"),
+    }
+    assert {one["measure"] for one in outcome.records} == {"loglikelihood", "acc"}
+    found = math.exp(-scores(outcome.records)["own/loglikelihood"])
+    assert found == pytest.approx(outcome.reproduced["own_last"]["perplexity"])
+
+
+@pytest.mark.parametrize(
+    ("metric", "settings", "name", "better"),
+    [
+        ("exact_match", "aggregation: mean, higher_is_better: true", "exact_match", "higher"),
+        ("exact_match", "aggregation: median, higher_is_better: false", "exact_match", "lower"),
+        ("exact_match", "aggregation: !function own.sum", "exact_match_items", "unknown"),
+        ("!function own.recall", "aggregation: mean, higher_is_better: true", "lm_eval_recall",
+         "higher"),
+        ("!function own.length", "aggregation: mean", "length", "unknown"),
+    ],
+)  # fmt: skip
+def test_a_direction_is_declared_or_unknown(
+    model: Any, tokenizer: Any, tmp_path: Path, metric: str, settings: str, name: str, better: str
+) -> None:
+    folder = write(tmp_path)
+    (folder / "own.py").write_text(
+        "sum = sum\ndef recall(references, predictions, **_): return 0.5\n"
+        "def length(references, predictions, **_): return float(len(predictions[0]))\n"
+    )
+    path = folder / "own_answer.yaml"
+    text = path.read_text(encoding="utf-8")
+    asked = f"metric_list: [{{metric: {metric}, {settings}}}]\n"
+    path.write_text(text[: text.index("metric_list")] + asked, encoding="utf-8")
+    outcome = measured(own(folder, "own_answer", limit=2), model, tokenizer)
+    assert {one["measure"] for one in outcome.records} == {name}
+    assert outcome.declared[name].better == better
 
 
 def test_items_that_do_not_fit_are_counted_and_left_out(tokenizer: Any, folder: Path) -> None:

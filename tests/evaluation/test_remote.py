@@ -65,7 +65,11 @@ def test_only_answers_are_measured_and_failures_count(suite: Suite, tmp_path: Pa
         suite, Fake(ANSWERS), out, lambda done, *rest, **more: heard.append(done)
     )
     assert heard == [0, 1, 2, 3, 4]
-    assert metrics["counts"] == {"answers": {"items": 4, "truncated": 0, "empty": 1, "failed": 1}}
+    counts = {"items": 4, "truncated": 0, "unscorable": 0, "empty": 1, "failed": 1}
+    assert metrics["counts"] == {"answers": counts}
+    assert metrics["measures"]["answers/empty"] == {
+        "title": "empty answers", "unit": "share", "higher": False
+    }  # fmt: skip
     assert metrics["suite"] == suite.hash()
     items = load_items(out / "items.jsonl")
     assert set(items) == {name for name in suite.measures() if name.startswith("answers/")}

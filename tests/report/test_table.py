@@ -195,6 +195,26 @@ def test_suites_with_a_measure_of_the_same_name_stay_apart(tmp_path: Path) -> No
     assert board.uncertainty == "items only"
 
 
+@pytest.mark.parametrize(
+    ("higher", "better"), [(True, "higher"), (False, "lower"), (None, "unknown")]
+)
+def test_a_measure_has_the_direction_that_its_evaluation_recorded(
+    tmp_path: Path, higher: bool | None, better: str
+) -> None:
+    fake.write(tmp_path, seeds=(0,))
+    for place in tmp_path.glob("evaluate-*"):
+        items, done = place / "items.jsonl", place / "done.json"
+        items.write_text(items.read_text().replace('"accuracy"', '"perplexity"'))
+        record = json.loads(done.read_text())
+        about = {"title": "perplexity", "unit": "", "higher": higher}
+        record["metrics"]["measures"] = {"quiz-ko/perplexity": about}
+        done.write_text(json.dumps(record))
+    board = leaderboard(tmp_path, "quick")
+    assert board.measures["quiz-ko/perplexity"] == better
+    compared = [row.measures["quiz-ko/perplexity"].difference for row in board.rows if not row.base]
+    assert all(one is None for one in compared) == (higher is None)
+
+
 def test_unknown_study(store: Path) -> None:
     with pytest.raises(BadUsage, match=r"no study 'nope' \(it knows: quick\)"):
         leaderboard(store, "nope")

@@ -216,11 +216,10 @@ def _scores(metrics: Mapping[str, Any]) -> "Table":
     table = Table("measure", "score", "by prompt", "unit", "better")
     prompts = metrics.get("by_prompt", {})
     for name, value in metrics["scores"].items():
-        about = measure(name)
+        about = measure(name, metrics.get("measures", {}))
         spread = prompts.get(name)
         told = f"{min(spread):.3f}–{max(spread):.3f}" if spread else ""
-        better = "higher" if about.higher else "lower"
-        table.add_row(name, f"{value:.3f}", told, about.unit, better)
+        table.add_row(name, f"{value:.3f}", told, about.unit, about.better)
     return table
 
 
@@ -244,16 +243,13 @@ def _remarks(model: str, metrics: Mapping[str, Any]) -> list[str]:
 def _tables(found: "Compared") -> list[Any]:
     from rich.table import Table
 
-    from kollama2.evaluation.measures import measure
-
     lines: list[Any] = []
     for number, (name, one) in enumerate(found.comparisons.items()):
-        about = measure(name)
-        better = "higher" if about.higher else "lower"
+        about = found.measures[name]
         table = Table(
             "model", "score", f"− {found.base}", "95 %", "p (Holm)", "MDE", "P(best)",
             "rank", "tier",
-            title=f"{name}: {about.title}, {about.unit}, {better} is better",
+            title=f"{name}: {about.title}, {about.unit}, {about.better} is better",
             title_justify="left",
         )  # fmt: skip
         for row in one.standings:
@@ -280,6 +276,9 @@ def _tables(found: "Compared") -> list[Any]:
                 "MDE: the least true difference that 80 % of repetitions would find"
             )
     lines += [line for name in found.comparisons for line in _doubts(found, name)]
+    if found.undirected:
+        names = ", ".join(found.undirected)
+        lines.append(f"not compared, since nobody declares which direction is better: {names}")
     lines.append(_columns(found))
     for name, model in found.models.items():
         lines += _remarks(name, model.metrics)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kollama2.errors import BadData
-from kollama2.evaluation.measures import measure
+from kollama2.evaluation.measures import Measure, measure
 from kollama2.evaluation.records import Items, load_items
 from kollama2.evaluation.statistics import RESAMPLES, Comparison, family
 
@@ -37,12 +37,16 @@ class Compared:
         models: what each was measured to be.
         comparisons: by full measure name, the primary one first, over the models that have the
             measure (one behind an endpoint has no likelihoods); the base is always one of them.
+        measures: what each of these measures is.
+        undirected: measures that say nothing of more or less being better, so nothing is compared.
     """
 
     base: str
     suite: str
     models: Mapping[str, Measured]
     comparisons: Mapping[str, Comparison]
+    measures: Mapping[str, Measure]
+    undirected: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Everything as plain values, for `--json`."""
@@ -53,6 +57,8 @@ class Compared:
                 name: {key: one.metrics[key] for key in _SHOWN if key in one.metrics}
                 for name, one in self.models.items()
             },
+            "measures": {name: one.declared() for name, one in self.measures.items()},
+            "undirected": list(self.undirected),
             "comparisons": {name: asdict(one) for name, one in self.comparisons.items()},
         }
 
@@ -79,7 +85,8 @@ def compare(models: Mapping[str, Path], *, primary: str, base: str | None = None
         base: the model to compare with; the first if not given.
 
     Raises:
-        BadData: the models were measured on different suites, or share no items.
+        BadData: the models were measured on different suites or share no items, or nobody has
+            declared the direction of the measure that ranks them.
     """
     measured = {name: load_measured(folder) for name, folder in models.items()}
     ids = {name: str(one.metrics["suite"]) for name, one in measured.items()}
@@ -94,14 +101,45 @@ def compare(models: Mapping[str, Path], *, primary: str, base: str | None = None
         for name in measured[start].items
         if sum(name in m.items for m in measured.values()) > 1
     ]
-    names = sorted(shared, key=lambda name: name != primary)
+    about = {name: _declared(name, measured) for name in shared}
+    if primary in about and about[primary].higher is None:
+        raise BadData(
+            f"nobody has declared whether more or less of {primary} is better; say "
+            "higher_is_better in the metric_list of the task's file"
+        )
+    directions = {name: one.higher for name, one in about.items() if one.higher is not None}
+    names = sorted(directions, key=lambda name: name != primary)
     comparisons = {
         name: family(
             {model: [one.items[name]] for model, one in measured.items() if name in one.items},
             start,
-            measure(name).higher,
+            directions[name],
             resamples=RESAMPLES if name == names[0] else _SIDE_RESAMPLES,
         )
         for name in names
     }
-    return Compared(start, next(iter(ids.values())), measured, comparisons)
+    return Compared(
+        start,
+        next(iter(ids.values())),
+        measured,
+        comparisons,
+        {name: about[name] for name in names},
+        tuple(name for name in shared if name not in directions),
+    )
+
+
+def _declared(name: str, measured: Mapping[str, Measured]) -> Measure:
+    """What a measure is, as all models' evaluations say.
+
+    Raises:
+        BadData: they contradict each other.
+    """
+    said = {
+        model: measure(name, one.metrics.get("measures", {}))
+        for model, one in measured.items()
+        if name in one.items
+    }
+    if len({one.higher for one in said.values()}) > 1:
+        told = ", ".join(f"{model}: {one.better}" for model, one in said.items())
+        raise BadData(f"the evaluations disagree whether more of {name} is better ({told})")
+    return next(iter(said.values()))

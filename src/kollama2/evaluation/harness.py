@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from lm_eval import evaluator
+from lm_eval.api.metrics import mean, median, nanmean, perplexity
 from lm_eval.api.samplers import FirstNSampler
 from torch import nn
 
@@ -17,6 +18,7 @@ from kollama2.errors import BadData
 from kollama2.evaluation.choices import choice_measures, degenerate
 from kollama2.evaluation.harness_tasks import LoadedTask, load_tasks
 from kollama2.evaluation.lm import SharedContextLM
+from kollama2.evaluation.measures import MEASURES, Measure, foreign
 from kollama2.evaluation.outcome import Outcome
 from kollama2.evaluation.rows import Row
 from kollama2.evaluation.scorer import Scorer
@@ -24,14 +26,22 @@ from kollama2.evaluation.suite import Harness
 
 # Scores of whole texts: lm-eval's (log-likelihood, size) pairs under our name for bits per byte.
 _PAIRS = {"bits_per_byte": "bpb"}
+# What lm-eval and we call alike; another metric of lm-eval's that has a name of ours gets its own.
+_ALIKE = ("acc", "acc_norm")
+# Aggregates that mean what the values of the items mean.
+_MEANS = (mean, nanmean, median)
 _LONGEST_PROMPT = 4_000
 
 
 class _Answer(NamedTuple):
-    """What one prompt says about one item: measures with weights, and texts to show."""
+    """What one prompt says about one item: measures with weights, and texts to show.
+
+    `declared` says what those measures are that are lm-eval's.
+    """
 
     values: Mapping[str, tuple[float, float]]
     shown: Mapping[str, Any]
+    declared: Mapping[str, Measure]
 
 
 def harness(
@@ -94,6 +104,7 @@ def harness(
         row = _row(task, place, doc)
         prompts = [answers[place][prompt] for prompt in sorted(answers[place])]
         _add(outcome, row, prompts)
+        outcome.declared |= prompts[0].declared
         shown = prompts[0].shown
         if "gold" in shown:
             chosen.append(({**row, "choices": shown["choices"], "gold": shown["gold"]}, shown))
@@ -201,15 +212,35 @@ def _answer(one: LoadedTask, samples: Sequence[Mapping[str, Any]]) -> _Answer:
     else:
         shown["answer"] = str(first["filtered_resps"][0])
         shown["reference"] = str(first["target"])
+    declared: dict[str, Measure] = {}
     for number, sample in enumerate(samples):
         for name in sample["metrics"]:
-            own = name if number == 0 else f"{name}-{sample['filter']}"
             value = sample[name]
             if isinstance(value, bool | int | float | np.number):
-                values[own] = (float(value), 1)
+                own, about = _declared(one.task, name)
+                own = own if number == 0 else f"{own}-{sample['filter']}"
+                values[own], declared[own] = (float(value), 1), about
             elif name in _PAIRS and len(value) == 2:
                 values[_PAIRS[name]] = (-value[0] / math.log(2), float(value[1]))
-    return _Answer(values, shown)
+    return _Answer(values, shown, declared)
+
+
+def _declared(task: Any, metric: str) -> tuple[str, Measure]:
+    """The name under which the items' values of a metric stand, and what they are.
+
+    Where lm-eval's aggregate is no mean, its direction is not that of the items' values: those
+    behind a perplexity are log-likelihoods, any others have no direction that is known.
+    """
+    aggregate = task.aggregation().get(metric, mean)  # lm-eval's own default
+    if aggregate is perplexity:
+        return "loglikelihood", MEASURES["loglikelihood"]
+    if aggregate not in _MEANS:
+        return f"{metric}_items", foreign(f"{metric}_items")
+    higher = task.higher_is_better().get(metric)
+    if metric in _ALIKE:
+        return metric, MEASURES[metric]._replace(higher=higher)
+    name = f"lm_eval_{metric}" if metric in MEASURES else metric
+    return name, foreign(metric, higher)
 
 
 def _gold(one: LoadedTask, doc: Any, choices: Sequence[str]) -> int | None:

@@ -1,6 +1,12 @@
-"""What every measure means: its unit, its direction and one line that explains it."""
+"""What every measure means: its unit, its direction and one line that explains it.
 
-from typing import Literal, NamedTuple
+Ours are declared here. Those of lm-eval bring what their task's file says; it is recorded with the
+evaluation, and whoever reads the records asks for it, so nothing is guessed from a name.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
 
 MeasureName = Literal[
     "bpb",
@@ -14,6 +20,7 @@ MeasureName = Literal[
     "acc_norm",
     "margin",
     "brier",
+    "loglikelihood",
     "chrf_en_ko",
     "chrf_ko_en",
     "copy_gain",
@@ -32,12 +39,21 @@ MeasureName = Literal[
 
 
 class Measure(NamedTuple):
-    """A measure: `higher` says whether more is better."""
+    """A measure: `higher` says whether more is better; None where nobody has declared it."""
 
     title: str
     unit: str
-    higher: bool
+    higher: bool | None
     explanation: str
+
+    @property
+    def better(self) -> str:
+        """The direction in a word: higher, lower or unknown."""
+        return better(self.higher)
+
+    def declared(self) -> dict[str, Any]:
+        """What an evaluation records of it."""
+        return {"title": self.title, "unit": self.unit, "higher": self.higher}
 
 
 MEASURES: dict[str, Measure] = {
@@ -107,6 +123,12 @@ MEASURES: dict[str, Measure] = {
         False,
         "Squared distance between the choices' probabilities and the truth.",
     ),
+    "loglikelihood": Measure(
+        "log-likelihood",
+        "nats",
+        True,
+        "Of the right continuation; lm-eval's perplexity is exp of its mean, negated.",
+    ),
     "chrf_en_ko": Measure(
         "chrF++, English to Korean", "0..100", True, "Character and word n-grams of the reference."
     ),
@@ -164,8 +186,32 @@ MEASURES: dict[str, Measure] = {
 }
 
 
-def measure(full_name: str) -> Measure:
-    """The measure behind a full name such as `text-ko/bpb`; lm-eval's own for any other name."""
+def better(higher: bool | None) -> str:
+    """Which scores are better, in a word: higher, lower or unknown."""
+    return "unknown" if higher is None else "higher" if higher else "lower"
+
+
+def foreign(name: str, higher: bool | None = None, unit: str = "") -> Measure:
+    """A measure of lm-eval's, in the direction that its task declares."""
+    return Measure(name, unit, higher, "A metric of lm-eval; see its task's file.")
+
+
+def measure(
+    full_name: str, recorded: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+) -> Measure:
+    """The measure behind a full name such as `text-ko/bpb`.
+
+    Args:
+        full_name: task and measure.
+        recorded: what the evaluation says of its measures (`measures` of its record). A name that
+            is neither there nor among ours has no direction.
+    """
     name = full_name.rpartition("/")[2]
-    own = Measure(name, "", "perplexity" not in name, "A metric of lm-eval; see its task's file.")
-    return MEASURES.get(name, own)
+    said = recorded.get(full_name)
+    if said is None:
+        return MEASURES.get(name) or foreign(name)
+    found = foreign(said["title"], said["higher"], said["unit"])
+    own = MEASURES.get(name)
+    if own and own.title == found.title:
+        found = found._replace(explanation=own.explanation)
+    return found

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from kollama2.evaluation.measures import MEASURES, Measure
 from kollama2.evaluation.rows import Row
 
 # Fields of rows that are measured or say which item it is.
@@ -41,6 +42,7 @@ class Outcome:
     empty: int = 0
     failed: int = 0
     flags: list[str] = field(default_factory=list)
+    declared: dict[str, Measure] = field(default_factory=dict)
     corpus: dict[str, dict[str, Any]] = field(default_factory=dict)
     reproduced: dict[str, dict[str, float]] = field(default_factory=dict)
     digest: str = ""
@@ -91,8 +93,9 @@ def keep(outcomes: Sequence[Outcome], out: Path) -> tuple[list[dict[str, Any]], 
     """Write `items.jsonl` and `samples.jsonl`, whoever was measured.
 
     Returns:
-        All records, and what follows from them and the counts: `scores`, `counts` by task, and
-        `corpus`, the scores of the whole by full measure name.
+        All records, and what follows from them and the counts: `scores`, `counts` by task, and by
+        full measure name `measures` (title, unit and direction of each) and `corpus`, the scores
+        of the whole.
     """
     records = [record for outcome in outcomes for record in outcome.records]
     _write_lines(out / "items.jsonl", records)
@@ -103,7 +106,21 @@ def keep(outcomes: Sequence[Outcome], out: Path) -> tuple[list[dict[str, Any]], 
         for name, about in outcome.corpus.items()
     }
     counts = {outcome.task: outcome.counts() for outcome in outcomes}
-    return records, {"scores": scores(records), "counts": counts, "corpus": corpus}
+    return records, {
+        "scores": scores(records),
+        "measures": _measures(outcomes),
+        "counts": counts,
+        "corpus": corpus,
+    }
+
+
+def _measures(outcomes: Iterable[Outcome]) -> dict[str, dict[str, Any]]:
+    """What each measure is, by full name; one that nobody declared is a mistake of ours."""
+    return {
+        f"{outcome.task}/{name}": (outcome.declared.get(name) or MEASURES[name]).declared()
+        for outcome in outcomes
+        for name in dict.fromkeys(record["measure"] for record in outcome.records)
+    }
 
 
 def chance(outcomes: Iterable[Outcome]) -> dict[str, float]:

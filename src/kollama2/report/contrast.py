@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kollama2.errors import BadData, Corrupt
-from kollama2.evaluation.measures import MEASURES
+from kollama2.evaluation.measures import measure
 from kollama2.evaluation.records import Items, load_items
 from kollama2.evaluation.statistics import RESAMPLES, Comparison, family
 from kollama2.report.records import Study
@@ -19,11 +19,13 @@ class Contrast:
 
     Attributes:
         scores: mean over a recipe's seeds.
-        comparison: None where the base was not measured, since then nothing can be paired.
+        higher: whether more is better; None where nobody has declared it.
+        comparison: None where the base was not measured, since then nothing can be paired, and for
+            a measure without direction.
     """
 
     measure: str
-    higher: bool
+    higher: bool | None
     scores: Mapping[str, float]
     comparison: Comparison | None
 
@@ -39,20 +41,25 @@ def contrasts(study: Study) -> dict[str, Contrast]:
     Raises:
         Corrupt: the items of a finished cell cannot be read.
     """
-    measured = _measured(study)
+    measured, higher = _measured(study)
     decisive = (study.lock["primary"], study.lock["english"])
     names = dict.fromkeys([*(name for name in decisive if name in measured), *measured])
-    return {name: _contrast(study, name, measured[name], name in decisive) for name in names}
+    return {
+        name: _contrast(study, name, measured[name], higher[name], name in decisive)
+        for name in names
+    }
 
 
 def _contrast(
-    study: Study, name: str, by_recipe: Mapping[str, list[Items]], decisive: bool
+    study: Study,
+    name: str,
+    by_recipe: Mapping[str, list[Items]],
+    higher: bool | None,
+    decisive: bool,
 ) -> Contrast:
-    known = MEASURES.get(name.rpartition("/")[2])
-    higher = known.higher if known else True
     base = study.recipes[0]
     comparison = None
-    if base in by_recipe:
+    if base in by_recipe and higher is not None:
         resamples = RESAMPLES if decisive else SIDE_RESAMPLES
         try:
             comparison = family(by_recipe, base, higher, resamples=resamples)
@@ -65,13 +72,16 @@ def _contrast(
     return Contrast(name, higher, scores, comparison)
 
 
-def _measured(study: Study) -> dict[str, dict[str, list[Items]]]:
-    """Measure -> recipe -> one set of items per training.
+def _measured(
+    study: Study,
+) -> tuple[dict[str, dict[str, list[Items]]], dict[str, bool | None]]:
+    """Measure -> recipe -> one set of items per training, and measure -> whether more is better.
 
     A recipe that no seed changes (the base) has one evaluation under all seeds; it counts once. A
     measure of a second suite that has the name of a first one gets the suite's name before it.
     """
     measured: dict[str, dict[str, list[Items]]] = {}
+    higher: dict[str, bool | None] = {}
     owner: dict[str, str] = {}
     for recipe in study.recipes:
         cells = {cell.evaluate: cell for cell in study.of(recipe) if cell.done}
@@ -83,8 +93,10 @@ def _measured(study: Study) -> dict[str, dict[str, list[Items]]]:
                 found = load_items(path)
             except BadData as error:
                 raise Corrupt(str(error)) from error
+            recorded = study.stages[cell.evaluate].metrics.get("measures", {})
             for plain, items in found.items():
                 same = owner.setdefault(plain, cell.suite) == cell.suite
                 name = plain if same else f"{cell.suite}:{plain}"
                 measured.setdefault(name, {}).setdefault(recipe, []).append(items)
-    return measured
+                higher.setdefault(name, measure(plain, recorded).higher)
+    return measured, higher

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from kollama2.evaluation.measures import better
 from kollama2.report import headline
 from kollama2.report.board import (
     Cost,
@@ -64,7 +65,7 @@ def rank(study: Study, measured: Mapping[str, Contrast]) -> Leaderboard:
         dropped=comparison.dropped if comparison else 0,
         resamples=comparison.resamples if comparison else 0,
         rows=rows,
-        measures={name: "higher" if one.higher else "lower" for name, one in measured.items()},
+        measures={name: better(one.higher) for name, one in measured.items()},
         suites=dict(lock["suites"]),
         preferences=panels(study),
         headline=headline.headline(rows, primary, lock["primary"], lock["english"], ENGLISH_LIMIT),

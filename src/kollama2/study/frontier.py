@@ -163,6 +163,7 @@ def points(scores: dict[str, dict[str, float]], primary: str, english: str) -> l
 
 def _better(base: dict[str, float], one: dict[str, float], name: str) -> float:
     about = measure(name)
+    assert about.higher is not None, f"{name} ranks nothing"
     if about.unit == "bits/byte" and not about.higher:
         return (base[name] - one[name]) / base[name]
     return (one[name] - base[name]) * (1 if about.higher else -1)
