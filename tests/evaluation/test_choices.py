@@ -82,7 +82,7 @@ def test_a_uniform_model_is_at_chance() -> None:
     found = {one["measure"]: one["value"] for one in outcome.records}
     assert found["p_gold"] == pytest.approx(1 / 3)
     assert found["accuracy"] == pytest.approx(1 / 3)
-    assert outcome.flags == []
+    assert outcome.flags == ["degenerate: 100% of answers are '서울'"]  # ties go to the first
     expected = {"t/p_gold": 1 / 3, "t/accuracy": 1 / 3, "t/acc": 1 / 3}
     assert chance([outcome]) == pytest.approx(expected)
 
@@ -93,8 +93,12 @@ def test_a_constant_label_is_flagged() -> None:
     tools = Tools(Scorer(constant(p)), ByteEncoder())
     outcome = multiple_choice(task(), rows(24, ("Y", "N")), tools)
     assert outcome.flags == ["degenerate: 100% of answers are 'Y'"]
-    # Too few items to say so, and a truth that has it so.
-    assert multiple_choice(task(), rows(8, ("Y", "N")), tools).flags == []
+    # Five guesses are all alike more than once in 20 times, six less often.
+    small = {size: multiple_choice(task(), rows(size, ("Y", "N")), tools).flags for size in (5, 6)}
+    assert small == {5: [], 6: ["degenerate: 100% of answers are 'Y'"]}
+    # A truth that has it so, or nearly: .9 ** 10 is .35.
+    nearly = [row | {"gold": int(row["id"] == "3")} for row in rows(10, ("Y", "N"))]
+    assert multiple_choice(task(), nearly, tools).flags == []
     same = [row | {"gold": 0} for row in rows(24, ("Y", "N"))]
     assert multiple_choice(task(), same, tools).flags == []
 

@@ -84,10 +84,10 @@ def degenerate(chosen: Sequence[tuple[Row, int]]) -> list[str]:
     """A flag if one class gets more than 95 % of the answers and the truth does not have it so.
 
     `chosen` holds each item, with its choices and gold, and the position that was chosen. A class
-    is a label where all items share their choices (예 / 아니오), else a position.
+    is a label where all items share their choices (예 / 아니오), else a position. Fewer than 20
+    items must be so many that guesses in the shares of the truth are all alike less than once in
+    20 times.
     """
-    if len(chosen) < 20:
-        return []
     labels = len({tuple(sorted(row["choices"])) for row, _ in chosen}) == 1
 
     def share(picks: Sequence[tuple[Row, int]], label: object) -> float:
@@ -96,7 +96,10 @@ def degenerate(chosen: Sequence[tuple[Row, int]]) -> list[str]:
 
     golds = [(row, row["gold"]) for row, _ in chosen]
     for label in {(row["choices"][at] if labels else at) for row, at in chosen}:
-        if share(chosen, label) > 0.95 >= share(golds, label):
+        often = share(golds, label)
+        guessed = max(often, 1 / len(chosen[0][0]["choices"]))
+        enough = len(chosen) >= 20 or guessed ** len(chosen) < 0.05
+        if enough and share(chosen, label) > 0.95 >= often:
             name = repr(label) if labels else f"choice {int(label) + 1}"
             return [f"degenerate: {share(chosen, label):.0%} of answers are {name}"]
     return []
