@@ -41,7 +41,7 @@ FewshotOption = Annotated[
     int | None, typer.Option(min=0, help="Examples before each item, with --task or --include.")
 ]
 LimitOption = Annotated[
-    int | None, typer.Option(min=1, help="First items of each task, with --task or --include.")
+    int | None, typer.Option(min=1, help="First items of each task; makes another suite id.")
 ]
 TemplateOption = Annotated[
     str | None, typer.Option(help="Chat template for all models; else each one's own.")

@@ -10,7 +10,7 @@ import yaml
 from kollama2.engine.hub import PREFIX, load_mirrors, snapshot
 from kollama2.errors import BadUsage
 from kollama2.evaluation.endpoint import KEY
-from kollama2.evaluation.suite import Harness, Suite, load_suite
+from kollama2.evaluation.suite import Harness, Induction, Mean, Suite, load_suite
 from kollama2.model.files import ADAPTER_CONFIG
 from kollama2.model.folder import OWN, is_adapter, named_base
 from kollama2.model.templates import check_template
@@ -31,7 +31,7 @@ class Wanted:
         include: folder or file with lm-eval task files of the user's own.
         only: tasks of the suite to measure, all if empty; the suite's id changes with them.
         num_fewshot: examples before each item of `tasks`; what their files say if not given.
-        limit: only the first so many items of `tasks`.
+        limit: only the first so many items of each task; the suite's id changes with it.
     """
 
     suite: str | None = None
@@ -52,23 +52,29 @@ def wanted_suite(wanted: Wanted, folder: Path) -> Suite:
     if wanted.include is not None and not names and wanted.suite is None:
         names = _names(wanted.include)
     if not names:
+        if wanted.num_fewshot is not None:
+            raise BadUsage(
+                "--num-fewshot is for --task and --include; the tasks of a suite have their own "
+                "num_fewshot in its file"
+            )
         path = folder / (wanted.suite or "quick")
         suite = load_suite(path if path.is_file() else wanted.suite or "quick")
-        return _only(_including(suite, wanted.include), wanted.only)
+        return _limited(_only(_including(suite, wanted.include), wanted.only), wanted.limit)
     if wanted.suite is not None:
         raise BadUsage("name a suite or tasks of lm-eval, not both; a suite can hold such tasks")
+    if wanted.only:
+        raise BadUsage("--only chooses among the tasks of a suite; name the tasks by --task")
     tasks = tuple(
         Harness(
             name=re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-"),
             measure_kind="harness",
             tasks=(name,),
             num_fewshot=wanted.num_fewshot,
-            limit=wanted.limit,
         )
         for name in names
     )
     suite = Suite(name="tasks", primary=f"{tasks[0].name}/acc", tasks=tasks)
-    return _including(suite, wanted.include).defined()
+    return _limited(_including(suite, wanted.include), wanted.limit).defined()
 
 
 def _including(suite: Suite, include: Path | None) -> Suite:
@@ -98,6 +104,21 @@ def _only(suite: Suite, names: Sequence[str]) -> Suite:
     part = suite.model_copy(update={"tasks": tasks, "english": None})
     primary = suite.primary if suite.primary in part.measures() else part.measures()[0]
     return part.model_copy(update={"primary": primary})
+
+
+def _limited(suite: Suite, limit: int | None) -> Suite:
+    """The suite with at most so many items in each task; means are of what is left."""
+    if limit is None:
+        return suite
+    tasks = tuple(
+        one
+        if isinstance(one, Mean)
+        else one.model_copy(update={"size": min(limit, one.size)})
+        if isinstance(one, Induction)
+        else one.model_copy(update={"limit": min(limit, one.limit or limit)})
+        for one in suite.tasks
+    )
+    return suite.model_copy(update={"tasks": tasks})
 
 
 def _names(include: Path) -> tuple[str, ...]:
