@@ -191,6 +191,91 @@ def test_data_may_come_from_files_instead_of_the_hub(
     assert len(outcome.records[0]["by_prompt"]) == 3
 
 
+BOOLQ = "Text\tQuestion\tAnswer\n여우는 숲에 산다.\t여우는 숲에 사는가?\t{}\n"
+
+
+@pytest.mark.parametrize("layout", ["{}.{}.tsv", "v1.0/{}/{}.tsv", "{}-{}.tsv"])
+def test_a_folder_of_several_data_sets_is_read_by_the_names_of_its_files(
+    model: Any, tokenizer: Any, tmp_path: Path, layout: str
+) -> None:
+    for name in ("BoolQ", "COPA", "Hard-BoolQ"):
+        for split, answer in (("train", "False"), ("dev", "True"), ("test", "True")):
+            path = tmp_path / layout.format(name, split)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(BOOLQ.format(answer), encoding="utf-8")
+    (tmp_path / "_SOURCE.txt").write_text("boolq test")
+    task = Harness(
+        name="boolq", measure_kind="harness", tasks=("ko_boolq_1",), data=str(tmp_path),
+        num_fewshot=1,
+    )  # fmt: skip
+    (loaded,) = load_tasks(task)
+    assert (loaded.task.config.test_split, loaded.validated) == ("test", False)
+    outcome = measured(task, model, tokenizer)
+    assert (outcome.items, outcome.samples[0]["reference"], outcome.flags) == (1, "예", [])
+    # The first sample shows all that the model read: here an example and the question.
+    shown = outcome.samples[0]
+    assert shown["asked"].endswith(f"답: 아니요\n\n{shown['prompt']}")
+
+
+def test_items_are_those_of_validation_where_there_is_no_test(
+    model: Any, tokenizer: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "BoolQ.dev.tsv").write_text(BOOLQ.format("True"), encoding="utf-8")
+    task = Harness(name="boolq", measure_kind="harness", tasks=("ko_boolq_1",), data=str(tmp_path))
+    outcome = measured(task, model, tokenizer)
+    assert outcome.flags == ["the data have no test split: the items are those of validation"]
+    assert outcome.items == 1
+    with pytest.raises(BadData, match="1 examples are drawn from the split 'train', and the data"):
+        measured(task.model_copy(update={"num_fewshot": 1}), model, tokenizer)
+
+
+@pytest.mark.parametrize("shots", [0, 1])
+def test_data_need_a_train_split_for_examples_alone(
+    model: Any, tokenizer: Any, folder: Path, tmp_path: Path, shots: int
+) -> None:
+    (tmp_path / "test.jsonl").write_bytes((folder / "test.jsonl").read_bytes())
+    for data, files in (
+        (tmp_path, {}),
+        (tmp_path / "test.jsonl", {}),
+        (tmp_path, {"test": "test.jsonl"}),
+    ):
+        task = own(folder, "own_choice", data=str(data), files=files, num_fewshot=shots, limit=2)
+        if shots:
+            with pytest.raises(BadData, match="drawn from the split 'train'"):
+                load_tasks(task)
+        else:
+            assert measured(task, model, tokenizer).items == 2
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"a.jsonl": ""}, "no file in .* has train, dev, validation or test in its name"),
+        ({"a/test.jsonl": "", "b/test.jsonl": ""}, r"2 files for the split test of the data"),
+        ({"train.jsonl": "{}"}, "its items are those of the split 'test', and the data have train"),
+    ],
+)
+def test_a_folder_that_does_not_say_its_splits_is_told(
+    folder: Path, tmp_path: Path, files: dict[str, str], message: str
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    with pytest.raises(BadData, match=message):
+        load_tasks(own(folder, "own_choice", data=str(tmp_path)))
+
+
+def test_a_package_of_an_extra_is_named(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text("import langdetect\ndef ask(doc): return ''\n")
+    (tmp_path / "task.yaml").write_text(
+        f"include: {folder}/own_choice.yaml\ntask: own_extra\ndoc_to_text: !function own.ask\n"
+    )
+    with pytest.raises(Missing, match=r"needs the package langdetect; install it by: pip install "
+                       r"'lm_eval\[ifeval\]'") as told:  # fmt: skip
+        load_tasks(own(tmp_path, "own_extra"))
+    assert told.value.exit_code == 69
+
+
 def test_each_split_may_be_a_file_of_its_own(model: Any, tokenizer: Any, tmp_path: Path) -> None:
     for split, answer in (("train", "False"), ("test", "True")):
         (tmp_path / split).mkdir()

@@ -36,12 +36,13 @@ _LONGEST_PROMPT = 4_000
 class _Answer(NamedTuple):
     """What one prompt says about one item: measures with weights, and texts to show.
 
-    `declared` says what those measures are that are lm-eval's.
+    `declared` says what those measures are that are lm-eval's, `asked` is all that the model read.
     """
 
     values: Mapping[str, tuple[float, float]]
     shown: Mapping[str, Any]
     declared: Mapping[str, Measure]
+    asked: str
 
 
 def harness(
@@ -97,6 +98,8 @@ def harness(
                 answers[place][one.prompt] = _answer(one, samples)
     outcome = Outcome(task.name, items=len(docs), truncated=len(cut - mute))
     outcome.leave_out(len(mute))
+    if any(one.validated for one in versions):
+        outcome.flags.append("the data have no test split: the items are those of validation")
     chosen = []
     for place, doc in docs.items():
         if place in cut | mute:
@@ -108,6 +111,8 @@ def harness(
         shown = prompts[0].shown
         if "gold" in shown:
             chosen.append(({**row, "choices": shown["choices"], "gold": shown["gold"]}, shown))
+        if not outcome.samples:
+            shown = {**shown, "asked": prompts[0].asked}
         outcome.samples.append({"task": task.name, "item": row["id"], **shown, **_part(row)})
     outcome.flags.extend(degenerate([(row, shown["chosen"]) for row, shown in chosen]))
     outcome.reproduced = _aggregates(results["results"], versions)
@@ -222,7 +227,7 @@ def _answer(one: LoadedTask, samples: Sequence[Mapping[str, Any]]) -> _Answer:
                 values[own], declared[own] = (float(value), 1), about
             elif name in _PAIRS and len(value) == 2:
                 values[_PAIRS[name]] = (-value[0] / math.log(2), float(value[1]))
-    return _Answer(values, shown, declared)
+    return _Answer(values, shown, declared, str(first["arguments"][0][0]))
 
 
 def _declared(task: Any, metric: str) -> tuple[str, Measure]:

@@ -1,21 +1,18 @@
 """Loads lm-eval tasks: by name, with data from local files, with examples fixed or drawn anew."""
 
-import csv
-import glob
-import io
-import json
 import logging
-import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Sequence
+from importlib.metadata import requires
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import datasets
 from lm_eval.api.samplers import get_sampler
 from lm_eval.tasks import TaskManager
 from lm_eval.tasks._yaml_loader import load_yaml
 
 from kollama2.errors import BadData, BadUsage, Missing
+from kollama2.evaluation.harness_data import data_overrides
 from kollama2.evaluation.suite import TASKS, Harness
 
 # lm-eval's own default for drawing examples.
@@ -23,12 +20,16 @@ _FEWSHOT_SEED = 1234
 
 
 class LoadedTask(NamedTuple):
-    """One task of lm-eval: `part` names it within a group, `prompt` counts paraphrases from 0."""
+    """One task of lm-eval: `part` names it within a group, `prompt` counts paraphrases from 0.
+
+    `validated` says that its items are those of validation, since the data have no test split.
+    """
 
     name: str
     part: str
     prompt: int
     task: Any
+    validated: bool
 
 
 def load_tasks(task: Harness) -> list[LoadedTask]:
@@ -50,7 +51,9 @@ def load_tasks(task: Harness) -> list[LoadedTask]:
         alone = list(loaded) == [name]
         for number, (leaf, one) in enumerate(loaded.items()):
             part = "" if alone else (leaf if prompt == 0 else _parts(found)[number])
-            found.append(LoadedTask(leaf, part, prompt, _prepared(task, one)))
+            tested = _about(manager, leaf).get("test_split") is not None
+            validated = tested and one.get_config("test_split") is None
+            found.append(LoadedTask(leaf, part, prompt, _prepared(task, one), validated))
     return found
 
 
@@ -77,14 +80,18 @@ def _manager(places: Sequence[Path], names: Sequence[str]) -> TaskManager:
 
 
 def _load(task: Harness, manager: TaskManager, name: str) -> dict[str, Any]:
-    overrides = _data_overrides(task)
     # Within a group of our own, lm-eval lays overrides over what a task's file says.
-    members = [{**one, **overrides} for one in _members(manager, name)]
+    members = [
+        {**one, **data_overrides(task, {**_about(manager, one["task"]), **one})}
+        for one in _members(manager, name)
+    ]
     spec = {"group": f"kollama2-{name}", "task": members}
     try:
         tasks: dict[str, Any] = manager.load([spec])["tasks"]
     except (BadData, BadUsage):
         raise
+    except ModuleNotFoundError as error:
+        raise Missing(f"task {task.name}: lm-eval's {name} needs {_wanting(error)}") from error
     except (OSError, ConnectionError, ValueError, KeyError, TypeError) as error:
         raise _trouble(task, name, manager, error) from error
     return tasks
@@ -107,83 +114,35 @@ def _members(manager: TaskManager, child: str | dict[str, Any]) -> list[dict[str
     return [{"task": child}]
 
 
+def _about(manager: TaskManager, name: str) -> dict[str, Any]:
+    """What the file of a single task says; nothing of one that is written in Python."""
+    entry = manager.task_index.get(name)
+    path = entry.yaml_path if entry is not None else None
+    return dict(load_yaml(path, resolve_func=False)) if path else {}
+
+
+def _wanting(error: ModuleNotFoundError) -> str:
+    """The package that is not here, and how to install it: by lm-eval's extra if one has it."""
+    package = str(error.name).partition(".")[0]
+    for line in requires("lm_eval") or ():
+        if found := re.match(rf"{re.escape(package)}\b.*extra == ['\"]([\w-]+)['\"]", line):
+            return f"the package {package}; install it by: pip install 'lm_eval[{found[1]}]'"
+    return f"the package {package}; install it by: pip install {package}"
+
+
 def _trouble(task: Harness, name: str, manager: TaskManager, error: Exception) -> Exception:
     first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     offline = isinstance(error, OSError) or "offline" in first.lower() or "hub" in first.lower()
     if not task.data and offline:
-        entry = manager.task_index.get(name)
-        path = entry.yaml_path if entry is not None else None
-        about = load_yaml(path, resolve_func=False) if path else {}
-        uri = f"hf:{about.get('dataset_path', 'owner/name')}"
+        uri = f"hf:{_about(manager, name).get('dataset_path', 'owner/name')}"
         return Missing(
             f"task {task.name}: lm-eval's {name} reads {uri} and the hub cannot be reached "
             f"({first}); give the suite's task `data: {uri}` and name a local copy in a mirrors "
             f"file (--mirrors FILE with a line '{uri}: path/to/copy')"
         )
+    if isinstance(error, KeyError):
+        first = f"it asks for {first}, which the data do not have"
     return BadData(f"task {task.name}: lm-eval's {name} cannot be loaded: {first}")
-
-
-def _data_overrides(task: Harness) -> dict[str, Any]:
-    """What replaces the data set that a task's file names."""
-    if not task.data and not task.files:
-        return {}
-    place = Path(task.data)
-    if not task.files:
-        if place.is_dir():
-            return {"dataset_path": str(place), "dataset_kwargs": {}}
-        return {"custom_dataset": lambda **_: {"test": _dataset(task, place)}, "test_split": "test"}
-    files = {split: _file(task, place, pattern) for split, pattern in task.files.items()}
-    read: Callable[..., Any] = lambda **_: {  # noqa: E731
-        split: _dataset(task, file) for split, file in files.items()
-    }
-    return {"custom_dataset": read}
-
-
-def _file(task: Harness, place: Path, pattern: str) -> Path:
-    if Path(pattern).is_absolute():  # a uri of its own, resolved
-        return Path(pattern)
-    if place.is_file():
-        return place
-    found = sorted(glob.glob(pattern, root_dir=place, recursive=True))  # noqa: PTH207
-    if len(found) != 1:
-        raise BadData(
-            f"task {task.name}: {place} holds {len(found)} files {pattern!r}, expected one; "
-            "correct the mirror or the task's `files`"
-        )
-    return place / found[0]
-
-
-def _dataset(task: Harness, path: Path) -> datasets.Dataset:
-    """The rows of a JSON, JSONL, TSV, CSV or Parquet file, all strings NFC."""
-    suffix = path.suffix.lower()
-    rows: list[Mapping[str, Any]]
-    try:
-        if suffix == ".parquet":
-            return datasets.Dataset.from_parquet(str(path))
-        text = path.read_text(encoding="utf-8-sig")
-        text = unicodedata.normalize("NFC", text)
-        if suffix == ".tsv":
-            rows = list(csv.DictReader(io.StringIO(text), delimiter="\t", quoting=csv.QUOTE_NONE))
-        elif suffix == ".csv":
-            rows = list(csv.DictReader(io.StringIO(text, newline="")))
-        elif suffix == ".json":
-            rows = json.loads(text)
-        else:
-            rows = [json.loads(line) for line in text.split("\n") if line.strip()]
-        return datasets.Dataset.from_list([_whole(row) for row in rows])
-    except (OSError, ValueError, TypeError, csv.Error, datasets.exceptions.DatasetsError) as error:
-        raise BadData(f"task {task.name}: {path} cannot be read: {error}") from error
-
-
-def _whole(row: Mapping[Any, Any]) -> dict[str, Any]:
-    """A row as a table can hold it: without cells that are missing.
-
-    Raises:
-        ValueError: a line has more cells than the header.
-    """
-    if None in row:
-        raise ValueError(f"a line has more cells than the header: {row[None]!r}")
-    return {name: value for name, value in row.items() if value is not None}
 
 
 def _prepared(task: Harness, one: Any) -> Any:

@@ -12,13 +12,15 @@ from kollama2.report.records import Study
 from kollama2.report.texts import LANGUAGES, say_all
 from kollama2.report.trust import by_prompt
 
-# What `evaluation` says of a model that gives one class only, and of its tokenizer.
+# What `evaluation` says of a model that gives one class only.
 DEGENERATE = re.compile(r"degenerate: (?P<share>\d+%) of answers are (?P<label>.+)")
-LEFT_OUT = re.compile(r"(?P<count>\d+) of (?P<total>\d+) items are left out: the tokenizer .+")
-CHANGED = re.compile(
-    r"the tokenizer changes (?P<changed>[\d,]+) of (?P<bytes>[\d,]+) bytes in (?P<count>\d+) of "
-    r"(?P<total>\d+) items"
-)
+# What it says of the tokenizer and the data.
+TOLD = {
+    "flag.left_out": r"(?P<count>\d+) of (?P<total>\d+) items are left out: the tokenizer .+",
+    "flag.changed": r"the tokenizer changes (?P<changed>[\d,]+) of (?P<bytes>[\d,]+) bytes in "
+    r"(?P<count>\d+) of (?P<total>\d+) items",
+    "flag.validation": r"the data have no test split: .+",
+}
 # Versions that differ between stages of one study can change its result.
 DECISIVE_PACKAGES = ("torch", "transformers", "peft", "trl", "bitsandbytes")
 
@@ -119,8 +121,8 @@ def _of_recipe(study: Study, recipe: str) -> list[Texts]:
 
 def flag_text(flag: str) -> Texts:
     """A flag of the evaluation in every language; one that is not known keeps its own words."""
-    for key, form in (("flag.left_out", LEFT_OUT), ("flag.changed", CHANGED)):
-        if told := form.fullmatch(flag):
+    for key, form in TOLD.items():
+        if told := re.fullmatch(form, flag):
             return say_all(key, **told.groupdict())
     found = DEGENERATE.fullmatch(flag)
     if found is None:
