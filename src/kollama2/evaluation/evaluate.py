@@ -21,6 +21,7 @@ from kollama2.evaluation.likelihood import (
 )
 from kollama2.evaluation.means import mean
 from kollama2.evaluation.outcome import Outcome, chance, keep, scores
+from kollama2.evaluation.ratings import rating
 from kollama2.evaluation.rows import Row, read_rows
 from kollama2.evaluation.scorer import Encoder, Scorer
 from kollama2.evaluation.suite import (
@@ -32,6 +33,7 @@ from kollama2.evaluation.suite import (
     InstructionGain,
     Mean,
     MultipleChoice,
+    Rating,
     Suite,
     Task,
     Translation,
@@ -149,6 +151,8 @@ def _measure(task: Task, rows: list[Row], tools: Tools, model: nn.Module) -> Out
         return translation_pmi(task, rows, tools)
     if isinstance(task, MultipleChoice):
         return multiple_choice(task, rows, tools)
+    if isinstance(task, Rating):
+        return rating(task, rows, tools)
     if isinstance(task, Induction):
         return induction(task, rows, tools)
     if isinstance(task, ContextGain):

@@ -157,6 +157,35 @@ class MultipleChoice(_Task):
     measures: ClassVar[tuple[str, ...]] = ("p_gold", "accuracy", "margin", "brier", "acc")
 
 
+class Rating(_Task):
+    """How alike two sentences are, in the order of people's ratings (KorSTS, KLUE-STS).
+
+    Attributes:
+        prompts: `{first}` and `{second}` stand for the sentences, in this order.
+        ratings: what a model may answer, the lowest first.
+    """
+
+    measure_kind: Literal["rating"]
+    prompts: tuple[str, ...] = Field(
+        (
+            "두 문장의 뜻이 얼마나 비슷한지 0(전혀 다름)에서 5(같음) 사이의 점수로 답하세요.\n"
+            "문장 1: {first}\n문장 2: {second}",
+        ),
+        min_length=1,
+        max_length=3,
+    )
+    ratings: tuple[str, ...] = Field(("0", "1", "2", "3", "4", "5"), min_length=2)
+
+    measures: ClassVar[tuple[str, ...]] = ("spearman",)
+
+    @model_validator(mode="after")
+    def _prompts_hold_both_sentences(self) -> "Rating":
+        for prompt in self.prompts:
+            if re.findall(r"\{(first|second)\}", prompt) != ["first", "second"]:
+                raise ValueError(f"prompt {prompt!r} must hold {{first}} and then {{second}}, once")
+        return self
+
+
 class Generation(_Task):
     """Greedy answers, judged by their language."""
 
@@ -309,6 +338,7 @@ Task: TypeAlias = Annotated[
     | TranslationPmi
     | Translation
     | MultipleChoice
+    | Rating
     | Generation
     | Induction
     | ContextGain

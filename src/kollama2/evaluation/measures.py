@@ -21,6 +21,7 @@ MeasureName = Literal[
     "margin",
     "brier",
     "loglikelihood",
+    "spearman",
     "chrf_en_ko",
     "chrf_ko_en",
     "copy_gain",
@@ -128,6 +129,12 @@ MEASURES: dict[str, Measure] = {
         "nats",
         True,
         "Of the right continuation; lm-eval's perplexity is exp of its mean, negated.",
+    ),
+    "spearman": Measure(
+        "rank correlation",
+        "-1..1",
+        True,
+        "Spearman's correlation of expected ratings with people's; 0 for a model that guesses.",
     ),
     "chrf_en_ko": Measure(
         "chrF++, English to Korean", "0..100", True, "Character and word n-grams of the reference."

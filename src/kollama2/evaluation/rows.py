@@ -19,6 +19,7 @@ _NEEDED: Mapping[str, tuple[str, ...]] = {
     "translation_pmi": ("en", "ko"),
     "translation": ("en", "ko"),
     "multiple_choice": ("choices", "gold"),
+    "rating": ("first", "second", "gold"),
     "generation": ("messages",),
 }
 
@@ -144,6 +145,11 @@ def _check(task: Task, row: Row, where: str) -> None:
     for field in _NEEDED[task.measure_kind]:
         if row.get(field) in (None, "", []):
             raise BadData(f"{where} has no {field!r}")
+    if task.measure_kind == "rating":
+        try:
+            row["gold"] = float(row["gold"])
+        except (TypeError, ValueError):
+            raise BadData(f"{where}: the rating {row['gold']!r} is no number") from None
     if task.measure_kind != "multiple_choice":
         return
     if not row.get("messages") and not row.get("question"):

@@ -1,0 +1,85 @@
+"""How alike two sentences are: the rating that a model expects, in the order that people give."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from kollama2.errors import BadData
+from kollama2.evaluation.likelihood import Tools, answer_request, scored
+from kollama2.evaluation.outcome import Outcome, row_details
+from kollama2.evaluation.rows import Row, user
+from kollama2.evaluation.suite import Rating
+
+Floats: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
+
+
+def rating(task: Rating, rows: Sequence[Row], tools: Tools) -> Outcome:
+    """Spearman's rank correlation of expected ratings with people's, as a mean over pairs.
+
+    A model's rating is the mean of the ratings' positions under the softmax of their
+    log-likelihoods per byte. The record of a pair is the product of its two ranks in standard
+    deviations from the mean rank, so that the mean over the pairs is the correlation.
+
+    Raises:
+        BadData: people gave all pairs the same rating.
+    """
+    outcome = Outcome(task.name, items=len(rows))
+    requests = [
+        [
+            answer_request(tools.encoder, user(_asked(prompt, row)), one)
+            for prompt in task.prompts
+            for one in task.ratings
+        ]
+        for row in rows
+    ]
+    found = scored(rows, requests, tools, outcome)
+    if not found:
+        return outcome
+    golds = _standard([float(row["gold"]) for row, _ in found])
+    if not golds.any():
+        raise BadData(f"task {task.name}: all pairs have the same rating, so there is no order")
+    tables = np.array([scores for _, scores in found])
+    sizes = [len(one.encode()) for one in task.ratings]
+    expected = _expected(tables.reshape(-1, len(task.prompts), len(sizes)), sizes)
+    products = np.stack([_standard(column) * golds for column in expected.T], axis=1)
+    if not products.any():
+        outcome.flags.append("all pairs get the same rating, so there is no order")
+    for (row, _), values, ratings in zip(found, products.tolist(), expected, strict=True):
+        outcome.add(row, "spearman", math.fsum(values) / len(values), by_prompt=values)
+        outcome.samples.append(
+            {
+                "task": task.name,
+                "item": row["id"],
+                "prompt": _asked(task.prompts[0], row),
+                "answer": f"{ratings.mean():.3f}",
+                "reference": str(row["gold"]),
+                **row_details(row),
+            }
+        )
+    return outcome
+
+
+def _asked(prompt: str, row: Row) -> str:
+    # In one pass, so that a sentence with {second} in it stays as it is.
+    before, _, rest = prompt.partition("{first}")
+    between, _, after = rest.partition("{second}")
+    return f"{before}{row['first']}{between}{row['second']}{after}"
+
+
+def _expected(tables: Floats, sizes: Sequence[int]) -> Floats:
+    """Expected positions, shape (pairs, prompts), of log-likelihoods (pairs, prompts, ratings)."""
+    per_byte = tables / np.array(sizes)
+    p = np.exp(per_byte - per_byte.max(axis=2, keepdims=True))
+    found: Floats = (p / p.sum(axis=2, keepdims=True)) @ np.arange(len(sizes), dtype=np.float64)
+    return found
+
+
+def _standard(values: Sequence[float] | Floats) -> Floats:
+    """Ranks in standard deviations from their mean; ties share a rank, all equal values have 0."""
+    _, place, count = np.unique(np.asarray(values), return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(count) - (count - 1) / 2)[place]
+    spread = float(ranks.std())
+    found: Floats = (ranks - ranks.mean()) / spread if spread else np.zeros(len(ranks))
+    return found
