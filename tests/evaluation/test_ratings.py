@@ -10,7 +10,7 @@ from scipy.stats import spearmanr
 from kollama2.errors import BadData
 from kollama2.evaluation.likelihood import Tools
 from kollama2.evaluation.outcome import Outcome
-from kollama2.evaluation.ratings import rating
+from kollama2.evaluation.ratings import contributions, rating
 from kollama2.evaluation.rows import read_rows
 from kollama2.evaluation.scorer import Scorer
 from kollama2.evaluation.suite import Rating, Suite
@@ -60,6 +60,19 @@ def test_the_mean_over_the_pairs_is_spearmans_correlation() -> None:
     assert np.mean([one["value"] for one in records]) == pytest.approx(np.mean(rho), abs=1e-9)
     assert {one["measure"] for one in records} == {"spearman"}
     assert outcome.samples[0]["prompt"] == "여우 여우"
+
+
+def test_the_contributions_scatter_as_the_correlation_does() -> None:
+    rng = np.random.default_rng(0)
+    golds = np.round(rng.normal(size=80), 1)  # with ties
+    told = golds + 0.4 * rng.normal(size=80)
+    found = contributions(told, golds)
+    rho = spearmanr(told, golds).statistic
+    assert found.mean() == pytest.approx(rho, abs=1e-12)
+    without = [spearmanr(np.delete(told, i), np.delete(golds, i)).statistic for i in range(80)]
+    jackknifed = 80 * rho - 79 * np.array(without)
+    assert np.corrcoef(found, jackknifed)[0, 1] > 0.999
+    assert found.std() == pytest.approx(jackknifed.std(), rel=0.05)
 
 
 def test_a_model_without_an_order_has_none() -> None:

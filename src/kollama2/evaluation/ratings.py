@@ -19,8 +19,7 @@ def rating(task: Rating, rows: Sequence[Row], tools: Tools) -> Outcome:
     """Spearman's rank correlation of expected ratings with people's, as a mean over pairs.
 
     A model's rating is the mean of the ratings' positions under the softmax of their
-    log-likelihoods per byte. The record of a pair is the product of its two ranks in standard
-    deviations from the mean rank, so that the mean over the pairs is the correlation.
+    log-likelihoods per byte; `contributions` says what the record of a pair is.
 
     Raises:
         BadData: people gave all pairs the same rating.
@@ -37,16 +36,16 @@ def rating(task: Rating, rows: Sequence[Row], tools: Tools) -> Outcome:
     found = scored(rows, requests, tools, outcome)
     if not found:
         return outcome
-    golds = _standard([float(row["gold"]) for row, _ in found])
-    if not golds.any():
+    golds = np.array([float(row["gold"]) for row, _ in found])
+    if len(np.unique(golds)) < 2:
         raise BadData(f"task {task.name}: all pairs have the same rating, so there is no order")
     tables = np.array([scores for _, scores in found])
     sizes = [len(one.encode()) for one in task.ratings]
     expected = _expected(tables.reshape(-1, len(task.prompts), len(sizes)), sizes)
-    products = np.stack([_standard(column) * golds for column in expected.T], axis=1)
-    if not products.any():
+    parts = np.stack([contributions(column, golds) for column in expected.T], axis=1)
+    if not parts.any():
         outcome.flags.append("all pairs get the same rating, so there is no order")
-    for (row, _), values, ratings in zip(found, products.tolist(), expected, strict=True):
+    for (row, _), values, ratings in zip(found, parts.tolist(), expected, strict=True):
         outcome.add(row, "spearman", math.fsum(values) / len(values), by_prompt=values)
         outcome.samples.append(
             {
@@ -59,6 +58,32 @@ def rating(task: Rating, rows: Sequence[Row], tools: Tools) -> Outcome:
             }
         )
     return outcome
+
+
+def contributions(left: Floats, right: Floats) -> Floats:
+    """What each pair of values adds to Spearman's correlation; the mean is the correlation.
+
+    That is the correlation and the pair's influence on it (Croux and Dehon, Stat. Methods Appl.
+    2010): beside the product of its two ranks, what it does to the ranks of all others. So their
+    spread is that of a new sample's correlation; the products alone scatter up to twice as much.
+
+    Args:
+        left: shape (pairs,); a column of equal values gives zeros.
+        right: shape (pairs,).
+    """
+    x, y = _standard(left), _standard(right)
+    own = x * y
+    moved = own + math.sqrt(12) * (_above(x, y) + _above(y, x))
+    found: Floats = own.mean() + moved - moved.mean()
+    return found
+
+
+def _above(values: Floats, others: Floats) -> Floats:
+    """For each value the mean of what goes with the greater ones, and half with the equal ones."""
+    _, place = np.unique(values, return_inverse=True)
+    level = np.bincount(place, others)
+    found: Floats = (level[::-1].cumsum()[::-1] - level / 2)[place] / len(values)
+    return found
 
 
 def _asked(prompt: str, row: Row) -> str:
@@ -76,9 +101,9 @@ def _expected(tables: Floats, sizes: Sequence[int]) -> Floats:
     return found
 
 
-def _standard(values: Sequence[float] | Floats) -> Floats:
+def _standard(values: Floats) -> Floats:
     """Ranks in standard deviations from their mean; ties share a rank, all equal values have 0."""
-    _, place, count = np.unique(np.asarray(values), return_inverse=True, return_counts=True)
+    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
     ranks = (np.cumsum(count) - (count - 1) / 2)[place]
     spread = float(ranks.std())
     found: Floats = (ranks - ranks.mean()) / spread if spread else np.zeros(len(ranks))
