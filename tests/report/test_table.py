@@ -8,6 +8,7 @@ import pytest
 from kollama2.errors import BadUsage, Corrupt
 from kollama2.report.board import Leaderboard, Row
 from kollama2.report.table import leaderboard
+from kollama2.report.terminal import quantity
 from tests.report import fake
 
 
@@ -158,9 +159,24 @@ def test_one_seed_says_so(tmp_path: Path) -> None:
     assert board.headline["ko"][-1].startswith("문항의 불확실성만")
 
 
+def test_one_seed_ranks_nothing_and_says_what_more_would_cost(tmp_path: Path) -> None:
+    fake.write(tmp_path, seeds=(0,))
+    board = leaderboard(tmp_path, "quick")
+    assert not board.ranked
+    assert board.headline["en"][0].startswith("Each recipe was trained once, so nothing leads")
+    assert board.headline["ko"][0].startswith("레시피마다 한 번씩만 학습했으므로")
+    places = [row.standing for row in board.rows if row.standing]
+    assert {(place.tier, place.p_best, place.ranks) for place in places} == {("", None, None)}
+    assert not any(place.versus_base and place.versus_base.separable for place in places)
+    flops = sum(row.cost.flops or 0 for row in board.rows)
+    assert f"{quantity(flops, 'FLOPs')} each" in board.headline["en"][0]
+    read = Leaderboard.from_json(board.to_json()).rows[1].standing
+    assert read is not None and (read.tier, read.p_best, read.ranks) == ("", None, None)
+
+
 def test_no_recipe_beats_the_base(tmp_path: Path) -> None:
     worse = fake.Recipe("worse", 0.5, 0.0, 1e12, 10, (("data", "x"),))
-    fake.write(tmp_path, recipes=(fake.RECIPES[0], worse), seeds=(0,))
+    fake.write(tmp_path, recipes=(fake.RECIPES[0], worse), seeds=(0, 1))
     assert leaderboard(tmp_path, "quick").headline["en"][0].startswith("No recipe beats")
 
 

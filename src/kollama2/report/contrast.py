@@ -9,6 +9,7 @@ from kollama2.evaluation.records import Items, load_items
 from kollama2.evaluation.statistics import RESAMPLES, Comparison, family
 from kollama2.report.records import Study
 
+TRAINING = ("pretrain", "finetune", "prefer")
 # Enough for the intervals of measures that decide nothing; a tier needs the full number.
 SIDE_RESAMPLES = 2_000
 
@@ -55,7 +56,9 @@ def _contrast(
     if base in by_recipe:
         resamples = RESAMPLES if decisive else SIDE_RESAMPLES
         try:
-            comparison = family(by_recipe, base, higher, resamples=resamples)
+            comparison = family(
+                by_recipe, base, higher, trained=trained(study), resamples=resamples
+            )
         except BadData as error:
             raise Corrupt(f"The records of {name} do not fit together: {error}") from error
     scores = {
@@ -63,6 +66,17 @@ def _contrast(
         for recipe, seeds in by_recipe.items()
     }
     return Contrast(name, higher, scores, comparison)
+
+
+def trained(study: Study) -> list[str]:
+    """The recipes that train: another seed would have made other models of them."""
+    return [
+        recipe
+        for recipe in study.recipes
+        if any(
+            name.rpartition("-")[0] in TRAINING for cell in study.of(recipe) for name in cell.path
+        )
+    ]
 
 
 def _measured(study: Study) -> dict[str, dict[str, list[Items]]]:

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -229,6 +230,8 @@ def _pairs(sentences: Mapping[str, list[str]]) -> list[tuple[str, ...]]:
 
 
 def _amount(value: float, percent: bool, unit: bool) -> str:
+    if math.isnan(value):  # too few items to say
+        return "–"
     text = f"{value + 0.0:.1f}" if percent else f"{value + 0.0:.3f}"
     text = text.lstrip("-") if not text.strip("-0.") else text
     return f"{text}%" if percent and unit else text

@@ -14,7 +14,7 @@ from kollama2.report.board import (
     Standing,
 )
 from kollama2.report.cautions import warnings
-from kollama2.report.contrast import Contrast, contrasts
+from kollama2.report.contrast import TRAINING, Contrast, contrasts
 from kollama2.report.preferences import panels
 from kollama2.report.records import Cell, Study, load
 from kollama2.report.terminal import render_terminal
@@ -24,7 +24,6 @@ from kollama2.report.versus import between, scaled, versus
 __all__ = ["Leaderboard", "leaderboard", "rank", "render_terminal"]
 
 ENGLISH_LIMIT = 2.0  # per cent by which English bits per byte may grow before a row is flagged
-TRAINING = ("pretrain", "finetune", "prefer")
 COMPUTING = (*TRAINING, "expand_vocab")  # new rows can be distilled
 
 
@@ -60,7 +59,9 @@ def rank(study: Study, measured: Mapping[str, Contrast]) -> Leaderboard:
         english_limit=ENGLISH_LIMIT,
         seeds=list(lock["seeds"]),
         uncertainty=comparison.uncertainty if comparison else "items only",
+        ranked=comparison is not None and comparison.ranked,
         items=comparison.items if comparison else 0,
+        clusters=comparison.clusters if comparison else 0,
         dropped=comparison.dropped if comparison else 0,
         resamples=comparison.resamples if comparison else 0,
         rows=rows,
@@ -126,7 +127,9 @@ def _standing(recipe: str, primary: Contrast) -> Standing | None:
         score=Estimate(place.score, place.low, place.high),
         tier=place.tier,
         p_best=place.p_best,
-        ranks=(place.rank_low, place.rank_high),
+        ranks=None
+        if place.rank_low is None or place.rank_high is None
+        else (place.rank_low, place.rank_high),
         seeds=place.seeds,
         versus_base=versus(place.versus_base, primary, base) if place.versus_base else None,
         versus_leader=between(primary, recipe, leader.name),

@@ -1,5 +1,6 @@
 """The leaderboard on a terminal: wide where there is room, complete in 80 columns."""
 
+import math
 from typing import TYPE_CHECKING
 
 from kollama2.report.board import Estimate, Leaderboard, Preference, Row, Versus
@@ -103,14 +104,14 @@ def _cells(row: Row, board: Leaderboard, wide: bool) -> list[str]:
     place = row.standing
     versus = place.versus_base if place else None
     cells = [
-        place.tier if place else "–",
+        (place.tier if place else "") or "–",
         name,
         "–" if row.score is None else f"{row.score:.4f}",
         "base" if row.base else _gain(row, versus, board.primary_in_bits),
     ]
     if wide:
         cells.append("" if versus is None else _number(versus.mde, board.primary_in_bits))
-    cells.append(f"{place.p_best:.2f}" if place else "–")
+    cells.append("–" if place is None or place.p_best is None else f"{place.p_best:.2f}")
     cells.append(_english(row))
     if wide:
         cells += [
@@ -142,6 +143,8 @@ def _interval(estimate: Estimate, bits: bool) -> str:
 
 
 def _number(value: float, bits: bool) -> str:
+    if math.isnan(value):  # too few items to say
+        return "–"
     text = f"{value:.1f}" if bits else f"{value:.3f}"
     return text.lstrip("-") if not text.strip("-0.") else text
 
