@@ -208,7 +208,7 @@ def test_what_cannot_be_compared() -> None:
 
 def test_a_difference_that_one_prompt_turns_round() -> None:
     def pair(left: str, right: str, value: float, p: float) -> Difference:
-        return Difference(left, right, value, value, value, p, p, 1.0, p < 0.05)
+        return Difference(left, right, value, value, value, p, p, 1.0, 0.5, p < 0.05)
 
     pairs = [pair("a", "b", 1, 0.01), pair("a", "c", 3, 0.01), pair("b", "c", 2, 0.2)]
     prompts = {"a": [2.0, 3.0, 4.0], "b": [1.0, 1.0, 5.0], "c": [0.0, 0.0, 0.0]}
@@ -222,6 +222,6 @@ def test_an_order_that_hangs_on_one_seed() -> None:
     found = family(steady, "base", higher=True)
     assert found.pairs[0].separable and fragile(found) == ()
     # One seed of three makes the whole difference.
-    pair = Difference("a", "base", 1.0, 0.5, 1.5, 0.01, 0.01, 0.5, True)
+    pair = Difference("a", "base", 1.0, 0.5, 1.5, 0.01, 0.01, 0.5, 0.5, True)
     standings = [replace(found["a"], seeds=(0.5, 0.5, 5.0)), found["base"]]
     assert fragile(replace(found, standings=tuple(standings), pairs=(pair,))) == (pair,)

@@ -33,6 +33,7 @@ class Found(NamedTuple):
         low, high: of its own 95 % interval.
         p: of it for itself; `p_adjusted` keeps the error of the whole family.
         mde: the smallest true difference that 80 % of repetitions would find, so adjusted.
+        of_seeds: the share of its variance that trainings make; items make the rest.
     """
 
     value: float
@@ -41,6 +42,7 @@ class Found(NamedTuple):
     p: float
     p_adjusted: float
     mde: float
+    of_seeds: float
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class Error:
         se: its standard error over items and trainings.
         clusters: of items.
         skew: of the mean over items, which pulls an interval to one side.
+        of_seeds: the share of the variance that trainings make.
         drawn: errors as the data allow them, for intervals and p-values; shape (draws,).
         noise: errors of a repetition of the study, and `spread` the standard errors that it would
             state; shape (draws,).
@@ -61,6 +64,7 @@ class Error:
     se: float
     clusters: int
     skew: float
+    of_seeds: float
     drawn: Floats
     noise: Floats
     spread: Floats
@@ -190,7 +194,7 @@ class Errors:
         total = int(freedom.sum())
         self.knows_seeds = total > 0 or not varies.any()
         self._share = np.where(varies, 1 / count, 0.0)
-        variance, degrees = moderated(squares, freedom)
+        variance, shared, own = moderated(squares, freedom)
         # What the items of one training scatter on their own stands in both variances; it is well
         # known, so it leaves that of the items.
         inside = [
@@ -201,7 +205,7 @@ class Errors:
         self._seed_variance = variance * self._share
         self._seed_noise = rng.standard_normal((draws, len(ratios))) * np.sqrt(self._seed_variance)
         shape = (2, draws, len(ratios))
-        self._seed_chi, self._seed_again = rng.chisquare(degrees, shape) / degrees
+        self._seed_chi, self._seed_again = _relative(rng, shared, own, shape)
 
     @property
     def drawn(self) -> Floats:
@@ -232,7 +236,7 @@ class Errors:
             reached.append(error.t * (1 - 1e-9))
             least = np.sqrt(2) / self.clusters if shares and set(pair) <= set(shares) else 0.0
             p = _p(sizes, reached[-1])
-            found.append(Found(error.value, *error.interval(least), p, 1.0, 0.0))
+            found.append(Found(error.value, *error.interval(least), p, 1.0, 0.0, error.of_seeds))
         critical = float(np.quantile(largest, 1 - ALPHA))
         return [
             one._replace(
@@ -275,12 +279,13 @@ class Errors:
         if items:
             drawn = drawn + np.sqrt(items) * t
         cube = float((part**3).mean() / (part**2).mean() ** 1.5) if square else 0.0
-        weight = items / (items + seeds) if items + seeds else 0.0
+        of_seeds = seeds / (items + seeds) if items + seeds else 0.0
         return Error(
             value,
             float(np.sqrt(items + seeds)),
             size,
-            cube * weight**1.5 / float(np.sqrt(size)),
+            cube * (1 - of_seeds) ** 1.5 / float(np.sqrt(size)),
+            of_seeds,
             drawn,
             scale * flipped + seed_errors,
             np.sqrt(scale**2 * spread + (variance * self._seed_again[:, models]).sum(axis=1)),
@@ -302,25 +307,38 @@ def _hall(quantile: float, skew: float) -> float:
 
 def moderated(
     squares: Floats, freedom: np.ndarray[Any, np.dtype[np.intp]]
-) -> tuple[Floats, Floats]:
+) -> tuple[Floats, float, Floats]:
     """Variances of several groups, each drawn to the common one as far as they look alike.
 
     Smyth's empirical Bayes: the common variance counts as so many observations as the scatter of
-    the groups' own variances leaves it, here no more than all groups have.
+    the groups' own variances leaves it; groups that scatter no more than by chance have it alone.
 
     Args:
         squares: the sum of squared deviations of each group, shape (groups,).
         freedom: its degrees of freedom; groups with none take the common variance.
 
     Returns:
-        Variances and their degrees of freedom; 0 and 1 where nothing is known.
+        Variances, the degrees of freedom that all share, and those of each group for itself; zeros
+        where nothing is known.
     """
-    total = int(freedom.sum())
+    total, alone = int(freedom.sum()), np.zeros(len(squares))
     if not total:
-        return np.zeros(len(squares)), np.ones(len(squares))
-    prior = np.minimum(_prior(squares, freedom), total - freedom)
-    degrees = prior + freedom
-    return (prior * squares.sum() / total + squares) / degrees, degrees
+        return alone, 0.0, alone
+    common, prior = float(squares.sum()) / total, _prior(squares, freedom)
+    if prior >= total - freedom.max():
+        return np.full(len(squares), common), float(total), alone
+    return (prior * common + squares) / (prior + freedom), prior, freedom.astype(float)
+
+
+def _relative(
+    rng: np.random.Generator, shared: float, own: Floats, shape: tuple[int, int, int]
+) -> Floats:
+    """Estimates of variances of 1 with so many degrees of freedom; the last axis is of groups."""
+    chi = np.where(own > 0, rng.chisquare(np.maximum(own, 1), shape), 0.0)
+    if shared:
+        chi = chi + rng.chisquare(shared, (*shape[:2], 1))
+    found: Floats = np.where(own + shared > 0, chi / np.maximum(own + shared, 1e-9), 1.0)
+    return found
 
 
 def _prior(squares: Floats, freedom: np.ndarray[Any, np.dtype[np.intp]]) -> float:

@@ -35,6 +35,7 @@ class Difference:
         p: of this difference for itself.
         p_adjusted: keeps the error of the whole family of differences at .05.
         mde: the smallest true difference that this family would find in 80 % of repetitions.
+        of_seeds: the share of its variance that trainings make; items make the rest.
         separable: whether the two differ, by `p_adjusted`; never where nothing is ranked.
     """
 
@@ -46,6 +47,7 @@ class Difference:
     p: float
     p_adjusted: float
     mde: float
+    of_seeds: float
     separable: bool
 
 

@@ -183,7 +183,7 @@ class Preferences:
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """A study's result: the base first, then the best first, what is not computed last.
+    """A study's result: the best first, the base among them, what is not computed last.
 
     `ranked` is false where no verdict is given: one training of each recipe, or too few items.
     """

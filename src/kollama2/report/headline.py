@@ -22,7 +22,7 @@ def headline(
     """The result in a few sentences, in every language.
 
     Args:
-        rows: the leaderboard, the base first, then the best first.
+        rows: the leaderboard, the best first.
         contrast: the primary measure, None if nothing was measured.
         primary: full name of the primary measure.
         english: full name of the English measure, None if the suite has none.
@@ -32,7 +32,8 @@ def headline(
         return gathered([say_all("headline.nothing", measure=primary)])
     bits, comparison = contrast.in_bits, contrast.comparison
     placed = {row.recipe: (row, row.standing) for row in rows if row.standing}
-    base, others = rows[0], [pair for pair in placed.values() if not pair[0].base]
+    base = next(row for row in rows if row.base)
+    others = [pair for pair in placed.values() if not pair[0].base]
     better = [row for row, place in others if _verdict(place) > 0]
     said = []
     if not comparison.ranked:

@@ -87,7 +87,7 @@ def render(study: Study, board: Leaderboard, drawn: "Mapping[str, list[Chart]]")
         "bundle": _bundle(),
         "js": "".join((HERE / name).read_text(encoding="utf-8") for name in SCRIPTS),
     }
-    recipes = [row.recipe for row in board.rows]
+    recipes = [row.recipe for row in sorted(board.rows, key=lambda row: not row.base)]
     answers = facts.sample_answers(study, recipes)
     items = browsed(study, recipes)
     environment.globals.update(
@@ -115,7 +115,7 @@ def render(study: Study, board: Leaderboard, drawn: "Mapping[str, list[Chart]]")
         states={recipe: facts.missing_states(study, recipe) for recipe in study.recipes},
         limit=f"{board.english_limit:g}",
         prompted=_prompted(board),
-        spoken=answered(board),
+        spoken=answered(board.measures),
         primary_task=board.primary.partition("/")[0],
         samples=answers.shown,
         sample_total=answers.total,

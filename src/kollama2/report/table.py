@@ -1,4 +1,4 @@
-"""The leaderboard of a study: one row per recipe, its seeds pooled, the base first."""
+"""The leaderboard of a study: one row per recipe, its seeds pooled, the base marked."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,8 +16,9 @@ from kollama2.report.board import (
 from kollama2.report.cautions import warnings
 from kollama2.report.contrast import TRAINING, Contrast, contrasts
 from kollama2.report.preferences import panels
+from kollama2.report.recommend import recommend
 from kollama2.report.records import Cell, Study, load
-from kollama2.report.terminal import render_terminal
+from kollama2.report.terminal import answered, render_terminal
 from kollama2.report.trust import trust
 from kollama2.report.versus import between, scaled, versus
 
@@ -48,7 +49,7 @@ def rank(study: Study, measured: Mapping[str, Contrast]) -> Leaderboard:
     primary = measured.get(lock["primary"])
     rows = [_row(study, recipe, primary, measured) for recipe in study.recipes]
     sign = -1 if primary and primary.higher else 1
-    rows.sort(key=lambda row: (not row.base, row.score is None, sign * (row.score or 0.0)))
+    rows.sort(key=lambda row: (row.score is None, sign * (row.score or 0.0)))
     comparison = primary.comparison if primary else None
     return Leaderboard(
         study=study.name,
@@ -68,9 +69,20 @@ def rank(study: Study, measured: Mapping[str, Contrast]) -> Leaderboard:
         measures={name: "higher" if one.higher else "lower" for name, one in measured.items()},
         suites=dict(lock["suites"]),
         preferences=panels(study),
-        headline=headline.headline(rows, primary, lock["primary"], lock["english"], ENGLISH_LIMIT),
+        headline=_headline(study, rows, primary, measured),
         warnings=warnings(study, measured, rows),
     )
+
+
+def _headline(
+    study: Study, rows: Sequence[Row], primary: Contrast | None, measured: Mapping[str, Contrast]
+) -> headline.Sentences:
+    """What was found and what to do, in every language."""
+    lock = study.lock
+    found = headline.headline(rows, primary, lock["primary"], lock["english"], ENGLISH_LIMIT)
+    advice = recommend(study, rows, primary, ENGLISH_LIMIT, answered(measured))
+    first, last = headline.gathered(advice.first), headline.gathered(advice.last)
+    return {one: [*first[one], *said, *last[one]] for one, said in found.items()}
 
 
 def _row(

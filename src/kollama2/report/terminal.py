@@ -1,6 +1,7 @@
 """The leaderboard on a terminal: wide where there is room, complete in 80 columns."""
 
 import math
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from kollama2.report.board import Estimate, Leaderboard, Preference, Row, Versus
@@ -48,7 +49,7 @@ def render_terminal(board: "Leaderboard", width: int = 80) -> "Table":
     if wide:
         for name in ("FLOPs", "Korean", "trainable"):
             table.add_column(name, justify="right", no_wrap=True)
-    spoken = answered(board)
+    spoken = answered(board.measures)
     if wide and spoken:
         table.add_column("in Korean", justify="right", no_wrap=True)
     for one in board.preferences:
@@ -69,9 +70,9 @@ def render_terminal(board: "Leaderboard", width: int = 80) -> "Table":
     return table
 
 
-def answered(board: Leaderboard) -> str | None:
+def answered(measures: Iterable[str]) -> str | None:
     """The measure of how many free answers are Korean; models behind an API have it too."""
-    return next((name for name in board.measures if name.endswith("/fidelity")), None)
+    return next((name for name in measures if name.endswith("/fidelity")), None)
 
 
 def _elo(liked: Preference | None) -> str:
