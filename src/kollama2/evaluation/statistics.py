@@ -34,7 +34,8 @@ class Difference:
         low, high: of the interval; NaN where there are too few items for one.
         p: of this difference for itself.
         p_adjusted: keeps the error of the whole family of differences at .05.
-        mde: the smallest true difference that this family would find in 80 % of repetitions.
+        mde: the smallest true difference that this family would find in 80 % of repetitions; NaN
+            where nothing is ranked.
         of_seeds: the share of its variance that trainings make; items make the rest.
         separable: whether the two differ, by `p_adjusted`; never where nothing is ranked.
     """
@@ -308,7 +309,9 @@ def _differences(
     """A family of paired differences."""
     found = errors.family(pairs, shares)
     if errors.clusters < FEWEST:
-        found = [one._replace(low=nan, high=nan, mde=nan) for one in found]
+        found = [one._replace(low=nan, high=nan) for one in found]
+    if not ranked:  # what seeds would hide is not known
+        found = [one._replace(mde=nan) for one in found]
     return [
         Difference(names[left], names[right], *one, ranked and one.p_adjusted < ALPHA)
         for (left, right), one in zip(pairs, found, strict=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from kollama2.engine.commit import storage
 from kollama2.report import facts
 from kollama2.report.anchors import reproduced
-from kollama2.report.board import Leaderboard
+from kollama2.report.board import Estimate, Leaderboard
 from kollama2.report.cautions import flag_text
 from kollama2.report.contrast import contrasts
 from kollama2.report.items import Browsed, browsed
@@ -96,6 +96,7 @@ def render(study: Study, board: Leaderboard, drawn: "Mapping[str, list[Chart]]")
             "quantity": quantity,
             "duration": facts.duration,
             "flag_text": flag_text,
+            "ends": _ends,
             "amount": lambda value, unit=True: _amount(value, board.primary_in_bits, unit),
         }
     )
@@ -235,6 +236,13 @@ def _amount(value: float, percent: bool, unit: bool) -> str:
     text = f"{value + 0.0:.1f}" if percent else f"{value + 0.0:.3f}"
     text = text.lstrip("-") if not text.strip("-0.") else text
     return f"{text}%" if percent and unit else text
+
+
+def _ends(estimate: Estimate, digits: str, by: float = 1.0) -> str:
+    """The interval of an estimate, or nothing where there are too few items for one."""
+    if math.isnan(estimate.low):
+        return ""
+    return f"[{digits % (by * estimate.low + 0.0)}, {digits % (by * estimate.high + 0.0)}]"
 
 
 def _lock(study: Study) -> str:
