@@ -130,13 +130,7 @@ def family(
     names = sorted(records)
     aligned, dropped = _align(records)
     tables = [_sums(aligned[name]) for name in names]
-    several = [len(value) > 1 for value, _ in tables]
-    # The same record from every seed: no seed changes this model.
-    varies = [
-        many or (name in trained and len(records[name]) == 1)
-        for name, many in zip(names, several, strict=True)
-    ]
-    errors = Errors(tables, varies, draws=resamples, seed=seed, strata=_strata(aligned[base][0]))
+    errors = _errors(aligned, tables, trained, resamples, seed)
     ranked = errors.knows_seeds and errors.clusters >= FEWEST
     shares = {index for index, name in enumerate(names) if _is_share(aligned[name])}
     at_base = names.index(base)
@@ -167,12 +161,37 @@ def family(
             for index in order
         ),
         tuple(pairs),
-        "items and seeds" if any(several) else "items only",
+        "items and seeds" if any(len(value) > 1 for value, _ in tables) else "items only",
         len(aligned[base][0].item),
         dropped,
         errors.clusters,
         resamples,
     )
+
+
+def drawn_scores(
+    records: Mapping[str, Sequence[Items]],
+    *,
+    trained: Collection[str] = (),
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
+    """The scores that other items and trainings could have given, by model; shape (resamples,).
+
+    Args:
+        records: as for `family`.
+        trained: as for `family`.
+        resamples: draws.
+        seed: of the draws.
+
+    Raises:
+        BadData: the models share no item.
+    """
+    names = sorted(records)
+    aligned, _ = _align(records)
+    tables = [_sums(aligned[name]) for name in names]
+    drawn = _errors(aligned, tables, trained, resamples, seed).drawn
+    return {name: drawn[:, at] for at, name in enumerate(names)}
 
 
 def turned(
@@ -214,6 +233,24 @@ def fragile(comparison: Comparison) -> tuple[Difference, ...]:
             for at in range(max(map(len, seeds.values())))
         )
     )
+
+
+def _errors(
+    aligned: Mapping[str, Sequence[Items]],
+    tables: Sequence[Table],
+    trained: Collection[str],
+    draws: int,
+    seed: int,
+) -> Errors:
+    """The errors of models in the order of their names."""
+    names = sorted(aligned)
+    # The same record from every seed: no seed changes this model.
+    varies = [
+        len(value) > 1 or (name in trained and len(aligned[name]) == 1)
+        for name, (value, _) in zip(names, tables, strict=True)
+    ]
+    strata = _strata(aligned[names[0]][0])
+    return Errors(tables, varies, draws=draws, seed=seed, strata=strata)
 
 
 def _standings(

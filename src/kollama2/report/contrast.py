@@ -40,10 +40,10 @@ def contrasts(study: Study) -> dict[str, Contrast]:
     Raises:
         Corrupt: the items of a finished cell cannot be read.
     """
-    measured = _measured(study)
+    found = measured(study)
     decisive = (study.lock["primary"], study.lock["english"])
-    names = dict.fromkeys([*(name for name in decisive if name in measured), *measured])
-    return {name: _contrast(study, name, measured[name], name in decisive) for name in names}
+    names = dict.fromkeys([*(name for name in decisive if name in found), *found])
+    return {name: _contrast(study, name, found[name], name in decisive) for name in names}
 
 
 def _contrast(
@@ -79,13 +79,16 @@ def trained(study: Study) -> list[str]:
     ]
 
 
-def _measured(study: Study) -> dict[str, dict[str, list[Items]]]:
+def measured(study: Study) -> dict[str, dict[str, list[Items]]]:
     """Measure -> recipe -> one set of items per training.
 
     A recipe that no seed changes (the base) has one evaluation under all seeds; it counts once. A
     measure of a second suite that has the name of a first one gets the suite's name before it.
+
+    Raises:
+        Corrupt: the items of a finished cell cannot be read.
     """
-    measured: dict[str, dict[str, list[Items]]] = {}
+    by_measure: dict[str, dict[str, list[Items]]] = {}
     owner: dict[str, str] = {}
     for recipe in study.recipes:
         cells = {cell.evaluate: cell for cell in study.of(recipe) if cell.done}
@@ -100,5 +103,5 @@ def _measured(study: Study) -> dict[str, dict[str, list[Items]]]:
             for plain, items in found.items():
                 same = owner.setdefault(plain, cell.suite) == cell.suite
                 name = plain if same else f"{cell.suite}:{plain}"
-                measured.setdefault(name, {}).setdefault(recipe, []).append(items)
-    return measured
+                by_measure.setdefault(name, {}).setdefault(recipe, []).append(items)
+    return by_measure
