@@ -194,6 +194,16 @@ def test_the_best_admissible_recipe_is_recommended(tmp_path: Path) -> None:
     assert any(text.startswith("추천: alpaca-full.") for text in said["ko"])
 
 
+def test_the_scale_of_the_answer_is_said(tmp_path: Path) -> None:
+    fake.write(tmp_path)
+    for done in tmp_path.glob("evaluate-*/done.json"):
+        record = json.loads(done.read_text())
+        record["metrics"]["parameters"] = 3_400_000
+        done.write_text(json.dumps(record))
+    said = leaderboard(tmp_path, "quick").headline
+    assert said["en"][-1].startswith("Measured on a base of 3.4 M parameters;")
+
+
 def test_no_recipe_is_admissible(store: Path) -> None:
     said = leaderboard(store, "quick").headline["en"]
     assert said[0] == (

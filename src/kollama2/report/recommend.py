@@ -56,6 +56,16 @@ def recommend(
     return Recommendation([], _advice(study, admissible, contrast) + _guessed(rows))
 
 
+def scale(study: Study) -> list[Texts]:
+    """For models of which size the answer was measured; nothing where that is not known."""
+    sizes = [
+        int(study.stages[cell.evaluate].metrics.get("parameters") or 0)
+        for cell in study.cells
+        if cell.base and cell.done
+    ]
+    return [say_all("recommend.scale", size=quantity(max(sizes), ""))] if any(sizes) else []
+
+
 def _advice(study: Study, admissible: Sequence[Row], contrast: Contrast) -> list[Texts]:
     """The best admissible recipe, its price, a cheaper one that ties, and what is not known."""
     assert contrast.comparison is not None, "rows stand in a comparison"

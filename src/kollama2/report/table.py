@@ -16,7 +16,7 @@ from kollama2.report.board import (
 from kollama2.report.cautions import warnings
 from kollama2.report.contrast import TRAINING, Contrast, contrasts
 from kollama2.report.preferences import panels
-from kollama2.report.recommend import recommend
+from kollama2.report.recommend import recommend, scale
 from kollama2.report.records import Cell, Study, load
 from kollama2.report.terminal import answered, render_terminal
 from kollama2.report.trust import trust
@@ -81,7 +81,8 @@ def _headline(
     lock = study.lock
     found = headline.headline(rows, primary, lock["primary"], lock["english"], ENGLISH_LIMIT)
     advice = recommend(study, rows, primary, ENGLISH_LIMIT, answered(measured))
-    first, last = headline.gathered(advice.first), headline.gathered(advice.last)
+    first = headline.gathered(advice.first)
+    last = headline.gathered([*advice.last, *scale(study)])
     return {one: [*first[one], *said, *last[one]] for one, said in found.items()}
 
 
