@@ -104,7 +104,7 @@ def test_equal_recipes_are_told_apart_in_one_study_of_twenty(
     recipes: int, seeds: int, ratio: float
 ) -> None:
     """A small one of bench/statistics.py: family-wise error at most .05 and two standard errors."""
-    rng, studies, false = np.random.default_rng(recipes + seeds), 200, 0
+    rng, studies, false = np.random.default_rng([recipes, seeds]), 300, 0
     pairs = [(left, right) for right in range(recipes + 1) for left in range(right)]
     for number in range(studies):
         items = rng.normal(size=40)

@@ -193,26 +193,25 @@ class Errors:
         squares = np.where(varies, [((one - one.mean()) ** 2).sum() for one in ratios], 0.0)
         total = int(freedom.sum())
         self.knows_seeds = total > 0 or not varies.any()
-        self._share = np.where(varies, 1 / count, 0.0)
+        share = np.where(varies, 1 / count, 0.0)
         variance, shared, own = moderated(squares, freedom)
-        # What the items of one training scatter on their own stands in both variances; it is well
-        # known, so it leaves that of the items.
+        # What the items of one training scatter on their own is in the variance of items already.
         inside = [
             (self._factor * (one - one.mean(axis=0)) ** 2).sum() if known else 0.0
             for one, known in zip(parts, freedom > 0, strict=True)
         ]
-        self._inside = sum(inside) / total / self.clusters**2 if total else 0.0
-        self._seed_variance = variance * self._share
-        self._seed_noise = rng.standard_normal((draws, len(ratios))) * np.sqrt(self._seed_variance)
-        shape = (2, draws, len(ratios))
-        self._seed_chi, self._seed_again = _relative(rng, shared, own, shape)
+        within = sum(inside) / total / self.clusters**2 if total else 0.0
+        chi, again = _relative(rng, shared, own, (2, draws, len(ratios)))
+        true = np.maximum(0.0, variance / chi - within)
+        self._seeds = np.median(true, axis=0) * share
+        self._seed_errors = rng.standard_normal(true.shape) * np.sqrt(true * share)
+        self._seeds_again = np.maximum(0.0, (true + within) * again - within) * share
 
     @property
     def drawn(self) -> Floats:
         """Scores of all models as other items and trainings could give them, (draws, models)."""
         stretch = np.sqrt(self.clusters / max(1, self.clusters - 1))
-        seeds = self._seed_noise / np.sqrt(self._seed_chi)
-        found: Floats = self.point + self._drawn_parts * stretch + seeds
+        found: Floats = self.point + self._drawn_parts * stretch + self._seed_errors
         return found
 
     def family(self, pairs: Sequence[tuple[int, int]], shares: Collection[int] = ()) -> list[Found]:
@@ -264,21 +263,15 @@ class Errors:
         self, value: float, part: Floats, whole: Floats, flipped: Floats, models: list[int]
     ) -> Error:
         size = self.clusters
-        square = float((self._factor * part**2).sum()) / size**2
-        items = max(0.0, square - self._inside * float(self._share[models].sum()))
-        seeds = float(self._seed_variance[models].sum())
+        items = float((self._factor * part**2).sum()) / size**2
+        seeds = float(self._seeds[models].sum())
         least = float((whole**2).sum())
         spread = np.maximum(0.0, least - size * flipped**2) / max(1, size * (size - 1))
         with np.errstate(divide="ignore", invalid="ignore"):
             t = np.nan_to_num(flipped / np.sqrt(spread), nan=0.0, posinf=np.inf, neginf=-np.inf)
-        side = np.array([1.0, -1.0])[: len(models)]
-        variance = self._seed_variance[models] / self._seed_chi[:, models]
-        seed_errors = (self._seed_noise[:, models] / np.sqrt(self._seed_chi[:, models])) @ side
-        drawn = seed_errors
+        of_trainings = self._seed_errors[:, models] @ np.array([1.0, -1.0])[: len(models)]
         scale = np.sqrt(items * size**2 / least) if least else 0.0
-        if items:
-            drawn = drawn + np.sqrt(items) * t
-        cube = float((part**3).mean() / (part**2).mean() ** 1.5) if square else 0.0
+        cube = float((part**3).mean() / (part**2).mean() ** 1.5) if items else 0.0
         of_seeds = seeds / (items + seeds) if items + seeds else 0.0
         return Error(
             value,
@@ -286,9 +279,9 @@ class Errors:
             size,
             cube * (1 - of_seeds) ** 1.5 / float(np.sqrt(size)),
             of_seeds,
-            drawn,
-            scale * flipped + seed_errors,
-            np.sqrt(scale**2 * spread + (variance * self._seed_again[:, models]).sum(axis=1)),
+            of_trainings + np.sqrt(items) * t if items else of_trainings,
+            of_trainings + scale * flipped,
+            np.sqrt(scale**2 * spread + self._seeds_again[:, models].sum(axis=1)),
         )
 
 
