@@ -9,6 +9,7 @@ from kollama2.evaluation.records import Items, load_items
 from kollama2.evaluation.statistics import RESAMPLES, Comparison, family
 from kollama2.report.records import Study
 
+TRAINING = ("pretrain", "finetune", "prefer")
 # Enough for the intervals of measures that decide nothing; a tier needs the full number.
 SIDE_RESAMPLES = 2_000
 
@@ -39,10 +40,10 @@ def contrasts(study: Study) -> dict[str, Contrast]:
     Raises:
         Corrupt: the items of a finished cell cannot be read.
     """
-    measured = _measured(study)
+    found = measured(study)
     decisive = (study.lock["primary"], study.lock["english"])
-    names = dict.fromkeys([*(name for name in decisive if name in measured), *measured])
-    return {name: _contrast(study, name, measured[name], name in decisive) for name in names}
+    names = dict.fromkeys([*(name for name in decisive if name in found), *found])
+    return {name: _contrast(study, name, found[name], name in decisive) for name in names}
 
 
 def _contrast(
@@ -55,7 +56,9 @@ def _contrast(
     if base in by_recipe:
         resamples = RESAMPLES if decisive else SIDE_RESAMPLES
         try:
-            comparison = family(by_recipe, base, higher, resamples=resamples)
+            comparison = family(
+                by_recipe, base, higher, trained=trained(study), resamples=resamples
+            )
         except BadData as error:
             raise Corrupt(f"The records of {name} do not fit together: {error}") from error
     scores = {
@@ -65,13 +68,27 @@ def _contrast(
     return Contrast(name, higher, scores, comparison)
 
 
-def _measured(study: Study) -> dict[str, dict[str, list[Items]]]:
+def trained(study: Study) -> list[str]:
+    """The recipes that train: another seed would have made other models of them."""
+    return [
+        recipe
+        for recipe in study.recipes
+        if any(
+            name.rpartition("-")[0] in TRAINING for cell in study.of(recipe) for name in cell.path
+        )
+    ]
+
+
+def measured(study: Study) -> dict[str, dict[str, list[Items]]]:
     """Measure -> recipe -> one set of items per training.
 
     A recipe that no seed changes (the base) has one evaluation under all seeds; it counts once. A
     measure of a second suite that has the name of a first one gets the suite's name before it.
+
+    Raises:
+        Corrupt: the items of a finished cell cannot be read.
     """
-    measured: dict[str, dict[str, list[Items]]] = {}
+    by_measure: dict[str, dict[str, list[Items]]] = {}
     owner: dict[str, str] = {}
     for recipe in study.recipes:
         cells = {cell.evaluate: cell for cell in study.of(recipe) if cell.done}
@@ -86,5 +103,5 @@ def _measured(study: Study) -> dict[str, dict[str, list[Items]]]:
             for plain, items in found.items():
                 same = owner.setdefault(plain, cell.suite) == cell.suite
                 name = plain if same else f"{cell.suite}:{plain}"
-                measured.setdefault(name, {}).setdefault(recipe, []).append(items)
-    return measured
+                by_measure.setdefault(name, {}).setdefault(recipe, []).append(items)
+    return by_measure
