@@ -49,7 +49,7 @@ def render_terminal(board: "Leaderboard", width: int = 80) -> "Table":
             table.add_column(name, justify="right", no_wrap=True)
     spoken = answered(board)
     if wide and spoken:
-        table.add_column("in Korean", justify="right", no_wrap=True)
+        table.add_column("faithful", justify="right", no_wrap=True)
     for one in board.preferences:
         table.add_column(
             "people" if one.judge is None else one.judge, justify="right", no_wrap=True
@@ -69,7 +69,7 @@ def render_terminal(board: "Leaderboard", width: int = 80) -> "Table":
 
 
 def answered(board: Leaderboard) -> str | None:
-    """The measure of how many free answers are Korean; models behind an API have it too."""
+    """The measure of how many free answers are faithful; models behind an API have it too."""
     return next((name for name in board.measures if name.endswith("/fidelity")), None)
 
 
