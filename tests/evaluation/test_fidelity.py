@@ -7,6 +7,7 @@ import pytest
 
 from kollama2.evaluation.faults import stock_phrases
 from kollama2.evaluation.fidelity import measure_answer
+from kollama2.miniature import suite as miniature
 
 
 @pytest.mark.parametrize(
@@ -61,6 +62,12 @@ def test_shares_by_hand() -> None:
 def test_mixed_words_are_those_with_another_script_after_hangul() -> None:
     found = measure_answer("Python을 한국en 배 우aㅏ 3개", stopped=True)
     assert found.mixed_script == pytest.approx(2 / 5)
+
+
+def test_right_answers_of_the_miniature_are_faithful() -> None:
+    rows = miniature.items("answers-ko")
+    answers = [(row["messages"][-1]["content"], row["reference"]) for row in rows]
+    assert (len(answers), faulty(answers)) == (40, 0)
 
 
 def koalpaca(folder: Path) -> list[tuple[str, str]]:

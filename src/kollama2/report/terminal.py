@@ -69,7 +69,7 @@ def render_terminal(board: "Leaderboard", width: int = 80) -> "Table":
 
 
 def answered(board: Leaderboard) -> str | None:
-    """The measure of how many free answers are faithful; models behind an API have it too."""
+    """The measure of how many free answers are Korean; models behind an API have it too."""
     return next((name for name in board.measures if name.endswith("/fidelity")), None)
 
 
