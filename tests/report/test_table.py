@@ -126,7 +126,7 @@ def test_what_is_missing_is_shown(store: Path) -> None:
         "alpaca-qlora" in text and "empty answers, counted as failures: 9" in text
         for text in board.warnings["en"]
     )
-    assert any("한쪽으로 쏠린 답(답의 98%가 1번 보기)" in text for text in board.warnings["ko"])
+    assert any("의심스러운 답변(답의 98%가 1번 보기)" in text for text in board.warnings["ko"])
 
 
 def test_a_recipe_without_any_cell_stands_last(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ _GUESSED = ("p_gold", "accuracy", "acc", "acc_bytes", "acc_norm")
 class Outcome:
     """Records and samples of a task; `truncated` items did not fit the model and have none.
 
+    `faults` counts answers by what is wrong with them (`fidelity.FAULTS`);
     `corpus` holds scores of the whole that are no mean over items, with their signatures,
     `reproduced` lm-eval's own aggregates by its tasks and metrics, `digest` the hash of an lm-eval
     task's texts.
@@ -36,6 +37,7 @@ class Outcome:
     truncated: int = 0
     empty: int = 0
     failed: int = 0
+    faults: dict[str, int] = field(default_factory=dict)
     flags: list[str] = field(default_factory=list)
     corpus: dict[str, dict[str, Any]] = field(default_factory=dict)
     reproduced: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -69,9 +71,11 @@ class Outcome:
             }
         )
 
-    def counts(self) -> dict[str, int]:
-        """How many items there were, and how many were left out, empty or failed."""
-        return {name: getattr(self, name) for name in ("items", "truncated", "empty", "failed")}
+    def counts(self) -> dict[str, Any]:
+        """How many items there were, how many were left out, empty or failed, and their faults."""
+        names = ("items", "truncated", "empty", "failed")
+        found = {name: getattr(self, name) for name in names}
+        return {**found, "faults": self.faults} if self.faults else found
 
 
 def keep(outcomes: Sequence[Outcome], out: Path) -> tuple[list[dict[str, Any]], dict[str, Any]]:

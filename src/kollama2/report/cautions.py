@@ -9,11 +9,13 @@ from kollama2.report.board import Row
 from kollama2.report.contrast import Contrast
 from kollama2.report.headline import Sentences, Texts, gathered
 from kollama2.report.records import Study
-from kollama2.report.texts import LANGUAGES, say_all
+from kollama2.report.texts import LANGUAGES, say_all, texts
 from kollama2.report.trust import by_prompt
 
 # What `evaluation` says of a model that gives one class only.
 DEGENERATE = re.compile(r"degenerate: (?P<share>\d+%) of answers are (?P<label>.+)")
+# What it says of answers with one fault.
+FAULTY = re.compile(r"(?P<fault>[a-z]+): (?P<count>\d+) of (?P<all>\d+) answers .+")
 # Versions that differ between stages of one study can change its result.
 DECISIVE_PACKAGES = ("torch", "transformers", "peft", "trl", "bitsandbytes")
 
@@ -113,6 +115,9 @@ def _of_recipe(study: Study, recipe: str) -> list[Texts]:
 
 def flag_text(flag: str) -> Texts:
     """A flag of the evaluation in every language; one that is not known keeps its own words."""
+    faulty = FAULTY.fullmatch(flag)
+    if faulty and f"flag.{faulty['fault']}" in texts():
+        return say_all(f"flag.{faulty['fault']}", **{k: faulty[k] for k in ("count", "all")})
     found = DEGENERATE.fullmatch(flag)
     if found is None:
         return dict.fromkeys(LANGUAGES, flag)

@@ -51,7 +51,7 @@ def render_terminal(board: "Leaderboard", width: int = 80) -> "Table":
             table.add_column(name, justify="right", no_wrap=True)
     spoken = answered(board.measures)
     if wide and spoken:
-        table.add_column("in Korean", justify="right", no_wrap=True)
+        table.add_column("faithful", justify="right", no_wrap=True)
     for one in board.preferences:
         table.add_column(
             "people" if one.judge is None else one.judge, justify="right", no_wrap=True

@@ -29,7 +29,7 @@ class Ask(Stage):
     suite: Suite
     data: dict[str, Source]
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     # It waits for somebody else's machine and needs no worker.
     inline: ClassVar[bool] = True
     _key_variable: str = PrivateAttr(default=KEY)
