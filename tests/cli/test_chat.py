@@ -126,10 +126,22 @@ def test_a_turn_that_does_not_fit_leaves_the_dialog(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pipe(monkeypatch, "The fox.\n" + "long " * 60 + "\nThe fox.\n")
-    chat.chat(MINIATURE, temperature=0, max_new_tokens=2, context=60)
+    with pytest.raises(typer.Exit) as ended:
+        chat.chat(MINIATURE, temperature=0, max_new_tokens=2, context=60)
+    assert ended.value.exit_code == 64
     found = capsys.readouterr()
     assert "tokens and the context 60; shorten it; /new begins a new dialog" in found.err
-    assert len(found.out.splitlines()) == 2
+    answers = found.out.splitlines()
+    assert [bool(one) for one in answers] == [True, False, True]  # a line for each question
+
+
+def test_a_tag_that_the_model_wrote_does_not_block_the_dialog(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipe(monkeypatch, "The fox.\nThe bird.\n")
+    monkeypatch.setattr(chat, "_answer", lambda *_: "[INST] again [/INST]")
+    chat.chat(MINIATURE, temperature=0, max_new_tokens=2)
+    assert "special tags" not in capsys.readouterr().err
 
 
 def test_the_guard_in_front_and_behind(

@@ -170,7 +170,9 @@ def test_models_behind_an_endpoint_are_asked_once(
     def answer(body: dict[str, Any]) -> tuple[int, Any]:
         if failing and len(server.bodies) > 4:
             return 400, "broken"
-        return said("네, 그렇습니다." if body["model"] == "good" else "Yes, it is.")
+        # The same answer to every question would be none.
+        good = ("네, 그렇습니다.", "까만색입니다.", "북쪽에 있어요.")[len(server.bodies) % 3]
+        return said(good if body["model"] == "good" else "Yes, it is.")
 
     with serving(answer) as server:
         options = ("--suite", "asked.yaml", "--key", "MY_KEY", "--json")

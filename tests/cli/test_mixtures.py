@@ -1,12 +1,14 @@
 """How curricula are drawn, and when the schedule does not suit them."""
 
 import io
+import json
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from kollama2.cli.mixtures import drawings, fading
+from kollama2.cli.adapt import compute_one
+from kollama2.cli.mixtures import drawings, encoded, fading
 from kollama2.cli.study import warn
 from kollama2.data.curriculum import curriculum, preview
 from kollama2.engine.graph import plan
@@ -15,6 +17,7 @@ from kollama2.stages import Encode, Order, Source, Train
 from kollama2.stages.encode import Part
 from kollama2.stages.order import Knot
 from kollama2.train.settings import TrainSettings
+from tests.chat_folders import write_folder
 
 MODEL = Source(what="model", uri="builtin:miniature")
 ROWS = Encode(
@@ -74,3 +77,19 @@ def test_what_was_said_is_not_said_again(
     assert "at least 10.0 epochs" in " ".join(capsys.readouterr().err.split())
     assert warn(todo, tmp_path / "runs", said) == said
     assert capsys.readouterr().err == ""
+
+
+def test_rows_left_out_and_templates_not_meant_are_told(tmp_path: Path) -> None:
+    good, bad = {"instruction": "a", "output": "b"}, {"instruction": "a"}
+    file = tmp_path / "rows.json"
+    file.write_text(json.dumps([good, bad, bad]), encoding="utf-8")
+    source = Source(what="data", uri="file:rows.json", sha256="0", form="alpaca").at(file)
+    base = write_folder(tmp_path / "base", "llama", template=None)
+    model = Source(what="model", uri="file:base", sha256="1").at(base)
+    rows = Encode(data=(Part(source=source),), tokenizer=model, template="own", max_length=64)
+    store = Store(tmp_path / "runs")
+    assert encoded([rows], store) == []
+    compute_one(rows, tmp_path / "runs", None, "encode")
+    first, last = encoded([rows], store)
+    assert first.startswith("rows.json: 2 of 3 rows rejected (2 x ")
+    assert last.startswith("the base has no chat template, so llama2 takes its place")

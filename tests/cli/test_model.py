@@ -9,6 +9,7 @@ from kollama2.errors import BadData, BadUsage
 from kollama2.model.card import read_card
 from kollama2.model.load import load_model
 from tests import tiny
+from tests.chat_folders import write_folder
 from tests.train.test_onto import grown_base, logits, tuned
 
 
@@ -38,3 +39,20 @@ def test_an_adapter_becomes_a_whole_model_on_either_base(
         convert(str(adapter), tmp_path / "no", to="meta")
     with pytest.raises(BadUsage, match="--onto is for adapters"):
         convert(str(larger), tmp_path / "no", onto=str(pristine))
+
+
+def test_what_cannot_be_converted_is_told_as_it_is(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(BadUsage, match="nowhere: there is no such file or folder"):
+        convert(str(tmp_path / "nowhere"), out)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(BadUsage, match=r"holds neither config\.json nor a checkpoint of Meta's"):
+        convert(str(tmp_path / "empty"), out)
+    part = tmp_path / "consolidated.00.pth"
+    part.write_bytes(b"")
+    with pytest.raises(BadUsage, match="is a part of a checkpoint; name its folder"):
+        convert(str(part), out)
+    folder = write_folder(tmp_path / "bytes", "llama")
+    with pytest.raises(BadData, match=r"holds no tokenizer\.model, .* its own would be lost"):
+        convert(str(folder), out, to="meta")
+    assert not out.exists()

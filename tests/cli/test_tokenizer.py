@@ -23,7 +23,9 @@ def test_prune_then_expand(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 
     corpus.write_text("각각의 들판에서 각각의\n" * 9, encoding="utf-8")
     expand(smaller, [corpus], larger, size=20, syllables=False)
-    assert f"behind {about['size']}," in " ".join(capsys.readouterr().out.split())
+    assert f"behind {about['size']} and 45 reserved, 640 in all" in " ".join(
+        capsys.readouterr().out.split()
+    )
     text = f"각각의 {tiny.KOREAN[0]} {OTHERS[0]}"
     found = [load_tokenizer(one) for one in (old, smaller, larger)]
     assert all(one.decode(one.encode(text)) == text for one in found)

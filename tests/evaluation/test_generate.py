@@ -68,6 +68,7 @@ def test_empty_answers_are_failures() -> None:
             "prompt": "안녕",
             "answer": "",
             "reference": "답",
+            "faults": ["empty"],
             "tokens": 0,
             "stopped": True,
         }
@@ -81,8 +82,41 @@ def test_broken_bytes_are_failures() -> None:
     task = Generation(name="t", measure_kind="generation", data="", max_new_tokens=8)
     outcome = generation(task, rows("안녕"), Tools(Scorer(model), ByteEncoder()), model)
     found = {one["measure"]: one["value"] for one in outcome.records}
-    assert (found["invalid_utf8"], found["repetition"], found["eos"]) == (1, 0.8, 0)
+    assert (found["invalid_utf8"], found["empty"], found["eos"]) == (1, 0, 0)
     assert outcome.failed == 1
+
+
+class Marked(ByteEncoder):
+    """Writes marks around what is said, and answers with one of them, whatever the model says."""
+
+    def prompt(self, messages: Sequence[dict[str, str]]) -> list[int]:
+        return [1, *self.encode(f"[[U]] {messages[-1]['content']} [[A]]\n")]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        found = super().decode(ids)
+        return found if found.startswith("[[U]]") else "서울입니다. [[A]]"
+
+
+def test_marks_of_the_models_own_template_are_leaks() -> None:
+    task = Generation(name="t", measure_kind="generation", data="", max_new_tokens=2)
+    model = llama()
+    outcome = generation(task, rows("수도는?"), Tools(Scorer(model), Marked()), model)
+    assert outcome.counts()["faults"] == {"leak": 1}
+    assert outcome.flags == ["leak: 1 of 1 answers hold marks of a chat template"]
+    assert outcome.samples[0]["faults"] == ["leak"]
+
+
+def test_a_constant_answer_is_no_answer_to_every_question() -> None:
+    p = torch.full((260,), 0.001)
+    p[ord("7") + 3] = 1 - 0.001 * 259
+    model = constant(p)
+    task = Generation(name="t", measure_kind="generation", data="", max_new_tokens=2)
+    asked = rows("하나 더하기 여섯은?", "둘 더하기 여섯은?", "셋 더하기 여섯은?", "넷은?")
+    asked[0]["reference"] = "77"
+    outcome = generation(task, asked, Tools(Scorer(model), ByteEncoder()), model)
+    found = [one["value"] for one in outcome.records if one["measure"] == "fidelity"]
+    assert found == [1, 0, 0, 0]  # the first one's reference says the same
+    assert outcome.flags == ["stock: 3 of 4 answers say what many others say"]
 
 
 def test_a_character_cut_by_the_length_limit_is_not_broken() -> None:

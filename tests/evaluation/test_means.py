@@ -2,12 +2,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from kollama2.evaluation.resample import bootstrap
 
 from kollama2.errors import BadData
 from kollama2.evaluation.evaluate import scores
 from kollama2.evaluation.means import mean
 from kollama2.evaluation.records import Items
-from kollama2.evaluation.resample import bootstrap
 from kollama2.evaluation.statistics import family
 from kollama2.evaluation.suite import Mean
 

@@ -65,11 +65,18 @@ def test_only_answers_are_measured_and_failures_count(suite: Suite, tmp_path: Pa
         suite, Fake(ANSWERS), out, lambda done, *rest, **more: heard.append(done)
     )
     assert heard == [0, 1, 2, 3, 4]
+    faults = {"foreign": 1, "empty": 1, "loop": 1}
     counts = {"items": 4, "truncated": 0, "unscorable": 0, "empty": 1, "failed": 1}
-    assert metrics["counts"] == {"answers": counts}
+    assert metrics["counts"] == {"answers": {**counts, "faults": faults}}
     assert metrics["measures"]["answers/empty"] == {
         "title": "empty answers", "unit": "share", "higher": False
     }  # fmt: skip
+    assert metrics["flags"] == {
+        "answers": [
+            "foreign: 1 of 4 answers are not in Korean",
+            "loop: 1 of 4 answers repeat themselves",
+        ]
+    }
     assert metrics["suite"] == suite.hash()
     items = load_items(out / "items.jsonl")
     assert set(items) == {name for name in suite.measures() if name.startswith("answers/")}
@@ -81,6 +88,7 @@ def test_only_answers_are_measured_and_failures_count(suite: Suite, tmp_path: Pa
     assert metrics["scores"]["answers/fidelity"] == 0.25
     samples = [json.loads(one) for one in (out / "samples.jsonl").read_text().splitlines()]
     assert [one["answer"] for one in samples] == [ANSWERS[one].text for one in QUESTIONS]
+    assert [one.get("faults") for one in samples] == [None, ["foreign"], ["empty"], ["loop"]]
 
 
 def test_it_goes_on_where_it_failed_and_asks_nothing_twice(suite: Suite, tmp_path: Path) -> None:

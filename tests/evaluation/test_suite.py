@@ -119,6 +119,23 @@ def test_the_id_follows_the_content_and_not_the_place(tmp_path: Path) -> None:
     assert suite(moved).hash() != first
 
 
+def test_another_judgement_of_answers_makes_another_id(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tmp_path / "a.jsonl"
+    data.write_text('{"text": "x", "question": "y"}\n', encoding="utf-8")
+    talk = {"name": "talk", "measure_kind": "generation", "data": str(data)}
+    text = {"name": "text", "measure_kind": "bits_per_byte", "data": str(data)}
+    asking, reading = (
+        Suite.model_validate({"name": "s", "primary": primary, "tasks": [task]})
+        for primary, task in (("talk/fidelity", talk), ("text/bpb", text))
+    )
+    before = asking.hash(), reading.hash()
+    monkeypatch.setattr("kollama2.evaluation.suite.FIDELITY_VERSION", 999)
+    assert asking.hash() != before[0]
+    assert reading.hash() == before[1]
+
+
 def test_resolved_replaces_the_uris(tmp_path: Path) -> None:
     resolved = suite(Path("hf:x")).resolved(lambda uri: tmp_path / uri.removeprefix("hf:"))
     assert {task.data for task in resolved.tasks} == {str(tmp_path / "x")}

@@ -1,6 +1,7 @@
 """Every family can be talked to, and says what transformers says."""
 
 import json
+import re
 import threading
 from datetime import date
 from pathlib import Path
@@ -11,7 +12,7 @@ import torch
 import transformers
 from transformers import AutoTokenizer
 
-from kollama2.errors import BadUsage
+from kollama2.errors import BadData, BadUsage
 from kollama2.llama import Llama
 from kollama2.llama.generate import Generator
 from kollama2.llama.talk import Talker, open_talker
@@ -131,6 +132,24 @@ def test_lengths(qwen: Path) -> None:
         list(talker.stream([5] * 41, 3))
     with pytest.raises(BadUsage, match="0 tokens and the context 40; say something"):
         list(talker.stream([], 3))
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ({"repetition_penalty": -1.0}, "repetition_penalty in generation_config.json is -1.0: "),
+        ({"no_repeat_ngram_size": "x"}, "no_repeat_ngram_size in generation_config.json is 'x': "),
+        ({"bad_words_ids": "x"}, "bad_words_ids in generation_config.json is 'x': "),
+        ({"max_new_tokens": -3}, "cannot be loaded: `max_new_tokens` must be greater than 0"),
+    ],
+)
+def test_a_generation_configuration_that_cannot_be(
+    tmp_path: Path, said: dict[str, Any], told: str
+) -> None:
+    folder = write_folder(tmp_path)
+    (folder / "generation_config.json").write_text(json.dumps(said), encoding="utf-8")
+    with pytest.raises(BadData, match=re.escape(told)):
+        open_talker(folder)
 
 
 def test_who_stops_listening_ends_the_generation(qwen: Path) -> None:

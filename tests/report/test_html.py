@@ -171,3 +171,11 @@ def test_importing_the_report_is_light() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_too_few_items_show_no_numbers_that_are_none(tmp_path: Path) -> None:
+    fake.write(tmp_path / "store", seeds=(0, 1), items=6)
+    page = write_report(tmp_path / "store", "quick", tmp_path / "out").read_text(encoding="utf-8")
+    shown = re.sub(r"<script(?! [^>]*json).*?</script>", "", page, flags=re.DOTALL)
+    assert not re.search(r"\bnan\b", shown, re.IGNORECASE)
+    assert "6 independent items are too few for a verdict; it takes 8." in page

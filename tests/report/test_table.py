@@ -1,13 +1,16 @@
 import json
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kollama2.errors import BadUsage, Corrupt
 from kollama2.report.board import Leaderboard, Row
 from kollama2.report.table import leaderboard
+from kollama2.report.terminal import quantity
 from tests.report import fake
 
 
@@ -25,16 +28,22 @@ def score(store: Path, evaluate: str, measure: str) -> float:
     return value / weight
 
 
+def cell_of(store: Path, recipe: str) -> dict[str, Any]:
+    lock = json.loads((store / "studies" / "quick.json").read_text())
+    return next(cell for cell in lock["cells"] if cell["recipe"] == recipe)
+
+
 def cells(store: Path, recipe: str) -> list[str]:
     lock = json.loads((store / "studies" / "quick.json").read_text())
     return [cell["evaluate"] for cell in lock["cells"] if cell["recipe"] == recipe]
 
 
-def test_rows_are_the_base_and_then_the_best_first(store: Path) -> None:
-    order = [row.recipe for row in leaderboard(store, "quick").rows]
-    assert order[0] == "base"
-    assert order[1:3] == ["alpaca-full", "alpaca-lora"]
-    assert order[-1] == "base-copy"
+def test_rows_are_the_best_first_and_the_base_stands_where_it_belongs(store: Path) -> None:
+    found = leaderboard(store, "quick").rows
+    order = [row.recipe for row in found]
+    assert order[:2] == ["alpaca-full", "alpaca-lora"]
+    assert order[-2:] == ["base", "base-copy"]
+    assert [row.recipe for row in found if row.base] == ["base"]
 
 
 def test_scores_pool_the_seeds(store: Path) -> None:
@@ -117,7 +126,7 @@ def test_what_is_missing_is_shown(store: Path) -> None:
         "alpaca-qlora" in text and "empty answers, counted as failures: 9" in text
         for text in board.warnings["en"]
     )
-    assert any("한쪽으로 쏠린 답(답의 98%가 1번 보기)" in text for text in board.warnings["ko"])
+    assert any("의심스러운 답변(답의 98%가 1번 보기)" in text for text in board.warnings["ko"])
 
 
 def test_a_recipe_without_any_cell_stands_last(tmp_path: Path) -> None:
@@ -158,10 +167,56 @@ def test_one_seed_says_so(tmp_path: Path) -> None:
     assert board.headline["ko"][-1].startswith("문항의 불확실성만")
 
 
+def test_one_seed_ranks_nothing_and_says_what_more_would_cost(tmp_path: Path) -> None:
+    fake.write(tmp_path, seeds=(0,))
+    board = leaderboard(tmp_path, "quick")
+    assert not board.ranked
+    assert board.headline["en"][1].startswith("Each recipe was trained once, so nothing leads")
+    assert board.headline["ko"][1].startswith("레시피마다 한 번씩만 학습했으므로")
+    places = [row.standing for row in board.rows if row.standing]
+    assert {(place.tier, place.p_best, place.ranks) for place in places} == {("", None, None)}
+    assert not any(place.versus_base and place.versus_base.separable for place in places)
+    flops = sum(row.cost.flops or 0 for row in board.rows)
+    assert f"{quantity(flops, 'FLOPs')} each" in board.headline["en"][1]
+    read = Leaderboard.from_json(board.to_json()).rows[1].standing
+    assert read is not None and (read.tier, read.p_best, read.ranks) == ("", None, None)
+
+
+def test_the_best_admissible_recipe_is_recommended(tmp_path: Path) -> None:
+    fluent = [replace(one, english=one.english / 100, korean=one.korean) for one in fake.RECIPES]
+    fake.write(tmp_path, recipes=tuple(fluent))
+    said = leaderboard(tmp_path, "quick").headline
+    (best,) = (text for text in said["en"] if text.startswith("Recommended: "))
+    assert best.startswith("Recommended: alpaca-full, the best of 1 admissible recipes")
+    (take,) = (text for text in said["en"] if "take it away" in text)
+    model = cell_of(tmp_path, "alpaca-full")["model"]
+    assert take.endswith(f"kollama2 convert STORE/{model}/model -o OUT")
+    assert any(text.startswith("추천: alpaca-full.") for text in said["ko"])
+
+
+def test_the_scale_of_the_answer_is_said(tmp_path: Path) -> None:
+    fake.write(tmp_path)
+    for done in tmp_path.glob("evaluate-*/done.json"):
+        record = json.loads(done.read_text())
+        record["metrics"]["parameters"] = 3_400_000
+        done.write_text(json.dumps(record))
+    said = leaderboard(tmp_path, "quick").headline
+    assert said["en"][-1].startswith("Measured on a base of 3.4 M parameters;")
+
+
+def test_no_recipe_is_admissible(store: Path) -> None:
+    said = leaderboard(store, "quick").headline["en"]
+    assert said[0] == (
+        "No recipe is admissible. The nearest is alpaca-full: "
+        "English +5.6% bits per byte where 2% is allowed."
+    )
+    assert not any(text.startswith("Recommended") for text in said)
+
+
 def test_no_recipe_beats_the_base(tmp_path: Path) -> None:
     worse = fake.Recipe("worse", 0.5, 0.0, 1e12, 10, (("data", "x"),))
-    fake.write(tmp_path, recipes=(fake.RECIPES[0], worse), seeds=(0,))
-    assert leaderboard(tmp_path, "quick").headline["en"][0].startswith("No recipe beats")
+    fake.write(tmp_path, recipes=(fake.RECIPES[0], worse), seeds=(0, 1))
+    assert leaderboard(tmp_path, "quick").headline["en"][1].startswith("No recipe beats")
 
 
 def test_equal_records_give_equal_bytes(store: Path, tmp_path: Path) -> None:
@@ -174,7 +229,7 @@ def test_equal_records_give_equal_bytes(store: Path, tmp_path: Path) -> None:
         done.write_text(json.dumps(record))
     first, second = leaderboard(store, "quick").to_json(), leaderboard(again, "quick").to_json()
     assert first == second
-    assert json.loads(first)["rows"][1]["recipe"] == "alpaca-full"
+    assert json.loads(first)["rows"][0]["recipe"] == "alpaca-full"
     assert "seconds" not in first
     assert "node-1" not in first
 

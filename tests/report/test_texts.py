@@ -1,6 +1,8 @@
 import re
 
+from kollama2.evaluation.fidelity import FAULTS
 from kollama2.evaluation.measures import MEASURES
+from kollama2.report.cautions import flag_text
 from kollama2.report.texts import LANGUAGES, measure_title, say, texts
 
 HANGUL = re.compile("[가-힣]")
@@ -37,3 +39,12 @@ def test_every_measure_has_a_title() -> None:
 
 def test_values_are_filled_in() -> None:
     assert say("page.title", "ko", study="quick") == "quick 연구 보고서"
+
+
+def test_every_fault_of_answers_is_told_in_both_languages() -> None:
+    told = flag_text("echo: 3 of 80 answers repeat the question")
+    assert told["en"] == "3 of 80 answers repeat the question"
+    assert told["ko"] == "답변 80개 중 3개가 질문을 그대로 옮김"
+    for fault in set(FAULTS) - {"empty", "invalid_utf8"}:
+        assert flag_text(f"{fault}: 3 of 80 answers are so")["ko"].startswith("답변 80개 중 3개")
+    assert flag_text("other: 3 of 80 answers are so")["ko"] == "other: 3 of 80 answers are so"

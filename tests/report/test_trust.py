@@ -119,7 +119,7 @@ def test_an_older_store_without_checks_still_has_a_report(tmp_path: Path) -> Non
 
 
 def test_guessing_and_orders_that_a_prompt_decides_are_said(tmp_path: Path) -> None:
-    fake.write(tmp_path / "store", seeds=(0,))
+    fake.write(tmp_path / "store", seeds=(0, 1))
     lock = json.loads((tmp_path / "store" / "studies" / "quick.json").read_text())
     for cell in lock["cells"]:
         done = tmp_path / "store" / cell["evaluate"] / "done.json"
@@ -135,6 +135,6 @@ def test_guessing_and_orders_that_a_prompt_decides_are_said(tmp_path: Path) -> N
     assert [name for name, one in rows.items() if one.guessed] == ["base", "base-copy"]
     assert not board.rows[0].measures["quiz-ko/accuracy"].guessed
     said = next(one for one in board.warnings["en"] if "prompts" in one)
-    assert "5 of 13, such as alpaca-full over alpaca-lora." in said
+    assert "3 of 11, such as alpaca-full over base." in said
     text = write_report(tmp_path / "store", "quick", tmp_path).read_text(encoding="utf-8")
     assert text.count("찍는 것과 구분되지 않음") == 2

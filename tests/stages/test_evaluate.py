@@ -76,11 +76,11 @@ def test_an_empty_thought_before_an_answer_is_context(tmp_path: Path) -> None:
     assert encoder(write_folder(tmp_path / "plain")).lead == []
 
 
-def test_marks_of_thoughts_are_text_even_as_control_tokens(tmp_path: Path) -> None:
+def test_control_tokens_are_shown(tmp_path: Path) -> None:
     ids = write_tokenizer(tmp_path, control=(*QWEN, "<think>", "</think>"))
     one = encoder(tmp_path)
     said = [*one.encode("so"), ids["</think>"], *one.encode("네"), ids["<|im_end|>"]]
-    assert one.decode([ids["<think>"], *said]) == "<think>so</think>네"
+    assert one.decode([ids["<think>"], *said]) == "<think>so</think>네<|im_end|>"
     assert one.decode(one.encode("네")) == "네"
 
 

@@ -11,6 +11,8 @@ import torch
 from safetensors.torch import load_file
 
 from kollama2.errors import BadData, BadUsage, Missing
+from kollama2.model.files import weights_id
+from kollama2.model.folder import base_of
 from kollama2.model.load import check, load_model, root
 from kollama2.model.write import merge, random_like, write_model
 from kollama2.train.prepare import prepare
@@ -91,6 +93,29 @@ def test_an_adapter_folder_is_portable_and_the_same_everywhere(copy: Path, tmp_p
     mask = os.umask(0)
     os.umask(mask)
     assert (out / "adapter_model.safetensors").stat().st_mode & 0o777 == 0o666 & ~mask
+
+
+def test_a_copied_adapter_finds_its_base_and_takes_no_other(copy: Path, tmp_path: Path) -> None:
+    out = tmp_path / "store" / "tuned"
+    adapter(copy, out)
+    alone = Path(shutil.copytree(out, tmp_path / "far" / "away" / "tuned"))
+    assert base_of(alone) == copy  # by the absolute path that plain peft follows
+    # Where the relative path leads lies another model of the same shape.
+    random_like(copy, tmp_path / "far" / "away" / "base", 1)
+    assert base_of(alone) == copy
+    shutil.rmtree(copy)
+    with pytest.raises(BadData, match=r"an adapter of other weights than those in .*far/away/base"):
+        base_of(alone)
+
+
+def test_weights_are_known_by_what_they_are(copy: Path, tmp_path: Path) -> None:
+    moved = Path(shutil.copytree(copy, tmp_path / "moved"))
+    assert weights_id(moved) == weights_id(copy) != weights_id(tmp_path)
+    random_like(copy, tmp_path / "other", 1)
+    assert weights_id(tmp_path / "other") != weights_id(copy)
+    (moved / "model.safetensors").write_bytes(b"\xff" * 40)
+    with pytest.raises(BadData, match="is no safetensors file"):
+        weights_id(moved)
 
 
 def test_training_may_start_from_an_adapter(copy: Path, tmp_path: Path) -> None:

@@ -133,15 +133,16 @@ def judge(
 
 
 def gate(found: Answers, pair: Pair) -> Choice | None:
-    """What language alone decides; None where both answers may be read.
+    """What language and plain faults (echoes, loops) decide; None where both answers may be read.
 
     A request whose reference answer is not Korean (a translation into English) has no gate.
     """
     reference = found.prompts[pair.task, pair.item].reference
     if reference and hangul_share(reference) < 0.5:
         return None
+    question = found.prompts[pair.task, pair.item].prompt
     left, right = (
-        measure_answer(found.text(one, pair), (), stopped=True).fidelity == 1
+        measure_answer(found.text(one, pair), stopped=True, question=question).fidelity == 1
         for one in (pair.left, pair.right)
     )
     if left and right:

@@ -42,8 +42,9 @@ def compute(
     kept = Store(store)
     machine = load_profile(profile, None)
     todo = plan(stages, kept)
-    warn(todo, store)
+    said = warn(todo, store)
     outcome = launch(todo, store, machine, told)
+    warn(todo, store, said)  # what nobody knew before the rows were read
     if outcome.failed:
         first, *others = outcome.failed.values()
         more = f" (and {len(others)} more, told above)" if others else ""

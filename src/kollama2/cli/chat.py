@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from kollama2.safety.guard import Guard
 
 ModelArgument = Annotated[
-    str, typer.Argument(help="Model folder (Hugging Face's or Meta's), hf: id, builtin:miniature.")
+    str,
+    typer.Argument(
+        help="Model folder (Hugging Face's or Meta's), GGUF file, hf: id, builtin:miniature."
+    ),
 ]
 SystemOption = Annotated[str | None, typer.Option(help="System prompt.")]
 TemperatureOption = Annotated[float, typer.Option(min=0, help="0 is greedy.")]
@@ -103,7 +106,7 @@ def chat(
     if sys.stdin.isatty():
         talk().print(_HELP)
     past: list[Message] = []
-    used = 0
+    used = code = 0
     for line in _lines():
         if line in ("/exit", "/quit"):
             return
@@ -115,6 +118,9 @@ def chat(
             ids = _fitting(_dialog_ids(talker, dialog), talker)
         except Fault as fault:
             talk().print(f"{fault}; {_HELP}", markup=False)
+            if not sys.stdin.isatty():  # answers of a pipe stand in the lines of their questions
+                print(flush=True)
+                code = fault.exit_code
             continue
         new = list[int]()
         heard = _heard(talker.stream(ids, max_new_tokens, temperature, top_p), new)
@@ -126,6 +132,8 @@ def chat(
             ]
             used = len(ids) + len(new)
         talk().print(f"[{used} of {talker.length} tokens]", style="dim", markup=False)
+    if code:
+        raise typer.Exit(code)
 
 
 def _lines() -> Iterator[str]:
@@ -198,14 +206,15 @@ def _dialog_ids(talker: "Talker", dialog: "list[Message]") -> list[int]:
     """The ids of a dialog up to where the answer begins; what is not allowed, the template says.
 
     Raises:
-        BadUsage, BadData: the template refuses it; Llama 2's also its tags in a content.
+        BadUsage, BadData: the template refuses it; Llama 2's also its tags in what is asked.
     """
     from kollama2.errors import BadUsage
     from kollama2.llama import dialog as rules
 
     if talker.encoder.template == "llama2":
         rules.check(dialog)
-        if rules.has_tags(dialog):
+        # What the model wrote is text; a user's tags would be refused by Meta's reference too.
+        if rules.has_tags([one for one in dialog if one["role"] != "assistant"]):
             raise BadUsage(f"special tags ({', '.join(rules.TAGS)}) are not allowed in the prompt")
     return talker.encoder.prompt(dialog)
 

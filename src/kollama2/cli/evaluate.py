@@ -247,7 +247,7 @@ def _tables(found: "Compared") -> list[Any]:
     for number, (name, one) in enumerate(found.comparisons.items()):
         about = found.measures[name]
         table = Table(
-            "model", "score", f"− {found.base}", "95 %", "p (Holm)", "MDE", "P(best)",
+            "model", "score", f"− {found.base}", "95 %", "p (adjusted)", "MDE", "P(best)",
             "rank", "tier",
             title=f"{name}: {about.title}, {about.unit}, {about.better} is better",
             title_justify="left",
@@ -261,10 +261,12 @@ def _tables(found: "Compared") -> list[Any]:
                 ""
                 if versus is None
                 else f"[{versus.low:+.4f}, {versus.high:+.4f}]".replace("[", r"\["),
-                "" if versus is None else f"{versus.p_holm:.2g}{'*' if versus.separable else ''}",
-                "" if row.mde is None else f"{row.mde:.4f}",
-                f"{row.p_best:.2f}",
-                f"{row.rank_low}–{row.rank_high}",
+                ""
+                if versus is None
+                else f"{versus.p_adjusted:.2g}{'*' if versus.separable else ''}",
+                "" if versus is None else f"{versus.mde:.4f}",
+                "–" if row.p_best is None else f"{row.p_best:.2f}",
+                "–" if row.rank_low is None else f"{row.rank_low}–{row.rank_high}",
                 row.tier,
             )
         lines.append(table)
@@ -272,7 +274,7 @@ def _tables(found: "Compared") -> list[Any]:
             kind = "item uncertainty only" if one.uncertainty == "items only" else "items and seeds"
             lines.append(
                 f"suite {found.suite}; {kind}; {one.items} items in {one.clusters} clusters; "
-                f"{one.resamples:,} resamples; models that share a letter are not separable; "
+                f"{one.resamples:,} draws; models that share a letter are not separable; "
                 "MDE: the least true difference that 80 % of repetitions would find"
             )
     lines += [line for name in found.comparisons for line in _doubts(found, name)]

@@ -1,4 +1,4 @@
-"""The mixtures of a study's curricula over progress, and what does not suit their data."""
+"""The mixtures of a study's curricula over progress, and what its data hold that nobody meant."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -8,7 +8,7 @@ from rich.table import Table
 from kollama2.data.curriculum import preview
 from kollama2.engine.stage import Stage
 from kollama2.engine.store import Store
-from kollama2.stages import Order, Train
+from kollama2.stages import Encode, Order, Train
 from kollama2.study.repeats import repeats
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
@@ -46,8 +46,34 @@ def drawing(stage: Order) -> Table:
 
 
 def warnings(stages: Sequence[Stage], store: Store) -> list[str]:
-    """One sentence for each thing that a person may not have meant: fading rates, repeated data."""
-    return [*fading(stages), *repeats(stages, store)]
+    """One sentence for each thing that a person may not have meant.
+
+    Fading rates, repeated data and, once rows are encoded, those left out and templates not meant.
+    """
+    return [*fading(stages), *repeats(stages, store), *encoded(stages, store)]
+
+
+def encoded(stages: Iterable[Stage], store: Store) -> list[str]:
+    """What encoding the rows of a study left out, cut off, or addressed by another's template."""
+    found = dict[str, None]()
+    for stage in stages:
+        record = store.record(stage) if isinstance(stage, Encode) else None
+        if record is None:
+            continue
+        metrics = record["metrics"]
+        names = ", ".join(one["path"] for one in metrics["sources"])
+        counts = metrics["counts"]
+        if counts.get("rejected"):
+            why = "; ".join(f"{n} x {reason}" for reason, n in metrics["reasons"].items())
+            found[f"{names}: {counts['rejected']} of {counts['in']} rows rejected ({why})"] = None
+        if cut := counts.get("answers cut"):
+            longest = metrics["max_length"]
+            found[f"{names}: answers of {cut} rows are cut at {longest} tokens (max_length)"] = None
+        if metrics.get("substituted"):
+            template = metrics["template"]
+            found[f"the base has no chat template, so {template} takes its place; name another one "
+                  "with --template"] = None  # fmt: skip
+    return list(found)
 
 
 def fading(stages: Iterable[Stage]) -> list[str]:

@@ -119,6 +119,8 @@ def convert(
         raise BadUsage(f"--to is {to!r}; it can be hf or meta")
     known = load_mirrors(mirrors)
     place = find_place(checkpoint, known)
+    if not place.exists():
+        raise BadUsage(f"{place}: there is no such file or folder")
     if onto is not None or is_adapter(place):
         from kollama2.cli.adapt import export
 
@@ -156,7 +158,7 @@ def _to_meta(place: Path, output: Path, shards: int) -> dict[str, Any]:
 def _to_hf(place: Path, output: Path, tokenizer: Path | None) -> dict[str, Any]:
     from kollama2.engine.commit import committing
     from kollama2.errors import BadUsage
-    from kollama2.model.files import PIECES
+    from kollama2.model.files import CONFIG, PIECES
 
     if place.is_dir():
         from kollama2.llama.convert import is_meta, to_hugging_face
@@ -167,7 +169,11 @@ def _to_hf(place: Path, output: Path, tokenizer: Path | None) -> dict[str, Any]:
             with committing(output) as partial:
                 return from_pickle(place, partial)
         if not is_meta(place):
-            raise BadUsage(f"{place} is in hf form already")
+            raise BadUsage(
+                f"{place} is in hf form already"
+                if (place / CONFIG).is_file()
+                else f"{place} holds neither {CONFIG} nor a checkpoint of Meta's (params.json)"
+            )
         beside = place / PIECES
         return to_hugging_face(place, output, tokenizer or (beside if beside.is_file() else None))
     from kollama2.model.gguf.file import is_gguf
@@ -181,5 +187,6 @@ def _to_hf(place: Path, output: Path, tokenizer: Path | None) -> dict[str, Any]:
     from kollama2.llama.llama2c import convert as import_checkpoint
 
     if tokenizer is None:
-        raise BadUsage(_LLAMA2C)
+        meta = place.suffix == ".pth"
+        raise BadUsage(f"{place} is a part of a checkpoint; name its folder" if meta else _LLAMA2C)
     return import_checkpoint(place, tokenizer, output)

@@ -1,4 +1,4 @@
-"""The commands of a study: run, plan, status, why, report, query, gc."""
+"""The commands of a study: run, plan, status, why, report, predict, query, gc."""
 
 import os
 from pathlib import Path
@@ -36,7 +36,7 @@ JobsOption = Annotated[
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (run, plan, status, why, report, query, gc):
+    for command in (run, plan, status, why, report, predict, query, gc):
         app.command()(command)
 
 
@@ -144,6 +144,39 @@ def report(
     """Write the report of what is computed so far and print the leaderboard."""
     locked, _ = _planned(study, store, mirrors)
     show(locked, store, as_json=as_json)
+
+
+def predict(
+    small: Annotated[str, typer.Argument(help="Study that predicts, such as the miniature's.")],
+    large: Annotated[str, typer.Argument(help="Study that is predicted, on a larger model.")],
+    store: StoreOption = STORE,
+    large_store: Annotated[
+        Path | None, typer.Option("--large-store", help="Store of the second study, if another.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell how well the ranking of one study holds in another that shares its recipes."""
+    from rich.table import Table
+
+    from kollama2.report.predict import predict as compare_orders
+    from kollama2.report.records import load
+
+    found = compare_orders(load(store, small), load(large_store or store, large))
+    if as_json:
+        print_json([one._asdict() for one in found])
+        return
+    table = Table("measure", "recipes", "Kendall's tau", "95 %", "separable pairs", "told right")
+    for one in found:
+        table.add_row(
+            one.measure,
+            str(len(one.recipes)),
+            f"{one.tau:.2f}",
+            f"[{one.low:.2f}, {one.high:.2f}]".replace("[", r"\["),
+            str(one.separable),
+            str(one.right),
+        )
+    out().print(table)
+    out().print(found[0].sentence(small, large))
 
 
 def query(

@@ -123,8 +123,12 @@ def expand(
         print_json(found)
         return
     audit = found["audit"]
+    others = found["size"] - found["first"] - found["new"]
+    why = "reserved" if found["reserve"] else "on the way to them"
     out().print(
-        f"{output}: {found['new']:,} new pieces behind {found['first']:,}, {found['size']:,} in all"
+        f"{output}: {found['new']:,} new pieces behind {found['first']:,}"
+        + (f" and {others:,} {why}" if others else "")
+        + f", {found['size']:,} in all"
     )
     out().print(
         f"audit: {audit['changed']} of {audit['unchanged']:,} lines without Hangul changed, "

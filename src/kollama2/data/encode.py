@@ -18,7 +18,7 @@ from kollama2.data.read import Reading, read
 from kollama2.data.rows import RowWriter
 from kollama2.errors import BadData, BadUsage
 from kollama2.model.chat import ChatEncoder, Loss
-from kollama2.model.folder import ModelFolder
+from kollama2.model.folder import OWN, ModelFolder
 
 _BATCH_BYTES = 1 << 20
 _BATCH_ROWS = 512
@@ -73,7 +73,8 @@ def encode(
         progress: called with (rows done, rows in all or 0 where unknown, "rows").
 
     Returns:
-        What `encoding.json` holds: template, lengths, counts (in = kept + rejected + duplicates +
+        What `encoding.json` holds: template and whether it stands in for one that the model was
+        never taught, lengths, counts (in = kept + rejected + duplicates +
         beyond the budget), rows, tokens and bytes.
 
     Raises:
@@ -83,7 +84,8 @@ def encode(
     listed = _inputs(sources)
     if max_length < 3:
         raise BadUsage(f"max_length is {max_length}; it must be at least 3")
-    encoder = ModelFolder.read(tokenizer).encoder(template)
+    model = ModelFolder.read(tokenizer)
+    encoder = model.encoder(template)
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     allowed = None
@@ -98,6 +100,7 @@ def encode(
         work.close()
     summary = {
         "template": encoder.template,
+        "substituted": template == OWN and model.template is None,
         "max_length": max_length,
         "loss": loss,
         **work.figures(),

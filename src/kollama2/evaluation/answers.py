@@ -1,12 +1,26 @@
 """Free answers, whoever gives them: what a task asks, and the measures of what was said."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections import Counter
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple
 
+from kollama2.evaluation.faults import stock_phrases
 from kollama2.evaluation.fidelity import measure_answer
 from kollama2.evaluation.outcome import Outcome
 from kollama2.evaluation.rows import Row, user
 from kollama2.evaluation.suite import Generation, Translation
+
+# A fault is worth a flag where it is in more than this share of the answers.
+FLAGGED = 0.05
+# What the flag of a fault says; empty and broken answers are among the failures anyway.
+_SAID = {
+    "foreign": "are not in Korean",
+    "stock": "say what many others say",
+    "echo": "repeat the question",
+    "leak": "hold marks of a chat template",
+    "loop": "repeat themselves",
+    "gibberish": "are gibberish",
+}
 
 
 class Question(NamedTuple):
@@ -28,13 +42,11 @@ class Question(NamedTuple):
 class Answer(NamedTuple):
     """One answer and whether it ended by itself.
 
-    Loops are looked for in `ids`, which are without the stop id; `tokens` is None where nobody
-    counted them, `refused` is True where a filter kept the model from answering; `whole` is the
-    answer with what the model thought before it.
+    `tokens` is None where nobody counted them, `refused` is True where a filter kept the model from
+    answering; `whole` is the answer with what the model thought before it.
     """
 
     text: str
-    ids: list[int]
     stopped: bool
     tokens: int | None
     refused: bool = False
@@ -66,22 +78,31 @@ def judged(
     rows: Sequence[Row],
     asked: Sequence[Question],
     said: Sequence[Answer | None],
+    marks: Collection[str] = (),
 ) -> Outcome:
     """The measures of all answers; those that are None did not fit the model and are left out.
 
     Answers that are empty, refused or hold bytes that form no character count as failures.
+
+    Args:
+        task: what was asked.
+        rows: its rows.
+        asked: its questions, see `questions`.
+        said: the answers, one for each question.
+        marks: those of the model's own chat template, which no answer should hold.
     """
     outcome = Outcome(task.name, items=len(rows))
     pairs = list(zip(asked, said, strict=True))
     given = [(question, answer) for question, answer in pairs if answer is not None]
     outcome.truncated = len({one.row["id"] for one, answer in pairs if answer is None})
     if isinstance(task, Generation):
-        _fidelity(outcome, given)
+        found = _fidelity(outcome, given, marks)
     else:
+        found = [[] for _ in given]
         given = [(one, answer._replace(text=answer.text.strip())) for one, answer in given]
         _chrf(outcome, given)
-    for question, answer in given:
-        sample = {
+    for (question, answer), faults in zip(given, found, strict=True):
+        sample: dict[str, Any] = {
             "task": task.name,
             "item": question.item,
             "prompt": question.shown,
@@ -91,18 +112,39 @@ def judged(
             sample["reference"] = question.reference
         if answer.whole.strip() not in ("", answer.text.strip()):
             sample["whole"] = answer.whole
+        if faults:
+            sample["faults"] = faults
         counted = {"tokens": answer.tokens, "stopped": answer.stopped}
         outcome.samples.append({**sample, **counted})
     return outcome
 
 
-def _fidelity(outcome: Outcome, given: Sequence[tuple[Question, Answer]]) -> None:
-    for question, answer in given:
-        measured = measure_answer(answer.text, answer.ids, stopped=answer.stopped)
+def _fidelity(
+    outcome: Outcome, given: Sequence[tuple[Question, Answer]], marks: Collection[str]
+) -> list[list[str]]:
+    """Measure answers in Korean; returns the names of the faults of each."""
+    stock = stock_phrases([answer.text for _, answer in given])
+    found = []
+    for (question, answer), common in zip(given, stock, strict=True):
+        measured = measure_answer(
+            answer.text,
+            stopped=answer.stopped,
+            question=question.shown,
+            reference=question.reference,
+            marks=marks,
+            stock=common,
+        )
+        found.append(measured.faults())
         for name, value in measured._asdict().items():
             outcome.add(question.row, name, value)
         outcome.empty += int(measured.empty)
         outcome.failed += int(measured.empty or measured.invalid_utf8 or answer.refused)
+    outcome.faults = dict(Counter(name for faults in found for name in faults))
+    for name, words in _SAID.items():
+        count = outcome.faults.get(name, 0)
+        if count > FLAGGED * len(given):
+            outcome.flags.append(f"{name}: {count} of {len(given)} answers {words}")
+    return found
 
 
 def _chrf(outcome: Outcome, given: Sequence[tuple[Question, Answer]]) -> None:

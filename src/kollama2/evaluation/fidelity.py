@@ -1,25 +1,31 @@
-"""Is an answer Korean? Shares, lines, mixed words, broken characters and loops of a generation."""
+"""Is an answer a Korean answer? Its language, and the faults that make fluent text worthless."""
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection
 from itertools import pairwise
 from typing import NamedTuple
 
-# A line is Korean if at least half of its letters are Hangul. Korean text keeps names, units and
-# code in Latin letters (a "Python 3" in a short sentence), which stay below half; a line in
-# another language with a Korean word in it stays above. Lines without letters (numbers, rules)
-# have no language and pass.
-KOREAN_LINE = 0.5
-# More than half of the 4-grams of tokens repeated: a loop, not a refrain.
-LOOP = 0.5
+from kollama2.evaluation.faults import is_echo, is_gibberish, is_loop, leaks, repetition
+from kollama2.evaluation.language import (
+    asks_for_another,
+    foreign_lines,
+    hangul_share,
+    is_hangul,
+)
 
-_HANGUL = re.compile(r"[\u1100-\u11ff\u3131-\u318e\ua960-\ua97f\uac00-\ud7a3\ud7b0-\ud7ff]")
+__all__ = ["FAULTS", "VERSION", "Fidelity", "hangul_share", "measure_answer"]
+
+# Raise it when the same free answers would get other values than before.
+VERSION = 2
+# An answer with any of these is not faithful.
+FAULTS = ("empty", "invalid_utf8", "foreign", "stock", "echo", "leak", "loop", "gibberish")
+
 _WORD = re.compile(r"\w+")
 
 
 class Fidelity(NamedTuple):
-    """Measures of one answer; all are shares from 0 to 1."""
+    """Measures of one answer; all are shares from 0 to 1, those in `FAULTS` are 0 or 1."""
 
     fidelity: float
     hangul_share: float
@@ -29,57 +35,68 @@ class Fidelity(NamedTuple):
     repetition: float
     eos: float
     empty: float
+    foreign: float
+    stock: float
+    echo: float
+    leak: float
+    loop: float
+    gibberish: float
+
+    def faults(self) -> list[str]:
+        """Names of what is wrong with the answer."""
+        return [name for name in FAULTS if getattr(self, name)]
 
 
-def measure_answer(text: str, ids: Sequence[int], *, stopped: bool) -> Fidelity:
+def measure_answer(
+    text: str,
+    *,
+    stopped: bool,
+    question: str = "",
+    reference: str | None = None,
+    marks: Collection[str] = (),
+    stock: bool = False,
+) -> Fidelity:
     """Measures of one answer.
 
-    `fidelity` is 1 if the answer has text, every line of it is Korean, all bytes form characters
-    and it is no loop; else 0.
+    `fidelity` is 1 if nothing of `FAULTS` is wrong with it, else 0. What the reference says is
+    right, also where it is the question or what other answers say; where the question asks for
+    another language, or the reference is in one, any language will do.
 
     Args:
         text: the decoded answer; U+FFFD stands for bytes that form no character.
-        ids: its tokens, without the stop id.
         stopped: whether the model ended it by itself.
+        question: what it answers.
+        reference: a right answer.
+        marks: those of the model's own chat template, see `faults.template_marks`.
+        stock: whether the answer is a stock phrase among the task's, see `faults.stock_phrases`.
     """
     lines = [line for line in text.split("\n") if line.strip()]
-    share = hangul_share(text)
-    passed = sum(_is_korean(line) for line in lines) / len(lines) if lines else 0.0
+    foreign = foreign_lines(text)
+    free = asks_for_another(question) or bool(reference and foreign_lines(reference))
+    right = reference is not None and text.strip() == reference.strip()
     words = _WORD.findall(text)
-    mixed = sum(map(_is_mixed, words)) / len(words) if words else 0.0
-    invalid = "\ufffd" in text
-    repeated = repetition(ids)
-    good = bool(lines) and share > 0 and passed == 1 and not invalid and repeated <= LOOP
-    return Fidelity(
-        float(good),
-        share,
-        passed,
-        mixed,
-        float(invalid),
-        repeated,
-        float(stopped),
-        float(not lines),
+    found = Fidelity(
+        fidelity=0.0,
+        hangul_share=hangul_share(text),
+        line_pass=max(0.0, 1 - len(foreign) / len(lines)) if lines else 0.0,
+        mixed_script=sum(map(_is_mixed, words)) / len(words) if words else 0.0,
+        invalid_utf8=float("\ufffd" in text),
+        repetition=repetition(text),
+        eos=float(stopped),
+        empty=float(not any(map(_is_said, text))),
+        foreign=float(bool(foreign) and not free),
+        stock=float(stock and not right),
+        echo=float(not right and is_echo(text, question, stopped=stopped)),
+        leak=float(bool(leaks(text, question, marks))),
+        loop=float(not right and is_loop(text, stopped=stopped)),
+        gibberish=float(not right and is_gibberish(text)),
     )
+    return found._replace(fidelity=float(not found.faults()))
 
 
-def hangul_share(text: str) -> float:
-    """Hangul among the letters of a text; 0 if it has no letters."""
-    letters = [one for one in text if one.isalpha()]
-    return sum(map(_is_hangul, letters)) / len(letters) if letters else 0.0
-
-
-def repetition(ids: Sequence[int]) -> float:
-    """Share of 4-grams that occurred before in the same sequence; 0 if shorter than 4."""
-    grams = [tuple(ids[start : start + 4]) for start in range(len(ids) - 3)]
-    return 1 - len(set(grams)) / len(grams) if grams else 0.0
-
-
-def _is_hangul(letter: str) -> bool:
-    return _HANGUL.match(letter) is not None
-
-
-def _is_korean(line: str) -> bool:
-    return not any(map(str.isalpha, line)) or hangul_share(line) >= KOREAN_LINE
+def _is_said(character: str) -> bool:
+    """Whether a character is a letter, a digit or an emoji."""
+    return character.isalnum() or unicodedata.category(character) == "So"
 
 
 def _is_mixed(word: str) -> bool:
@@ -89,5 +106,5 @@ def _is_mixed(word: str) -> bool:
     script is correct Korean; another script after Hangul (한국en) is not.
     """
     letters = [one for one in unicodedata.normalize("NFC", word) if one.isalpha()]
-    scripts = [_is_hangul(one) for one in letters]
+    scripts = [is_hangul(one) for one in letters]
     return any(before and not after for before, after in pairwise(scripts))

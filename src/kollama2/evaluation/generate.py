@@ -6,9 +6,10 @@ import torch
 from torch import nn
 
 from kollama2.evaluation.answers import Answer, judged, questions
+from kollama2.evaluation.faults import template_marks
 from kollama2.evaluation.likelihood import Tools
 from kollama2.evaluation.outcome import Outcome
-from kollama2.evaluation.rows import Row
+from kollama2.evaluation.rows import Row, user
 from kollama2.evaluation.suite import Generation, Translation
 from kollama2.evaluation.thoughts import opens, spoken
 
@@ -16,6 +17,8 @@ from kollama2.evaluation.thoughts import opens, spoken
 _OPENING = 8
 # Tokens between two questions whether an answer is complete.
 _ASKED = 8
+# What is said in the prompt that shows the marks of a template.
+_PROBE = "가"
 
 
 def generation(
@@ -24,7 +27,9 @@ def generation(
     """Measures of the greedy answer to each question of the task."""
     asked = questions(task, rows)
     prompts = [tools.encoder.prompt(one.messages) for one in asked]
-    return judged(task, rows, asked, answers(prompts, tools, model, task.max_new_tokens))
+    probe = tools.encoder.decode(tools.encoder.prompt(user(_PROBE)))
+    said = answers(prompts, tools, model, task.max_new_tokens)
+    return judged(task, rows, asked, said, template_marks(probe, _PROBE))
 
 
 def answers(
@@ -46,8 +51,7 @@ def answers(
         whole = tools.encoder.decode(ids)
         whole = whole if stopped else _without_cut_character(whole)
         text = spoken(whole, opened=opens(tools.encoder.decode(prompts[index][-_OPENING:])))
-        shown = ids if text == whole else tools.encoder.encode(text)
-        found[index] = Answer(text, shown, stopped, len(ids), whole=whole)
+        found[index] = Answer(text, stopped, len(ids), whole=whole)
     return found
 
 

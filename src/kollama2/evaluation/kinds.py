@@ -187,7 +187,7 @@ class Rating(_Task):
 
 
 class Generation(_Task):
-    """Greedy answers, judged by their language."""
+    """Greedy answers, judged by their language and by faults that make fluent text worthless."""
 
     measure_kind: Literal["generation"]
     max_new_tokens: int = Field(48, gt=0)
@@ -201,6 +201,12 @@ class Generation(_Task):
         "repetition",
         "eos",
         "empty",
+        "foreign",
+        "stock",
+        "echo",
+        "leak",
+        "loop",
+        "gibberish",
     )
 
 

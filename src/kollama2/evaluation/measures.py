@@ -36,6 +36,12 @@ MeasureName = Literal[
     "repetition",
     "eos",
     "empty",
+    "foreign",
+    "stock",
+    "echo",
+    "leak",
+    "loop",
+    "gibberish",
 ]
 
 
@@ -167,11 +173,11 @@ MEASURES: dict[str, Measure] = {
         "language fidelity",
         "share",
         True,
-        "Answers that are Korean in every line, not empty, valid UTF-8 and free of loops.",
+        "Answers in the language that was asked for, without echoes, loops and other faults.",
     ),
     "hangul_share": Measure("Hangul share", "share", True, "Hangul among the answer's letters."),
     "line_pass": Measure(
-        "Korean lines", "share", True, "Lines of the answer whose letters are at least half Hangul."
+        "Korean lines", "share", True, "Lines of the answer that are no prose in another language."
     ),
     "mixed_script": Measure(
         "mixed-script words",
@@ -186,10 +192,26 @@ MEASURES: dict[str, Measure] = {
         "Answers with bytes that form no character (broken byte fallback).",
     ),
     "repetition": Measure(
-        "repetition", "share", False, "Repeated 4-grams among the answer's 4-grams of tokens."
+        "repetition", "share", False, "Repeated 6-grams among the answer's 6-grams of letters."
     ),
     "eos": Measure("ends by itself", "share", True, "Answers that stop before the length limit."),
-    "empty": Measure("empty answers", "share", False, "Answers without any visible character."),
+    "empty": Measure("empty answers", "share", False, "Answers without a letter, digit or emoji."),
+    "foreign": Measure(
+        "not in Korean", "share", False, "Answers with a line of prose in another language."
+    ),
+    "stock": Measure(
+        "stock phrases", "share", False, "Answers that mostly say what many others of the task say."
+    ),
+    "echo": Measure("echoes", "share", False, "Answers that are the question, or most of it."),
+    "leak": Measure(
+        "leaked marks", "share", False, "Answers with marks of a chat template ([/INST])."
+    ),
+    "loop": Measure(
+        "loops", "share", False, "Answers that repeat themselves, whatever counts the repetitions."
+    ),
+    "gibberish": Measure(
+        "gibberish", "share", False, "Answers whose syllables do not follow each other in Korean."
+    ),
 }
 
 

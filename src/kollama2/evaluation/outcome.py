@@ -27,6 +27,7 @@ class Outcome:
     """Records and samples of a task; `truncated` items did not fit the model and have none.
 
     `unscorable` ones hold a text of which the tokenizer makes no token of its own.
+    `faults` counts answers by what is wrong with them (`fidelity.FAULTS`);
     `declared` says what measures are that are lm-eval's and not ours, by their short names,
     `corpus` holds scores of the whole that are no mean over items, with their signatures,
     `reproduced` lm-eval's own aggregates by its tasks and metrics, `digest` the hash of an lm-eval
@@ -41,6 +42,7 @@ class Outcome:
     unscorable: int = 0
     empty: int = 0
     failed: int = 0
+    faults: dict[str, int] = field(default_factory=dict)
     flags: list[str] = field(default_factory=list)
     declared: dict[str, Measure] = field(default_factory=dict)
     corpus: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -84,9 +86,10 @@ class Outcome:
                 "text that is to be scored"
             )
 
-    def counts(self) -> dict[str, int]:
-        """How many items there were, and how many were left out, empty or failed."""
-        return {name: getattr(self, name) for name in COUNTED}
+    def counts(self) -> dict[str, Any]:
+        """How many items there were, how many were left out, empty or failed, and their faults."""
+        found = {name: getattr(self, name) for name in COUNTED}
+        return {**found, "faults": self.faults} if self.faults else found
 
 
 def keep(outcomes: Sequence[Outcome], out: Path) -> tuple[list[dict[str, Any]], dict[str, Any]]:

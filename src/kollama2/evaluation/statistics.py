@@ -1,30 +1,44 @@
 """What the records of several models say: intervals, paired differences, ranks and tiers.
 
 Models answer the same items, so every statement is about paired differences. Items of one cluster
-(a passage, a premise, a fact) are drawn together; trainings differ by seed, so with two or more
-seeds these are drawn too (crossed with the items, which are the same for every seed).
+(a passage, a premise, a fact) are drawn together; trainings differ by seed, and the recipes of a
+study tell each other by how much.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import nan
 from typing import Any, Literal
 
 import numpy as np
 
 from kollama2.errors import BadData
+from kollama2.evaluation.inference import (
+    ALPHA,
+    FEWEST,
+    Errors,
+    Table,
+    ranks,
+)
 from kollama2.evaluation.letters import compact_letters
 from kollama2.evaluation.records import Items
-from kollama2.evaluation.resample import Floats, bootstrap, holm, p_value, ranks
 
 RESAMPLES = 10_000
-ALPHA = 0.05
-# Quantiles of the normal distribution: alpha .05 two-sided, power .80.
-_Z_ALPHA, _Z_POWER = 1.959963984540054, 0.8416212335729143
 
 
 @dataclass(frozen=True)
 class Difference:
-    """`left` minus `right`, in the measure's unit, with its 95 % interval and p-values."""
+    """`left` minus `right`, in the measure's unit, with its 95 % interval and p-values.
+
+    Attributes:
+        low, high: of the interval; NaN where there are too few items for one.
+        p: of this difference for itself.
+        p_adjusted: keeps the error of the whole family of differences at .05.
+        mde: the smallest true difference that this family would find in 80 % of repetitions; NaN
+            where nothing is ranked.
+        of_seeds: the share of its variance that trainings make; items make the rest.
+        separable: whether the two differ, by `p_adjusted`; never where nothing is ranked.
+    """
 
     left: str
     right: str
@@ -32,20 +46,18 @@ class Difference:
     low: float
     high: float
     p: float
-    p_holm: float
-
-    @property
-    def separable(self) -> bool:
-        """Whether the two differ after Holm's correction at .05."""
-        return self.p_holm < ALPHA
+    p_adjusted: float
+    mde: float
+    of_seeds: float
+    separable: bool
 
 
 @dataclass(frozen=True)
 class Standing:
     """One model on one measure; `seeds` are the scores of its trainings.
 
-    `mde` is the smallest true difference to the base that this comparison would find in 80 % of
-    repetitions; None for the base itself.
+    Where nothing is ranked, `p_best` and the ends of the rank's 90 % interval are None and `tier`
+    is empty.
     """
 
     name: str
@@ -54,10 +66,9 @@ class Standing:
     high: float
     seeds: tuple[float, ...]
     versus_base: Difference | None
-    mde: float | None
-    p_best: float
-    rank_low: int
-    rank_high: int
+    p_best: float | None
+    rank_low: int | None
+    rank_high: int | None
     tier: str
 
 
@@ -66,13 +77,16 @@ class Comparison:
     """All models on one measure, the best first.
 
     Attributes:
-        pairs: the difference of every two models; Holm's family is all of them.
+        ranked: whether a verdict is given: there are items enough, and where models were trained,
+            some recipe was trained twice. Else differences are between these very models.
+        pairs: the difference of every two models, one family; those to the base are another.
         uncertainty: "items only" if no model was trained with two or more seeds.
         items: items that every model has; `dropped` are those that some model lacks.
     """
 
     base: str
     higher: bool
+    ranked: bool
     standings: tuple[Standing, ...]
     pairs: tuple[Difference, ...]
     uncertainty: Literal["items only", "items and seeds"]
@@ -90,19 +104,22 @@ def family(
     base: str,
     higher: bool,
     *,
+    trained: Collection[str] = (),
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Comparison:
     """Compare all models on one measure.
 
-    Differences to the base are one family for Holm's correction, all pairs another, from which
-    the tiers follow. The same input gives the same bytes.
+    Differences to the base are one family, all pairs another, from which the tiers follow. The
+    same input gives the same bytes.
 
     Args:
-        records: per model one `Items` per training seed, in the same order of seeds.
+        records: per model one `Items` per training seed.
         base: the model that the others are compared with.
         higher: whether more is better.
-        resamples: bootstrap resamples.
+        trained: models that stand for their recipe, which another seed would have made otherwise;
+            those with several different records are such in any case.
+        resamples: draws of the errors.
         seed: of the random draws.
 
     Raises:
@@ -113,28 +130,32 @@ def family(
     names = sorted(records)
     aligned, dropped = _align(records)
     tables = [_sums(aligned[name]) for name in names]
-    point = np.array([_ratios(table).mean() for table in tables])
-    strata = _strata(aligned[base][0])
-    drawn = bootstrap(tables, resamples=resamples, seed=seed, strata=strata)
-    clusters = tables[0][0].shape[1]
-    every = [(left, right) for right in range(len(names)) for left in range(right)]
-    pairs = _differences(names, point, drawn, every, clusters)
+    errors = _errors(aligned, tables, trained, resamples, seed)
+    ranked = errors.knows_seeds and errors.clusters >= FEWEST
+    shares = {index for index, name in enumerate(names) if _is_share(aligned[name])}
     at_base = names.index(base)
-    others = [index for index in range(len(names)) if index != at_base]
-    to_base = _differences(names, point, drawn, [(one, at_base) for one in others], clusters)
-    order = sorted(range(len(names)), key=lambda index: -point[index] * (1 if higher else -1))
-    separable = {frozenset((one.left, one.right)) for one in pairs if one.separable}
-    standings = _standings(names, point, drawn, higher, at_base)
-    tiers = compact_letters([names[index] for index in order], separable)
-    versus = {one.left: one for one in to_base}
+    every = [(left, right) for right in range(len(names)) for left in range(right)]
+    to_base = [(one, at_base) for one in range(len(names)) if one != at_base]
+    pairs = _differences(names, errors, every, shares, ranked)
+    versus = _differences(names, errors, to_base, shares, ranked)
+    tiers = dict.fromkeys(names, "")
+    order = sorted(
+        range(len(names)), key=lambda index: -errors.point[index] * (1 if higher else -1)
+    )
+    if ranked:
+        separable = {frozenset((one.left, one.right)) for one in pairs if one.separable}
+        tiers = compact_letters([names[index] for index in order], separable)
+    by_name = {one.left: one for one in versus}
+    standings = _standings(names, errors, higher, shares, ranked)
     return Comparison(
         base,
         higher,
+        ranked,
         tuple(
             replace(
                 standings[index],
                 seeds=tuple(_ratios(tables[index]).tolist()),
-                versus_base=versus.get(names[index]),
+                versus_base=by_name.get(names[index]),
                 tier=tiers[names[index]],
             )
             for index in order
@@ -143,9 +164,34 @@ def family(
         "items and seeds" if any(len(value) > 1 for value, _ in tables) else "items only",
         len(aligned[base][0].item),
         dropped,
-        clusters,
+        errors.clusters,
         resamples,
     )
+
+
+def drawn_scores(
+    records: Mapping[str, Sequence[Items]],
+    *,
+    trained: Collection[str] = (),
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
+    """The scores that other items and trainings could have given, by model; shape (resamples,).
+
+    Args:
+        records: as for `family`.
+        trained: as for `family`.
+        resamples: draws.
+        seed: of the draws.
+
+    Raises:
+        BadData: the models share no item.
+    """
+    names = sorted(records)
+    aligned, _ = _align(records)
+    tables = [_sums(aligned[name]) for name in names]
+    drawn = _errors(aligned, tables, trained, resamples, seed).drawn
+    return {name: drawn[:, at] for at, name in enumerate(names)}
 
 
 def turned(
@@ -189,36 +235,53 @@ def fragile(comparison: Comparison) -> tuple[Difference, ...]:
     )
 
 
-def _standings(
-    names: Sequence[str], point: Floats, drawn: Floats, higher: bool, at_base: int
-) -> list[Standing]:
-    """What each model's own resamples say; seeds, difference and tier are filled in later."""
-    low, high = np.quantile(drawn, [ALPHA / 2, 1 - ALPHA / 2], axis=0)
-    p_best, rank_low, rank_high = ranks(drawn if higher else -drawn)
-    spread = (drawn - drawn[:, [at_base]]).std(axis=0)
-    return [
-        Standing(
-            name,
-            float(point[index]),
-            float(low[index]),
-            float(high[index]),
-            (),
-            None,
-            None if index == at_base else (_Z_ALPHA + _Z_POWER) * float(spread[index]),
-            float(p_best[index]),
-            int(rank_low[index]),
-            int(rank_high[index]),
-            "",
-        )
-        for index, name in enumerate(names)
+def _errors(
+    aligned: Mapping[str, Sequence[Items]],
+    tables: Sequence[Table],
+    trained: Collection[str],
+    draws: int,
+    seed: int,
+) -> Errors:
+    """The errors of models in the order of their names."""
+    names = sorted(aligned)
+    # The same record from every seed: no seed changes this model.
+    varies = [
+        len(value) > 1 or (name in trained and len(aligned[name]) == 1)
+        for name, (value, _) in zip(names, tables, strict=True)
     ]
+    strata = _strata(aligned[names[0]][0])
+    return Errors(tables, varies, draws=draws, seed=seed, strata=strata)
 
 
-def _ratios(table: tuple[Floats, Floats]) -> Floats:
+def _standings(
+    names: Sequence[str], errors: Errors, higher: bool, shares: Collection[int], ranked: bool
+) -> list[Standing]:
+    """What can be said of each model for itself; seeds, differences and tier come later."""
+    p_best, rank_low, rank_high = ranks(errors.drawn if higher else -errors.drawn)
+    found = []
+    for index, name in enumerate(names):
+        error, low, high = errors.score(index), nan, nan
+        if errors.clusters >= FEWEST:
+            low, high = error.proportion() if index in shares else error.interval()
+        places = (float(p_best[index]), int(rank_low[index]), int(rank_high[index]))
+        best, first, last = places if ranked else (None, None, None)
+        found.append(Standing(name, error.value, low, high, (), None, best, first, last, ""))
+    return found
+
+
+def _ratios(table: Table) -> np.ndarray[Any, np.dtype[np.float64]]:
     """The score of each seed: sum of values over sum of weights."""
     value, weight = table
-    ratios: Floats = value.sum(axis=1) / weight.sum(axis=1)
+    ratios: np.ndarray[Any, np.dtype[np.float64]] = value.sum(axis=1) / weight.sum(axis=1)
     return ratios
+
+
+def _is_share(seeds: Sequence[Items]) -> bool:
+    """Whether the score is a share of items, each right or wrong."""
+    return all(
+        one.stratum is None and bool(np.isin(one.value / one.weight, (0.0, 1.0)).all())
+        for one in seeds
+    )
 
 
 def _align(records: Mapping[str, Sequence[Items]]) -> tuple[dict[str, list[Items]], int]:
@@ -242,7 +305,7 @@ def _align(records: Mapping[str, Sequence[Items]]) -> tuple[dict[str, list[Items
     )
 
 
-def _sums(seeds: Sequence[Items]) -> tuple[Floats, Floats]:
+def _sums(seeds: Sequence[Items]) -> Table:
     """Values and weights summed by cluster, each of shape (seeds, clusters).
 
     Seeds with the same records are one: a model that was not trained has no seeds to differ.
@@ -265,30 +328,28 @@ def _codes(items: Items) -> np.ndarray[Any, np.dtype[np.intp]]:
     return np.unique(both, axis=0, return_inverse=True)[1]
 
 
-def _strata(items: Items) -> list[int]:
-    """How many clusters each stratum has, in the order of their numbers."""
+def _strata(items: Items) -> np.ndarray[Any, np.dtype[np.intp]] | None:
+    """The number of each cluster's stratum."""
     if items.stratum is None:
-        return []
+        return None
     _, first = np.unique(_codes(items), return_index=True)
-    return [int(size) for size in np.unique(items.stratum[first], return_counts=True)[1]]
+    return np.unique(items.stratum[first], return_inverse=True)[1]
 
 
 def _differences(
     names: Sequence[str],
-    point: Floats,
-    drawn: Floats,
+    errors: Errors,
     pairs: Sequence[tuple[int, int]],
-    clusters: int,
+    shares: Collection[int],
+    ranked: bool,
 ) -> list[Difference]:
-    """Paired differences with percentile intervals; Holm's family is `pairs`."""
-    found = []
-    for left, right in pairs:
-        delta = drawn[:, left] - drawn[:, right]
-        value = float(point[left] - point[right])
-        low, high = np.quantile(delta, [ALPHA / 2, 1 - ALPHA / 2])
-        found.append((left, right, value, float(low), float(high), p_value(value, delta, clusters)))
-    adjusted = holm([one[5] for one in found])
+    """A family of paired differences."""
+    found = errors.family(pairs, shares)
+    if errors.clusters < FEWEST:
+        found = [one._replace(low=nan, high=nan) for one in found]
+    if not ranked:  # what seeds would hide is not known
+        found = [one._replace(mde=nan) for one in found]
     return [
-        Difference(names[left], names[right], value, low, high, p, p_holm)
-        for (left, right, value, low, high, p), p_holm in zip(found, adjusted, strict=True)
+        Difference(names[left], names[right], *one, ranked and one.p_adjusted < ALPHA)
+        for (left, right), one in zip(pairs, found, strict=True)
     ]

@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from kollama2.errors import BadUsage
+from kollama2.evaluation.fidelity import VERSION as FIDELITY_VERSION
 from kollama2.evaluation.kinds import (
     BitsPerByte,
     ContextGain,
@@ -127,6 +128,8 @@ class Suite(BaseModel):
                 fields["sha256"] = {name: _sha256(one) for name, one in task.files.items()}
             elif task.data:
                 fields["sha256"] = _sha256(task.data)
+            if isinstance(task, Generation | Translation):
+                fields["fidelity"] = FIDELITY_VERSION
             tasks.append(fields)
         frozen = {"scorer": SCORER_VERSION, "name": self.name, "tasks": tasks}
         text = json.dumps(frozen, sort_keys=True, ensure_ascii=False)

@@ -15,7 +15,13 @@ from kollama2.llama import checklist
 from kollama2.llama.args import ModelArgs, params_of, read_params
 from kollama2.llama.meta import ROPE, Part, Shards, parts, shard_files, to_pair_layout
 from kollama2.model.card import Card, read_card
-from kollama2.model.files import CONFIG, GENERATION, PIECES, TOKENIZER_CONFIG
+from kollama2.model.files import (
+    CONFIG,
+    GENERATION,
+    PIECES,
+    TOKENIZER_CONFIG,
+    has_tokenizer,
+)
 from kollama2.model.folder import ModelFolder
 from kollama2.model.handover import hand_over
 from kollama2.model.kept import fingerprint, need_space, place
@@ -167,11 +173,16 @@ def to_meta(folder: Path, out: Path, shards: int = 1) -> dict[str, Any]:
 
     Raises:
         BadUsage: the folder is an adapter, or the number of shards does not divide the model.
-        BadData: it is not a Llama that Meta's form can hold.
+        BadData: it is not a Llama that Meta's form can hold, or its tokenizer is none.
         TryLater, Denied, StorageTrouble: the folder cannot be written.
     """
     if root(folder) != folder:
         raise BadUsage(f"{folder} is an adapter; merge it first (kollama2 adapt writes it merged)")
+    if has_tokenizer(folder) and not (folder / PIECES).is_file():
+        raise BadData(
+            f"{folder} holds no {PIECES}, and Meta's form has no other tokenizer; its own would be "
+            "lost"
+        )
     config = check(folder)
     args, params, rope = _described(folder, config)
     if shards < 1 or any(n % shards for n in (args.n_heads, args.kv_heads, args.hidden_dim)):

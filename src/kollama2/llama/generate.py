@@ -1,31 +1,53 @@
 """Models of every family, as they write: transformers' own `generate`, one token after another."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from queue import SimpleQueue
 from threading import Event, Thread
 from typing import Any
 
 import torch
 from transformers import GenerationConfig
+from transformers.generation.logits_process import (
+    NoBadWordsLogitsProcessor,
+    NoRepeatNGramLogitsProcessor,
+    RepetitionPenaltyLogitsProcessor,
+    SequenceBiasLogitsProcessor,
+    SuppressTokensAtBeginLogitsProcessor,
+    SuppressTokensLogitsProcessor,
+)
 
-from kollama2.errors import BadUsage
+from kollama2.errors import BadData, BadUsage
 from kollama2.model.chat import ChatEncoder
 
-_RULES = (
-    "repetition_penalty",
-    "no_repeat_ngram_size",
-    "bad_words_ids",
-    "sequence_bias",
-    "suppress_tokens",
-    "begin_suppress_tokens",
-)
+_RULES = {
+    "repetition_penalty": RepetitionPenaltyLogitsProcessor,
+    "no_repeat_ngram_size": NoRepeatNGramLogitsProcessor,
+    "bad_words_ids": NoBadWordsLogitsProcessor,
+    "sequence_bias": SequenceBiasLogitsProcessor,
+    "suppress_tokens": SuppressTokensLogitsProcessor,
+    "begin_suppress_tokens": partial(SuppressTokensAtBeginLogitsProcessor, begin_index=0),
+}
 _ENDLESS = 1 << 20  # a recurrent model was made for no length, and nothing is set aside for it
 
 
 def rules_of(model: Any) -> dict[str, Any]:
-    """What a model's generation configuration says that changes its logits."""
+    """What a model's generation configuration says that changes its logits.
+
+    Raises:
+        BadData: it says what cannot be, such as a negative penalty.
+    """
     said = {name: getattr(model.generation_config, name, None) for name in _RULES}
-    return {name: value for name, value in said.items() if value not in (None, 0, 1, [])}
+    rules = {name: value for name, value in said.items() if value not in (None, 0, 1, [])}
+    for name, value in rules.items():
+        try:
+            _RULES[name](value)
+        except (ValueError, TypeError) as error:
+            folder = getattr(model.config, "name_or_path", "") or "the model"
+            raise BadData(
+                f"{folder}: {name} in generation_config.json is {value!r}: {error}"
+            ) from error
+    return rules
 
 
 class Generator:

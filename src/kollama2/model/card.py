@@ -48,6 +48,7 @@ class Card(BaseModel):
         method: full, lora or qlora.
         quantization: what an adapter was fitted to.
         base: where an adapter's base lies, relative to the folder.
+        base_weights: what its weights are known by, `weights.weights_id`.
         vocabulary: how its vocabulary grew, if it did.
         new_blocks: places of blocks that an expansion added.
         recipe: the settings of what was done.
@@ -59,6 +60,7 @@ class Card(BaseModel):
     method: str = "full"
     quantization: Literal["nf4"] | None = None
     base: str | None = None
+    base_weights: str | None = None
     vocabulary: Vocabulary | None = None
     new_blocks: tuple[int, ...] = ()
     recipe: dict[str, Any] = {}
@@ -88,9 +90,10 @@ def read_card(folder: Path) -> Card:
 def write_card(folder: Path, card: Card) -> None:
     """Write the card of a model folder; whole weights stand on no base."""
     kept = {"template", "method", "quantization", "recipe"}
-    kept |= {name for name in ("base", "vocabulary", "new_blocks") if getattr(card, name)}
+    maybe = ("base", "base_weights", "vocabulary", "new_blocks")
+    kept |= {name for name in maybe if getattr(card, name)}
     if card.method == "full":
-        kept -= {"base"}
+        kept -= {"base", "base_weights"}
     tree = card.model_dump(mode="json", include=kept)
     text = json.dumps(tree, ensure_ascii=False, indent=2, sort_keys=True)
     (folder / CARD).write_text(text + "\n", encoding="utf-8")

@@ -1,11 +1,13 @@
-"""The files of a model folder that are small: read as JSON, copied, found."""
+"""The files of a model folder: small ones read as JSON, copied, found; large ones known."""
 
+import hashlib
 import json
 import os
 import shutil
 from pathlib import Path
 from typing import Any
 
+from kollama2.engine.commit import storage
 from kollama2.errors import BadData
 
 CONFIG, GENERATION = "config.json", "generation_config.json"
@@ -24,6 +26,8 @@ TOKENIZER_FILES = (
     "merges.txt",
     TEMPLATE_FILE,
 )
+_LARGEST_HEADER = 100 << 20  # what safetensors itself allows
+_SAMPLE = 4 << 10
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -72,3 +76,30 @@ def readable(path: Path) -> None:
     mask = os.umask(0)
     os.umask(mask)
     path.chmod(0o666 & ~mask)
+
+
+def weights_id(folder: Path) -> str:
+    """What whole weights or an adapter's are known by: 16 hex digits of SHA-256.
+
+    Over names, types, shapes and the first bytes of every tensor, so that a large model is told
+    from another one of its shape without reading it.
+
+    Raises:
+        BadData: a file cannot be read.
+    """
+    parts: dict[str, bytes] = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        with storage(path), path.open("rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+            try:
+                header = json.loads(file.read(min(size, _LARGEST_HEADER)))
+                header.pop("__metadata__", None)
+                for name, about in header.items():
+                    begin, end = about["data_offsets"]
+                    file.seek(8 + size + begin)
+                    said = f"{name} {about['dtype']} {about['shape']}\n".encode()
+                    parts[name] = said + file.read(min(end - begin, _SAMPLE))
+            except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+                raise BadData(f"{path} is no safetensors file: {error}") from error
+    whole = b"".join(parts[name] for name in sorted(parts))
+    return hashlib.sha256(whole).hexdigest()[:16]

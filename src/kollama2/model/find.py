@@ -84,6 +84,8 @@ def find_model(
         Denied, Missing: as `engine.hub.snapshot`.
     """
     folder = find_folder(name, mirrors, tell)
+    if folder.is_file():
+        raise BadUsage(f"{folder} is a file, and no GGUF; name the folder of a model")
     if not is_adapter(folder):
         if onto is not None:
             raise BadUsage(f"--onto is for adapters, and {name} is none")

@@ -19,6 +19,7 @@ from kollama2.model.files import (
     GENERATION,
     has_tokenizer,
     read_json,
+    weights_id,
 )
 
 if TYPE_CHECKING:
@@ -179,21 +180,29 @@ def named_base(folder: Path) -> str:
     """What an adapter names as its base: a folder that is there, or a hub's `hf:owner/name`.
 
     Raises:
-        BadData: it names none, or a folder that is not there.
+        BadData: it names none, or a folder that is not there or holds other weights.
     """
-    said = read_card(folder).base
-    name = said or str(read_json(folder / ADAPTER_CONFIG).get("base_model_name_or_path") or "")
-    if not name:
+    card = read_card(folder)
+    name = str(read_json(folder / ADAPTER_CONFIG).get("base_model_name_or_path") or "")
+    if not (card.base or name):
         raise BadData(
             f"{folder} is an adapter, but neither {CARD} nor {ADAPTER_CONFIG} names its base; "
             "name it with --onto"
         )
-    for path in (folder / name,) if said else (Path(name), folder / name):
-        if path.is_dir():
-            return str(path.resolve())
-    if said is None and _HUB_NAME.fullmatch(name):
+    # Either may be out of date: a store moves as a whole, an adapter alone.
+    places = [*([folder / card.base] if card.base else []), Path(name), folder / name]
+    found = dict.fromkeys(path.resolve() for path in places if path != folder and path.is_dir())
+    for path in found:
+        if card.base_weights is None or weights_id(path) == card.base_weights:
+            return str(path)
+    if found:
+        raise BadData(
+            f"{folder} is an adapter of other weights than those in {next(iter(found))}; name its "
+            "base with --onto FOLDER or --onto hf:owner/name"
+        )
+    if _HUB_NAME.fullmatch(name):
         return PREFIX + name
-    raise _absent(folder, name)
+    raise _absent(folder, name or str(card.base))
 
 
 def _absent(folder: Path, name: str) -> BadData:

@@ -3,6 +3,7 @@
 Only safetensors is read, never pickle, and no code of a model folder is ever executed.
 """
 
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,9 @@ from kollama2.model.files import ADAPTER, ADAPTER_CONFIG, CONFIG, read_json
 from kollama2.model.folder import ModelFolder, base_of
 from kollama2.model.tables import of_table, table_names, tied
 from kollama2.model.tokenizer import tokenizer_size
+
+# bitsandbytes misses a package for its fused kernel, which is never used here (see `nf4`).
+logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
 
 NF4_BLOCK = 64
 _WITHOUT_ROWS = 8
@@ -246,8 +250,8 @@ def _from_pretrained(folder: Path, dtype: Dtype, **options: Any) -> Any:
             output_loading_info=True,
             **options,
         )
-    except (OSError, SafetensorError) as error:
-        raise BadData(f"{folder} cannot be loaded: {error}") from error
+    except (OSError, SafetensorError, ValueError) as error:
+        raise BadData(f"{folder} cannot be loaded: {' '.join(str(error).split())}") from error
     absent = sorted(report["missing_keys"])
     if absent:
         raise BadData(f"{folder} lacks {len(absent)} weights of its model, such as {absent[0]}")
@@ -269,8 +273,7 @@ def adapter_of(model: Any, folder: Path) -> Any:
         with quiet_peft():
             found = PeftModel.from_pretrained(model, folder)
     except (RuntimeError, SafetensorError) as error:
-        said = " ".join(str(error).split())
-        raise BadData(f"the adapter {folder} does not fit its base: {said}") from error
+        raise BadData(f"the adapter {folder} does not fit its base: {_first(error)}") from error
     kind = found.active_peft_config
     if kind.is_prompt_learning:
         raise BadData(
@@ -278,6 +281,16 @@ def adapter_of(model: Any, folder: Path) -> Any:
             "a prompt; those that change weights are read, such as LoRA"
         )
     return found
+
+
+def _first(error: Exception) -> str:
+    """What an error says, the first of many mismatches only."""
+    lines = [" ".join(line.split()) for line in str(error).splitlines() if line.strip()]
+    mismatches = [line for line in lines if "size mismatch" in line]
+    if not mismatches:
+        return " ".join(lines)
+    more = f" (and {len(mismatches) - 1} more)" if len(mismatches) > 1 else ""
+    return mismatches[0].rstrip(".") + more
 
 
 def _fit_rows(model: Any, folder: Path) -> None:

@@ -19,6 +19,7 @@ from kollama2.model.files import (
     fresh,
     read_json,
     readable,
+    weights_id,
     write_json,
 )
 from kollama2.model.folder import ModelFolder
@@ -62,6 +63,7 @@ def write_model(
         _write_adapter(model, out, base.resolve())
         about = about.changed(
             base=os.path.relpath(base.resolve(), out.resolve()),
+            base_weights=weights_id(base),
             quantization="nf4" if method == "qlora" else None,
         )
     hand_over(out, source, about)
@@ -118,7 +120,12 @@ def merged_card(adapter: ModelFolder) -> Card:
     own = adapter.card
     recipe = {**own.recipe, "merged": own.method if own.recipe else "adapter"}
     return own.changed(
-        template=taught(adapter), method="full", quantization=None, base=None, recipe=recipe
+        template=taught(adapter),
+        method="full",
+        quantization=None,
+        base=None,
+        base_weights=None,
+        recipe=recipe,
     )
 
 

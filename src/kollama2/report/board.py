@@ -31,25 +31,25 @@ class Versus:
     Attributes:
         gain: the same, in the direction that is better: per cent of the other's bits that are
             saved for bits per byte, else the difference with the sign that makes more better.
-        p_holm: p-value after Holm's correction within the family of the measure.
-        mde: smallest true `gain` that would be found in 80 % of repetitions.
+        p_adjusted: p-value that keeps the error of all differences of its family on the measure.
+        mde: smallest true `gain` that would be found in 80 % of repetitions, so adjusted.
     """
 
     difference: Estimate
     gain: Estimate
-    p_holm: Number
+    p_adjusted: Number
     mde: Number
     separable: bool
 
 
 @dataclass(frozen=True)
 class Standing:
-    """A recipe's place on the primary measure."""
+    """A recipe's place on the primary measure; no tier, chance or ranks if nothing is ranked."""
 
     score: Estimate
     tier: str
-    p_best: Number
-    ranks: tuple[int, int]
+    p_best: float | None
+    ranks: tuple[int, int] | None
     seeds: tuple[Number, ...]
     versus_base: Versus | None
     versus_leader: Versus | None
@@ -183,7 +183,10 @@ class Preferences:
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """A study's result: the base first, then the best first, what is not computed last."""
+    """A study's result: the best first, the base among them, what is not computed last.
+
+    `ranked` is false where no verdict is given: one training of each recipe, or too few items.
+    """
 
     study: str
     kollama2: str
@@ -193,7 +196,9 @@ class Leaderboard:
     english_limit: Number
     seeds: list[int]
     uncertainty: str
+    ranked: bool
     items: int
+    clusters: int
     dropped: int
     resamples: int
     rows: list[Row]

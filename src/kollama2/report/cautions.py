@@ -9,11 +9,13 @@ from kollama2.report.board import Row
 from kollama2.report.contrast import Contrast
 from kollama2.report.headline import Sentences, Texts, gathered
 from kollama2.report.records import Study
-from kollama2.report.texts import LANGUAGES, say_all
+from kollama2.report.texts import LANGUAGES, say_all, texts
 from kollama2.report.trust import by_prompt
 
 # What `evaluation` says of a model that gives one class only.
 DEGENERATE = re.compile(r"degenerate: (?P<share>\d+%) of answers are (?P<label>.+)")
+# What it says of answers with one fault.
+FAULTY = re.compile(r"(?P<fault>[a-z]+): (?P<count>\d+) of (?P<all>\d+) answers .+")
 # What it says of the tokenizer and the data.
 TOLD = {
     "flag.left_out": r"(?P<count>\d+) of (?P<total>\d+) items are left out: the tokenizer .+",
@@ -112,7 +114,8 @@ def _of_recipe(study: Study, recipe: str) -> list[Texts]:
     ]
     for task, flag in flags:
         known = flag_text(flag)
-        key = "warning.flag" if DEGENERATE.fullmatch(flag) else "warning.told"
+        suspicious = DEGENERATE.fullmatch(flag) or FAULTY.fullmatch(flag)
+        key = "warning.flag" if suspicious else "warning.told"
         text = {lang: say_all(key, recipe=recipe, task=task, flag=known[lang])[lang]
                 for lang in known}  # fmt: skip
         said.append(text)
@@ -121,6 +124,9 @@ def _of_recipe(study: Study, recipe: str) -> list[Texts]:
 
 def flag_text(flag: str) -> Texts:
     """A flag of the evaluation in every language; one that is not known keeps its own words."""
+    faulty = FAULTY.fullmatch(flag)
+    if faulty and f"flag.{faulty['fault']}" in texts():
+        return say_all(f"flag.{faulty['fault']}", **{k: faulty[k] for k in ("count", "all")})
     for key, form in TOLD.items():
         if told := re.fullmatch(form, flag):
             return say_all(key, **told.groupdict())

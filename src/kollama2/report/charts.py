@@ -30,7 +30,7 @@ def charts(
         "tradeoff": [_tradeoff(board, traded)] if len(traded) > 1 else [],
         "curves": curves(study, order),
         "measures": panels(contrasts.values(), order),
-        "anchored": anchored(reproduced(study), order),
+        "anchored": anchored(reproduced(study), order, study.recipes[0]),
     }
 
 
@@ -50,7 +50,7 @@ def _forest(board: Leaderboard, rows: Sequence[Row]) -> Chart:
                 "high": spec.short(gain.high),
                 "mde": spec.short(versus.mde),
                 "minus": spec.short(-versus.mde),
-                "interval": f"{gain.low + 0.0:{unit}} – {gain.high + 0.0:{unit}}",
+                "interval": spec.interval(gain.low, gain.high, unit),
                 "tier": row.standing.tier,
                 "clear": versus.separable,
             }

@@ -9,6 +9,7 @@ from kollama2.evaluation.records import Items, load_items
 from kollama2.evaluation.statistics import RESAMPLES, Comparison, family
 from kollama2.report.records import Study
 
+TRAINING = ("pretrain", "finetune", "prefer")
 # Enough for the intervals of measures that decide nothing; a tier needs the full number.
 SIDE_RESAMPLES = 2_000
 
@@ -41,28 +42,27 @@ def contrasts(study: Study) -> dict[str, Contrast]:
     Raises:
         Corrupt: the items of a finished cell cannot be read.
     """
-    measured, higher = _measured(study)
+    found = measured(study)
     decisive = (study.lock["primary"], study.lock["english"])
-    names = dict.fromkeys([*(name for name in decisive if name in measured), *measured])
-    return {
-        name: _contrast(study, name, measured[name], higher[name], name in decisive)
-        for name in names
-    }
+    names = dict.fromkeys([*(name for name in decisive if name in found), *found])
+    return {name: _contrast(study, name, found[name], name in decisive) for name in names}
 
 
 def _contrast(
     study: Study,
     name: str,
     by_recipe: Mapping[str, list[Items]],
-    higher: bool | None,
     decisive: bool,
 ) -> Contrast:
+    higher = direction(study, name)
     base = study.recipes[0]
     comparison = None
     if base in by_recipe and higher is not None:
         resamples = RESAMPLES if decisive else SIDE_RESAMPLES
         try:
-            comparison = family(by_recipe, base, higher, resamples=resamples)
+            comparison = family(
+                by_recipe, base, higher, trained=trained(study), resamples=resamples
+            )
         except BadData as error:
             raise Corrupt(f"The records of {name} do not fit together: {error}") from error
     scores = {
@@ -72,16 +72,27 @@ def _contrast(
     return Contrast(name, higher, scores, comparison)
 
 
-def _measured(
-    study: Study,
-) -> tuple[dict[str, dict[str, list[Items]]], dict[str, bool | None]]:
-    """Measure -> recipe -> one set of items per training, and measure -> whether more is better.
+def trained(study: Study) -> list[str]:
+    """The recipes that train: another seed would have made other models of them."""
+    return [
+        recipe
+        for recipe in study.recipes
+        if any(
+            name.rpartition("-")[0] in TRAINING for cell in study.of(recipe) for name in cell.path
+        )
+    ]
+
+
+def measured(study: Study) -> dict[str, dict[str, list[Items]]]:
+    """Measure -> recipe -> one set of items per training.
 
     A recipe that no seed changes (the base) has one evaluation under all seeds; it counts once. A
     measure of a second suite that has the name of a first one gets the suite's name before it.
+
+    Raises:
+        Corrupt: the items of a finished cell cannot be read.
     """
-    measured: dict[str, dict[str, list[Items]]] = {}
-    higher: dict[str, bool | None] = {}
+    by_measure: dict[str, dict[str, list[Items]]] = {}
     owner: dict[str, str] = {}
     for recipe in study.recipes:
         cells = {cell.evaluate: cell for cell in study.of(recipe) if cell.done}
@@ -93,10 +104,20 @@ def _measured(
                 found = load_items(path)
             except BadData as error:
                 raise Corrupt(str(error)) from error
-            recorded = study.stages[cell.evaluate].metrics.get("measures", {})
             for plain, items in found.items():
                 same = owner.setdefault(plain, cell.suite) == cell.suite
                 name = plain if same else f"{cell.suite}:{plain}"
-                measured.setdefault(name, {}).setdefault(recipe, []).append(items)
-                higher.setdefault(name, measure(plain, recorded).higher)
-    return measured, higher
+                by_measure.setdefault(name, {}).setdefault(recipe, []).append(items)
+    return by_measure
+
+
+def direction(study: Study, name: str) -> bool | None:
+    """Whether more of a measure is better, as the evaluation recorded that has it first."""
+    suite, _, plain = name.rpartition(":")
+    for recipe in study.recipes:
+        for cell in study.of(recipe):
+            if cell.done and suite in ("", cell.suite):
+                recorded = study.stages[cell.evaluate].metrics.get("measures", {})
+                if plain in recorded:
+                    return measure(plain, recorded).higher
+    return measure(plain).higher

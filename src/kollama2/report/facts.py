@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from kollama2.report.board import Cost, Leaderboard
+from kollama2.report.contrast import TRAINING
 from kollama2.report.records import Sample, Study, read_json, samples, visible
-from kollama2.report.table import TRAINING
 
 PROMPTS = 24  # that a page shows
 ROWS = ("in", "kept", "rejected")

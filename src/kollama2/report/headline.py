@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 
-from kollama2.evaluation.statistics import fragile
+from kollama2.evaluation.inference import FEWEST
+from kollama2.evaluation.statistics import Comparison, fragile
 from kollama2.report.board import Cost, Estimate, Row, Standing
 from kollama2.report.contrast import Contrast
+from kollama2.report.terminal import quantity
 from kollama2.report.texts import LANGUAGES, Language, say_all
 from kollama2.report.versus import between
 
@@ -20,7 +22,7 @@ def headline(
     """The result in a few sentences, in every language.
 
     Args:
-        rows: the leaderboard, the base first, then the best first.
+        rows: the leaderboard, the best first.
         contrast: the primary measure, None if nothing was measured.
         primary: full name of the primary measure.
         english: full name of the English measure, None if the suite has none.
@@ -28,12 +30,15 @@ def headline(
     """
     if contrast is None or contrast.comparison is None:
         return gathered([say_all("headline.nothing", measure=primary)])
-    bits = contrast.in_bits
+    bits, comparison = contrast.in_bits, contrast.comparison
     placed = {row.recipe: (row, row.standing) for row in rows if row.standing}
-    base, others = rows[0], [pair for pair in placed.values() if not pair[0].base]
+    base = next(row for row in rows if row.base)
+    others = [pair for pair in placed.values() if not pair[0].base]
     better = [row for row, place in others if _verdict(place) > 0]
     said = []
-    if better:
+    if not comparison.ranked:
+        said.append(_no_verdict(rows, comparison))
+    elif better:
         # Rows are sorted by score, so the first that differs from the base is the one to name.
         leader, place = placed[better[0].recipe]
         assert place.versus_base is not None, "what beats the base was compared with it"
@@ -62,14 +67,21 @@ def headline(
     best = ", ".join(row.recipe for row in better if row.frontier)
     if best and len(others) > 1:
         said.append(say_all("headline.frontier", names=best))
-    comparison = contrast.comparison
     key = "headline.seeds" if comparison.uncertainty == "items and seeds" else "headline.items_only"
     seeds = max(len(place.seeds) for _, place in placed.values())
     counts = {"items": f"{comparison.items:,}", "resamples": f"{comparison.resamples:,}"}
     said.append(say_all(key, seeds=seeds, **counts))
-    if seeds >= LEAVE_ONE_OUT and not fragile(comparison):
+    if comparison.ranked and seeds >= LEAVE_ONE_OUT and not fragile(comparison):
         said.append(say_all("headline.steady", seeds=seeds))
     return gathered(said)
+
+
+def _no_verdict(rows: Sequence[Row], comparison: Comparison) -> Texts:
+    """Why nothing leads, and what it takes."""
+    if comparison.clusters < FEWEST:
+        return say_all("headline.few", clusters=comparison.clusters, fewest=FEWEST)
+    flops = sum(row.cost.flops or 0.0 for row in rows)
+    return say_all("headline.one_seed", flops=quantity(flops, "FLOPs"))
 
 
 def estimate(value: Estimate, percent: bool, sign: bool = False) -> str:

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from kollama2.engine.commit import storage
 from kollama2.report import facts
 from kollama2.report.anchors import reproduced
-from kollama2.report.board import Leaderboard
+from kollama2.report.board import Estimate, Leaderboard
 from kollama2.report.cautions import flag_text
 from kollama2.report.contrast import contrasts
 from kollama2.report.items import Browsed, browsed
@@ -86,7 +87,7 @@ def render(study: Study, board: Leaderboard, drawn: "Mapping[str, list[Chart]]")
         "bundle": _bundle(),
         "js": "".join((HERE / name).read_text(encoding="utf-8") for name in SCRIPTS),
     }
-    recipes = [row.recipe for row in board.rows]
+    recipes = [row.recipe for row in sorted(board.rows, key=lambda row: not row.base)]
     answers = facts.sample_answers(study, recipes)
     items = browsed(study, recipes)
     environment.globals.update(
@@ -95,6 +96,7 @@ def render(study: Study, board: Leaderboard, drawn: "Mapping[str, list[Chart]]")
             "quantity": quantity,
             "duration": facts.duration,
             "flag_text": flag_text,
+            "ends": _ends,
             "amount": lambda value, unit=True: _amount(value, board.primary_in_bits, unit),
         }
     )
@@ -114,7 +116,7 @@ def render(study: Study, board: Leaderboard, drawn: "Mapping[str, list[Chart]]")
         states={recipe: facts.missing_states(study, recipe) for recipe in study.recipes},
         limit=f"{board.english_limit:g}",
         prompted=_prompted(board),
-        spoken=answered(board),
+        spoken=answered(board.measures),
         primary_task=board.primary.partition("/")[0],
         samples=answers.shown,
         sample_total=answers.total,
@@ -229,9 +231,18 @@ def _pairs(sentences: Mapping[str, list[str]]) -> list[tuple[str, ...]]:
 
 
 def _amount(value: float, percent: bool, unit: bool) -> str:
+    if math.isnan(value):  # too few items to say
+        return "–"
     text = f"{value + 0.0:.1f}" if percent else f"{value + 0.0:.3f}"
     text = text.lstrip("-") if not text.strip("-0.") else text
     return f"{text}%" if percent and unit else text
+
+
+def _ends(estimate: Estimate, digits: str, by: float = 1.0) -> str:
+    """The interval of an estimate, or nothing where there are too few items for one."""
+    if math.isnan(estimate.low):
+        return ""
+    return f"[{digits % (by * estimate.low + 0.0)}, {digits % (by * estimate.high + 0.0)}]"
 
 
 def _lock(study: Study) -> str:

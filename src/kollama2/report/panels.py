@@ -28,7 +28,7 @@ def panels(contrasts: Iterable[Contrast], order: Sequence[str]) -> list[Chart]:
     return found
 
 
-def anchored(aggregates: Iterable[Reproduced], order: Sequence[str]) -> list[Chart]:
+def anchored(aggregates: Iterable[Reproduced], order: Sequence[str], base: str) -> list[Chart]:
     """Panels of lm-eval's own aggregates, with published figures as grey lines."""
     shared = _panel(order, anchors=True)
     found = []
@@ -38,7 +38,7 @@ def anchored(aggregates: Iterable[Reproduced], order: Sequence[str]) -> list[Cha
             if recipe in one.scores:
                 score = spec.short(one.scores[recipe])
                 values.append({"recipe": recipe, "score": score, "low": score, "high": score,
-                               "interval": "–", "base": recipe == order[0]})  # fmt: skip
+                               "interval": "–", "base": recipe == base})  # fmt: skip
         height = len(values) * ROW
         # An anchor is no row of its own: it stands on the row of the first recipe.
         values += [
@@ -90,7 +90,7 @@ def _scores(contrast: Contrast, order: Sequence[str]) -> list[Spec]:
                 "score": spec.short(score),
                 "low": spec.short(low),
                 "high": spec.short(high),
-                "interval": f"{low + 0.0:.3f} – {high + 0.0:.3f}",
+                "interval": spec.interval(low, high, ".3f"),
                 "base": bool(contrast.comparison and recipe == contrast.comparison.base),
             }
         )

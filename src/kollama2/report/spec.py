@@ -4,6 +4,7 @@ A string `@key` in a spec stands for a text in the reader's language. Colours co
 too: a spec only says which recipe has which place in the palette.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -88,9 +89,18 @@ def domain(values: Sequence[float], margin: float) -> list[float]:
     """The ends of an axis with a margin (a share of the range) beyond the values."""
     low, high = min(values), max(values)
     room = (high - low or abs(high) or 1.0) * margin
-    return [short(low - room), short(high + room)]
+    return [_five(low - room), _five(high + room)]
 
 
-def short(value: float) -> float:
-    """Five digits, which is more than a pixel shows."""
+def interval(low: float, high: float, digits: str) -> str:
+    """An interval as a tooltip shows it."""
+    return "–" if math.isnan(low) else f"{low + 0.0:{digits}} – {high + 0.0:{digits}}"
+
+
+def short(value: float) -> float | None:
+    """Five digits, which is more than a pixel shows; None for what is not known."""
+    return None if math.isnan(value) else _five(value)
+
+
+def _five(value: float) -> float:
     return float(f"{value:.5g}") + 0.0

@@ -1,4 +1,4 @@
-"""The leaderboard of a study: one row per recipe, its seeds pooled, the base first."""
+"""The leaderboard of a study: one row per recipe, its seeds pooled, the base marked."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,17 +15,17 @@ from kollama2.report.board import (
     Standing,
 )
 from kollama2.report.cautions import warnings
-from kollama2.report.contrast import Contrast, contrasts
+from kollama2.report.contrast import TRAINING, Contrast, contrasts
 from kollama2.report.preferences import panels
+from kollama2.report.recommend import recommend, scale
 from kollama2.report.records import Cell, Study, load
-from kollama2.report.terminal import render_terminal
+from kollama2.report.terminal import answered, render_terminal
 from kollama2.report.trust import trust
 from kollama2.report.versus import between, scaled, versus
 
 __all__ = ["Leaderboard", "leaderboard", "rank", "render_terminal"]
 
 ENGLISH_LIMIT = 2.0  # per cent by which English bits per byte may grow before a row is flagged
-TRAINING = ("pretrain", "finetune", "prefer")
 COMPUTING = (*TRAINING, "expand_vocab")  # new rows can be distilled
 
 
@@ -50,7 +50,7 @@ def rank(study: Study, measured: Mapping[str, Contrast]) -> Leaderboard:
     primary = measured.get(lock["primary"])
     rows = [_row(study, recipe, primary, measured) for recipe in study.recipes]
     sign = -1 if primary and primary.higher else 1
-    rows.sort(key=lambda row: (not row.base, row.score is None, sign * (row.score or 0.0)))
+    rows.sort(key=lambda row: (row.score is None, sign * (row.score or 0.0)))
     comparison = primary.comparison if primary else None
     return Leaderboard(
         study=study.name,
@@ -61,16 +61,30 @@ def rank(study: Study, measured: Mapping[str, Contrast]) -> Leaderboard:
         english_limit=ENGLISH_LIMIT,
         seeds=list(lock["seeds"]),
         uncertainty=comparison.uncertainty if comparison else "items only",
+        ranked=comparison is not None and comparison.ranked,
         items=comparison.items if comparison else 0,
+        clusters=comparison.clusters if comparison else 0,
         dropped=comparison.dropped if comparison else 0,
         resamples=comparison.resamples if comparison else 0,
         rows=rows,
         measures={name: better(one.higher) for name, one in measured.items()},
         suites=dict(lock["suites"]),
         preferences=panels(study),
-        headline=headline.headline(rows, primary, lock["primary"], lock["english"], ENGLISH_LIMIT),
+        headline=_headline(study, rows, primary, measured),
         warnings=warnings(study, measured, rows),
     )
+
+
+def _headline(
+    study: Study, rows: Sequence[Row], primary: Contrast | None, measured: Mapping[str, Contrast]
+) -> headline.Sentences:
+    """What was found and what to do, in every language."""
+    lock = study.lock
+    found = headline.headline(rows, primary, lock["primary"], lock["english"], ENGLISH_LIMIT)
+    advice = recommend(study, rows, primary, ENGLISH_LIMIT, answered(measured))
+    first = headline.gathered(advice.first)
+    last = headline.gathered([*advice.last, *scale(study)])
+    return {one: [*first[one], *said, *last[one]] for one, said in found.items()}
 
 
 def _row(
@@ -127,7 +141,9 @@ def _standing(recipe: str, primary: Contrast) -> Standing | None:
         score=Estimate(place.score, place.low, place.high),
         tier=place.tier,
         p_best=place.p_best,
-        ranks=(place.rank_low, place.rank_high),
+        ranks=None
+        if place.rank_low is None or place.rank_high is None
+        else (place.rank_low, place.rank_high),
         seeds=place.seeds,
         versus_base=versus(place.versus_base, primary, base) if place.versus_base else None,
         versus_leader=between(primary, recipe, leader.name),

@@ -1,5 +1,7 @@
 """The leaderboard on a terminal: wide where there is room, complete in 80 columns."""
 
+import math
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from kollama2.report.board import Estimate, Leaderboard, Preference, Row, Versus
@@ -47,9 +49,9 @@ def render_terminal(board: "Leaderboard", width: int = 80) -> "Table":
     if wide:
         for name in ("FLOPs", "Korean", "trainable"):
             table.add_column(name, justify="right", no_wrap=True)
-    spoken = answered(board)
+    spoken = answered(board.measures)
     if wide and spoken:
-        table.add_column("in Korean", justify="right", no_wrap=True)
+        table.add_column("faithful", justify="right", no_wrap=True)
     for one in board.preferences:
         table.add_column(
             "people" if one.judge is None else one.judge, justify="right", no_wrap=True
@@ -68,9 +70,9 @@ def render_terminal(board: "Leaderboard", width: int = 80) -> "Table":
     return table
 
 
-def answered(board: Leaderboard) -> str | None:
+def answered(measures: Iterable[str]) -> str | None:
     """The measure of how many free answers are Korean; models behind an API have it too."""
-    return next((name for name in board.measures if name.endswith("/fidelity")), None)
+    return next((name for name in measures if name.endswith("/fidelity")), None)
 
 
 def _elo(liked: Preference | None) -> str:
@@ -103,14 +105,14 @@ def _cells(row: Row, board: Leaderboard, wide: bool) -> list[str]:
     place = row.standing
     versus = place.versus_base if place else None
     cells = [
-        place.tier if place else "–",
+        (place.tier if place else "") or "–",
         name,
         "–" if row.score is None else f"{row.score:.4f}",
         "base" if row.base else _gain(row, versus, board.primary_in_bits),
     ]
     if wide:
         cells.append("" if versus is None else _number(versus.mde, board.primary_in_bits))
-    cells.append(f"{place.p_best:.2f}" if place else "–")
+    cells.append("–" if place is None or place.p_best is None else f"{place.p_best:.2f}")
     cells.append(_english(row))
     if wide:
         cells += [
@@ -142,6 +144,8 @@ def _interval(estimate: Estimate, bits: bool) -> str:
 
 
 def _number(value: float, bits: bool) -> str:
+    if math.isnan(value):  # too few items to say
+        return "–"
     text = f"{value:.1f}" if bits else f"{value:.3f}"
     return text.lstrip("-") if not text.strip("-0.") else text
 

@@ -1,4 +1,4 @@
-"""What a row rests on: suite ids, items cut off or failed, one-sided answers, contamination."""
+"""What a row rests on: suite ids, items cut off or failed, suspicious answers, contamination."""
 
 from collections import Counter
 from collections.abc import Sequence

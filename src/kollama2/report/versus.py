@@ -1,11 +1,10 @@
 """Paired differences as a reader wants them: in the direction that is better, per cent of bits."""
 
+from dataclasses import replace
+
 from kollama2.evaluation.statistics import Difference, Standing
 from kollama2.report.board import Estimate, Versus
 from kollama2.report.contrast import Contrast
-
-# A normal interval is 2 × 1.96 standard errors wide; at 80 % power a difference of 2.80 is found.
-MDE_OF_WIDTH = 2.8015852 / 3.9199280
 
 
 def between(contrast: Contrast, left: str, right: str) -> Versus | None:
@@ -16,8 +15,14 @@ def between(contrast: Contrast, left: str, right: str) -> Versus | None:
     for pair in comparison.pairs:
         if {pair.left, pair.right} == {left, right}:
             if pair.left != left:
-                turned = (-pair.value, -pair.high, -pair.low, pair.p, pair.p_holm)
-                pair = Difference(left, right, *turned)
+                pair = replace(
+                    pair,
+                    left=left,
+                    right=right,
+                    value=-pair.value,
+                    low=-pair.high,
+                    high=-pair.low,
+                )
             return versus(pair, contrast, comparison[right])
     return None
 
@@ -29,8 +34,7 @@ def versus(pair: Difference, contrast: Contrast, other: Standing) -> Versus:
     # beside that of the difference because both saw the same items.
     scale = 100 / abs(other.score) if contrast.in_bits and other.score else 1.0
     gain = scaled(difference, scale if contrast.higher else -scale)
-    mde = (gain.high - gain.low) * MDE_OF_WIDTH
-    return Versus(difference, gain, pair.p_holm, mde, pair.separable)
+    return Versus(difference, gain, pair.p_adjusted, pair.mde * scale, pair.separable)
 
 
 def scaled(estimate: Estimate, by: float) -> Estimate:

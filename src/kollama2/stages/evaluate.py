@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from kollama2.engine.stage import Stage, Work
 from kollama2.evaluation.suite import Suite
-from kollama2.evaluation.thoughts import MARK
 from kollama2.model.folder import OWN
 from kollama2.stages.folders import model_folder
 from kollama2.stages.source import Source, contents
@@ -86,7 +85,7 @@ class ModelEncoder:
         return self.tokenizer.encode(text)
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of ids; marks around thoughts are shown where they are control tokens too."""
+        """The text of ids; control tokens are shown by their names, so that none leaks unseen."""
         parts, start = list[str](), 0
         for place, name in enumerate(map(self._marks.get, ids)):
             if name is not None:
@@ -96,7 +95,7 @@ class ModelEncoder:
 
     @cached_property
     def _marks(self) -> dict[int, str]:
-        return {i: name for name, i in self.tokenizer.special.items() if MARK.fullmatch(name)}
+        return {i: name for name, i in self.tokenizer.special.items()}
 
     @cached_property
     def lead(self) -> list[int]:
