@@ -35,7 +35,7 @@ def test_chrf_is_sacrebleus_and_empty_answers_are_failures(tmp_path: Path) -> No
     ]  # fmt: skip
     assert asked[0].messages[0]["content"].endswith("한국어로 번역하세요.\nThe fox sleeps.")
     said = [
-        None if text is None else Answer(text, [], True, None)
+        None if text is None else Answer(text, stopped=True, tokens=None)
         for text in ("여우가 잔다.", "", " The dog sleeps.\n", None)
     ]
     outcome = judged(task, rows, asked, said)

@@ -2,10 +2,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from kollama2.evaluation.resample import bootstrap
 
 from kollama2.errors import BadData
 from kollama2.evaluation.evaluate import scores
+from kollama2.evaluation.inference import Errors
 from kollama2.evaluation.means import mean
 from kollama2.evaluation.records import Items
 from kollama2.evaluation.statistics import family
@@ -42,9 +42,10 @@ def test_a_part_without_items_is_said() -> None:
 def test_items_are_drawn_within_their_stratum() -> None:
     # Two strata, constant within: no draw can change the mean.
     value, weight = np.array([[1.0, 1.0, 1.0, 5.0, 5.0]]), np.ones((1, 5))
-    apart = bootstrap([(value, weight)], resamples=200, strata=[3, 2])
-    assert np.ptp(apart) == pytest.approx(0, abs=1e-12)
-    assert np.ptp(bootstrap([(value, weight)], resamples=200)) > 1
+    strata = np.array([0, 0, 0, 1, 1])
+    apart = Errors([(value, weight)], [False], draws=200, strata=strata)
+    assert np.ptp(apart.drawn) == pytest.approx(0, abs=1e-12)
+    assert np.ptp(Errors([(value, weight)], [False], draws=200).drawn) > 1
 
 
 def test_strata_reach_the_comparison() -> None:
