@@ -1,5 +1,6 @@
 """Which pairs there are, and which is shown next."""
 
+import json
 import random
 from collections import Counter
 from pathlib import Path
@@ -26,6 +27,17 @@ def test_pairs_are_of_different_answers_of_first_seeds(store: Path) -> None:
     named = {frozenset(map(found.recipes.get, pair.models)) for pair in pairs}
     assert frozenset(("base", "base-copy")) not in named
     assert len(found.pairs("alpaca-full")) == 5 * 5
+
+
+def test_what_is_checked_needs_no_judge(tmp_path: Path) -> None:
+    store = fake.write(tmp_path, seeds=(0,), items=4)
+    before = set(answers(load(store, "quick")).prompts)
+    for path in store.glob("*/samples.jsonl"):
+        with path.open("a") as lines:
+            for extra in ({"choices": ["A"]}, {"extracted": "12"}, {"broken": []}):
+                line = {"task": "t", "item": "1", "prompt": "?", "answer": path.parent.name}
+                lines.write(json.dumps({**line, **extra}) + "\n")
+    assert set(answers(load(store, "quick")).prompts) == before
 
 
 def test_every_pair_once_and_evenly(store: Path) -> None:

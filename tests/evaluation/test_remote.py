@@ -110,5 +110,5 @@ def test_it_goes_on_where_it_failed_and_asks_nothing_twice(suite: Suite, tmp_pat
 
 def test_a_suite_without_generation_cannot_be_answered(suite: Suite, tmp_path: Path) -> None:
     only = suite.model_copy(update={"tasks": suite.tasks[:1]})
-    with pytest.raises(BadUsage, match="has no task of generation or translation"):
+    with pytest.raises(BadUsage, match="has no task that is answered in chat"):
         answer_suite(only, Fake(ANSWERS), tmp_path, lambda *rest, **more: None)

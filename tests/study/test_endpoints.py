@@ -82,5 +82,7 @@ def test_the_variable_of_the_key_changes_no_result(tmp_path: Path) -> None:
 
 
 def test_likelihoods_cannot_be_asked_for(tmp_path: Path) -> None:
-    with pytest.raises(BadUsage, match="no suite of this study has a task of generation"):
+    with pytest.raises(
+        BadUsage, match="no suite of this study has a task that is answered in chat"
+    ):
         locked(tmp_path, "http://127.0.0.1:9/v1", TEXT)

@@ -11,6 +11,7 @@ from torch import nn
 from kollama2.engine.profile import Resources
 from kollama2.errors import BadUsage
 from kollama2.evaluation.choices import multiple_choice
+from kollama2.evaluation.exact import answered
 from kollama2.evaluation.generate import generation
 from kollama2.evaluation.induction import context_gain, induction, induction_rows
 from kollama2.evaluation.likelihood import (
@@ -27,10 +28,12 @@ from kollama2.evaluation.scorer import Encoder, Scorer
 from kollama2.evaluation.suite import (
     BitsPerByte,
     ContextGain,
+    ExactMatch,
     Generation,
     Harness,
     Induction,
     InstructionGain,
+    InstructionRules,
     Mean,
     MultipleChoice,
     Rating,
@@ -151,6 +154,8 @@ def _measure(task: Task, rows: list[Row], tools: Tools, model: nn.Module) -> Out
         return translation_pmi(task, rows, tools)
     if isinstance(task, MultipleChoice):
         return multiple_choice(task, rows, tools)
+    if isinstance(task, ExactMatch | InstructionRules):
+        return answered(task, rows, tools, model)
     if isinstance(task, Rating):
         return rating(task, rows, tools)
     if isinstance(task, Induction):

@@ -2,8 +2,15 @@
 
 from typing import NamedTuple
 
-from kollama2.evaluation.rows import Row, read_rows
-from kollama2.evaluation.suite import Harness, Induction, Mean, Suite
+from kollama2.evaluation.rows import Row, read_rows, rows_digest
+from kollama2.evaluation.suite import (
+    ExactMatch,
+    Harness,
+    Induction,
+    InstructionRules,
+    Mean,
+    Suite,
+)
 
 
 class SuiteItems(NamedTuple):
@@ -44,4 +51,6 @@ def suite_items(suite: Suite) -> SuiteItems:
                 examples[task.name] = found.examples
         elif not isinstance(task, Induction | Mean):
             rows[task.name] = read_rows(task)
+            if isinstance(task, ExactMatch | InstructionRules):
+                digests[task.name] = rows_digest(rows[task.name])
     return SuiteItems(rows, examples, suite.hash(digests))

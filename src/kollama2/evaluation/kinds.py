@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _URI = re.compile(r"(builtin|hf|file|github):.+")
 
-FileFormat: TypeAlias = Literal["jsonl", "lines", "tsv", "csv"]
+FileFormat: TypeAlias = Literal["jsonl", "json", "lines", "tsv", "csv", "parquet"]
 Name: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
 
 
@@ -336,19 +336,3 @@ class Mean(_Task):
     def resolved(self, resolve: Callable[[str], Path]) -> "Self":
         """The task itself."""
         return self
-
-
-Task: TypeAlias = Annotated[
-    BitsPerByte
-    | InstructionGain
-    | TranslationPmi
-    | Translation
-    | MultipleChoice
-    | Rating
-    | Generation
-    | Induction
-    | ContextGain
-    | Harness
-    | Mean,
-    Field(discriminator="measure_kind"),
-]

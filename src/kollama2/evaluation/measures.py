@@ -22,6 +22,10 @@ MeasureName = Literal[
     "brier",
     "loglikelihood",
     "spearman",
+    "exact",
+    "extracted",
+    "follows",
+    "kept",
     "chrf_en_ko",
     "chrf_ko_en",
     "copy_gain",
@@ -169,6 +173,22 @@ MEASURES: dict[str, Measure] = {
     "points": Measure(
         "points", "0..100", True, "Mean of tasks, each from 0 at chance to 100 at perfect."
     ),
+    "exact": Measure(
+        "exact match",
+        "share",
+        True,
+        "Answers whose extracted letter or number is right; without one an answer is wrong.",
+    ),
+    "extracted": Measure(
+        "answers found",
+        "share",
+        True,
+        "Answers in which a letter or number could be found by the stated rule.",
+    ),
+    "follows": Measure(
+        "instructions followed", "share", True, "Answers that keep every rule of their instruction."
+    ),
+    "kept": Measure("rules kept", "share", True, "Rules of all instructions that were kept."),
     "fidelity": Measure(
         "language fidelity",
         "share",

@@ -14,12 +14,12 @@ from kollama2.evaluation.rows import Row
 # Fields of rows that are measured or say which item it is.
 _MEASURED = frozenset(
     "id cluster task measure item value weight text en ko messages answer reference "
-    "question choices gold by_prompt".split()
+    "question choices gold golds by_prompt rules arguments".split()
 )
 _LONGEST_DETAIL = 40
 COUNTED = ("items", "truncated", "unscorable", "empty", "failed")
 # Measures that are 1 / choices for a model that guesses.
-_GUESSED = ("p_gold", "accuracy", "acc", "acc_bytes", "acc_norm")
+_GUESSED = ("p_gold", "accuracy", "acc", "acc_bytes", "acc_norm", "exact")
 
 
 @dataclass
@@ -28,6 +28,7 @@ class Outcome:
 
     `unscorable` ones hold a text of which the tokenizer makes no token of its own.
     `faults` counts answers by what is wrong with them (`fidelity.FAULTS`);
+    `also` are counts that only some kinds of tasks have (`unanswered`, `unknown_rules`).
     `declared` says what measures are that are lm-eval's and not ours, by their short names,
     `corpus` holds scores of the whole that are no mean over items, with their signatures,
     `reproduced` lm-eval's own aggregates by its tasks and metrics, `digest` the hash of an lm-eval
@@ -43,6 +44,7 @@ class Outcome:
     empty: int = 0
     failed: int = 0
     faults: dict[str, int] = field(default_factory=dict)
+    also: dict[str, int] = field(default_factory=dict)
     flags: list[str] = field(default_factory=list)
     declared: dict[str, Measure] = field(default_factory=dict)
     corpus: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -88,7 +90,7 @@ class Outcome:
 
     def counts(self) -> dict[str, Any]:
         """How many items there were, how many were left out, empty or failed, and their faults."""
-        found = {name: getattr(self, name) for name in COUNTED}
+        found = {**{name: getattr(self, name) for name in COUNTED}, **self.also}
         return {**found, "faults": self.faults} if self.faults else found
 
 

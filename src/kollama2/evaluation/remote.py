@@ -5,13 +5,15 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from kollama2.errors import BadUsage, Fault
-from kollama2.evaluation.answers import Answer, judged, questions
+from kollama2.evaluation.answers import Answer
 from kollama2.evaluation.endpoint import Reply
+from kollama2.evaluation.exact import outcome_of, questions
 from kollama2.evaluation.items import suite_items
 from kollama2.evaluation.journal import append, entries
+from kollama2.evaluation.means import mean
 from kollama2.evaluation.outcome import keep
 from kollama2.evaluation.rows import read_rows
-from kollama2.evaluation.suite import Generation, Suite, Translation
+from kollama2.evaluation.suite import Asked, Mean, Suite
 from kollama2.evaluation.thoughts import spoken
 
 
@@ -25,7 +27,7 @@ class Asks(Protocol):
 def answer_suite(
     suite: Suite, endpoint: Asks, out: Path, progress: Callable[..., None]
 ) -> dict[str, Any]:
-    """Have every prompt of the suite's tasks of generation and translation answered and measured.
+    """Have every prompt of the suite's tasks that are answered in chat answered and measured.
 
     Each answer is kept in `out/replies.jsonl` as soon as it is there, so that an interrupted call
     goes on with the next item. Answers that are empty or refused count as failures.
@@ -43,10 +45,10 @@ def answer_suite(
         BadUsage: the suite has no such task.
         Fault: the endpoint failed; what it answered before is kept.
     """
-    tasks = [task for task in suite.tasks if isinstance(task, Generation | Translation)]
+    tasks = [task for task in suite.tasks if isinstance(task, Asked)]
     if not tasks:
         raise BadUsage(
-            f"the suite {suite.name} has no task of generation or translation; an endpoint gives "
+            f"the suite {suite.name} has no task that is answered in chat; an endpoint gives "
             "no likelihoods, so it can only answer such tasks"
         )
     rows = {task.name: read_rows(task) for task in tasks}
@@ -68,13 +70,20 @@ def answer_suite(
             done += 1
     progress(total, total, "items")
     outcomes = [
-        judged(
+        outcome_of(
             task,
             rows[task.name],
             asked[task.name],
             [_answer(kept[task.name, one.item]) for one in asked[task.name]],
         )
         for task in tasks
+    ]
+    records = [record for outcome in outcomes for record in outcome.records]
+    known = {f"{one['task']}/{one['measure']}" for one in records}
+    outcomes += [
+        mean(one, records)
+        for one in suite.tasks
+        if isinstance(one, Mean) and known.issuperset(part.measure for part in one.parts)
     ]
     _, measured = keep(outcomes, out)
     flags = {outcome.task: outcome.flags for outcome in outcomes if outcome.flags}

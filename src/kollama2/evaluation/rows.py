@@ -1,6 +1,7 @@
 """Reads a task's data file into rows and checks that each has what its measure needs."""
 
 import csv
+import hashlib
 import json
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,7 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from kollama2.errors import BadData
-from kollama2.evaluation.suite import Task, Translation, TranslationPmi
+from kollama2.evaluation.golds import complete
+from kollama2.evaluation.suite import (
+    ExactMatch,
+    InstructionRules,
+    Task,
+    Translation,
+    TranslationPmi,
+)
+from kollama2.evaluation.tables import hub_rows, listed_rows, parquet_rows
 
 Row = dict[str, Any]
 
@@ -21,6 +30,8 @@ _NEEDED: Mapping[str, tuple[str, ...]] = {
     "multiple_choice": ("choices", "gold"),
     "rating": ("first", "second", "gold"),
     "generation": ("messages",),
+    "exact_match": ("question", "gold"),
+    "instruction_rules": ("question", "rules", "arguments"),
 }
 
 
@@ -39,6 +50,8 @@ def read_rows(task: Task) -> list[Row]:
         found = _line_pairs(task, Path(task.files["en"]), path)
     elif path.is_file():
         found = _raw_rows(task, path)
+    elif isinstance(task, ExactMatch | InstructionRules) and path.is_dir():
+        found = _named(task, path, hub_rows(task.name, path, task.config, task.split))
     else:
         raise BadData(f"task {task.name}: no data file {path}")
     for number, raw in found:
@@ -64,10 +77,17 @@ def read_rows(task: Task) -> list[Row]:
 def _raw_rows(task: Task, path: Path) -> Iterator[tuple[int, Row]]:
     """(line number, row) of every line that is not blank, columns renamed."""
     form = task.format or path.suffix.lstrip(".").replace("txt", "lines")
-    lines = path.read_text(encoding="utf-8-sig").split("\n")
+    if form == "parquet":
+        yield from _named(task, path, parquet_rows(task.name, path))
+        return
+    text = path.read_text(encoding="utf-8-sig")
+    lines = text.split("\n")
     numbered = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
     if form == "lines":
         yield from ((number, {"text": line.rstrip("\r")}) for number, line in numbered)
+    elif form == "json" or (form == "jsonl" and text.lstrip().startswith("[")):
+        # Some data sets of the hub call a list of rows .jsonl.
+        yield from _named(task, path, listed_rows(task.name, path, text))
     elif form == "jsonl":
         for number, line in numbered:
             try:
@@ -80,7 +100,16 @@ def _raw_rows(task: Task, path: Path) -> Iterator[tuple[int, Row]]:
     elif form in ("tsv", "csv"):
         yield from _table(task, path, form)
     else:
-        raise BadData(f"task {task.name}: {path} is no jsonl, txt, tsv or csv file; give `format`")
+        raise BadData(
+            f"task {task.name}: {path} is no jsonl, json, txt, tsv, csv or parquet "
+            "file; give `format`"
+        )
+
+
+def _named(
+    task: Task, path: Path, rows: Iterator[tuple[int, Mapping[str, Any]]]
+) -> Iterator[tuple[int, Row]]:
+    return ((number, _renamed(row, task, path)) for number, row in rows)
 
 
 def _line_pairs(task: Task, en: Path, ko: Path) -> Iterator[tuple[int, Row]]:
@@ -145,6 +174,8 @@ def _check(task: Task, row: Row, where: str) -> None:
     for field in _NEEDED[task.measure_kind]:
         if row.get(field) in (None, "", []):
             raise BadData(f"{where} has no {field!r}")
+    if isinstance(task, ExactMatch | InstructionRules):
+        complete(task, row, where)
     if task.measure_kind == "rating":
         try:
             row["gold"] = float(row["gold"])
@@ -159,6 +190,12 @@ def _check(task: Task, row: Row, where: str) -> None:
         raise BadData(f"{where}: gold {gold!r} is no position among {len(choices)} choices")
     if not all(isinstance(one, str) and one for one in choices):
         raise BadData(f"{where}: a choice is empty")
+
+
+def rows_digest(rows: Sequence[Row]) -> str:
+    """Hash of all that rows hold, wherever and in whatever form their files lie."""
+    text = json.dumps(rows, ensure_ascii=False, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def user(content: str) -> list[dict[str, str]]:

@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from kollama2.errors import BadUsage
+from kollama2.evaluation.chats import ExactMatch, InstructionRules
 from kollama2.evaluation.fidelity import VERSION as FIDELITY_VERSION
 from kollama2.evaluation.kinds import (
     BitsPerByte,
@@ -24,18 +25,20 @@ from kollama2.evaluation.kinds import (
     MultipleChoice,
     Name,
     Rating,
-    Task,
     Translation,
     TranslationPmi,
 )
 
 __all__ = [
+    "Asked",
     "BitsPerByte",
     "ContextGain",
+    "ExactMatch",
     "Generation",
     "Harness",
     "Induction",
     "InstructionGain",
+    "InstructionRules",
     "Mean",
     "MultipleChoice",
     "Rating",
@@ -51,6 +54,22 @@ __all__ = [
 SCORER_VERSION = 2
 # The project's own task files in lm-eval's form.
 TASKS = Path(__file__).parent / "tasks"
+
+# What a model is asked by chats alone, so that one behind an endpoint can answer it too.
+Asked: TypeAlias = Generation | Translation | ExactMatch | InstructionRules
+Task: TypeAlias = Annotated[
+    BitsPerByte
+    | InstructionGain
+    | TranslationPmi
+    | MultipleChoice
+    | Rating
+    | Induction
+    | ContextGain
+    | Harness
+    | Mean
+    | Asked,
+    Field(discriminator="measure_kind"),
+]
 
 
 class Suite(BaseModel):
@@ -116,13 +135,14 @@ class Suite(BaseModel):
         Where the files lie is not part of it, so every machine gives one suite the same id.
 
         Args:
-            digests: by task, the hash of the texts that an lm-eval task shows to the models.
+            digests: by task, the hash of the texts that the models are shown, of lm-eval's tasks
+                and of those that read a data set of the hub.
         """
         tasks = []
         for task in self.tasks:
             places = {"data", "file", "revision", "include", "definition", "files"}
             fields = task.model_dump(mode="json", exclude=places)
-            if isinstance(task, Harness):
+            if isinstance(task, Harness | ExactMatch | InstructionRules):
                 fields["sha256"] = digests[task.name]
             elif isinstance(task, Translation | TranslationPmi) and task.files:
                 fields["sha256"] = {name: _sha256(one) for name, one in task.files.items()}

@@ -128,8 +128,12 @@ def load(store: Path, study: str) -> Study:
     return Study(name=study, store=store, lock=lock, cells=cells, stages=stages)
 
 
+# Fields of samples that are checked, so that nobody need judge them: choices, exact answers, rules.
+_CHECKED = frozenset({"choices", "extracted", "broken"})
+
+
 def samples(study: Study, cell: Cell) -> list[Sample]:
-    """The free answers of a finished cell, in the order of its suite; choices are left out."""
+    """The free answers of a finished cell, in the order of its suite; none that are checked."""
     path = study.store / cell.evaluate / "samples.jsonl"
     if not path.is_file():
         return []
@@ -142,7 +146,7 @@ def samples(study: Study, cell: Cell) -> list[Sample]:
             reference=None if line.get("reference") is None else str(line["reference"]),
         )
         for line in read_lines(path)
-        if "choices" not in line
+        if not _CHECKED & line.keys()
     ]
 
 

@@ -18,7 +18,7 @@ class Ask(Stage):
         url: the address up to `/v1`.
         model: the name that the endpoint knows the model by.
         temperature: None leaves it out.
-        suite: its tasks of generation and translation are asked; its `data` are uris.
+        suite: its tasks that are answered in chat are asked; its `data` are uris.
         data: the source of each uri of the suite.
     """
 

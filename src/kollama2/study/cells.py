@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from kollama2.engine.graph import closure
 from kollama2.engine.stage import Stage
 from kollama2.errors import BadUsage
-from kollama2.evaluation.suite import Generation, Suite, Translation, load_suite
+from kollama2.evaluation.suite import Asked, Suite, load_suite
 from kollama2.stages import Ask, Contamination, Evaluate, Fresh, Source
 from kollama2.study import recipes
 from kollama2.study.build import Recipe, build
@@ -102,7 +102,7 @@ def _answered(
         raise document.fault(
             ("endpoints",),
             "an endpoint gives answers and no likelihoods, but no suite of this study has a "
-            "task of generation or translation",
+            "task that is answered in chat",
         )
     for name, spec in study.endpoints.items():
         for suite, data in asked:
@@ -112,7 +112,7 @@ def _answered(
 
 def answerable(suite: Suite) -> bool:
     """Whether a model that gives no likelihoods can be asked anything of a suite."""
-    return any(isinstance(task, Generation | Translation) for task in suite.tasks)
+    return any(isinstance(task, Asked) for task in suite.tasks)
 
 
 def answered_by(spec: EndpointSpec, suite: Suite, data: dict[str, Source]) -> Ask:

@@ -177,7 +177,7 @@ def evaluations(
     if remote and not answerable(suite):
         raise BadUsage(
             f"{next(iter(remote))} gives answers and no likelihoods, but the suite {suite.name} "
-            "has no task of generation or translation"
+            "has no task that is answered in chat"
         )
     local = [model for model in models if model not in remote]
     sources = {model: locator.source(spec_of(model), "model") for model in local}
