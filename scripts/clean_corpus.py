@@ -14,6 +14,7 @@ from typing import Any
 
 from kollama2.data.cluster import stages
 from kollama2.data.tidy import Rules
+from kollama2.evaluation.contamination import HeldOut
 
 
 def main() -> None:
@@ -32,7 +33,12 @@ def main() -> None:
     parser.add_argument("--venv", help="virtual environment to activate on the nodes")
     parser.add_argument("--ray", action="store_true")
     given = parser.parse_args()
-    held_out = given.held_out.read_text(encoding="utf-8").splitlines() if given.held_out else ()
+    held_out = None
+    if given.held_out:
+        texts = given.held_out.read_text(encoding="utf-8").splitlines()
+        held_out = HeldOut(
+            {"held out": [{"id": str(n), "text": one} for n, one in enumerate(texts)]}
+        )
     rules = Rules(min_hangul=given.min_hangul)
     before: Any = None
     for name, parts, steps in stages(given.source, given.out, rules, held_out, given.tasks):

@@ -1,97 +1,76 @@
-"""Which items stand in training text: to the n-gram."""
+"""Which items stand in training text, and which documents a cleaned corpus must not hold."""
 
-import random
-from typing import Any
-
-from hypothesis import given
-from hypothesis import strategies as st
+import pytest
 
 from kollama2.evaluation import contamination as module
-from kollama2.evaluation.contamination import contamination, item_texts, squeezed
+from kollama2.evaluation.contamination import HeldOut, contamination, item_texts, wanted
+from kollama2.evaluation.items import SuiteItems
+from tests.evaluation.test_copies import ENGLISH, OTHER, TEXT
 
-TEXT = (
-    "여우는 추운 겨울밤에도 숲속길을 조용히 걸어 다니며 먹이를 찾았고, 새벽이 되어서야 "
-    "굴로 돌아와 새끼들 곁에서 잠이 들었다."
-)
-ENGLISH = "The old fox walked through the silent forest all night and came home at dawn to sleep."
-
-
-def one(row: dict[str, Any], *documents: str) -> module.Item:
-    return contamination({"task": [{"id": "x", **row}]}, documents).items[0]
-
-
-def test_a_copy_is_found_whatever_stands_between_its_letters() -> None:
-    assert len(squeezed(TEXT)) == 51
-    found = one(
-        {"text": TEXT}, "앞의 글. " + TEXT.replace(" ", "\n").replace(",", " – ") + " 뒤의 글."
-    )
-    assert (found.grams, found.found, found.flagged) == (32, 32, True)
-
-
-def test_decomposed_hangul_is_the_same_text() -> None:
-    import unicodedata
-
-    assert one({"text": TEXT}, unicodedata.normalize("NFD", TEXT)).share == 1
-
-
-def test_half_is_not_flagged_and_more_than_half_is() -> None:
-    letters = squeezed(TEXT)
-    half = one({"text": TEXT}, letters[: 16 + 19])
-    more = one({"text": TEXT}, letters[: 17 + 19])
-    assert (half.found, half.flagged) == (16, False)
-    assert (more.found, more.flagged) == (17, True)
-
-
-def test_two_documents_are_not_one() -> None:
-    letters = squeezed(TEXT)
-    assert one({"text": TEXT}, letters[:30], letters[30:]).found == 11 + 2
-
-
-def test_english_needs_fifty_letters_in_a_row() -> None:
-    letters = squeezed(ENGLISH)
-    assert one({"text": ENGLISH}, ENGLISH.upper()).share == 1
-    assert one({"text": ENGLISH}, letters[:49]).found == 0
-    assert one({"text": ENGLISH}, letters[:50]).found == 1
+ASKED = {
+    "id": "x",
+    "question": "추운 겨울밤에도 여우가 조용히 걸어 다닌 곳은 어디입니까?",
+    "choices": ["눈 덮인 숲속길", "강가의 모래밭"],
+    "gold": 0,
+}
 
 
 def test_a_question_counts_with_its_answer_as_a_chat_has_them() -> None:
-    row = {"question": "여우는 어디에서 삽니까?", "choices": ["숲", "바다"], "gold": 0}
-    assert item_texts(row) == ["여우는 어디에서 삽니까? 숲"]
-    assert one(row, "여우는 어디에서 삽니까?\n숲").share == 1
-    assert one(row, "여우는 어디에서 삽니까?\n바다").share == 0
+    assert item_texts(ASKED) == [f"{ASKED['question']} 눈 덮인 숲속길"]
+    asked = f"{ASKED['question']}\n1) 눈 덮인 숲속길 2) 강가의 모래밭\n정답: "
+    found = contamination({"task": [ASKED]}, [f"{asked}눈 덮인 숲속길"]).items[0]
+    assert (found.judged, found.share, found.flagged) == (True, 1, True)
 
 
-def test_a_pair_counts_with_both_sides() -> None:
-    pair = one({"en": ENGLISH, "ko": TEXT}, TEXT)
-    assert pair.grams == 32 + (len(squeezed(ENGLISH)) - 49)
-    assert pair.found == 32
+def test_a_pair_counts_when_both_sides_were_seen() -> None:
+    pair = {"task": [{"id": "x", "en": ENGLISH, "ko": TEXT}]}
+    assert not contamination(pair, [TEXT]).items[0].flagged
+    assert not contamination(pair, [ENGLISH]).items[0].flagged
+    assert contamination(pair, [ENGLISH, TEXT]).items[0].share == 1
 
 
-def test_an_item_too_short_to_tell_is_not_judged() -> None:
-    found = contamination({"t": [{"id": "1", "text": "짧은 글"}]}, ["짧은 글"])
-    assert found.counts() == {"t": {"items": 1, "judged": 0, "flagged": 0}}
+def test_counts_by_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = {
+        "t": [
+            {"id": "1", "text": "짧은 글"},
+            {"id": "2", "text": TEXT},
+            {"id": "3", "text": OTHER},
+        ],
+        "u": [{"id": "1", "text": ENGLISH}],
+    }
+    heard: list[tuple[int, int]] = []
+    for chunk in (1, 1 << 17):
+        monkeypatch.setattr(module, "_CHUNK", chunk)
+        found = contamination(rows, ["짧은 글", "", TEXT, "끝"], lambda *one: heard.append(one))
+        assert found.counts() == {
+            "t": {"items": 3, "judged": 2, "flagged": 1},
+            "u": {"items": 1, "judged": 1, "flagged": 0},
+        }
+        assert (found.documents, found.characters) == (4, len(TEXT) + 5)
+        assert heard[-1] == (4, len(TEXT) + 5)
 
 
-@given(st.integers(0, 2**32), st.integers(1, 400))
-def test_it_finds_what_python_finds(seed: int, chunk: int) -> None:
-    rng = random.Random(seed)
-    letters = "가나다"  # few letters, so that n-grams do occur by chance
+def test_nothing_is_found_in_nothing() -> None:
+    assert contamination({}, [TEXT]).items == ()
+    assert contamination({"t": [{"id": "1", "text": TEXT}]}, []).documents == 0
 
-    def text(low: int, high: int) -> str:
-        return "".join(rng.choices(letters, k=rng.randint(low, high)))
 
-    shared = text(60, 60)
-    documents = [text(0, 200) + shared[rng.randint(0, 40) :][:30] for _ in range(4)]
-    items = [text(0, 30) + shared[rng.randint(0, 40) :][:25] + text(0, 30) for _ in range(3)]
-    rows = [{"id": str(at), "text": one} for at, one in enumerate(items)]
-    before = module._CHUNK
-    module._CHUNK = chunk
-    try:
-        found = contamination({"t": rows}, documents)
-    finally:
-        module._CHUNK = before
-    for item, whole in zip(found.items, items, strict=True):
-        grams = [whole[at : at + 20] for at in range(len(whole) - 19)] or [whole]
-        expected = sum(any(gram in document for document in documents) for gram in grams)
-        assert item.found == (expected if len(whole) >= 10 else 0)
-    assert found.documents == 4
+def test_examples_are_wanted_under_a_name_of_their_own() -> None:
+    items = SuiteItems({"t": [{"id": "1", "text": TEXT}]}, {"t": [{"id": "0", "text": OTHER}]}, "")
+    assert list(wanted(items)) == ["t", "t few-shot"]
+
+
+def test_what_is_kept_flags_no_item() -> None:
+    rows = {
+        "t": [{"id": "1", "text": TEXT}, {"id": "2", "text": "너무 짧은 글"}],
+        "u": [{"id": "1", "en": ENGLISH, "ko": OTHER}],
+    }
+    held_out = HeldOut(rows)
+    assert (held_out.items, held_out.too_short) == (2, 1)
+    edited = TEXT.replace("여우는", "여우가").replace("들었다", "들었습니다")
+    documents = [f"앞 글. {edited} 뒤 글.", ENGLISH, OTHER, "너무 짧은 글", "무관한 글이다."]
+    kept = [one for one in documents if one not in held_out]
+    assert kept == ["너무 짧은 글", "무관한 글이다."]
+    assert [one.flagged for one in contamination(rows, documents).items] == [True, False, True]
+    assert not any(one.flagged for one in contamination(rows, kept).items)
+    assert TEXT not in HeldOut({})

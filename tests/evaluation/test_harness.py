@@ -11,7 +11,7 @@ from transformers import AutoTokenizer
 from kollama2.engine.profile import Resources
 from kollama2.errors import BadData, BadUsage, Missing
 from kollama2.evaluation.evaluate import evaluate
-from kollama2.evaluation.harness import harness
+from kollama2.evaluation.harness import harness, harness_texts
 from kollama2.evaluation.harness_tasks import load_tasks
 from kollama2.evaluation.outcome import scores
 from kollama2.evaluation.records import load_items
@@ -156,6 +156,13 @@ def test_items_with_a_choice_of_no_token_are_left_out(
     assert outcome.flags == [
         "1 of 3 items are left out: the tokenizer makes no token of a text that is to be scored"
     ]
+
+
+def test_the_text_of_an_item_is_what_the_prompt_shows_and_the_answer(folder: Path) -> None:
+    # Neither its id nor its place, which no training text would repeat.
+    found = harness_texts(own(folder, "own_choice", num_fewshot=1))
+    assert found.items[0]["text"] == "사과 이야기를 1번 들었다. 강도 보았다. 사과가 좋다"
+    assert found.examples[0]["text"] == "바다 이야기를 7번 들었다. 저녁도 보았다. 바다가 좋다"
 
 
 def test_the_digest_is_that_of_what_the_model_sees(folder: Path, tmp_path: Path) -> None:

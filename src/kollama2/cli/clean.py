@@ -11,13 +11,14 @@ if TYPE_CHECKING:
 
     from kollama2.data.clean import Cleaned
     from kollama2.data.languages import LanguageShares
+    from kollama2.evaluation.contamination import HeldOut
 
 # Languages under this share are one line.
 _LEAST_SHARE = 0.0001
 
 
-def suite_texts(names: list[str], store: Path, mirrors: Path | None) -> list[str]:
-    """Every text of the suites: running text, questions, answers, choices and both sides of pairs.
+def held_out(names: list[str], store: Path, mirrors: Path | None) -> "HeldOut":
+    """What no corpus may hold, by the rule that a study's contamination check follows.
 
     Args:
         names: suites by name or YAML file.
@@ -30,33 +31,24 @@ def suite_texts(names: list[str], store: Path, mirrors: Path | None) -> list[str
     """
     from kollama2.cli.adapt import compute_one
     from kollama2.engine.hub import load_mirrors
-    from kollama2.evaluation.rows import read_rows
+    from kollama2.evaluation.contamination import HeldOut, wanted
+    from kollama2.evaluation.items import suite_items
     from kollama2.stages.source import content
     from kollama2.study.cells import resolve_suite
     from kollama2.study.locate import Locator
 
     locator = Locator(Path.cwd(), load_mirrors(mirrors), store / "hashes.json")
-    texts: list[str] = []
+    rows = {}
     for name in names:
         suite, data = resolve_suite(name, locator)
-        files = {}
-        for uri, source in data.items():
-            place = content(compute_one(source, store, None, f"suite {name}"))
-            files[uri] = place if place.is_file() else next(f for f in place.iterdir())
-        for task in suite.resolved(files.__getitem__).tasks:
-            texts += [text for row in read_rows(task) for text in _strings(row)]
+        places = {
+            uri: content(compute_one(source, store, None, f"suite {name}"))
+            for uri, source in data.items()
+        }
+        items = suite_items(suite.resolved(places.__getitem__))
+        rows.update({f"{name} {task}": each for task, each in wanted(items).items()})
     locator.save()
-    return texts
-
-
-def _strings(value: object) -> list[str]:
-    if isinstance(value, str):
-        return [value]
-    if isinstance(value, dict):
-        return [text for key, one in value.items() if key != "id" for text in _strings(one)]
-    if isinstance(value, list):
-        return [text for one in value for text in _strings(one)]
-    return []
+    return HeldOut(rows)
 
 
 def render_cleaned(found: "Cleaned", out: Path, console: "Console") -> None:

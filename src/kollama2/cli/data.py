@@ -86,7 +86,7 @@ def clean(
     as_json: JsonOption = False,
 ) -> None:
     """Clean a corpus: NFC, boilerplate, length, language, copies, personal data, suite items."""
-    from kollama2.cli.clean import render_cleaned, suite_texts
+    from kollama2.cli.clean import held_out, render_cleaned
     from kollama2.data.clean import clean as clean_corpus
     from kollama2.data.tidy import Rules
 
@@ -97,7 +97,7 @@ def clean(
             output,
             rules=Rules(min_hangul=min_hangul, min_characters=min_characters, mask=mask),
             near_duplicates=near_duplicates if near_duplicates < 1 else None,
-            held_out=suite_texts(suite, store, mirrors) if suite else (),
+            held_out=held_out(suite, store, mirrors) if suite else None,
             progress=lambda done, kept: shown.update(f"{done:,} documents, {kept:,} kept"),
         )
     if as_json:

@@ -57,7 +57,7 @@ def clean(
     *,
     rules: Rules | None = None,
     near_duplicates: float | None = 0.8,
-    held_out: Iterable[str] = (),
+    held_out: HeldOut | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Cleaned:
     """Clean a corpus into `out/corpus.jsonl`, with `rejected.jsonl` and `cleaning.json` beside it.
@@ -84,7 +84,7 @@ def clean(
         raise BadUsage(f"{target} exists; name a new folder")
     if near_duplicates is not None and not 0 < near_duplicates < 1:
         raise BadUsage(f"near_duplicates is {near_duplicates}; give a share between 0 and 1")
-    work = _Cleaning(rules or Rules(), near_duplicates, HeldOut(held_out), progress)
+    work = _Cleaning(rules or Rules(), near_duplicates, held_out, progress)
     with committing(target) as partial:
         with (
             (partial / CORPUS).open("w", encoding="utf-8") as kept,
@@ -119,7 +119,7 @@ class _Cleaning:
         self,
         rules: Rules,
         near_duplicates: float | None,
-        held_out: HeldOut,
+        held_out: HeldOut | None,
         progress: Callable[[int, int], None] | None,
     ) -> None:
         self.rules, self.held_out, self.threshold = rules, held_out, near_duplicates
@@ -153,7 +153,7 @@ class _Cleaning:
 
     def _known(self, name: str, text: str) -> tuple[str | None, dict[str, Any]]:
         """Whether a document holds a held-out text, or repeats an earlier document."""
-        if text in self.held_out:
+        if self.held_out and text in self.held_out:
             return "holds a text of a suite", {}
         digest = hashlib.blake2b(bare(text).encode(), digest_size=16).digest()
         if digest in self._seen:
@@ -180,7 +180,7 @@ class _Cleaning:
             bytes_in=self._bytes_in,
             bytes_kept=self._bytes_kept,
             hangul_share=self._hangul / max(self._bytes_kept, 1),
-            held_out=(self.held_out.items, self.held_out.too_short),
+            held_out=(self.held_out.items, self.held_out.too_short) if self.held_out else (0, 0),
             rules=self.rules,
             near_duplicates=self.threshold,
         )

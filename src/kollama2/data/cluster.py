@@ -7,7 +7,7 @@ write what stays. Each task reads and writes files of its own, so any number of 
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ _AT_ONCE = 8192
 
 
 def stages(
-    source: Path, out: Path, rules: Rules, held_out: Sequence[str] = (), tasks: int = 1
+    source: Path, out: Path, rules: Rules, held_out: HeldOut | None = None, tasks: int = 1
 ) -> list[tuple[str, int, list[Any]]]:
     """The stages in order, as (name, tasks, steps); each needs all of the one before.
 
@@ -82,13 +82,12 @@ class Tidy(PipelineStep):  # type: ignore[misc]
 
     type, name = "FILTER", "kollama2 tidy"
 
-    def __init__(self, rules: Rules, held_out: Sequence[str], rejected: Path) -> None:
+    def __init__(self, rules: Rules, held_out: HeldOut | None, rejected: Path) -> None:
         super().__init__()
-        self.rules, self.held_out, self.rejected = rules, tuple(held_out), rejected
+        self.rules, self.held_out, self.rejected = rules, held_out, rejected
 
     def run(self, data: Any, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
         """Yield what stays."""
-        held_out = HeldOut(self.held_out)
         with Rejected(self.rejected) as rejected:
             for one in data:
                 if isinstance(one, Reject):
@@ -96,7 +95,7 @@ class Tidy(PipelineStep):  # type: ignore[misc]
                     continue
                 done = tidy(one.text, self.rules)
                 reason = done.reason
-                if reason is None and done.text in held_out:
+                if reason is None and self.held_out and done.text in self.held_out:
                     reason = "holds a text of a suite"
                 if reason is not None:
                     rejected.put(rank, one.id, reason, sample_of(one.text))
@@ -210,7 +209,7 @@ def run_local(
     source: Path,
     out: Path,
     rules: Rules,
-    held_out: Sequence[str] = (),
+    held_out: HeldOut | None = None,
     *,
     tasks: int = 1,
     workers: int = 1,

@@ -5,8 +5,8 @@ Nothing here knows other documents, so the same function serves one process and 
 
 import re
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
@@ -25,8 +25,6 @@ _BOILERPLATE = re.compile(
 _BLANK_LINES = re.compile(r"\n{3,}")
 _SPACES = re.compile(r"[^\S\n]+")
 _NOT_WORD = re.compile(r"[\W_]+")
-_NOT_SYLLABLE = re.compile(r"[^가-힣]+")
-SYLLABLES, WORDS = 20, 13
 
 
 class Rules(BaseModel):
@@ -91,34 +89,16 @@ def bare(text: str) -> str:
     return _NOT_WORD.sub("", text).lower()
 
 
-class HeldOut:
-    """Texts that no document may hold: 20 Hangul syllables in a row, or 13 words, of any of them.
-
-    Syllables are compared without spaces and punctuation, which copies change most (research on
-    Korean benchmarks); words as in GPT-3's check (arXiv 2005.14165, appendix C).
+class HeldOut(Protocol):
+    """Texts that no document may hold; `kollama2.evaluation.contamination.HeldOut` is one.
 
     Attributes:
         items: texts that can be recognised.
-        too_short: texts that are too short for it.
+        too_short: texts that cannot.
     """
 
-    def __init__(self, texts: Iterable[str]) -> None:
-        self._grams = set[str]()
-        self.items = self.too_short = 0
-        for text in texts:
-            grams = set(_grams(hangul.nfc(text)))
-            self._grams |= grams
-            self.items += bool(grams)
-            self.too_short += not grams
+    items: int
+    too_short: int
 
-    def __contains__(self, text: str) -> bool:
-        return bool(self._grams) and any(gram in self._grams for gram in _grams(text))
-
-
-def _grams(text: str) -> Iterable[str]:
-    syllables = _NOT_SYLLABLE.sub("", text)
-    for at in range(len(syllables) - SYLLABLES + 1):
-        yield syllables[at : at + SYLLABLES]
-    words = re.findall(r"[a-z0-9]+", text.lower())
-    for at in range(len(words) - WORDS + 1):
-        yield " ".join(words[at : at + WORDS])
+    def __contains__(self, document: str) -> bool:
+        """Whether a document holds one of the texts."""

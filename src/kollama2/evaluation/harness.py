@@ -16,6 +16,7 @@ from torch import nn
 
 from kollama2.errors import BadData
 from kollama2.evaluation.choices import choice_measures, degenerate
+from kollama2.evaluation.copies import squeezed
 from kollama2.evaluation.harness_tasks import LoadedTask, load_tasks
 from kollama2.evaluation.lm import SharedContextLM
 from kollama2.evaluation.measures import MEASURES, Measure, foreign
@@ -124,7 +125,8 @@ class Texts(NamedTuple):
     """What an lm-eval task says without a model.
 
     Attributes:
-        items: rows with `id`, `cluster` and `text` (the document's texts and the right answer).
+        items: rows with `id`, `cluster` and `text` (what the prompt shows of the
+            document, and the right answer).
         examples: `id` and `text` of all documents that examples are chosen from; empty for a task
             without examples.
         digest: hash of every text that the task shows to a model.
@@ -151,7 +153,11 @@ def harness_texts(task: Harness) -> Texts:
 
 
 def _text(one: LoadedTask, doc: Any) -> str:
-    texts = [value for value in doc.values() if isinstance(value, str)]
+    """The fields that the prompt shows, and the right answer; without ids, labels and sources."""
+    prompt = squeezed(str(one.task.doc_to_text(doc)))
+    shown = {squeezed(value): value for value in doc.values() if isinstance(value, str)}
+    shown = {plain: value for plain, value in shown.items() if plain and plain in prompt}
+    texts = [v for plain, v in shown.items() if sum(plain in other for other in shown) == 1]
     target = one.task.doc_to_target(doc)
     if one.task.OUTPUT_TYPE == "multiple_choice":
         choices = [str(choice) for choice in one.task.doc_to_choice(doc)]

@@ -22,33 +22,29 @@ class Contamination(Stage):
     """
 
     kind: Literal["contamination"] = "contamination"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     suite: Suite
     data: dict[str, Source]
     training: tuple[Source, ...]
 
     def run(self, work: Work) -> Mapping[str, Any]:
-        """Write `seen.jsonl`: every item of which an n-gram was found, with its share.
-
-        What a task's examples are chosen from is counted as a task of its own, `<task> few-shot`,
-        so that it never passes for an item.
-        """
+        """Write `seen.jsonl`: every flagged item with the share of its letters that was found."""
         import json
 
-        from kollama2.evaluation.contamination import FLAGGED, contamination
+        from kollama2.evaluation.contamination import contamination, wanted
+        from kollama2.evaluation.copies import FLAGGED
         from kollama2.evaluation.items import suite_items
 
         places = contents(work, self.data)
         items = suite_items(self.suite.resolved(places.__getitem__))
-        examples = {f"{task} few-shot": rows for task, rows in items.examples.items()}
         found = contamination(
-            {**items.rows, **examples},
+            wanted(items),
             self._documents(work),
             lambda documents, characters: work.progress(documents, 0, "documents"),
         )
         with (work.out / "seen.jsonl").open("w", encoding="utf-8") as lines:
             for item in found.items:
-                if item.found:
+                if item.flagged:
                     record = {
                         "task": item.task,
                         "item": item.id,
