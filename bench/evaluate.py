@@ -1,15 +1,15 @@
 """Seconds of kollama2's scorer against lm-eval's Hugging Face backend on the same tasks.
 
-    python bench/evaluate.py --kobest FOLDER --tokenizer FILE [--examples none|default|fixed]
-        [--task NAME] [--items N] [--batch 1] [--threads 2] [--json]
+    python bench/evaluate.py --kobest FOLDER (--tokenizer FILE | --model MODEL)
+        [--examples none|default|fixed] [--task NAME] [--items N] [--batch 1] [--threads 2] [--json]
 
-KoBEST's five tasks with one prompt each, on a random Llama of 15.2 M parameters with the vocabulary
-of Llama 2 (random weights cost the same time as trained ones): without examples, with five examples
-drawn anew for every item (lm-eval's default), and with the same five before all items. Both sides
-run through lm-eval's own `evaluate` on the same task files, in turns, task by task, so that a busy
-machine disturbs both alike; beside the clock's ratio stands that of the processors' time, which
-other programs disturb less. The last columns say how far the log-likelihoods lie apart and in how
-many items both sides choose the same.
+KoBEST's five tasks with one prompt each, on a model, or on a random Llama of 15.2 M parameters with
+the vocabulary of Llama 2 (random weights cost the same time as trained ones): without examples,
+with five examples drawn anew for every item (lm-eval's default), and with the same five before all
+items. Both sides run through lm-eval's own `evaluate` on the same task files, in turns, task by
+task, so that a busy machine disturbs both alike; beside the clock's ratio stands that of the
+processors' time, which other programs disturb less. The last columns say how far the log-
+likelihoods lie apart and in how many items both sides choose the same.
 """
 
 import argparse
@@ -62,6 +62,15 @@ def model_and_tokenizer(pieces: Path, scratch: Path) -> tuple[Any, Any]:
     return model, AutoTokenizer.from_pretrained(scratch)
 
 
+def real(name: str) -> tuple[Any, Any]:
+    """A model of its own, in float32; a GGUF file is unpacked at its first use."""
+    from kollama2.model.find import find_model
+    from kollama2.model.load import load_model
+
+    folder = find_model(name)
+    return load_model(folder.path, "float32", "cpu"), folder.plain_tokenizer
+
+
 def timed(lm: Any, task: Any, items: int) -> tuple[float, float, list[Any]]:
     """Seconds of clock and processors, and every response."""
     from lm_eval import evaluator
@@ -94,7 +103,8 @@ def compared(ours: list[Any], theirs: list[Any]) -> tuple[float, float]:
 
 def measure(
     kobest: Path,
-    pieces: Path,
+    pieces: Path | None,
+    real_model: str | None,
     settings: list[str],
     names: list[str],
     items: int | None,
@@ -107,8 +117,12 @@ def measure(
     from kollama2.evaluation.suite import Harness
 
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
-    with tempfile.TemporaryDirectory() as scratch:
-        model, tokenizer = model_and_tokenizer(pieces, Path(scratch))
+    if real_model is not None:
+        model, tokenizer = real(real_model)
+    else:
+        assert pieces is not None, "one of both is required"
+        with tempfile.TemporaryDirectory() as scratch:
+            model, tokenizer = model_and_tokenizer(pieces, Path(scratch))
     rows = []
     for shots, fewshot, size in (SETTINGS[name] for name in settings):
         for name in names:
@@ -164,9 +178,9 @@ def totals(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kobest", type=Path, required=True, help="folder with KoBEST's TSV files")
-    parser.add_argument(
-        "--tokenizer", type=Path, required=True, help="folder of Llama 2's tokenizer"
-    )
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--tokenizer", type=Path, help="Llama 2's tokenizer.model")
+    which.add_argument("--model", help="a model folder, GGUF file or hf: id")
     parser.add_argument("--examples", choices=SETTINGS, help="only this setting")
     parser.add_argument("--task", action="append", choices=TASKS, help="only this task")
     parser.add_argument("--items", type=int, help="first items of each task")
@@ -182,6 +196,7 @@ def main() -> None:
         measure(
             arguments.kobest,
             arguments.tokenizer,
+            arguments.model,
             settings,
             arguments.task or list(TASKS),
             arguments.items,
