@@ -68,7 +68,7 @@ def real(name: str) -> tuple[Any, Any]:
     from kollama2.model.load import load_model
 
     folder = find_model(name)
-    return load_model(folder.path, "float32", "cpu"), folder.plain_tokenizer
+    return load_model(folder.path, dtype="float32", device="cpu"), folder.plain_tokenizer
 
 
 def timed(lm: Any, task: Any, items: int) -> tuple[float, float, list[Any]]:
