@@ -52,6 +52,7 @@ class Example:
 FORMS: Mapping[str, Mapping[str, Sequence[str]]] = {
     "messages": {
         "turns": ("messages",),
+        "system?": ("system",),
         "chosen?": ("chosen",),
         "tools?": ("tools", "functions"),
     },
@@ -66,17 +67,21 @@ FORMS: Mapping[str, Mapping[str, Sequence[str]]] = {
         "instruction": ("instruction",),
         "input": ("input",),
         "output": ("output",),
+        "system?": ("system",),
+        "history?": ("history",),
     },
     "alpaca": {
         "instruction": ("instruction", "명령어", "지시"),
         "input?": ("input", "context", "입력"),
         "output": ("output", "response", "출력", "응답"),
         "system?": ("system",),
+        "history?": ("history",),
     },
     "prompt": {
         "instruction": ("prompt",),
         "output": ("completion", "response", "chosen", "output"),
         "system?": ("system",),
+        "history?": ("history",),
     },
     "qa": {"instruction": ("question", "q", "질문"), "output": ("answer", "a", "답변", "대답")},
     "pairs": {

@@ -6,7 +6,7 @@ from typing import Any
 
 from kollama2.data.forms import Example, match
 from kollama2.data.lines import Reject, Row, sample_of
-from kollama2.data.turns import Unusable, in_turn, read_tools, read_turn, text_of
+from kollama2.data.turns import Unusable, in_turn, read_history, read_tools, read_turns, text_of
 from kollama2.model.messages import Message
 
 _TO_KOREAN = "다음 영어를 한국어로 번역하세요."
@@ -52,7 +52,7 @@ class Normaliser:
         cells = {
             role: text_of(value.get(column), role, changes)
             for role, column in roles.items()
-            if role != "id"
+            if role not in {"id", "history"}
         }
         for role in ("instruction", "output", "en", "ko", "text"):
             if role in cells and not cells[role]:
@@ -67,9 +67,10 @@ class Normaliser:
         ask: Message = {"role": "user", "content": cells["instruction"]}
         if cells.get("input"):
             ask["input"] = cells["input"]
-        return Example(
-            row.line, self._chat(cells.get("system", ""), ask, cells["output"]), "", self._file
-        )
+        earlier = read_history(value.get(roles.get("history", "")), changes)
+        chat = self._chat(cells.get("system", ""), earlier, ask, cells["output"])
+        # What is read from columns of texts is in turn already, all but the history.
+        return Example(row.line, in_turn(chat, changes) if earlier else tuple(chat), "", self._file)
 
     def _roles(self, keys: tuple[str, ...]) -> dict[str, str]:
         if keys not in self._matched:
@@ -87,27 +88,25 @@ class Normaliser:
         else:
             task, source, target = _TO_ENGLISH, korean, english
         ask: Message = {"role": "user", "content": task, "input": source}
-        return Example(line, self._chat("", ask, target), f"{source}\n{target}", self._file)
+        chat = tuple(self._chat("", [], ask, target))
+        return Example(line, chat, f"{source}\n{target}", self._file)
 
-    def _chat(self, system: str, ask: Message, answer: str) -> tuple[Message, ...]:
-        before: tuple[Message, ...] = ({"role": "system", "content": system},) if system else ()
-        return (*before, ask, {"role": "assistant", "content": answer})
+    def _chat(
+        self, system: str, earlier: list[Message], ask: Message, answer: str
+    ) -> list[Message]:
+        before: list[Message] = [{"role": "system", "content": system}] if system else []
+        return [*before, *earlier, ask, {"role": "assistant", "content": answer}]
 
     def _turns(
         self, value: Mapping[str, Any], roles: Mapping[str, str], changes: Counter[str]
     ) -> tuple[Message, ...]:
-        turns = value.get(roles["turns"])
-        if not isinstance(turns, list):
-            raise Unusable(f'"{roles["turns"]}" is not a list of turns')
+        said = read_turns(value.get(roles["turns"]), roles["turns"], changes)
         chosen = value.get(roles.get("chosen", ""))
-        if isinstance(chosen, dict):
-            turns = [*turns, chosen]
-            changes["preferred answer taken"] += 1
-        elif isinstance(chosen, list):
-            turns = chosen
+        if isinstance(chosen, (dict, list)):
+            better = read_turns(chosen, roles["chosen"], changes)
+            said = better if isinstance(chosen, list) else [*said, *better]
             changes["preferred answer taken"] += 1
         system = text_of(value.get(roles.get("system", "")), "system", changes)
-        said = [read_turn(turn, changes) for turn in turns]
         if system:
             said.insert(0, {"role": "system", "content": system})
         return in_turn(said, changes)
