@@ -169,3 +169,42 @@ def test_duplicates_are_told_by_content_only():
     assert isinstance(two, Example)
     assert isinstance(three, Example)
     assert one.digest() == two.digest() != three.digest()
+
+
+def test_columns_that_a_question_needs_are_used():
+    found = chat({"system_prompt": "짧게", "question": "수도는?", "response": "서울"})
+    assert found == [("system", "짧게"), ("user", "수도는?"), ("assistant", "서울")]
+    for form in (
+        {"question": "누구?", "answer": "미라"},
+        {"prompt": "누구?", "completion": "미라"},
+    ):
+        example, _ = normal({**form, "context": "미라가 왔다."})
+        assert isinstance(example, Example)
+        assert example.messages[0] == {"role": "user", "content": "누구?", "input": "미라가 왔다."}
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({"instruction": "a", "output": "b", "tools": "[{}]"}, '"tools" says more than the form'),
+        ({"question": "a", "answer": "b", "Images": ["x"]}, '"Images" says more than the form qa'),
+        ({**turns(*ASKED), "history": [["a", "b"]]}, '"history" says more than the form'),
+        ({"prompt": "a", "completion": "b", "label": "False"}, 'is a bad one by its "label"'),
+    ],
+)
+def test_columns_that_change_the_meaning_and_have_no_place(row: dict[str, Any], reason: str):
+    found, _ = normal(row)
+    assert isinstance(found, Reject)
+    assert reason in found.reason
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"instruction": "a", "output": "b", "tools": "", "images": None, "history": []},
+        {"prompt": "a", "completion": "b", "label": True},
+        {"text": "a", "label": False, "image": "x"},
+    ],
+)
+def test_columns_that_say_nothing_or_not_of_a_chat(row: dict[str, Any]):
+    assert isinstance(normal(row)[0], Example)

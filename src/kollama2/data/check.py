@@ -119,6 +119,7 @@ def _found(path: str, reading: Reading, totals: _Totals) -> Checked:
             for reason, rows in reading.reasons.most_common()
         ],
         changed=changed,
+        unused=dict(reading.unused.most_common()),
         nfd=counts[COMPOSED],
         duplicates=totals.duplicates,
         hangul_share=totals.syllables / max(totals.letters, 1),

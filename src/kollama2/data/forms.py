@@ -6,7 +6,7 @@ A form is a row of the table `FORMS`: for each role of a value, the column names
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,17 +48,18 @@ class Example:
         return contents(self.messages) if self.messages else [self.text]
 
 
+_SYSTEM = ("system", "system_prompt")
 # Roles marked ? may be missing. The order decides where a row fits several forms.
 FORMS: Mapping[str, Mapping[str, Sequence[str]]] = {
     "messages": {
         "turns": ("messages",),
-        "system?": ("system",),
+        "system?": _SYSTEM,
         "chosen?": ("chosen",),
         "tools?": ("tools", "functions"),
     },
     "sharegpt": {
         "turns": ("conversations", "conversation"),
-        "system?": ("system",),
+        "system?": _SYSTEM,
         "chosen?": ("chosen",),
         "tools?": ("tools", "functions"),
     },
@@ -67,23 +68,30 @@ FORMS: Mapping[str, Mapping[str, Sequence[str]]] = {
         "instruction": ("instruction",),
         "input": ("input",),
         "output": ("output",),
-        "system?": ("system",),
+        "system?": _SYSTEM,
         "history?": ("history",),
     },
     "alpaca": {
         "instruction": ("instruction", "명령어", "지시"),
         "input?": ("input", "context", "입력"),
         "output": ("output", "response", "출력", "응답"),
-        "system?": ("system",),
+        "system?": _SYSTEM,
         "history?": ("history",),
     },
     "prompt": {
         "instruction": ("prompt",),
+        "input?": ("input", "context"),
         "output": ("completion", "response", "chosen", "output"),
-        "system?": ("system",),
+        "system?": _SYSTEM,
         "history?": ("history",),
     },
-    "qa": {"instruction": ("question", "q", "질문"), "output": ("answer", "a", "답변", "대답")},
+    "qa": {
+        "instruction": ("question", "q", "질문"),
+        "input?": ("context", "input", "지문"),
+        "output": ("answer", "a", "답변", "대답", "response"),
+        "system?": _SYSTEM,
+        "history?": ("history",),
+    },
     "pairs": {
         "en": ("en", "english", "eng", "영어", "en_*"),
         "ko": ("ko", "korean", "kor", "한국어", "ko_*"),
@@ -91,6 +99,42 @@ FORMS: Mapping[str, Mapping[str, Sequence[str]]] = {
     "document": {"title": ("title", "제목"), "text": ("content", "text", "body", "본문", "내용")},
     "text": {"text": ("text", "content", "document", "sentence", "본문", "문장")},
 }
+
+
+# What a chat may say in these columns is more than a remark about it, so a form that has no place
+# for one cannot give the row; text is whole without them.
+MEANING = frozenset(
+    (
+        *(*_SYSTEM, "history", "tools", "functions"),
+        *("image", "images", "audio", "audios", "video", "videos"),
+    )
+)
+_TEXTS = {"pairs", "document", "text"}
+
+
+def is_filled(value: Any) -> bool:
+    """Whether a cell says something."""
+    return value is not None and value not in ("", [], {})
+
+
+def lost_meaning(form: str, row: Mapping[str, Any], left: Iterable[str]) -> str:
+    """Why a row cannot be a chat of `form` that does not use some of its columns; "" if it can.
+
+    Args:
+        form: one of `FORMS`.
+        row: all cells.
+        left: the columns that the form does not use.
+    """
+    if form in _TEXTS:
+        return ""
+    for column in left:
+        name, value = column.strip().lower(), row[column]
+        if name in MEANING and is_filled(value):
+            return f'"{column}" says more than the form {form} can hold'
+        # TRL's and LLaMA-Factory's mark of answers that nobody should learn.
+        if name in {"label", "kto_tag"} and str(value).strip().lower() == "false":
+            return f'the answer is a bad one by its "{column}"'
+    return ""
 
 
 def _find(names: Sequence[str], keys: Mapping[str, str]) -> str | None:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from kollama2.data.forms import Example, match
+from kollama2.data.forms import Example, is_filled, lost_meaning, match
 from kollama2.data.lines import Reject, Row, sample_of
 from kollama2.data.turns import Unusable, in_turn, read_history, read_tools, read_turns, text_of
 from kollama2.model.messages import Message
@@ -19,16 +19,23 @@ class Normaliser:
     Attributes:
         form: one of `FORMS`.
         counts: how many rows were changed, by what was done to them.
+        unused: how many rows say something in a column that the form does not use.
     """
 
     def __init__(
-        self, form: str, file: str, columns: Mapping[str, str] | None, counts: Counter[str]
+        self,
+        form: str,
+        file: str,
+        columns: Mapping[str, str] | None,
+        counts: Counter[str],
+        unused: Counter[str] | None = None,
     ) -> None:
         self.form = form
         self.counts = counts
+        self.unused: Counter[str] = Counter() if unused is None else unused
         self._file = file
         self._columns = dict(columns) if columns else None
-        self._matched: dict[tuple[str, ...], dict[str, str] | None] = {}
+        self._matched: dict[tuple[str, ...], tuple[dict[str, str] | None, list[str]]] = {}
 
     def example(self, row: Row) -> Example | Reject:
         """Return the row as an example, or why it cannot be one."""
@@ -44,7 +51,10 @@ class Normaliser:
         value = row.value
         if isinstance(value, str):
             value = {"text": value}
-        roles = self._roles(tuple(value))
+        roles, left = self._roles(tuple(value))
+        self.unused.update(column for column in left if is_filled(value[column]))
+        if reason := lost_meaning(self.form, value, left):
+            raise Unusable(reason)
         if self.form in {"messages", "sharegpt"}:
             tools = read_tools(value.get(roles.get("tools", "")), changes)
             turns = self._turns(value, roles, changes)
@@ -72,13 +82,16 @@ class Normaliser:
         # What is read from columns of texts is in turn already, all but the history.
         return Example(row.line, in_turn(chat, changes) if earlier else tuple(chat), "", self._file)
 
-    def _roles(self, keys: tuple[str, ...]) -> dict[str, str]:
+    def _roles(self, keys: tuple[str, ...]) -> tuple[dict[str, str], list[str]]:
+        """Which column plays which role, and those that play none."""
         if keys not in self._matched:
-            self._matched[keys] = match(self.form, keys, self._columns)
-        roles = self._matched[keys]
+            found = match(self.form, keys, self._columns)
+            used = set((found or {}).values())
+            self._matched[keys] = found, [key for key in keys if key not in used]
+        roles, left = self._matched[keys]
         if roles is None:
             raise Unusable(f"has no columns of the form {self.form} (found {', '.join(keys[:8])})")
-        return roles
+        return roles, left
 
     def _pair(self, line: int, english: str, korean: str) -> Example:
         # Both directions are taught in turn: one alone leaves the other near zero
