@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from kollama2.data import hangul
@@ -57,6 +57,7 @@ def check(
     *,
     template: str = "own",
     form: str | None = None,
+    columns: Mapping[str, str] | None = None,
 ) -> Checked:
     """Read a whole file or folder and say what training would make of it.
 
@@ -65,13 +66,14 @@ def check(
         tokenizer_folder: counts tokens and encodes the example; without it neither is done.
         template: the chat template of the token counts and of the example; `own` for the model's.
         form: one of `forms.FORMS`, or None to find it.
+        columns: which column plays which role, as in `read`.
 
     Raises:
-        BadUsage: an unknown form or template.
+        BadUsage: an unknown form, role or template.
         BadData: the file cannot be read or holds no usable row.
     """
     encoder = ModelFolder.read(tokenizer_folder).encoder(template) if tokenizer_folder else None
-    reading, totals = read(path, form), _Totals()
+    reading, totals = read(path, form, columns), _Totals()
     for one in reading:
         totals.add(one)
     found = _found(str(path), reading, totals)

@@ -204,8 +204,8 @@ def detect(values: Sequence[Any], where: str) -> tuple[str, dict[str, str] | Non
         found += f" (its first row: {', '.join(map(str, objects[0].values()))[:120]})"
     raise BadData(
         f"{where}: the columns {found} fit no known form "
-        f"({', '.join(FORMS)}); say which is which, as in "
-        "columns={'instruction': 'ask', 'output': 'reply'}"
+        f"({', '.join(FORMS)}); say which is which, with --columns instruction=ask,output=reply "
+        "or, in a study, columns: {instruction: ask, output: reply}"
     )
 
 
@@ -216,6 +216,21 @@ def _unnamed_pair(value: Mapping[str, Any]) -> tuple[str, ...]:
     if not all(cells) or korean[0] == korean[1]:
         return ()
     return ("ko", "en") if korean[0] else ("en", "ko")
+
+
+def columns_of(text: str) -> dict[str, str]:
+    """Which column plays which role, out of `instruction=ask,output=reply`.
+
+    Raises:
+        BadUsage: it is not written so, or names a role twice.
+    """
+    parts = [[side.strip() for side in part.partition("=")[::2]] for part in text.split(",")]
+    if not all(role and column for role, column in parts):
+        raise BadUsage(f"columns are {text!r}; write them as instruction=ask,output=reply")
+    found = dict(parts)
+    if len(found) < len(parts):
+        raise BadUsage(f"columns are {text!r}, which names a role twice; name each role once")
+    return found
 
 
 def form_of(form: str | None, columns: Mapping[str, str] | None) -> str | None:
