@@ -36,7 +36,7 @@ ASKED = [("user", "질문"), ("assistant", "대답")]
         ({"instruction": "질문", "output": "대답", "url": "x"}, "alpaca"),
         ({"instruction": "질문", "context": "", "response": "대답", "category": "x"}, "alpaca"),
         ({"prompt": "질문", "completion": "대답"}, "prompt"),
-        ({"prompt": "질문", "chosen": "대답", "rejected": "x"}, "prompt"),
+        ({"prompt": "질문", "chosen": "대답", "rejected": "x"}, "preference"),
         ({"Q": "질문", "A": "대답", "label": "0"}, "qa"),
         ({"질문": "질문", "답변": "대답"}, "qa"),
         (turns(("human", "질문"), ("gpt", "대답")), "sharegpt"),
@@ -157,7 +157,9 @@ def test_headers_with_language_prefixes_are_pairs():
 def test_the_form_of_the_most_rows_wins():
     rows = [{"text": "a"}, {"instruction": "a", "output": "b"}, {"instruction": "a", "output": "b"}]
     assert detect(rows, "file") == ("alpaca", None)
-    with pytest.raises(BadData, match=r"file: the columns a, b fit no known form \(messages,"):
+    with pytest.raises(
+        BadData, match=r"file: the columns a, b fit no known form \(preference, messages,"
+    ):
         detect([{"a": "1"}, {"b": "2"}], "file")
 
 

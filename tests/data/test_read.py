@@ -276,7 +276,9 @@ def test_named_columns(tmp_path: Path):
     assert (len(kept), len(rejected)) == (1, 1)
     with pytest.raises(BadUsage, match="columns name answer, which is no form"):
         read(path, columns={"answer": "회신"})
-    with pytest.raises(BadUsage, match="no form 'alpacca'; the forms are messages, sharegpt"):
+    with pytest.raises(
+        BadUsage, match="no form 'alpacca'; the forms are preference, messages, sharegpt"
+    ):
         read(path, form="alpacca")
 
 

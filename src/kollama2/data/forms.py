@@ -1,4 +1,4 @@
-"""Forms of training data: Alpaca, KULLM, ShareGPT, messages, pairs, text; all become `Example`.
+"""Forms of training data: preferences, chats, instructions, pairs, text; all become `Example`.
 
 A form is a row of the table `FORMS`: for each role of a value, the column names it goes by.
 """
@@ -20,7 +20,8 @@ class Example:
     """One usable row, NFC: a chat (`messages`), running text (`text`), or both for a pair.
 
     A chat has an optional system message, then user and assistant in turn, the assistant last;
-    between them may stand calls of `tools` and what these answered.
+    between them may stand calls of `tools` and what these answered. Of a preference the last answer
+    is the chosen one, and `rejected` the other.
     """
 
     line: int
@@ -28,6 +29,7 @@ class Example:
     text: str = ""
     file: str = ""
     tools: tuple[Tool, ...] = ()
+    rejected: Message | None = None
 
     @property
     def id(self) -> str:
@@ -51,6 +53,16 @@ class Example:
 _SYSTEM = ("system", "system_prompt")
 # Roles marked ? may be missing. The order decides where a row fits several forms.
 FORMS: Mapping[str, Mapping[str, Sequence[str]]] = {
+    "preference": {
+        "chosen": ("chosen",),
+        "rejected": ("rejected",),
+        "turns?": ("conversations", "conversation", "messages"),
+        "prompt?": ("prompt", "instruction", "question", "질문", "명령어"),
+        "input?": ("input",),
+        "system?": _SYSTEM,
+        "history?": ("history",),
+        "tools?": ("tools", "functions"),
+    },
     "messages": {
         "turns": ("messages",),
         "system?": _SYSTEM,
@@ -169,6 +181,11 @@ def match(
         elif not role.endswith("?"):
             return None
     return found
+
+
+def cell(row: Mapping[str, Any], roles: Mapping[str, str], role: str) -> Any:
+    """The value that plays a role in a row, None where no column does."""
+    return row.get(roles[role]) if role in roles else None
 
 
 def names_columns(cells: list[str]) -> bool:

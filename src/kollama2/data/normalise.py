@@ -4,8 +4,9 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from kollama2.data.forms import Example, is_filled, lost_meaning, match
+from kollama2.data.forms import Example, cell, is_filled, lost_meaning, match
 from kollama2.data.lines import Reject, Row, sample_of
+from kollama2.data.preferred import read_preference
 from kollama2.data.turns import Unusable, in_turn, read_history, read_tools, read_turns, text_of
 from kollama2.model.messages import Message
 
@@ -55,8 +56,11 @@ class Normaliser:
         self.unused.update(column for column in left if is_filled(value[column]))
         if reason := lost_meaning(self.form, value, left):
             raise Unusable(reason)
+        tools = read_tools(cell(value, roles, "tools"), changes)
+        if self.form == "preference":
+            chat, other = read_preference(value, roles, changes)
+            return Example(row.line, chat, file=self._file, tools=tools, rejected=other)
         if self.form in {"messages", "sharegpt"}:
-            tools = read_tools(value.get(roles.get("tools", "")), changes)
             turns = self._turns(value, roles, changes)
             return Example(row.line, turns, file=self._file, tools=tools)
         cells = {
@@ -77,10 +81,10 @@ class Normaliser:
         ask: Message = {"role": "user", "content": cells["instruction"]}
         if cells.get("input"):
             ask["input"] = cells["input"]
-        earlier = read_history(value.get(roles.get("history", "")), changes)
-        chat = self._chat(cells.get("system", ""), earlier, ask, cells["output"])
+        earlier = read_history(cell(value, roles, "history"), changes)
+        said = self._chat(cells.get("system", ""), earlier, ask, cells["output"])
         # What is read from columns of texts is in turn already, all but the history.
-        return Example(row.line, in_turn(chat, changes) if earlier else tuple(chat), "", self._file)
+        return Example(row.line, in_turn(said, changes) if earlier else tuple(said), "", self._file)
 
     def _roles(self, keys: tuple[str, ...]) -> tuple[dict[str, str], list[str]]:
         """Which column plays which role, and those that play none."""
@@ -114,12 +118,12 @@ class Normaliser:
         self, value: Mapping[str, Any], roles: Mapping[str, str], changes: Counter[str]
     ) -> tuple[Message, ...]:
         said = read_turns(value.get(roles["turns"]), roles["turns"], changes)
-        chosen = value.get(roles.get("chosen", ""))
+        chosen = cell(value, roles, "chosen")
         if isinstance(chosen, (dict, list)):
             better = read_turns(chosen, roles["chosen"], changes)
             said = better if isinstance(chosen, list) else [*said, *better]
             changes["preferred answer taken"] += 1
-        system = text_of(value.get(roles.get("system", "")), "system", changes)
+        system = text_of(cell(value, roles, "system"), "system", changes)
         if system:
             said.insert(0, {"role": "system", "content": system})
         return in_turn(said, changes)

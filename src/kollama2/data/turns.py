@@ -96,7 +96,7 @@ def read_turns(value: Any, column: str, changes: Counter[str]) -> list[Message]:
     Raises:
         Unusable: it holds something else, or one of them cannot be meant.
     """
-    turns = _unpacked(value)
+    turns = unpacked(value)
     if isinstance(turns, dict):
         turns = [turns]
     if not isinstance(turns, list):
@@ -110,7 +110,7 @@ def read_history(value: Any, changes: Counter[str]) -> list[Message]:
     Raises:
         Unusable: they are something else.
     """
-    pairs = _unpacked(value) or []
+    pairs = unpacked(value) or []
     if isinstance(pairs, list) and pairs and isinstance(pairs[0], dict):
         turns = read_turns(pairs, "history", changes)
         if turns[-1]["role"] != "assistant":
@@ -126,7 +126,7 @@ def read_history(value: Any, changes: Counter[str]) -> list[Message]:
     return said
 
 
-def _unpacked(value: Any) -> Any:
+def unpacked(value: Any) -> Any:
     """A value that is stored as its JSON text; anything else, other texts too, as it is."""
     if not isinstance(value, str) or not value.lstrip().startswith(("[", "{")):
         return value
