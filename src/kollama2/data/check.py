@@ -23,7 +23,7 @@ class _Totals:
 
     def __init__(self) -> None:
         self.lengths = list[int]()
-        self.syllables = self.letters = self.turns = self.chats = self.duplicates = 0
+        self.hangul = self.letters = self.turns = self.chats = self.duplicates = 0
         self.where: dict[str, list[str]] = {}
         self.sample = list[Example]()
         self._seen = set[bytes]()
@@ -37,7 +37,7 @@ class _Totals:
             return
         text = "\n".join(one.contents())
         self.lengths.append(len(text))
-        self.syllables += hangul.syllables(text)
+        self.hangul += hangul.characters(text)
         self.letters += hangul.letters(text)
         self.chats += bool(one.messages)
         self.turns += len(one.messages)
@@ -124,7 +124,7 @@ def _found(path: str, reading: Reading, totals: _Totals) -> Checked:
         unused=dict(reading.unused.most_common()),
         nfd=counts[COMPOSED],
         duplicates=totals.duplicates,
-        hangul_share=totals.syllables / max(totals.letters, 1),
+        hangul_share=totals.hangul / max(totals.letters, 1),
         turns=totals.turns / max(totals.chats, 1),
         characters=_lengths(totals.lengths),
     )

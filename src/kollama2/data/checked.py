@@ -52,7 +52,7 @@ class Checked(BaseModel):
         unused: rows that say something in a column that is not read, by column.
         nfd: rows that were not NFC.
         duplicates: rows that repeat an earlier one exactly.
-        hangul_share: Hangul syllables among all letters.
+        hangul_share: Hangul of every kind among all letters.
         turns: mean messages of a chat, 0 where there are no chats.
         characters: lengths in characters.
         tokens: lengths in tokens with the template, of at most 2,000 rows; None without tokenizer.
