@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -89,6 +90,19 @@ def test_a_study_from_the_command_line_and_again(study: Path) -> None:
     assert seen["cheat"]["clean"] is None
 
 
+def test_columns_are_named_as_the_message_says(tmp_path: Path) -> None:
+    rows = '{"ask": "수도는?", "reply": "서울", "body": "글"}\n'
+    (tmp_path / "a.jsonl").write_text(rows, encoding="utf-8")
+    refused = kollama2("data", "check", "a.jsonl", folder=tmp_path)
+    assert refused.returncode == 65
+    named = re.search(r"--columns \S+", refused.stderr)
+    assert named is not None
+    done = kollama2("data", "check", "a.jsonl", "--json", *named[0].split(), folder=tmp_path)
+    found = json.loads(done.stdout)
+    assert (found["kinds"], found["kept"]) == ({"jsonl, alpaca": 1}, 1)
+    assert found["unused"] == {"body": 1}
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
@@ -96,6 +110,7 @@ def test_a_study_from_the_command_line_and_again(study: Path) -> None:
         (("frobnicate",), 64, "frobnicate"),
         (("recipes", "kullm-lroa"), 64, "did you mean 'kullm-lora'?"),
         (("data", "check", "missing.json"), 65, "missing.json"),
+        (("data", "check", "a.json", "--columns", "output"), 64, "instruction=ask,output=reply"),
         (("adapt", "nowhere", "--recipe", "kullm-lora", "-o", "out"), 64, "nothing lies at"),
     ],
 )

@@ -93,6 +93,14 @@ def test_markup_in_the_data_is_content(tmp_path: Path, tiny_tokenizer: Path):
     assert "[red]글[/red]" in shown(check(path, tiny_tokenizer))
 
 
+def test_columns_that_are_not_used(tmp_path: Path, tiny_tokenizer: Path):
+    rows = [{**ROWS[0], "url": "x", "topic": ""}, {**ROWS[2], "url": "y", "topic": "말"}, ROWS[1]]
+    path = write(tmp_path / "a.jsonl", *rows)
+    found = check(path, tiny_tokenizer)
+    assert found.unused == {"url": 2, "topic": 1}
+    assert "Columns not used  url (2), topic (1)" in shown(found)
+
+
 def test_a_model_dump_is_json(found: Checked):
     dumped = json.loads(json.dumps(found.model_dump(mode="json"), ensure_ascii=False))
     assert Checked.model_validate(dumped) == found

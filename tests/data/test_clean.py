@@ -134,3 +134,10 @@ def test_bad_input(tmp_path: Path) -> None:
     with pytest.raises(BadData, match="holds chats"):
         clean([chats], tmp_path / "out")
     assert {one.name for one in tmp_path.iterdir()} == {"in.jsonl", "chats.jsonl", "there"}
+
+
+def test_a_column_of_another_name(tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_text(json.dumps({"body_ko": STORY}) + "\n", encoding="utf-8")
+    found = clean([tmp_path / "in.jsonl"], tmp_path / "out", columns={"text": "body_ko"})
+    assert found.kept == 1
+    assert rows(tmp_path / "out/corpus.jsonl")[0]["text"] == STORY

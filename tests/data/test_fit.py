@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kollama2.data.fit import fit_chat, fit_text
+from kollama2.data.fit import fit_chat, fit_prompt, fit_text
 from kollama2.model.chat import Encoded
 
 IDS = st.lists(st.integers(3, 99), min_size=2, max_size=50)
@@ -52,3 +52,15 @@ def test_a_prompt_that_fills_the_row_is_rejected():
     fitted = fit_chat(CHAT, 3)
     assert not fitted.rows
     assert fitted.reason == "no answer within 3 tokens"
+
+
+def test_a_prompt_is_cut_from_the_left():
+    prompt = [1, 5, 6, 7]
+    assert fit_prompt(prompt, 4, 8, 1) == prompt
+    assert fit_prompt(prompt, 5, 8, 1) == [1, 6, 7]
+    assert fit_prompt(prompt, 5, 8) == [5, 6, 7]
+    assert fit_prompt(prompt, 6, 8, 1) == [1, 7]
+    assert fit_prompt(prompt, 7, 8, 1) is None
+    assert fit_prompt(prompt, 7, 8) == [7]
+    assert fit_prompt(prompt, 8, 8) is None
+    assert fit_prompt(prompt, 9, 8) is None

@@ -1,6 +1,9 @@
 """Languages of a corpus, by bytes."""
 
+import json
 from pathlib import Path
+
+import pytest
 
 from kollama2.data.languages import UNKNOWN, language_of, languages
 
@@ -34,3 +37,25 @@ def test_short_lines_count_as_the_document_around_them(tmp_path: Path) -> None:
         '{"text": "' + KOREAN + "\\nOK\\n\\n" + KOREAN + '"}\n', encoding="utf-8"
     )
     assert set(languages(tmp_path / "a.jsonl").languages) == {"ko"}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "ㅋㅋㅋ",
+        "ㅇㅇ",
+        "ㅠㅠ",
+        "ㅋ" * 40,
+        "ㅇㅋ ok",
+        "Python에서 list comprehension을 사용하면 됩니다",
+    ],
+)
+def test_a_line_with_some_hangul_is_korean(tmp_path: Path, line: str) -> None:
+    assert language_of(line) == "ko"
+    (tmp_path / "a.jsonl").write_text(json.dumps({"text": f"{ENGLISH}\n{line}"}), encoding="utf-8")
+    found = languages(tmp_path / "a.jsonl").languages
+    assert found == {"en": len(ENGLISH), "ko": len(line.encode())}
+
+
+def test_a_korean_word_makes_no_line_korean() -> None:
+    assert language_of("The Korean word 사랑 means love, as everybody in this town knows.") == "en"

@@ -36,7 +36,7 @@ ASKED = [("user", "질문"), ("assistant", "대답")]
         ({"instruction": "질문", "output": "대답", "url": "x"}, "alpaca"),
         ({"instruction": "질문", "context": "", "response": "대답", "category": "x"}, "alpaca"),
         ({"prompt": "질문", "completion": "대답"}, "prompt"),
-        ({"prompt": "질문", "chosen": "대답", "rejected": "x"}, "prompt"),
+        ({"prompt": "질문", "chosen": "대답", "rejected": "x"}, "preference"),
         ({"Q": "질문", "A": "대답", "label": "0"}, "qa"),
         ({"질문": "질문", "답변": "대답"}, "qa"),
         (turns(("human", "질문"), ("gpt", "대답")), "sharegpt"),
@@ -157,7 +157,9 @@ def test_headers_with_language_prefixes_are_pairs():
 def test_the_form_of_the_most_rows_wins():
     rows = [{"text": "a"}, {"instruction": "a", "output": "b"}, {"instruction": "a", "output": "b"}]
     assert detect(rows, "file") == ("alpaca", None)
-    with pytest.raises(BadData, match=r"file: the columns a, b fit no known form \(messages,"):
+    with pytest.raises(
+        BadData, match=r"file: the columns a, b fit no known form \(preference, messages,"
+    ):
         detect([{"a": "1"}, {"b": "2"}], "file")
 
 
@@ -169,3 +171,42 @@ def test_duplicates_are_told_by_content_only():
     assert isinstance(two, Example)
     assert isinstance(three, Example)
     assert one.digest() == two.digest() != three.digest()
+
+
+def test_columns_that_a_question_needs_are_used():
+    found = chat({"system_prompt": "짧게", "question": "수도는?", "response": "서울"})
+    assert found == [("system", "짧게"), ("user", "수도는?"), ("assistant", "서울")]
+    for form in (
+        {"question": "누구?", "answer": "미라"},
+        {"prompt": "누구?", "completion": "미라"},
+    ):
+        example, _ = normal({**form, "context": "미라가 왔다."})
+        assert isinstance(example, Example)
+        assert example.messages[0] == {"role": "user", "content": "누구?", "input": "미라가 왔다."}
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({"instruction": "a", "output": "b", "tools": "[{}]"}, '"tools" says more than the form'),
+        ({"question": "a", "answer": "b", "Images": ["x"]}, '"Images" says more than the form qa'),
+        ({**turns(*ASKED), "history": [["a", "b"]]}, '"history" says more than the form'),
+        ({"prompt": "a", "completion": "b", "label": "False"}, 'is a bad one by its "label"'),
+    ],
+)
+def test_columns_that_change_the_meaning_and_have_no_place(row: dict[str, Any], reason: str):
+    found, _ = normal(row)
+    assert isinstance(found, Reject)
+    assert reason in found.reason
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"instruction": "a", "output": "b", "tools": "", "images": None, "history": []},
+        {"prompt": "a", "completion": "b", "label": True},
+        {"text": "a", "label": False, "image": "x"},
+    ],
+)
+def test_columns_that_say_nothing_or_not_of_a_chat(row: dict[str, Any]):
+    assert isinstance(normal(row)[0], Example)

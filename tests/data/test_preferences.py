@@ -3,11 +3,8 @@
 import json
 from pathlib import Path
 
-import pytest
-
-from kollama2.data.preferences import prefer_korean, read_preferences
-from kollama2.data.read import Example, read
-from kollama2.errors import BadData
+from kollama2.data.preferences import Preference, prefer_korean, preferences
+from kollama2.data.read import Example, Reject, read
 
 
 def write(path: Path, rows: list[object]) -> Path:
@@ -15,37 +12,28 @@ def write(path: Path, rows: list[object]) -> Path:
     return path
 
 
-def test_rows_in_their_usual_forms(tmp_path: Path) -> None:
-    turns = [
-        {"role": "user", "content": "수도는?"},
-        {"role": "assistant", "content": "서울입니다."},
-    ]
+def test_pairs_of_a_file_and_what_is_none(tmp_path: Path) -> None:
     path = write(
         tmp_path / "a.jsonl",
         [
             {"prompt": "수도는?", "chosen": "서울입니다.", "rejected": "It is Seoul."},
-            {
-                "instruction": "더하세요.",
-                "input": "1+1",
-                "chosen": "2입니다.",
-                "rejected": "3입니다.",
-            },
-            {"prompt": "수도는?", "chosen": turns, "rejected": [{"role": "gpt", "value": "Seoul"}]},
-            {"prompt": "같다", "chosen": "답", "rejected": "답"},
+            {"prompt": "같다", "chosen": "답", "rejected": "답 "},
             {"prompt": "없다", "chosen": "답"},
         ],
     )
-    counts: dict[str, int] = {}
-    found = list(read_preferences(path, counts))
-    assert counts == {"in": 5, "rejected": 2}
-    assert [(one.chosen, one.rejected) for one in found] == [
-        ("서울입니다.", "It is Seoul."),
-        ("2입니다.", "3입니다."),
-        ("서울입니다.", "Seoul"),
+    reading = read(path, "preference")
+    pair, *rejected = preferences(reading)
+    assert isinstance(pair, Preference)
+    assert pair.prompt == ({"role": "user", "content": "수도는?"},)
+    assert (pair.chosen["content"], pair.rejected["content"]) == ("서울입니다.", "It is Seoul.")
+    assert [one.reason for one in rejected if isinstance(one, Reject)] == [
+        "the chosen and the rejected answer are the same",
+        "has no columns of the form preference (found prompt, chosen)",
     ]
-    assert found[1].prompt == ({"role": "user", "content": "더하세요.", "input": "1+1"},)
-    with pytest.raises(BadData, match="no row has a prompt, a chosen and a rejected"):
-        list(read_preferences(write(tmp_path / "b.jsonl", [{"prompt": "x", "chosen": "y"}]), {}))
+    assert reading.counts["in"] == 3 == reading.counts["kept"] + reading.counts["rejected"]
+    (plain,) = preferences(read(write(tmp_path / "b.jsonl", [{"prompt": "x", "chosen": "y"}])))
+    assert isinstance(plain, Reject)
+    assert plain.reason == "a row without a rejected answer"
 
 
 def test_korean_is_preferred_to_mixed_and_to_english(tmp_path: Path) -> None:
@@ -60,7 +48,7 @@ def test_korean_is_preferred_to_mixed_and_to_english(tmp_path: Path) -> None:
     ]
     words = {"고양이": "cat", "사과": "apple"}
     found = list(prefer_korean(examples, words, english={4: "Hello."}, share=1))
-    assert [(one.chosen, one.rejected) for one in found] == [
+    assert [(one.chosen["content"], one.rejected["content"]) for one in found] == [
         ("고양이가 사과를 먹었습니다.", "cat이 apple을 먹었습니다."),
         ("안녕하세요.", "Hello."),
     ]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kollama2.data.forms import Example
+from kollama2.data.forms import Example, columns_of
 from kollama2.data.lines import Reject
 from kollama2.data.read import Reading, read
 from kollama2.errors import BadData, BadUsage
@@ -276,7 +276,9 @@ def test_named_columns(tmp_path: Path):
     assert (len(kept), len(rejected)) == (1, 1)
     with pytest.raises(BadUsage, match="columns name answer, which is no form"):
         read(path, columns={"answer": "회신"})
-    with pytest.raises(BadUsage, match="no form 'alpacca'; the forms are messages, sharegpt"):
+    with pytest.raises(
+        BadUsage, match="no form 'alpacca'; the forms are preference, messages, sharegpt"
+    ):
         read(path, form="alpacca")
 
 
@@ -355,3 +357,13 @@ def test_what_csv_writes_is_read_back(
     assert not rejected
     found = [[m["content"] for m in one.messages] for one in kept]
     assert found == [[unicodedata.normalize("NFC", cell).strip() for cell in row] for row in cells]
+
+
+def test_columns_as_they_are_written_on_a_command_line():
+    assert columns_of("instruction=ask, output=내 답") == {"instruction": "ask", "output": "내 답"}
+    assert columns_of("text=a=b") == {"text": "a=b"}
+    for text in ("", "output", "output=", "=reply", "output=a,"):
+        with pytest.raises(BadUsage, match="write them as instruction=ask,output=reply"):
+            columns_of(text)
+    with pytest.raises(BadUsage, match="names a role twice"):
+        columns_of("output=a,output=b")

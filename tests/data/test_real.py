@@ -26,7 +26,7 @@ FILES = [
         80,
     ),
     ("instruct_en/hiyouga__LLaMA-Factory/alpaca_en_demo.json", "alpaca", 999, 999),
-    ("instruct_en/hiyouga__LLaMA-Factory/dpo_en_demo.json", "sharegpt", 300, 300),
+    ("instruct_en/hiyouga__LLaMA-Factory/dpo_en_demo.json", "preference", 300, 300),
     ("instruct_en/hiyouga__LLaMA-Factory/glaive_toolcall_en_demo.json", "sharegpt", 300, 300),
     ("instruct_en/hiyouga__LLaMA-Factory/identity.json", "alpaca", 91, 91),
     ("instruct_en/lm-sys__FastChat/dummy_conversation.json", "sharegpt", 500, 500),

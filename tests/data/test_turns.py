@@ -243,3 +243,103 @@ def test_rows_in_are_rows_kept_and_rejected(tmp_path: Path):
     reading = read(tmp_path / "a.jsonl")
     assert [isinstance(one, Example) for one in reading] == [True, False, False, True]
     assert reading.counts == {"in": 4, "kept": 2, "rejected": 2}
+
+
+PAIRS = [["수도는?", "서울"], ["강은?", "한강"]]
+EARLIER = [
+    {"role": "user", "content": "수도는?"},
+    {"role": "assistant", "content": "서울"},
+    {"role": "user", "content": "강은?"},
+    {"role": "assistant", "content": "한강"},
+]
+NOW = [{"role": "user", "content": "인구는?"}, {"role": "assistant", "content": "940만"}]
+
+
+@pytest.mark.parametrize("history", [PAIRS, json.dumps(PAIRS), EARLIER])
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"instruction": "인구는?", "output": "940만"},
+        {"id": 1, "instruction": "인구는?", "input": "", "output": "940만"},
+        {"prompt": "인구는?", "completion": "940만"},
+    ],
+)
+def test_a_history_stands_before_the_instruction(row: Any, history: Any):
+    told = {**row, "system": "짧게", "history": history}
+    assert list(example(told).messages) == [
+        {"role": "system", "content": "짧게"},
+        *EARLIER,
+        *NOW,
+    ]
+
+
+@pytest.mark.parametrize("history", [[], "", None, "[]"])
+def test_no_history(history: Any):
+    row = {"instruction": "인구는?", "output": "940만", "history": history}
+    assert list(example(row).messages) == NOW
+
+
+@pytest.mark.parametrize(
+    ("history", "fault"),
+    [
+        ("수도는?", 'the "history" is not a list of [question, answer] pairs'),
+        ([["수도는?"]], 'the "history" is not a list of [question, answer] pairs'),
+        ([["수도는?", ""]], "an empty assistant turn"),
+        (EARLIER[:1], 'the "history" does not end with an answer'),
+    ],
+)
+def test_a_history_that_cannot_be_meant(history: Any, fault: str):
+    found, _ = normal({"instruction": "a", "output": "b", "history": history})
+    assert isinstance(found, Reject)
+    assert found.reason == fault
+
+
+@pytest.mark.parametrize("silent", [{"weight": 0}, {"weight": 0.0}, {"train": False}])
+def test_answers_that_are_not_learned(silent: Any):
+    wrong = {"role": "assistant", "content": "6"}
+    found = example({"messages": [ASK, {**wrong, **silent}, ASK, {**SAYS, "weight": 1}]})
+    assert found.messages == (ASK, {**wrong, "weight": 0}, ASK, SAYS)
+    told = {"from": "gpt", "value": "6", **silent}
+    row = shared(("human", "a"), ("gpt", "b"))
+    row["conversations"][1:1] = [told, {"from": "human", "value": "다시"}]
+    assert [m.get("weight") for m in example(row).messages] == [None, 0, None, None]
+    assert reason(ASK, {**SAYS, **silent}) == (
+        "every answer has the weight 0, so that nothing is learned"
+    )
+    assert reason(ASK, SAYS, {**SAYS, **silent}) == (
+        "two turns of the assistant in a row, of which one has the weight 0"
+    )
+    both = example({"messages": [ASK, {**SAYS, **silent}, {**SAYS, **silent}, ASK, SAYS]})
+    assert both.messages[1] == {
+        "role": "assistant",
+        "content": "맑습니다.\n\n맑습니다.",
+        "weight": 0,
+    }
+
+
+def test_a_weight_that_cannot_be_meant():
+    assert reason(ASK, {**SAYS, "weight": 0.5}) == (
+        "a turn of the weight 0.5, which is neither 0 nor 1"
+    )
+
+
+def test_turns_that_are_json_text(tmp_path: Path):
+    import pyarrow
+    from pyarrow import parquet
+
+    assert example({"messages": json.dumps([ASK, SAYS])}).messages == (ASK, SAYS)
+    row = shared(("human", "a"), ("gpt", "b"))
+    row["conversations"] = json.dumps(row["conversations"])
+    assert [m["content"] for m in example(row).messages] == ["a", "b"]
+    assert reason_of_text("[{") == reason_of_text("안녕") == '"messages" is not a list of turns'
+    table = pyarrow.table({"messages": [json.dumps([ASK, SAYS])]})
+    parquet.write_table(table, tmp_path / "a.parquet")
+    (found,) = read(tmp_path / "a.parquet")
+    assert isinstance(found, Example)
+    assert found.messages == (ASK, SAYS)
+
+
+def reason_of_text(messages: str) -> str:
+    found, _ = normal({"messages": messages})
+    assert isinstance(found, Reject)
+    return found.reason

@@ -159,6 +159,22 @@ def test_texts_of_the_templates(tokenizer: Tokenizer):
     assert text_of("plain", chat, tokenizer) == "<s>요약해.\n긴 글\n\n짧게"
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_an_answer_of_weight_0_is_written_and_not_learned(tokenizer: Tokenizer, name: str):
+    encoder = TextEncoder(tokenizer, name)
+    chat = [said("user", "a"), said("assistant", "b"), said("user", "c"), said("assistant", "d")]
+    silent: list[Message] = [chat[0], {**chat[1], "weight": 0}, *chat[2:]]
+    whole, one = encoder.encode(chat), encoder.encode(silent)
+    first = whole.ends[0]
+    assert (one.ids, one.ends) == (whole.ids, whole.ends)
+    assert one.labels == [-100] * first + whole.labels[first:]
+    whole, one = encoder.encode(chat, "all"), encoder.encode(silent, "all")
+    begins = encoder.encode(chat).labels
+    assert one.labels == [
+        -100 if n < first and begins[n] != -100 else label for n, label in enumerate(whole.labels)
+    ]
+
+
 def test_running_text(tokenizer: Tokenizer):
     encoder = TextEncoder(tokenizer, "plain")
     ids = tokenizer.encode("글")

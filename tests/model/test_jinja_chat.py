@@ -179,6 +179,22 @@ def test_what_the_assistant_writes_is_learned(load: Load, name: str):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_an_answer_of_weight_0_is_written_and_not_learned(load: Load, name: str):
+    encoder, _ = load(name)
+    silent = [CHAT[0], {**CHAT[1], "weight": 0}, *CHAT[2:]]
+    whole = encoder.encode(CHAT)
+    for loss in ("assistant", "all"):
+        one, full = encoder.encode(silent, loss), encoder.encode(CHAT, loss)
+        assert (one.ids, one.ends) == (full.ids, full.ends)
+        first = whole.ends[0]
+        answer = [n for n in range(first) if whole.labels[n] != -100]
+        assert answer
+        assert {one.labels[n] for n in answer} == {-100}
+        kept = [label for n, label in enumerate(one.labels) if n not in answer]
+        assert kept == [label for n, label in enumerate(full.labels) if n not in answer]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_a_batch_is_its_members_and_an_answer_follows_its_prompt(load: Load, name: str):
     encoder, _ = load(name)
     chats = list(dialogs(system=FAMILIES[name].system, count=20))

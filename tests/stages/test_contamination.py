@@ -40,3 +40,28 @@ def test_few_shot_examples_are_looked_up_too(tmp_path: Path, fewshot: str, pool:
         "own-label": {"items": 6, "judged": 6, "flagged": 0},
         "own-label few-shot": {"items": pool, "judged": pool, "flagged": flagged},
     }
+
+
+def test_both_answers_of_a_preference_are_looked_up(tmp_path: Path) -> None:
+    tasks = tmp_path / "tasks"
+    tasks.mkdir()
+    write(tasks)
+    rows = [json.loads(line) for line in (tasks / "train.jsonl").read_text().splitlines()]
+    better, worse = (" ".join([row["id"], row["place"], row["text"]]) for row in rows[1:3])
+    ask = {"role": "user", "content": "무엇입니까?"}
+    row = {
+        "chosen": [ask, {"role": "assistant", "content": better}],
+        "rejected": [ask, {"role": "assistant", "content": worse}],
+    }
+    (tmp_path / "pairs.jsonl").write_text(json.dumps(row) + "\n")
+    suite = wanted_suite(Wanted(tasks=("own_label",), include=tasks, num_fewshot=2), tmp_path)
+    locator = Locator(tmp_path, {}, tmp_path / "hashes.json")
+    stage = Contamination(
+        suite=suite,
+        data=suite_sources(suite, locator),
+        training=(locator.source(SourceSpec(uri="file:pairs.jsonl"), "data"),),
+    )
+    store = Store(tmp_path / "runs")
+    assert graph.run([stage], store, graph.inline(store)).failed == {}
+    metrics = store.record(stage)["metrics"]  # type: ignore[index]
+    assert metrics["counts"]["own-label few-shot"]["flagged"] == 2

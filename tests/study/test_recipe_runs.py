@@ -11,10 +11,11 @@ from kollama2.data.read import read as read_data
 from kollama2.engine.graph import inline, plan, run
 from kollama2.engine.stage import Stage
 from kollama2.engine.store import Store
+from kollama2.errors import BadUsage
 from kollama2.miniature import corpora
 from kollama2.model.card import read_card
 from kollama2.model.load import load_model
-from kollama2.stages import Merge, Order, Prefer, Source, Train
+from kollama2.stages import Encode, Merge, Order, Prefer, Source, Train
 from kollama2.study import recipes
 from kollama2.study.adapt import adaptation
 
@@ -123,3 +124,21 @@ def test_a_recipe_is_planned_at_full_size(name: str, tmp_path: Path, base: Path)
     settings = last.settings.model_dump(mode="json")  # type: ignore[union-attr]
     for key in fields:
         assert settings[key] == step.get(key, settings[key]), key
+
+
+def test_columns_of_other_names_are_learned_from(tmp_path: Path, base: Path) -> None:
+    line = json.dumps({"ask": "수도는?", "reply": "서울입니다."}, ensure_ascii=False) + "\n"
+    (tmp_path / "a.jsonl").write_text(line * 2, encoding="utf-8")
+    columns = {"instruction": "ask", "output": "reply"}
+    data, store = [str(tmp_path / "a.jsonl")], tmp_path / "runs"
+    made = adaptation(str(base), "kullm-lora", data, columns=columns, store=store, small=True)
+    (rows,) = [one for one in plan([made.stage], Store(store)).todo if isinstance(one, Encode)]
+    outcome = run([rows], Store(store), inline(Store(store)))
+    assert outcome.failed == {}
+    written = json.loads((Store(store).path(rows) / "encoding.json").read_text(encoding="utf-8"))
+    assert written["counts"]["kept"] == 1
+    assert written["counts"]["duplicates"] == 1
+    with pytest.raises(BadUsage, match="there are 2; give one file"):
+        adaptation(str(base), "kullm-lora", data * 2, columns=columns, store=store, small=True)
+    with pytest.raises(BadUsage, match="columns name reply, which is no form"):
+        adaptation(str(base), "kullm-lora", data, columns={"reply": "a"}, store=store, small=True)

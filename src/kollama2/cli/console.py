@@ -26,6 +26,13 @@ OntoOption = Annotated[
         "--onto", help="Base of an adapter (folder, hf: id), in the place of the one it names."
     ),
 ]
+ColumnsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--columns",
+        help="Which column plays which role: instruction=ask,output=reply or text=body.",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 STORE = Path("runs")
 

@@ -7,6 +7,7 @@ import typer
 
 from kollama2.cli.console import (
     STORE,
+    ColumnsOption,
     JsonOption,
     MirrorsOption,
     StoreOption,
@@ -34,14 +35,22 @@ def check(
         str, typer.Option(help="Chat template of the example; the model's own by default.")
     ] = "own",
     form: Annotated[str | None, typer.Option(help="Data form, when it is not detected.")] = None,
+    columns: ColumnsOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show format, counts, Hangul share, duplicates, lengths and one example with its loss mask."""
     from kollama2.data.check import check as examine
     from kollama2.data.check import render
+    from kollama2.data.forms import columns_of
     from kollama2.miniature import base
 
-    result = examine(file, tokenizer or base.FOLDER, template=template, form=form)
+    result = examine(
+        file,
+        tokenizer or base.FOLDER,
+        template=template,
+        form=form,
+        columns=columns_of(columns) if columns else None,
+    )
     if as_json:
         print_json(result.model_dump(mode="json"))
     else:
@@ -78,6 +87,7 @@ def clean(
     suite: Annotated[
         list[str] | None, typer.Option(help="Suite whose texts no document may hold; repeatable.")
     ] = None,
+    columns: ColumnsOption = None,
     mask: Annotated[
         bool, typer.Option(help="Mask e-mail addresses, phone and resident numbers.")
     ] = True,
@@ -88,6 +98,7 @@ def clean(
     """Clean a corpus: NFC, boilerplate, length, language, copies, personal data, suite items."""
     from kollama2.cli.clean import held_out, render_cleaned
     from kollama2.data.clean import clean as clean_corpus
+    from kollama2.data.forms import columns_of
     from kollama2.data.tidy import Rules
 
     console = talk()
@@ -95,6 +106,7 @@ def clean(
         result = clean_corpus(
             sources,
             output,
+            columns=columns_of(columns) if columns else None,
             rules=Rules(min_hangul=min_hangul, min_characters=min_characters, mask=mask),
             near_duplicates=near_duplicates if near_duplicates < 1 else None,
             held_out=held_out(suite, store, mirrors) if suite else None,

@@ -8,7 +8,7 @@ from rich.table import Table
 from kollama2.data.curriculum import preview
 from kollama2.engine.stage import Stage
 from kollama2.engine.store import Store
-from kollama2.stages import Encode, Order, Train
+from kollama2.stages import Encode, Order, Prefer, Train
 from kollama2.study.repeats import repeats
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
@@ -57,7 +57,7 @@ def encoded(stages: Iterable[Stage], store: Store) -> list[str]:
     """What encoding the rows of a study left out, cut off, or addressed by another's template."""
     found = dict[str, None]()
     for stage in stages:
-        record = store.record(stage) if isinstance(stage, Encode) else None
+        record = store.record(stage) if isinstance(stage, Encode | Prefer) else None
         if record is None:
             continue
         metrics = record["metrics"]
@@ -69,6 +69,10 @@ def encoded(stages: Iterable[Stage], store: Store) -> list[str]:
         if cut := counts.get("answers cut"):
             longest = metrics["max_length"]
             found[f"{names}: answers of {cut} rows are cut at {longest} tokens (max_length)"] = None
+        if cut := counts.get("prompts cut"):
+            longest = metrics["max_length"]
+            found[f"{names}: prompts of {cut} rows are cut from the left, so that they end in "
+                  f"{longest} tokens with their answers (max_length)"] = None  # fmt: skip
         if metrics.get("substituted"):
             template = metrics["template"]
             found[f"the base has no chat template, so {template} takes its place; name another one "

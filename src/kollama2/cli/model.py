@@ -7,6 +7,7 @@ import typer
 
 from kollama2.cli.console import (
     STORE,
+    ColumnsOption,
     JsonOption,
     MirrorsOption,
     OntoOption,
@@ -58,6 +59,7 @@ def adapt(
         list[str] | None,
         typer.Option(help="Training file; NAME=FILE when the recipe has several sources."),
     ] = None,
+    columns: ColumnsOption = None,
     miniature: Annotated[
         bool, typer.Option("--miniature", help="Use the recipe's numbers for tiny models.")
     ] = False,
@@ -72,6 +74,7 @@ def adapt(
 ) -> None:
     """Make one model: BASE adapted by a named recipe, ready for any tool that reads safetensors."""
     from kollama2.cli.adapt import compute_one, export
+    from kollama2.data.forms import columns_of
     from kollama2.study.adapt import adaptation
 
     check_new(output)
@@ -79,6 +82,7 @@ def adapt(
         base,
         recipe,
         data or [],
+        columns=columns_of(columns) if columns else None,
         store=store,
         mirrors=mirrors,
         small=miniature,

@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from kollama2.data import hangul
@@ -23,7 +23,7 @@ class _Totals:
 
     def __init__(self) -> None:
         self.lengths = list[int]()
-        self.syllables = self.letters = self.turns = self.chats = self.duplicates = 0
+        self.hangul = self.letters = self.turns = self.chats = self.duplicates = 0
         self.where: dict[str, list[str]] = {}
         self.sample = list[Example]()
         self._seen = set[bytes]()
@@ -37,7 +37,7 @@ class _Totals:
             return
         text = "\n".join(one.contents())
         self.lengths.append(len(text))
-        self.syllables += hangul.syllables(text)
+        self.hangul += hangul.characters(text)
         self.letters += hangul.letters(text)
         self.chats += bool(one.messages)
         self.turns += len(one.messages)
@@ -57,6 +57,7 @@ def check(
     *,
     template: str = "own",
     form: str | None = None,
+    columns: Mapping[str, str] | None = None,
 ) -> Checked:
     """Read a whole file or folder and say what training would make of it.
 
@@ -65,13 +66,14 @@ def check(
         tokenizer_folder: counts tokens and encodes the example; without it neither is done.
         template: the chat template of the token counts and of the example; `own` for the model's.
         form: one of `forms.FORMS`, or None to find it.
+        columns: which column plays which role, as in `read`.
 
     Raises:
-        BadUsage: an unknown form or template.
+        BadUsage: an unknown form, role or template.
         BadData: the file cannot be read or holds no usable row.
     """
     encoder = ModelFolder.read(tokenizer_folder).encoder(template) if tokenizer_folder else None
-    reading, totals = read(path, form), _Totals()
+    reading, totals = read(path, form, columns), _Totals()
     for one in reading:
         totals.add(one)
     found = _found(str(path), reading, totals)
@@ -119,9 +121,10 @@ def _found(path: str, reading: Reading, totals: _Totals) -> Checked:
             for reason, rows in reading.reasons.most_common()
         ],
         changed=changed,
+        unused=dict(reading.unused.most_common()),
         nfd=counts[COMPOSED],
         duplicates=totals.duplicates,
-        hangul_share=totals.syllables / max(totals.letters, 1),
+        hangul_share=totals.hangul / max(totals.letters, 1),
         turns=totals.turns / max(totals.chats, 1),
         characters=_lengths(totals.lengths),
     )

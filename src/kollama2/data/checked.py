@@ -49,9 +49,10 @@ class Checked(BaseModel):
         rejected: rows that cannot.
         reasons: why, most frequent first.
         changed: rows that were changed, by what was done.
+        unused: rows that say something in a column that is not read, by column.
         nfd: rows that were not NFC.
         duplicates: rows that repeat an earlier one exactly.
-        hangul_share: Hangul syllables among all letters.
+        hangul_share: Hangul of every kind among all letters.
         turns: mean messages of a chat, 0 where there are no chats.
         characters: lengths in characters.
         tokens: lengths in tokens with the template, of at most 2,000 rows; None without tokenizer.
@@ -70,6 +71,7 @@ class Checked(BaseModel):
     rejected: int
     reasons: list[Reason]
     changed: dict[str, int]
+    unused: dict[str, int] = {}
     nfd: int
     duplicates: int
     hangul_share: float
@@ -135,6 +137,9 @@ def _facts(found: Checked) -> list[tuple[str, str]]:
     # The rows that were not NFC have a line of their own above.
     changed = [one for one in found.changed.items() if one[0] != COMPOSED]
     facts += [(what[0].upper() + what[1:], f"{n:,}") for what, n in changed]
+    if found.unused:
+        unused = ", ".join(f"{column} ({n:,})" for column, n in found.unused.items())
+        facts.append(("Columns not used", unused))
     if found.estimated_tokens is not None:
         facts.append(("Tokens", f"{found.estimated_tokens:,} in all ({found.tokenizer})"))
     return facts

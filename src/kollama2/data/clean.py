@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -55,6 +55,7 @@ def clean(
     sources: Iterable[str | Path],
     out: str | Path,
     *,
+    columns: Mapping[str, str] | None = None,
     rules: Rules | None = None,
     near_duplicates: float | None = 0.8,
     held_out: HeldOut | None = None,
@@ -68,6 +69,7 @@ def clean(
     Args:
         sources: files or folders of text, in any form that `read` knows.
         out: a new folder; it appears when it is whole.
+        columns: which column of every source plays which role, as in `read`.
         rules: what a document must be.
         near_duplicates: estimated Jaccard similarity from which a document counts as a copy of an
             earlier one; None keeps near-duplicates (exact ones are always removed).
@@ -75,7 +77,7 @@ def clean(
         progress: called now and then with (documents done, documents kept).
 
     Raises:
-        BadUsage: `out` exists, or the similarity is not between 0 and 1.
+        BadUsage: `out` exists, the similarity is not between 0 and 1, or an unknown role.
         BadData: a source cannot be read or holds chats, or nothing is kept.
         TryLater, StorageTrouble: the disk is full or refuses; nothing is left at `out`.
     """
@@ -91,7 +93,7 @@ def clean(
             (partial / REJECTED).open("w", encoding="utf-8") as rejected,
         ):
             for source in sources:
-                for one in _documents(Path(source)):
+                for one in _documents(Path(source), columns):
                     work.take(one, kept, rejected)
         found = work.summary()
         (partial / SUMMARY).write_text(found.model_dump_json(indent=1) + "\n", encoding="utf-8")
@@ -101,9 +103,11 @@ def clean(
     return found
 
 
-def _documents(source: Path) -> Iterator[Reject | tuple[str, str]]:
+def _documents(
+    source: Path, columns: Mapping[str, str] | None
+) -> Iterator[Reject | tuple[str, str]]:
     """(name, text) of each document of a file or folder, and what cannot be read."""
-    for one in read(source):
+    for one in read(source, columns=columns):
         if isinstance(one, Reject):
             yield one
         elif not one.text:

@@ -35,6 +35,24 @@ def fit_text(encoded: Encoded, max_length: int) -> Fitted:
     return Fitted(rows, "documents split" if len(rows) > 1 else "")
 
 
+def fit_prompt(
+    prompt: list[int], answer: int, max_length: int, begins: int = 0
+) -> list[int] | None:
+    """Cut a prompt from the left until an answer fits behind it; None where nothing would be left.
+
+    Args:
+        prompt: its ids.
+        answer: tokens of the longest answer behind it.
+        max_length: tokens of both.
+        begins: how many ids stay at the beginning (1 for BOS), whatever is cut behind them.
+    """
+    room = max_length - answer
+    if len(prompt) <= room:
+        return prompt
+    room -= begins
+    return [*prompt[:begins], *prompt[-room:]] if room > 0 else None
+
+
 def fit_chat(encoded: Encoded, max_length: int) -> Fitted:
     """Shorten a chat: drop whole trailing turns, else cut its first answer before its EOS."""
     if encoded.reason:

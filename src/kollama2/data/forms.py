@@ -1,4 +1,4 @@
-"""Forms of training data: Alpaca, KULLM, ShareGPT, messages, pairs, text; all become `Example`.
+"""Forms of training data: preferences, chats, instructions, pairs, text; all become `Example`.
 
 A form is a row of the table `FORMS`: for each role of a value, the column names it goes by.
 """
@@ -6,7 +6,7 @@ A form is a row of the table `FORMS`: for each role of a value, the column names
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,8 @@ class Example:
     """One usable row, NFC: a chat (`messages`), running text (`text`), or both for a pair.
 
     A chat has an optional system message, then user and assistant in turn, the assistant last;
-    between them may stand calls of `tools` and what these answered.
+    between them may stand calls of `tools` and what these answered. Of a preference the last answer
+    is the chosen one, and `rejected` the other.
     """
 
     line: int
@@ -28,6 +29,7 @@ class Example:
     text: str = ""
     file: str = ""
     tools: tuple[Tool, ...] = ()
+    rejected: Message | None = None
 
     @property
     def id(self) -> str:
@@ -48,16 +50,28 @@ class Example:
         return contents(self.messages) if self.messages else [self.text]
 
 
+_SYSTEM = ("system", "system_prompt")
 # Roles marked ? may be missing. The order decides where a row fits several forms.
 FORMS: Mapping[str, Mapping[str, Sequence[str]]] = {
+    "preference": {
+        "chosen": ("chosen",),
+        "rejected": ("rejected",),
+        "turns?": ("conversations", "conversation", "messages"),
+        "prompt?": ("prompt", "instruction", "question", "질문", "명령어"),
+        "input?": ("input",),
+        "system?": _SYSTEM,
+        "history?": ("history",),
+        "tools?": ("tools", "functions"),
+    },
     "messages": {
         "turns": ("messages",),
+        "system?": _SYSTEM,
         "chosen?": ("chosen",),
         "tools?": ("tools", "functions"),
     },
     "sharegpt": {
         "turns": ("conversations", "conversation"),
-        "system?": ("system",),
+        "system?": _SYSTEM,
         "chosen?": ("chosen",),
         "tools?": ("tools", "functions"),
     },
@@ -66,19 +80,30 @@ FORMS: Mapping[str, Mapping[str, Sequence[str]]] = {
         "instruction": ("instruction",),
         "input": ("input",),
         "output": ("output",),
+        "system?": _SYSTEM,
+        "history?": ("history",),
     },
     "alpaca": {
         "instruction": ("instruction", "명령어", "지시"),
         "input?": ("input", "context", "입력"),
         "output": ("output", "response", "출력", "응답"),
-        "system?": ("system",),
+        "system?": _SYSTEM,
+        "history?": ("history",),
     },
     "prompt": {
         "instruction": ("prompt",),
+        "input?": ("input", "context"),
         "output": ("completion", "response", "chosen", "output"),
-        "system?": ("system",),
+        "system?": _SYSTEM,
+        "history?": ("history",),
     },
-    "qa": {"instruction": ("question", "q", "질문"), "output": ("answer", "a", "답변", "대답")},
+    "qa": {
+        "instruction": ("question", "q", "질문"),
+        "input?": ("context", "input", "지문"),
+        "output": ("answer", "a", "답변", "대답", "response"),
+        "system?": _SYSTEM,
+        "history?": ("history",),
+    },
     "pairs": {
         "en": ("en", "english", "eng", "영어", "en_*"),
         "ko": ("ko", "korean", "kor", "한국어", "ko_*"),
@@ -86,6 +111,42 @@ FORMS: Mapping[str, Mapping[str, Sequence[str]]] = {
     "document": {"title": ("title", "제목"), "text": ("content", "text", "body", "본문", "내용")},
     "text": {"text": ("text", "content", "document", "sentence", "본문", "문장")},
 }
+
+
+# What a chat may say in these columns is more than a remark about it, so a form that has no place
+# for one cannot give the row; text is whole without them.
+MEANING = frozenset(
+    (
+        *(*_SYSTEM, "history", "tools", "functions"),
+        *("image", "images", "audio", "audios", "video", "videos"),
+    )
+)
+_TEXTS = {"pairs", "document", "text"}
+
+
+def is_filled(value: Any) -> bool:
+    """Whether a cell says something."""
+    return value is not None and value not in ("", [], {})
+
+
+def lost_meaning(form: str, row: Mapping[str, Any], left: Iterable[str]) -> str:
+    """Why a row cannot be a chat of `form` that does not use some of its columns; "" if it can.
+
+    Args:
+        form: one of `FORMS`.
+        row: all cells.
+        left: the columns that the form does not use.
+    """
+    if form in _TEXTS:
+        return ""
+    for column in left:
+        name, value = column.strip().lower(), row[column]
+        if name in MEANING and is_filled(value):
+            return f'"{column}" says more than the form {form} can hold'
+        # TRL's and LLaMA-Factory's mark of answers that nobody should learn.
+        if name in {"label", "kto_tag"} and str(value).strip().lower() == "false":
+            return f'the answer is a bad one by its "{column}"'
+    return ""
 
 
 def _find(names: Sequence[str], keys: Mapping[str, str]) -> str | None:
@@ -122,6 +183,11 @@ def match(
     return found
 
 
+def cell(row: Mapping[str, Any], roles: Mapping[str, str], role: str) -> Any:
+    """The value that plays a role in a row, None where no column does."""
+    return row.get(roles[role]) if role in roles else None
+
+
 def names_columns(cells: list[str]) -> bool:
     """Whether the first record of a table is a header: it names the columns of a known form."""
     return any(match(form, cells) for form in FORMS)
@@ -155,8 +221,8 @@ def detect(values: Sequence[Any], where: str) -> tuple[str, dict[str, str] | Non
         found += f" (its first row: {', '.join(map(str, objects[0].values()))[:120]})"
     raise BadData(
         f"{where}: the columns {found} fit no known form "
-        f"({', '.join(FORMS)}); say which is which, as in "
-        "columns={'instruction': 'ask', 'output': 'reply'}"
+        f"({', '.join(FORMS)}); say which is which, with --columns instruction=ask,output=reply "
+        "or, in a study, columns: {instruction: ask, output: reply}"
     )
 
 
@@ -167,6 +233,21 @@ def _unnamed_pair(value: Mapping[str, Any]) -> tuple[str, ...]:
     if not all(cells) or korean[0] == korean[1]:
         return ()
     return ("ko", "en") if korean[0] else ("en", "ko")
+
+
+def columns_of(text: str) -> dict[str, str]:
+    """Which column plays which role, out of `instruction=ask,output=reply`.
+
+    Raises:
+        BadUsage: it is not written so, or names a role twice.
+    """
+    parts = [[side.strip() for side in part.partition("=")[::2]] for part in text.split(",")]
+    if not all(role and column for role, column in parts):
+        raise BadUsage(f"columns are {text!r}; write them as instruction=ask,output=reply")
+    found = dict(parts)
+    if len(found) < len(parts):
+        raise BadUsage(f"columns are {text!r}, which names a role twice; name each role once")
+    return found
 
 
 def form_of(form: str | None, columns: Mapping[str, str] | None) -> str | None:

@@ -5,7 +5,7 @@ import unicodedata
 
 # Every range below takes three bytes a character in UTF-8.
 _SYLLABLES = re.compile("[가-힣]+")
-_HANGUL = re.compile("[\u1100-\u11ff\u3131-\u318e\ua960-\ua97c가-힣\ud7b0-\ud7fb]+")
+_HANGUL = re.compile("[\u1100-\u11ff\u3131-\u318e\ua960-\ua97c가-힣\ud7b0-\ud7fb\uffa1-\uffdc]+")
 _BYTES_EACH = 3
 
 
@@ -24,9 +24,14 @@ def syllables(text: str) -> int:
     return sum(map(len, _SYLLABLES.findall(text)))
 
 
+def characters(text: str) -> int:
+    """Count Hangul of every kind: syllables, single jamo (ㅋㅋ), conjoining and half-width ones."""
+    return sum(map(len, _HANGUL.findall(text)))
+
+
 def hangul_bytes(text: str) -> int:
-    """Count the UTF-8 bytes that are Hangul: syllables, letters and conjoining jamo."""
-    return _BYTES_EACH * sum(map(len, _HANGUL.findall(text)))
+    """Count the UTF-8 bytes that are Hangul of any kind."""
+    return _BYTES_EACH * characters(text)
 
 
 def letters(text: str) -> int:
@@ -35,5 +40,5 @@ def letters(text: str) -> int:
 
 
 def share(text: str) -> float:
-    """Return the share of letters that are Hangul syllables, 0 for a text without letters."""
-    return syllables(text) / max(letters(text), 1)
+    """Return the share of letters that are Hangul of any kind, 0 for a text without letters."""
+    return characters(text) / max(letters(text), 1)

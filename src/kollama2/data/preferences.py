@@ -6,74 +6,43 @@ English, so that a model unlearns to mix languages; nobody has to judge anything
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from kollama2.data import hangul
 from kollama2.data.codeswitch import switched_words
-from kollama2.data.formats import read_rows, sniff
 from kollama2.data.forms import Example
-from kollama2.data.lines import MAX_LINE, Reject, Row
-from kollama2.errors import BadData
-from kollama2.model.messages import Message
+from kollama2.data.lines import Reject
+from kollama2.data.read import Reading
+from kollama2.model.messages import Message, Tool
 
-_PROMPT = ("prompt", "instruction", "question", "질문", "명령어")
 _LEAST_KOREAN = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Preference:
-    """A chat up to the answer, and two answers."""
+    """A chat up to the answer, two answers, and the functions that these may call."""
 
     prompt: tuple[Message, ...]
-    chosen: str
-    rejected: str
+    chosen: Message
+    rejected: Message
+    tools: tuple[Tool, ...] = ()
+    line: int = 0
+    file: str = ""
 
 
-def read_preferences(path: Path, counts: dict[str, int]) -> Iterator[Preference]:
-    """Rows with a prompt (or instruction), `chosen` and `rejected`, each a text or a list of turns.
-
-    Args:
-        path: JSON, JSONL, CSV, TSV or Parquet.
-        counts: gets `in` and `rejected` rows.
+def preferences(reading: Reading) -> Iterator[Preference | Reject]:
+    """The pairs of a reading of the form `preference`; a row of another form is a reject.
 
     Raises:
-        BadData: no row holds a pair.
+        BadData: the data cannot be read, or no row is usable.
     """
-    kept = 0
-    for row in read_rows(path, sniff(path), MAX_LINE, lambda cells: "chosen" in cells):
-        counts["in"] = counts.get("in", 0) + 1
-        found = None if isinstance(row, Reject) else _preference(row)
-        if found is None:
-            counts["rejected"] = counts.get("rejected", 0) + 1
+    for one in reading:
+        if isinstance(one, Reject):
+            yield one
+        elif one.rejected is None:
+            yield Reject(one.line, "a row without a rejected answer", "", one.file)
         else:
-            kept += 1
-            yield found
-    if not kept:
-        raise BadData(f"{path}: no row has a prompt, a chosen and a rejected answer that differ")
-
-
-def _preference(row: Row) -> Preference | None:
-    value = row.value
-    if not isinstance(value, dict):
-        return None
-    asked = next((value[name] for name in _PROMPT if isinstance(value.get(name), str)), None)
-    chosen, rejected = (_answer(value.get(name)) for name in ("chosen", "rejected"))
-    if not asked or not chosen or not rejected or chosen == rejected:
-        return None
-    ask: Message = {"role": "user", "content": hangul.nfc(asked).strip()}
-    if isinstance(value.get("input"), str) and value["input"].strip():
-        ask["input"] = hangul.nfc(value["input"]).strip()
-    return Preference((ask,), chosen, rejected)
-
-
-def _answer(value: Any) -> str | None:
-    """The text of an answer: itself, a turn, or the last of a list of turns."""
-    if isinstance(value, list) and value:
-        value = value[-1]
-    if isinstance(value, dict):
-        value = value.get("content", value.get("value"))
-    return hangul.nfc(value).strip() if isinstance(value, str) and value.strip() else None
+            *prompt, chosen = one.messages
+            yield Preference(tuple(prompt), chosen, one.rejected, one.tools, one.line, one.file)
 
 
 def prefer_korean(
@@ -104,4 +73,7 @@ def prefer_korean(
         if worse is None:
             worse = next(switched_words([chosen], words, share, seed + example.line), None)
         if worse and worse != chosen:
-            yield Preference(prompt, chosen, worse)
+            other: Message = {"role": "assistant", "content": worse}
+            yield Preference(
+                prompt, example.messages[-1], other, line=example.line, file=example.file
+            )

@@ -25,6 +25,7 @@ class Reading:
     Attributes:
         counts: in, kept, rejected (in = kept + rejected) and what was changed, by its name.
         reasons: rejected rows by reason.
+        unused: rows that say something in a column that is not read, by column.
         kinds: the (format, form) of each file read so far.
     """
 
@@ -38,6 +39,7 @@ class Reading:
         self.path = path
         self.counts: Counter[str] = Counter({"in": 0, "kept": 0, "rejected": 0})
         self.reasons: Counter[str] = Counter()
+        self.unused: Counter[str] = Counter()
         self.kinds: Counter[tuple[str, str]] = Counter()
         self._form = form_of(form, columns)
         self._columns = columns
@@ -94,7 +96,7 @@ class Reading:
             form, columns = detect(values, str(file))
         self._check_columns(values, file)
         self.kinds[kind, form or "text"] += 1
-        normaliser = Normaliser(form or "text", name, columns, self.counts)
+        normaliser = Normaliser(form or "text", name, columns, self.counts, self.unused)
         for row in chain(first, rows):
             if isinstance(row, Reject):
                 yield Reject(row.line, row.reason, row.sample, name)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from kollama2.data import hangul
-from kollama2.model.messages import Message, Role, Tool
+from kollama2.model.messages import Message, Role, Tool, is_learned
 
 _CALLERS = ("function_call", "tool_call")
 _SPEAKERS: Mapping[str, Role] = {
@@ -70,6 +70,8 @@ def read_turn(turn: Any, changes: Counter[str]) -> Message:
     thought = next((turn[name] for name in _THOUGHTS if turn.get(name)), None)
     if thought is not None:
         message["reasoning"] = text_of(thought, "reasoning", changes)
+    if role == "assistant" and not _is_taught(turn):
+        message["weight"] = 0
     if role != "assistant" and (calls or thought):
         raise Unusable(f"a {role} turn that {'calls a tool' if calls else 'thinks'}")
     if role == "tool":
@@ -78,6 +80,60 @@ def read_turn(turn: Any, changes: Counter[str]) -> Message:
         if turn.get("tool_call_id"):
             message["tool_call_id"] = text_of(turn["tool_call_id"], "tool_call_id", changes)
     return message
+
+
+def _is_taught(turn: Mapping[str, Any]) -> bool:
+    """Whether an answer is learned: OpenAI's `weight` of 0 or 1, or `train`, may say that not."""
+    weight = turn.get("weight")
+    if weight not in (None, 0, 1):
+        raise Unusable(f"a turn of the weight {weight!r}, which is neither 0 nor 1")
+    return weight != 0 and turn.get("train") is not False
+
+
+def read_turns(value: Any, column: str, changes: Counter[str]) -> list[Message]:
+    """The turns of a column: a list of them, one alone, or the JSON text of these.
+
+    Raises:
+        Unusable: it holds something else, or one of them cannot be meant.
+    """
+    turns = unpacked(value)
+    if isinstance(turns, dict):
+        turns = [turns]
+    if not isinstance(turns, list):
+        raise Unusable(f'"{column}" is not a list of turns')
+    return [read_turn(turn, changes) for turn in turns]
+
+
+def read_history(value: Any, changes: Counter[str]) -> list[Message]:
+    """The turns before an instruction: [question, answer] pairs, turns, or the JSON text of these.
+
+    Raises:
+        Unusable: they are something else.
+    """
+    pairs = unpacked(value) or []
+    if isinstance(pairs, list) and pairs and isinstance(pairs[0], dict):
+        turns = read_turns(pairs, "history", changes)
+        if turns[-1]["role"] != "assistant":
+            raise Unusable('the "history" does not end with an answer')
+        return turns
+    said = list[Message]()
+    for pair in pairs if isinstance(pairs, list) else [pairs]:
+        if not isinstance(pair, list) or len(pair) != 2:
+            raise Unusable('the "history" is not a list of [question, answer] pairs')
+        question, answer = (text_of(one, "history", changes) for one in pair)
+        said.append({"role": "user", "content": question})
+        said.append({"role": "assistant", "content": answer})
+    return said
+
+
+def unpacked(value: Any) -> Any:
+    """A value that is stored as its JSON text; anything else, other texts too, as it is."""
+    if not isinstance(value, str) or not value.lstrip().startswith(("[", "{")):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return value
 
 
 def _parts(parts: Iterable[Any]) -> str:
@@ -192,6 +248,8 @@ def in_turn(said: list[Message], changes: Counter[str]) -> tuple[Message, ...]:
         changes["last turn without an answer dropped"] += 1
     if len(joined) == start:
         raise Unusable("no user turn with an answer")
+    if not any(message["role"] == "assistant" and is_learned(message) for message in joined):
+        raise Unusable("every answer has the weight 0, so that nothing is learned")
     for before, after in zip([None, *joined[start:]], joined[start:], strict=False):
         _check_order(before, after)
     return tuple(joined)
@@ -201,7 +259,11 @@ def _joined(one: Message, other: Message) -> Message:
     """Two turns of one speaker as one."""
     if one.get("tool_calls") and other["content"]:
         raise Unusable("a call of a tool without a result")
+    if is_learned(one) != is_learned(other):
+        raise Unusable("two turns of the assistant in a row, of which one has the weight 0")
     found: Message = {"role": one["role"], "content": ""}
+    if not is_learned(one):
+        found["weight"] = 0
     found["content"] = "\n\n".join(filter(None, (one["content"], other["content"])))
     calls = [*one.get("tool_calls", []), *other.get("tool_calls", [])]
     if calls:

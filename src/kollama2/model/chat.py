@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from kollama2.errors import BadData, BadUsage
 from kollama2.model.jinja import jinja_template
-from kollama2.model.messages import Message, Sample, Tool, contents
+from kollama2.model.messages import Message, Sample, Tool, contents, is_learned
 from kollama2.model.templates import FORMS, TEMPLATES, Template, check_template
 from kollama2.model.tokenizer import Tokenizer
 
@@ -41,12 +41,15 @@ class Encoded:
 
 @dataclass(frozen=True, slots=True)
 class _Segment:
-    """A piece of a sequence: text, or a control token given by its id."""
+    """A piece of a sequence: text, or a control token given by its id.
+
+    `learned` says it of an answer; it is None for what stands around answers.
+    """
 
     text: str = ""
     id: int | None = None
     continuing: bool = False
-    learned: bool = False
+    learned: bool | None = None
 
 
 class ChatEncoder(ABC):
@@ -81,7 +84,8 @@ class ChatEncoder(ABC):
 
         Args:
             messages: an optional system message, then user and assistant in turn.
-            loss: learn the answers with what ends them, or everything but BOS.
+            loss: learn the answers with what ends them, or everything but BOS; never an answer
+                of weight 0.
             tools: functions that the assistant may call, where the template can tell of them.
 
         Raises:
@@ -213,8 +217,9 @@ class TextEncoder(ChatEncoder):
                 segments.append(_Segment(self.form.ask(turn, system, first=not number)))
             else:
                 answer = self.form.answer.format(content=turn["content"].strip())
-                segments.append(_Segment(answer, continuing=True, learned=True))
-                segments.append(_Segment(id=eos, learned=True))
+                learned = is_learned(turn)
+                segments.append(_Segment(answer, continuing=True, learned=learned))
+                segments.append(_Segment(id=eos, learned=learned))
         return segments
 
     def _check_turns(self, turns: Sequence[Message], tools: Sequence[Tool], prompt: bool) -> None:
@@ -236,11 +241,11 @@ class TextEncoder(ChatEncoder):
             ids, labels, ends = list[int](), list[int](), list[int]()
             for one in segments:
                 piece = next(encoded) if one.id is None else [one.id]
-                begins = one.id == self.tokenizer.bos_id and not one.learned
-                learned = one.learned or (loss == "all" and not begins)
+                begins = one.id is not None and one.id == self.tokenizer.bos_id
+                learned = loss == "all" and not begins if one.learned is None else one.learned
                 ids += piece
                 labels += piece if learned else [IGNORED] * len(piece)
-                if one.id == self.tokenizer.eos_id and one.learned:
+                if one.id == self.tokenizer.eos_id and one.learned is not None:
                     ends.append(len(ids))
             found.append(Encoded(ids, labels, tuple(ends)))
         return found

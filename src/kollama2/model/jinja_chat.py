@@ -98,9 +98,9 @@ class JinjaEncoder(ChatEncoder):
         if ids and ids[0] == self.tokenizer.bos_id:
             labels[0] = IGNORED
         ends = list[int]()
-        for start, end in one.answers:
+        for (start, end), learned in zip(one.answers, one.learned, strict=True):
             first, last = bisect_left(spans, (start,)), bisect_left(spans, (end,))
-            labels[first:last] = ids[first:last]
+            labels[first:last] = ids[first:last] if learned else [IGNORED] * (last - first)
             ends.append(last)
         return Encoded(ids, labels, tuple(ends))
 

@@ -16,6 +16,7 @@ class Message(TypedDict):
     thought before it answered; `tool_calls` the functions that it calls, in OpenAI's form
     (`{"type": "function", "function": {"name": …, "arguments": {…}}}`, with an `id` where there is
     one); `name` and `tool_call_id` the function and the call that a tool's turn answers for.
+    `weight` is 0, as OpenAI writes it, where an assistant's turn is read but never learned.
     """
 
     role: Role
@@ -25,6 +26,7 @@ class Message(TypedDict):
     tool_calls: NotRequired[list[dict[str, Any]]]
     name: NotRequired[str]
     tool_call_id: NotRequired[str]
+    weight: NotRequired[Literal[0]]
 
 
 Tool = Mapping[str, Any]
@@ -45,6 +47,11 @@ class Sample(Protocol):
     @property
     def tools(self) -> Sequence[Tool]:
         """The functions that the assistant may call."""
+
+
+def is_learned(message: Message) -> bool:
+    """Whether an assistant's turn is learned where answers are."""
+    return message.get("weight") != 0
 
 
 def contents(messages: Sequence[Message]) -> list[str]:

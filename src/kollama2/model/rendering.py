@@ -16,7 +16,7 @@ from typing import Any
 
 from kollama2.errors import BadData
 from kollama2.model.marks import MARK, mark, marked, places
-from kollama2.model.messages import Message, Tool
+from kollama2.model.messages import Message, Tool, is_learned
 
 BREAK = "\ufdd0"
 """A noncharacter that stands where a rendered text has to be encoded in parts."""
@@ -44,10 +44,12 @@ class Rendered:
     Attributes:
         text: with `BREAK` where it has to be encoded in parts.
         answers: from where to where in it the assistant speaks, with what ends its turn.
+        learned: of each of them, whether training learns it.
     """
 
     text: str
     answers: tuple[tuple[int, int], ...] = ()
+    learned: tuple[bool, ...] = ()
 
 
 class Rendering:
@@ -126,9 +128,12 @@ class Rendering:
         thought = "" if prompt else turns[-1].get("reasoning_content", "").strip()
         if thought not in text[starts[-1] : marks.get(f"{spoken[-1]}", ends[-1])]:
             raise BadData("the model's chat template has no form for reasoning")
-        return self._parted(text, starts, ends)
+        learned = tuple(is_learned(messages[n]) for n in spoken)
+        return Rendered(*self._parted(text, starts, ends), learned)
 
-    def _parted(self, text: str, starts: Sequence[int], ends: Sequence[int]) -> Rendered:
+    def _parted(
+        self, text: str, starts: Sequence[int], ends: Sequence[int]
+    ) -> tuple[str, tuple[tuple[int, int], ...]]:
         """A text with a break before each answer, so that no token holds a prompt's end too.
 
         Control tokens stand apart by themselves, with the white space that they take along.
@@ -141,7 +146,7 @@ class Rendering:
                 parts.append(text[at:start])
                 at = start
             answers.append((start + len(parts), end + len(parts)))
-        return Rendered(BREAK.join([*parts, text[at:]]), tuple(answers))
+        return BREAK.join([*parts, text[at:]]), tuple(answers)
 
     def _around_an_answer(self) -> tuple[str, str]:
         """What stands before and behind the answer in a short chat."""

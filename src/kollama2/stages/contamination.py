@@ -22,7 +22,7 @@ class Contamination(Stage):
     """
 
     kind: Literal["contamination"] = "contamination"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     suite: Suite
     data: dict[str, Source]
     training: tuple[Source, ...]
@@ -68,6 +68,10 @@ class Contamination(Stage):
 
 
 def _text(example: Any) -> str:
-    """The text of a row; a chat is its turns one after another, a pair has both its sides."""
-    turns = [part for turn in example.messages for part in (turn["content"], turn.get("input", ""))]
+    """The text of a row: the turns of a chat one after another, both sides of a pair.
+
+    Of a preference both answers, because both are read.
+    """
+    said = [*example.messages, *filter(None, [example.rejected])]
+    turns = [part for turn in said for part in (turn["content"], turn.get("input", ""))]
     return "\n".join([example.text, *turns])

@@ -27,6 +27,7 @@ class Derive(Stage):
     """
 
     kind: Literal["derive"] = "derive"
+    version: ClassVar[int] = 2
     make: Made
     pairs: Source
     text: Source | None = None

@@ -38,6 +38,7 @@ class Encode(Stage):
     """
 
     kind: Literal["encode"] = "encode"
+    version: ClassVar[int] = 2
     data: tuple[Part, ...]
     tokenizer: "Tokens"
     template: str = "own"

@@ -1,10 +1,14 @@
 """Prefer: a model tuned on pairs of a better and a worse answer."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from kollama2.data.lines import Reject, sample_of
 from kollama2.engine.stage import Stage, Work
+from kollama2.errors import BadData
 from kollama2.stages.folders import model_folder
 from kollama2.stages.source import Source, content, examples
 from kollama2.train.preference_settings import PreferSettings
@@ -12,8 +16,8 @@ from kollama2.train.preference_settings import PreferSettings
 if TYPE_CHECKING:
     from kollama2.data.preferences import Preference
     from kollama2.model.chat import ChatEncoder
-    from kollama2.model.messages import Message
     from kollama2.stages.models import Model, Tokens
+    from kollama2.train.prefer import PairIds
 
 
 class Prefer(Stage):
@@ -28,6 +32,7 @@ class Prefer(Stage):
     """
 
     kind: Literal["prefer"] = "prefer"
+    version: ClassVar[int] = 2
     model: "Model"
     data: Source
     settings: PreferSettings
@@ -42,21 +47,35 @@ class Prefer(Stage):
         return self.model.tokenizer_stage
 
     def run(self, work: Work) -> Mapping[str, Any]:
-        """Encode the pairs and tune; write `model/` and `metrics.jsonl`."""
+        """Encode the pairs and tune; write `model/`, `metrics.jsonl` and `rejected.jsonl`.
+
+        Raises:
+            BadData: the data cannot be read, or no pair is left.
+        """
         from kollama2.model.folder import ModelFolder
-        from kollama2.train.prefer import PairIds, prefer
+        from kollama2.train.prefer import prefer
 
         folder = model_folder(work, self.model)
         encoder = ModelFolder.read(folder).encoder(self.template)
-        counts: dict[str, int] = {}
-        pairs = [
-            PairIds(
-                prompt_ids=encoder.prompt(one.prompt),
-                chosen_ids=_answer(encoder, one.prompt, one.chosen),
-                rejected_ids=_answer(encoder, one.prompt, one.rejected),
+        counts = Counter({"in": 0, "kept": 0, "rejected": 0})
+        reasons: Counter[str] = Counter()
+        pairs = []
+        with (work.out / "rejected.jsonl").open("w", encoding="utf-8") as rejected:
+            for one in self._preferences(work):
+                counts["in"] += 1
+                found = one if isinstance(one, Reject) else self._encoded(encoder, one, counts)
+                if isinstance(found, Reject):
+                    reasons[found.reason] += 1
+                    rejected.write(json.dumps(asdict(found), ensure_ascii=False) + "\n")
+                else:
+                    pairs.append(found)
+        counts["kept"], counts["rejected"] = len(pairs), reasons.total()
+        if not pairs:
+            why = "; ".join(f"{n} x {reason}" for reason, n in reasons.most_common(3)) or "no rows"
+            raise BadData(
+                f"{self.data.uri}: no pair of two answers is left to learn from ({why}); mend the "
+                "rows or raise max_length"
             )
-            for one in self._preferences(work, counts)
-        ]
         figures = prefer(
             self.settings,
             pairs,
@@ -67,25 +86,49 @@ class Prefer(Stage):
             resources=work.resources,
             progress=work.progress,
         )
-        return {**counts, **figures}
+        return {
+            "sources": [{"path": self.data.uri.rpartition(":")[2]}],
+            "max_length": self.settings.max_length,
+            "counts": dict(counts),
+            "reasons": dict(reasons.most_common()),
+            **figures,
+        }
 
-    def _preferences(self, work: Work, counts: dict[str, int]) -> "Iterator[Preference]":
+    def _preferences(self, work: Work) -> "Iterator[Preference | Reject]":
         from kollama2.data import codeswitch, preferences
+        from kollama2.data.read import read
 
-        place = content(work.path(self.data))
         if self.pairs is None:
-            inside = [place] if place.is_file() else sorted(place.rglob("*"))
-            for file in filter(Path.is_file, inside):
-                yield from preferences.read_preferences(file, counts)
+            place, form = content(work.path(self.data)), self.data.form or "preference"
+            yield from preferences.preferences(read(place, form, dict(self.data.columns)))
             return
         aligned = codeswitch.read_pairs(content(work.path(self.pairs)), dict(self.pairs.columns))
-        instructions = list(examples(work, self.data))
-        counts["in"] = len(instructions)
         words = codeswitch.dictionary(list(aligned))
+        instructions = examples(work, self.data)
         yield from preferences.prefer_korean(instructions, words, seed=self.settings.seed)
 
+    def _encoded(
+        self, encoder: "ChatEncoder", one: "Preference", counts: Counter[str]
+    ) -> "PairIds | Reject":
+        """The ids of a pair within `max_length`; a prompt that is cut is counted."""
+        from kollama2.data.fit import fit_prompt
 
-def _answer(encoder: "ChatEncoder", prompt: "Sequence[Message]", answer: str) -> list[int]:
-    """The ids of an answer with its EOS, as training sees them after the prompt."""
-    whole = encoder.encode([*prompt, {"role": "assistant", "content": answer}]).ids
-    return whole[len(encoder.prompt(prompt)) :]
+        try:
+            prompt = encoder.prompt(one.prompt, one.tools)
+            chosen, rejected = (
+                encoder.encode([*one.prompt, answer], tools=one.tools).ids[len(prompt) :]
+                for answer in (one.chosen, one.rejected)
+            )
+        except BadData as error:
+            return _reject(one, str(error))
+        longest = self.settings.max_length
+        begins = int(prompt[:1] == [encoder.tokenizer.bos_id])
+        kept = fit_prompt(prompt, max(len(chosen), len(rejected)), longest, begins)
+        if kept is None:
+            return _reject(one, f"an answer leaves no room for its prompt in {longest} tokens")
+        counts["prompts cut"] += len(kept) < len(prompt)
+        return {"prompt_ids": kept, "chosen_ids": chosen, "rejected_ids": rejected}
+
+
+def _reject(one: "Preference", reason: str) -> Reject:
+    return Reject(one.line, reason, sample_of(one.chosen["content"]), one.file)

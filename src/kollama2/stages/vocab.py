@@ -26,6 +26,7 @@ class ExpandTokenizer(Stage):
     """
 
     kind: Literal["expand_tokenizer"] = "expand_tokenizer"
+    version: ClassVar[int] = 2
     tokenizer: "Tokens"
     corpus: tuple[Source, ...]
     settings: VocabSettings

@@ -1,8 +1,10 @@
 """Adapt: one base, one named recipe, one model; the same stages as in a study."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from kollama2.data.forms import form_of
 from kollama2.engine.hub import load_mirrors
 from kollama2.engine.store import Store
 from kollama2.errors import BadUsage
@@ -33,6 +35,7 @@ def adaptation(
     recipe: str,
     data: list[str],
     *,
+    columns: Mapping[str, str] | None = None,
     store: Path,
     mirrors: Path | None = None,
     small: bool = False,
@@ -45,6 +48,7 @@ def adaptation(
         base: `hf:` id, folder, or `builtin:miniature`.
         recipe: name of a recipe.
         data: files that replace the recipe's sources, `FILE` for its only source or `NAME=FILE`.
+        columns: which column of the one file of `data` plays which role.
         store: the folder of the store.
         mirrors: a mirrors file.
         small: use the numbers of the recipe's miniature twin.
@@ -54,6 +58,12 @@ def adaptation(
     Raises:
         BadUsage: something named does not exist or does not fit the recipe.
     """
+    form_of(None, columns)  # a role that there is not fails here, not in a worker
+    if columns and len(data) != 1:
+        raise BadUsage(
+            f"columns name those of one data file, and there are {len(data)}; give one file, or a "
+            "study, where each source has its own columns"
+        )
     document = recipes.document(recipe)
     named_there = document.read(RecipeFile)
     spec = spec_of(base)
@@ -63,7 +73,7 @@ def adaptation(
     study = Study(
         name=f"adapt-{recipe}",
         base=spec,
-        sources=dict(_replaced(text, known) for text in data),
+        sources=dict(_replaced(text, known, columns) for text in data),
         recipes=(recipe,),
         suites=("quick",),
     )
@@ -79,7 +89,9 @@ def adaptation(
     return Adaptation(stage, start, path.template)
 
 
-def _replaced(text: str, known: list[str]) -> tuple[str, SourceSpec]:
+def _replaced(
+    text: str, known: list[str], columns: Mapping[str, str] | None
+) -> tuple[str, SourceSpec]:
     name, equals, file = text.rpartition("=")
     if not equals:
         if len(known) != 1:
@@ -90,9 +102,10 @@ def _replaced(text: str, known: list[str]) -> tuple[str, SourceSpec]:
         name = known[0]
     if name not in known:
         raise BadUsage(f"this recipe has no source {name!r}; {near(name, known)}")
-    return name, spec_of(file)
+    return name, spec_of(file, columns)
 
 
-def spec_of(place: str) -> SourceSpec:
-    """A uri, or the path of a file or folder."""
-    return SourceSpec(uri=place if place.startswith(SCHEMES) else f"file:{place}")
+def spec_of(place: str, columns: Mapping[str, str] | None = None) -> SourceSpec:
+    """A uri, or the path of a file or folder, with the roles of its columns."""
+    uri = place if place.startswith(SCHEMES) else f"file:{place}"
+    return SourceSpec(uri=uri, columns=dict(columns or {}))
