@@ -239,11 +239,9 @@ def load_profile(path: Path | None, jobs: int | None) -> "Profile":
 
 def compute(locked: "Locked", todo: "Plan", store: Path, profile: "Profile") -> "Outcome":
     """Compute what is missing, with a display on stderr."""
-    from kollama2.engine.commit import write_json
+    from kollama2.engine.commit import keep_json
 
-    folder = store / "studies"
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / f"{locked.study.name}.json", locked.record())
+    keep_json(store / "studies" / f"{locked.study.name}.json", locked.record())
     names = locked.stage_names()
     return launch(todo, store, profile, lambda name: names.get(name, name))
 

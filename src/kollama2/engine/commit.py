@@ -104,6 +104,26 @@ def write_json(path: Path, value: object, *, durable: bool = True) -> None:
             sync_folder(path.parent)
 
 
+def keep_json(path: Path, value: object) -> None:
+    """Write a value as JSON unless the file says it already, so that a store can be read-only.
+
+    Args:
+        path: the file; its folder is made if needed.
+        value: as for `write_json`, with text keys.
+
+    Raises:
+        TryLater, Denied, StorageTrouble: as `storage`.
+    """
+    try:
+        if read_json(path) == json.loads(json.dumps(value)):
+            return
+    except Fault:
+        pass  # it is missing or damaged: then it is written, or that says what is wrong
+    with storage(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, value)
+
+
 def read_json(path: Path) -> Any:
     """The value of a JSON file.
 
@@ -115,7 +135,7 @@ def read_json(path: Path) -> Any:
         content = path.read_bytes()
     try:
         return json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Corrupt(f"{path} is not valid JSON: {error}") from error
 
 
