@@ -1,11 +1,12 @@
 """Where sources lie and what they are known by."""
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
-from kollama2.errors import BadData
+from kollama2.errors import BadData, Denied
 from kollama2.study.locate import Locator
 from kollama2.study.schema import SourceSpec
 
@@ -76,3 +77,20 @@ def test_a_cache_that_cannot_be_written_changes_no_answer(tmp_path: Path) -> Non
     unwritable = Locator(tmp_path, {}, tmp_path / "file" / "hashes.json")
     assert unwritable.source(PAIRS, "data") == found
     unwritable.save()
+
+
+def test_a_folder_that_may_not_be_read_is_not_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "data" / "secret").mkdir(parents=True)
+    (tmp_path / "data" / "a.txt").write_text("나무")
+    real = os.scandir
+
+    def refuse(path: str) -> object:
+        if str(path).endswith("secret"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(Denied, match=r"secret may not be written or read; check its permissions"):
+        Locator(tmp_path, {}, tmp_path / "hashes.json").source(SourceSpec(uri="file:data"), "data")

@@ -25,6 +25,11 @@ MANIFEST = "MANIFEST.json"
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _REFUSED = frozenset({errno.EACCES, errno.EPERM})
 _BROKEN = frozenset({errno.EROFS, errno.EIO, errno.ENAMETOOLONG, errno.ESTALE})
+_REMEDIES = {
+    errno.EROFS: "the disk is read-only, so choose a folder on another",
+    errno.ENAMETOOLONG: "choose a shorter one",
+    errno.ENOTDIR: "a part of this path is a file, so correct it",
+}
 # Libraries written in Rust or C++ report a full disk in words only.
 _FULL_WORDS = re.compile(r"No space left on device|os error 28\b|Disk quota exceeded")
 
@@ -53,8 +58,9 @@ def storage_fault(error: BaseException, path: Path) -> Fault | None:
 
 
 def _trouble(error: BaseException, path: Path) -> StorageTrouble:
-    reason = error.strerror if isinstance(error, OSError) else None
-    return StorageTrouble(f"{_named(error, path)} cannot be written or read: {reason or error}")
+    number, reason = error.args[:2] if isinstance(error, OSError) and error.strerror else (0, error)
+    remedy = _REMEDIES.get(number, "check the path and its disk")
+    return StorageTrouble(f"{_named(error, path)} cannot be written or read: {reason}; {remedy}")
 
 
 def _named(error: BaseException, path: Path) -> str:

@@ -198,11 +198,12 @@ class Store:
             return None
 
     def _verified(self, folder: Path) -> Record | None:
-        if not folder.is_dir():
-            return None
-        commit.verify(folder)
-        record: Record = commit.read_json(folder / "done.json")
-        return record
+        with commit.storage(folder):
+            if not folder.is_dir():
+                return None
+            commit.verify(folder)
+            record: Record = commit.read_json(folder / "done.json")
+            return record
 
     def _need(self, needed: Stage, stage: Stage) -> None:
         try:

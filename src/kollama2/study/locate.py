@@ -1,14 +1,15 @@
 """Locate: from a uri to a pinned source."""
 
 import hashlib
+import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from kollama2.data.read import aligned_files, check_aligned
-from kollama2.engine.commit import keep_json, read_json
+from kollama2.engine.commit import keep_json, read_json, storage
 from kollama2.engine.hub import What, by_mirror, commit_of, expanded
 from kollama2.errors import BadData, BadUsage, Denied, Fault, StorageTrouble, TryLater
 from kollama2.model.gguf.architectures import config_of
@@ -44,6 +45,7 @@ class Locator:
             BadUsage: the uri names nothing.
             BadData: the content differs from the sha256 that the study demands, or two aligned
                 files have not as many lines.
+            Denied, StorageTrouble: a file cannot be read.
             Missing, Denied: a revision cannot be looked up: the hub is out of reach or refuses.
         """
         scheme, _, name = spec.uri.partition(":")
@@ -67,6 +69,11 @@ class Locator:
             return Source(uri=spec.uri, revision=spec.revision, **fields)
         if place is None:
             place = self.folder / Path(expanded(spec.uri, name)).expanduser()
+        with storage(place):
+            return self._lying_at(place, spec, fields)
+
+    def _lying_at(self, place: Path, spec: SourceSpec, fields: dict[str, Any]) -> Source:
+        what, scheme = fields["what"], spec.uri.partition(":")[0]
         if not place.exists():
             raise BadUsage(f"{spec.uri}: nothing lies at {place}; correct the path")
         place = one_file(place, spec.file)
@@ -86,7 +93,7 @@ class Locator:
     def _hash(self, place: Path) -> str:
         if place.is_file():
             return self._file_hash(place)
-        files = sorted(file for file in place.rglob("*") if file.is_file())
+        files = sorted(file for file in _below(place) if file.is_file())
         if not files:
             raise BadUsage(f"the folder {place} is empty")
         whole = hashlib.sha256()
@@ -120,6 +127,16 @@ class Locator:
         """
         with suppress(Denied, StorageTrouble, TryLater):
             keep_json(self._cache, self._hashes)
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """All files below a folder; `rglob` would pass over folders that may not be read."""
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    for place, _, names in os.walk(folder, onerror=refuse):
+        yield from (Path(place, name) for name in names)
 
 
 def _remembered(cache: Path) -> dict[str, str]:
