@@ -18,6 +18,7 @@ from kollama2.engine import commit, lease, provenance
 from kollama2.engine.failure import Guard
 from kollama2.engine.profile import Resources
 from kollama2.engine.progress import Progress, Record, Tell
+from kollama2.engine.record import DONE, read_object
 from kollama2.engine.stage import Stage, Work
 from kollama2.errors import Corrupt, Fault, Missing
 
@@ -59,15 +60,20 @@ class Store:
             return None
 
     def records(self) -> Iterator[Record]:
-        """The content of `done.json` of every finished stage, with its recipe under `stage`."""
+        """The content of `done.json` of every finished stage, with its recipe under `stage`.
+
+        Raises:
+            Corrupt, Missing: one cannot be read, or is of a newer kollama2 and lacks what is asked.
+        """
         for folder in self._finished():
-            recipe = commit.read_json(folder / "stage.json")
-            yield {**commit.read_json(folder / "done.json"), "stage": recipe}
+            found = read_object(folder / DONE)
+            found["stage"] = read_object(folder / "stage.json")
+            yield found
 
     def progress(self, stage: Stage) -> Record | None:
         """The last progress that an unfinished stage has told, also from another process."""
         try:
-            figures: Record = commit.read_json(self.partial(stage) / "progress.json")
+            figures: Record = read_object(self.partial(stage) / "progress.json")
         except Fault:  # not there yet, or published between two looks
             return None
         return figures
@@ -161,7 +167,7 @@ class Store:
             }
             display.file.unlink(missing_ok=True)
             _redact_log(partial / "log.txt")
-            commit.write_json(partial / "done.json", record)
+            commit.write_json(partial / DONE, record)
             # Scratch holds the checkpoints, so it goes only when the result is safe on the disk.
             commit.seal(partial, leave=scratch)
             shutil.rmtree(scratch)
@@ -179,8 +185,7 @@ class Store:
         except Corrupt:
             (partial / commit.MANIFEST).unlink()
             return None
-        record: Record = commit.read_json(partial / "done.json")
-        return record
+        return read_object(partial / DONE)
 
     def _settled(self, stage: Stage, tell: Tell) -> Record | None:
         """The record if the stage is finished; a damaged folder is moved aside."""
@@ -202,8 +207,7 @@ class Store:
             if not folder.is_dir():
                 return None
             commit.verify(folder)
-            record: Record = commit.read_json(folder / "done.json")
-            return record
+            return read_object(folder / DONE)
 
     def _need(self, needed: Stage, stage: Stage) -> None:
         try:
