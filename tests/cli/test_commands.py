@@ -1,13 +1,23 @@
 """The commands as a user types them, on tiny models."""
 
+import errno
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from kollama2.cli import app
+from kollama2.cli.study import show
+from kollama2.errors import Denied
+from kollama2.report import html
+from kollama2.study.lock import lock
 
 ROOT = Path(__file__).parent.parent.parent
 STUDY = """\
@@ -101,6 +111,104 @@ def test_columns_are_named_as_the_message_says(tmp_path: Path) -> None:
     found = json.loads(done.stdout)
     assert (found["kinds"], found["kept"]) == ({"jsonl, alpaca": 1}, 1)
     assert found["unused"] == {"body": 1}
+
+
+@pytest.fixture
+def mounted(study: Path) -> Iterator[Path]:
+    """A computed study whose store is mounted read-only, where the user may mount."""
+    done = kollama2("run", "s.yaml", folder=study)
+    assert done.returncode == 0, done.stderr
+    store = str(study / "runs")
+    if os.geteuid() != 0 or shutil.which("mount") is None:
+        pytest.skip("mounting is forbidden here")
+    if subprocess.run(["mount", "--bind", store, store], check=False).returncode:
+        pytest.skip("mounting is forbidden here")
+    subprocess.run(["mount", "-o", "remount,ro,bind", store], check=True)
+    yield study
+    subprocess.run(["umount", "-l", store], check=True)
+
+
+def test_a_finished_study_is_read_from_a_store_that_cannot_be_written(mounted: Path) -> None:
+    board = (mounted / "runs/studies/try/leaderboard.json").read_text(encoding="utf-8")
+    for command in ("run", "report"):
+        done = kollama2(command, "s.yaml", "--json", folder=mounted)
+        assert (done.returncode, done.stdout) == (0, board)
+        assert "Read-only" not in done.stderr
+    for command in ("plan", "status"):
+        done = kollama2(command, "s.yaml", folder=mounted)
+        assert done.returncode == 0
+        assert "Read-only" not in done.stderr
+    rows = json.loads(
+        kollama2("query", "SELECT count(*) AS n FROM scores", "--json", folder=mounted).stdout
+    )
+    assert rows[0]["n"] > 0
+    other = kollama2("run", folder=mounted)  # another study would be new there
+    assert other.returncode == 74
+    assert "Read-only file system; the disk is read-only" in other.stderr
+    assert "Traceback" not in other.stderr
+
+
+def test_without_a_place_for_the_report_the_leaderboard_is_printed(
+    study: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert kollama2("run", "s.yaml", folder=study).returncode == 0
+    board = (study / "runs/studies/try/leaderboard.json").read_text(encoding="utf-8")
+
+    def refuse(*arguments: object) -> Path:
+        raise Denied("report.html may not be written or read; check its permissions")
+
+    monkeypatch.setattr(html, "write_report", refuse)
+    monkeypatch.chdir(study)
+    show(lock(study / "s.yaml", study / "runs"), study / "runs", as_json=True)
+    said = capsys.readouterr()
+    assert said.out == board
+    assert said.err.startswith("no report was written: report.html may not be written")
+
+
+LONG = "n" * 300
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("plan", "--store", "file"), 74, "the store file is a file; name a folder with --store"),
+        (("query", "SELECT 1", "--store", "file/deeper"), 74, "Not a directory; a part of this"),
+        (("status", "--store", LONG), 74, "File name too long; choose a shorter one"),
+        (("plan", LONG), 74, "File name too long; choose a shorter one"),
+        (("evaluate", f"file:{LONG}"), 74, "File name too long; choose a shorter one"),
+        (("run", "s.yaml"), 74, "File name too long; choose a shorter one"),
+    ],
+)
+def test_a_path_that_cannot_be_is_one_sentence(
+    tmp_path: Path, tiny_model: Path, arguments: tuple[str, ...], code: int, says: str
+) -> None:
+    (tmp_path / "file").write_text("")
+    study = STUDY.format(base=tiny_model).replace("name: try", f"name: {LONG}")
+    (tmp_path / "s.yaml").write_text(study, encoding="utf-8")
+    (tmp_path / "small.yaml").write_text(SUITE, encoding="utf-8")
+    (tmp_path / "test.txt").write_text(TEST, encoding="utf-8")
+    done = kollama2(*arguments, folder=tmp_path)
+    assert (done.returncode, done.stdout) == (code, ""), done.stderr
+    assert says in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_what_may_not_be_read_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*arguments: object, **named: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", "s.yaml")
+
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # `main` sets its own
+    (tmp_path / "s.yaml").write_text("")
+    monkeypatch.setattr(Path, "read_text", refuse)
+    monkeypatch.setattr(sys, "argv", ["kollama2", "plan", str(tmp_path / "s.yaml")])
+    with pytest.raises(SystemExit) as ended:
+        app.main()
+    assert ended.value.code == 77
+    assert capsys.readouterr().err == (
+        "kollama2: s.yaml may not be written or read; check its permissions\n"
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,6 @@
+import errno
+import os
+import shutil
 import threading
 import time
 from pathlib import Path
@@ -5,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from kollama2.engine import commit
 from kollama2.engine.graph import Event, Plan, inline, plan, run
+from kollama2.engine.launch import local
 from kollama2.engine.progress import Record
 from kollama2.engine.stage import Stage
 from kollama2.engine.store import Store
-from tests.engine.fakes import Corpus, Look, Part, Train, Trouble
+from tests.engine.fakes import PARSE, Corpus, Look, Part, Train, Trouble
 
 CORPUS = Corpus(text="나무")
 BASE = Train(model=CORPUS, seed=9)
@@ -155,3 +160,102 @@ def test_only_modules_of_stages_to_compute_are_preloaded(store: Store) -> None:
     assert plan([CORPUS], store).preload == ()
     run([Look(data=CORPUS)], store, inline(store))
     assert plan([Look(data=CORPUS)], store).preload == ()
+
+
+FIRST = Train(model=CORPUS, steps=1)
+SECOND = Train(model=FIRST, steps=1, seed=1)
+
+
+def flip(file: Path) -> None:
+    """Change a file's content, and neither its size nor its times."""
+    stat, content = file.stat(), bytearray(file.read_bytes())
+    content[0] ^= 1
+    file.write_bytes(content)
+    os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+@pytest.mark.parametrize("damaged", [[CORPUS], [FIRST], [CORPUS, FIRST]])
+def test_what_is_damaged_is_found_before_it_is_used_and_computed_again(
+    store: Store, damaged: list[Stage], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([SECOND], store, inline(store)).exit_code == 0
+    right = (store.path(SECOND) / "weights.txt").read_bytes()
+    shutil.rmtree(store.path(SECOND))
+    for stage in damaged:
+        flip(next(store.path(stage).glob("[tw]e*.txt")))
+    # The corpus is read only when the training after it must be done again.
+    found = [stage for stage in damaged if stage is FIRST or len(damaged) == 2]
+    outcome = run([SECOND], store, inline(store))
+    assert (outcome.exit_code, outcome.failed) == (0, {})
+    assert (store.path(SECOND) / "weights.txt").read_bytes() == right
+    assert {path.name for path in store.root.glob("*.corrupt-1")} == {
+        f"{stage.name}.corrupt-1" for stage in found
+    }
+    said = capsys.readouterr().err
+    assert said.count("its SHA-256 has changed; it is now") == len(found)
+
+
+def test_two_finished_folders_that_were_swapped_are_both_computed_again(store: Store) -> None:
+    other = Corpus(text="숲길")
+    run([CORPUS, other], store, inline(store))
+    one, two = store.path(CORPUS), store.path(other)
+    one.rename(store.root / "aside")
+    two.rename(one)
+    (store.root / "aside").rename(two)
+    assert plan([CORPUS, other], store).cached == frozenset()
+    assert run([FIRST, other], store, inline(store)).exit_code == 0
+    assert (one / "text.txt").read_text(encoding="utf-8") == CORPUS.text
+    assert (two / "text.txt").read_text(encoding="utf-8") == other.text
+
+
+def test_a_worker_that_finds_damage_has_it_computed_again(
+    store: Store, capfd: pytest.CaptureFixture[str]
+) -> None:
+    launch = local(store, parse=PARSE)
+    run([FIRST], store, launch)
+    flip(store.path(FIRST) / "weights.txt")
+    assert run([SECOND], store, launch).exit_code == 0
+    assert f"it is now {FIRST.name}.corrupt-1 and is computed again" in capfd.readouterr().err
+
+
+def test_all_stages_that_find_the_same_damage_wait_for_it_to_be_mended(store: Store) -> None:
+    run([FIRST], store, inline(store))
+    flip(store.path(FIRST) / "weights.txt")
+    many = [Train(model=FIRST, steps=1, seed=seed) for seed in range(1, 9)]
+    outcome = run(many, store, inline(store), jobs=4)
+    assert (outcome.exit_code, outcome.failed) == (0, {})
+    assert len(list(store.root.glob("*.corrupt-*"))) == 1
+
+
+def test_damage_that_nobody_can_mend_ends_with_its_code(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run([FIRST], store, inline(store))
+    flip(store.path(FIRST) / "weights.txt")
+    monkeypatch.setattr(Path, "rename", refuse)
+    outcome = run([SECOND], store, inline(store))
+    assert outcome.exit_code == 76
+    assert "its SHA-256 has changed; remove" in outcome.failed[SECOND.name]
+
+
+def refuse(*arguments: object) -> None:
+    raise OSError(errno.EROFS, "Read-only file system")
+
+
+def test_content_is_hashed_once_a_process(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    run([FIRST], store, inline(store))
+    monkeypatch.setattr(commit, "_TICK_NS", 0)
+    hashed: list[Path] = []
+    real = commit.sha256
+
+    def counted(path: Path) -> str:
+        hashed.append(path)
+        return real(path)
+
+    monkeypatch.setattr(commit, "sha256", counted)
+    for _ in range(3):
+        store.input(FIRST)
+    assert len(hashed) == len(set(hashed)) == 4
+    (store.path(FIRST) / "weights.txt").touch()
+    store.input(FIRST)
+    assert len(hashed) == 5

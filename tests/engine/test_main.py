@@ -107,3 +107,22 @@ def test_several_processes_die_with_the_one_that_holds_the_lease(tmp_path: Path)
     leader.wait()
     _, alive = psutil.wait_procs(ranks, timeout=20)
     assert alive == []
+
+
+@pytest.mark.parametrize(
+    ("writer", "code", "says"),
+    [
+        ("10.2.0", 69, "was written by kollama2 10.2.0 and cannot be read by this kollama2 0."),
+        ("0.0.1", 70, "corpus.warmth: Extra inputs are not permitted; take one that this"),
+    ],
+)
+def test_a_recipe_with_an_unknown_field_is_no_damage(
+    tmp_path: Path, writer: str, code: int, says: str
+) -> None:
+    (tmp_path / "done.json").write_text(json.dumps({"kollama2": writer}))
+    file = write(Corpus(text="나무"), tmp_path)
+    file.write_text(json.dumps({**json.loads(file.read_text()), "warmth": 1}))
+    result = compute(file, Store(tmp_path / "runs"))
+    assert result.returncode == code
+    assert says in result.stderr
+    assert result.stderr.count("\n") == 1

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from kollama2.errors import BadData
 from kollama2.model.tokenizer import Tokenizer, check_matches, load_tokenizer
 
-TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0\ue000"), max_size=40)
+# The mark of a space is one to SentencePiece, and transformers puts no other before it.
+TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0\ue000▁"), max_size=40)
 
 
 @pytest.fixture(scope="module")

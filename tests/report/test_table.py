@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from kollama2.errors import BadUsage, Corrupt
+from kollama2.errors import BadUsage, Corrupt, Fault, Missing
 from kollama2.report.board import Leaderboard, Row
+from kollama2.report.query import query
 from kollama2.report.table import leaderboard
 from kollama2.report.terminal import quantity
 from tests.report import fake
@@ -291,6 +292,30 @@ def test_damaged_records(tmp_path: Path, file: str, text: str, message: str) -> 
     (tmp_path / cells(tmp_path, "alpaca-lora")[0] / file).write_text(text)
     with pytest.raises(Corrupt, match=message):
         leaderboard(tmp_path, "quick")
+
+
+@pytest.mark.parametrize(("writer", "fault"), [("0.0.1", Corrupt), ("10.2.0", Missing)])
+def test_no_field_of_a_record_or_a_lock_is_missed_without_a_sentence(
+    tmp_path: Path, writer: str, fault: type[Fault]
+) -> None:
+    fake.write(tmp_path, seeds=(0,))
+    place = tmp_path / cells(tmp_path, "alpaca-lora")[0]
+    said = 0
+    for file in (place / "done.json", tmp_path / "studies" / "quick.json"):
+        whole = {**json.loads(file.read_text()), "kollama2": writer}
+        for name in whole.keys() - {"kollama2"}:
+            lacking = {**whole, "more": {"of": "it"}}
+            del lacking[name]
+            file.write_text(json.dumps(lacking))
+            try:
+                leaderboard(tmp_path, "quick")
+            except Fault as found:
+                assert type(found) is fault, found
+                said += 1
+            query(tmp_path, "SELECT * FROM stages, scores LIMIT 1")
+        file.write_text(json.dumps({**whole, "more": {"of": "it"}}))
+        leaderboard(tmp_path, "quick")  # more than this version knows is no damage
+    assert said > 3
 
 
 def test_damaged_lock(tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 """Where sources lie and what they are known by."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
 
-from kollama2.errors import BadData
+from kollama2.errors import BadData, Denied
 from kollama2.study.locate import Locator
 from kollama2.study.schema import SourceSpec
 
@@ -36,3 +38,59 @@ def test_files_of_unequal_length_are_refused_before_anything_runs(tmp_path: Path
     locator = write(tmp_path, "Go.\nRun.\nNo.\n", "가.\n뛰어.\n")
     with pytest.raises(BadData, match="not aligned: 2 lines in the shorter, 3 in the longer"):
         locator.source(PAIRS, "data")
+
+
+@pytest.mark.parametrize("content", ["", '{"a', "[1]", '{"a": 1}', "\xff", "[" * 100_000])
+def test_a_damaged_cache_of_hashes_is_made_again_in_silence(tmp_path: Path, content: str) -> None:
+    sound = write(tmp_path, "Go.\n", "가.\n")
+    found = sound.source(PAIRS, "data")
+    sound.save()
+    cache = tmp_path / "hashes.json"
+    remembered = cache.read_text()
+    cache.write_text(content, encoding="latin-1")
+    again = Locator(tmp_path, {}, cache)
+    assert again.source(PAIRS, "data") == found
+    again.save()
+    assert cache.read_text() == remembered
+
+
+def test_a_change_within_the_same_size_and_time_is_noticed(tmp_path: Path) -> None:
+    locator = write(tmp_path, "Go.\n", "가.\n")
+    spec = SourceSpec(uri="file:news.ko", form="text")
+    file = tmp_path / "news.ko"
+    before, first = file.stat(), locator.source(spec, "data")
+    file.write_text("나.\n", encoding="utf-8")
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    second = locator.source(spec, "data")
+    assert second != first
+    other = tmp_path / "other"
+    other.write_text("다.\n", encoding="utf-8")
+    os.utime(other, ns=(before.st_atime_ns, before.st_mtime_ns))
+    other.replace(file)
+    assert locator.source(spec, "data") not in (first, second)
+
+
+def test_a_cache_that_cannot_be_written_changes_no_answer(tmp_path: Path) -> None:
+    locator = write(tmp_path, "Go.\n", "가.\n")
+    found = locator.source(PAIRS, "data")
+    (tmp_path / "file").write_text("")
+    unwritable = Locator(tmp_path, {}, tmp_path / "file" / "hashes.json")
+    assert unwritable.source(PAIRS, "data") == found
+    unwritable.save()
+
+
+def test_a_folder_that_may_not_be_read_is_not_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "data" / "secret").mkdir(parents=True)
+    (tmp_path / "data" / "a.txt").write_text("나무")
+    real = os.scandir
+
+    def refuse(path: str) -> object:
+        if str(path).endswith("secret"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(Denied, match=r"secret may not be written or read; check its permissions"):
+        Locator(tmp_path, {}, tmp_path / "hashes.json").source(SourceSpec(uri="file:data"), "data")

@@ -49,7 +49,7 @@ def compute(
         first, *others = outcome.failed.values()
         more = f" (and {len(others)} more, told above)" if others else ""
         raise fault_of(outcome.exit_code, first + more)
-    return [kept.path(stage) for stage in stages]
+    return [kept.input(stage) for stage in stages]
 
 
 def export(model: Path, output: Path, onto: Path | None = None) -> None:

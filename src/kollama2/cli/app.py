@@ -3,6 +3,7 @@
 import os
 import sys
 import warnings
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -20,6 +21,7 @@ from kollama2.cli import (
     study,
     tokenizer,
 )
+from kollama2.engine.commit import storage_fault
 from kollama2.errors import Fault, Notice
 
 app = typer.Typer(
@@ -81,6 +83,13 @@ def main() -> None:
         # The reader of our output has gone, e.g. `kollama2 query … | head`.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except OSError as error:
+        # Permissions, full and read-only disks, names that are too long; all else is a defect.
+        trouble = storage_fault(error, Path(error.filename or "what was to be written"))
+        if trouble is None:
+            raise
+        _say(str(trouble))
+        code = trouble.exit_code
     except typer.TyperException as error:
         # Everything that the command line itself can have wrong: an option, a missing argument.
         _say(error.format_message() if isinstance(error, typer.BadParameter) else str(error))

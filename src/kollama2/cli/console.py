@@ -2,7 +2,9 @@
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
+from stat import S_ISDIR
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,9 +12,33 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
+
+def check_store(store: Path | None) -> Path | None:
+    """Refuse a store that cannot be one, before anything is done for it.
+
+    Raises:
+        StorageTrouble: it is a file, lies below one, or its name is too long.
+        Denied: it may not be looked into.
+    """
+    from kollama2.engine.commit import storage
+    from kollama2.errors import StorageTrouble
+
+    if store is not None:
+        with storage(store), suppress(FileNotFoundError):
+            if not S_ISDIR(store.stat().st_mode):
+                raise StorageTrouble(f"the store {store} is a file; name a folder with --store")
+            next(store.iterdir(), None)
+    return store
+
+
 StoreOption = Annotated[
     Path,
-    typer.Option("--store", envvar="KOLLAMA2_STORE", help="Folder that keeps all results."),
+    typer.Option(
+        "--store",
+        envvar="KOLLAMA2_STORE",
+        help="Folder that keeps all results.",
+        callback=check_store,
+    ),
 ]
 MirrorsOption = Annotated[
     Path | None,

@@ -1,6 +1,5 @@
 """`kollama2 frontier`: what can be had from models at hand without any training."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -93,6 +92,7 @@ def _gap(pair: Any, store: Path) -> float:
 
 
 def _scores(folder: Path) -> dict[str, float]:
-    record = json.loads((folder / "done.json").read_text(encoding="utf-8"))
-    scores: dict[str, float] = record["metrics"]["scores"]
+    from kollama2.engine.record import read_object
+
+    scores: dict[str, float] = read_object(folder / "done.json")["metrics"]["scores"]
     return scores

@@ -1,12 +1,12 @@
 """What `plan`, `status`, `why` and `gc` say about a study and its store."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
 from kollama2.engine.graph import Plan
+from kollama2.engine.record import read_object
 from kollama2.engine.store import Store
 from kollama2.errors import BadUsage
 from kollama2.study.estimate import Estimate
@@ -105,6 +105,7 @@ def recipe_of(store: Path, name: str) -> dict[str, Any]:
 
     Raises:
         BadUsage: no folder or more than one begins so.
+        Corrupt: the file is damaged.
     """
     found = [
         file.parent
@@ -115,8 +116,7 @@ def recipe_of(store: Path, name: str) -> dict[str, Any]:
         names = ", ".join(folder.name for folder in found[:5])
         problem = f"{len(found)} stages begin so: {names}" if found else "no stage begins so"
         raise BadUsage(f"{name!r} in the store {store}: {problem}; give more of the key")
-    recipe: dict[str, Any] = json.loads((found[0] / "stage.json").read_text(encoding="utf-8"))
-    return recipe
+    return read_object(found[0] / "stage.json")
 
 
 def kept_names(store: Path, studies: list[str]) -> set[str]:
@@ -124,6 +124,7 @@ def kept_names(store: Path, studies: list[str]) -> set[str]:
 
     Raises:
         BadUsage: the store has no study of that name.
+        Corrupt, Missing: a lock is damaged or of a newer kollama2, so nobody knows what it keeps.
     """
     locks = {file.stem: file for file in sorted((store / "studies").glob("*.json"))}
     for name in studies:
@@ -131,7 +132,7 @@ def kept_names(store: Path, studies: list[str]) -> set[str]:
             raise BadUsage(f"the store {store} has no study {name!r}; it has {', '.join(locks)}")
     keep: set[str] = set()
     for name in studies or locks:
-        for cell in json.loads(locks[name].read_text(encoding="utf-8"))["cells"]:
+        for cell in read_object(locks[name])["cells"]:
             keep |= {cell["evaluate"], cell["model"], *cell["path"], *cell["data"]}
             keep |= {cell.get("contamination")} - {None}
     return keep

@@ -11,6 +11,7 @@ from kollama2.cli.console import (
     JsonOption,
     MirrorsOption,
     StoreOption,
+    check_store,
     out,
     print_json,
     talk,
@@ -151,7 +152,10 @@ def predict(
     large: Annotated[str, typer.Argument(help="Study that is predicted, on a larger model.")],
     store: StoreOption = STORE,
     large_store: Annotated[
-        Path | None, typer.Option("--large-store", help="Store of the second study, if another.")
+        Path | None,
+        typer.Option(
+            "--large-store", help="Store of the second study, if another.", callback=check_store
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -239,11 +243,9 @@ def load_profile(path: Path | None, jobs: int | None) -> "Profile":
 
 def compute(locked: "Locked", todo: "Plan", store: Path, profile: "Profile") -> "Outcome":
     """Compute what is missing, with a display on stderr."""
-    from kollama2.engine.commit import write_json
+    from kollama2.engine.commit import keep_json
 
-    folder = store / "studies"
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / f"{locked.study.name}.json", locked.record())
+    keep_json(store / "studies" / f"{locked.study.name}.json", locked.record())
     names = locked.stage_names()
     return launch(todo, store, profile, lambda name: names.get(name, name))
 
@@ -279,18 +281,28 @@ def launch(
 
 
 def show(locked: "Locked", store: Path, *, as_json: bool) -> None:
-    """Write the report, unless it already tells all of this, and print the leaderboard."""
+    """Write the report, unless it already tells all of this, and print the leaderboard.
+
+    A store that may only be read still answers; why it holds no new report is said on stderr.
+    """
+    from kollama2.errors import Denied, StorageTrouble
     from kollama2.report.board import Leaderboard
-    from kollama2.report.html import write_report
+    from kollama2.report.html import measured, write_report
     from kollama2.report.terminal import render_terminal
 
     name = locked.study.name
-    page = write_report(store, name, store / "studies" / name)
-    # The table comes from the file too, so that it is the same whether or not it was computed now.
-    text = (page.parent / "leaderboard.json").read_text(encoding="utf-8")
+    try:
+        page = write_report(store, name, store / "studies" / name)
+        # The table comes from the file, so that it is the same whether or not it was computed now.
+        text = (page.parent / "leaderboard.json").read_text(encoding="utf-8")
+        where = f"report: {os.path.relpath(page)}"
+    except (Denied, StorageTrouble) as fault:
+        text = measured(store, name).to_json()
+        where = f"no report was written: {fault}"
     if as_json:
         print(text, end="")
     else:
         console = out()
         console.print(render_terminal(Leaderboard.from_json(text), console.width))
-        talk().print(f"report: {os.path.relpath(page)}")
+    if not (as_json and where.startswith("report:")):
+        talk().print(where, markup=False)

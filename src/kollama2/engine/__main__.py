@@ -7,11 +7,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from kollama2.engine import commit, ranks, worker
+from kollama2.engine import ranks, worker
+from kollama2.engine.failure import Failed
 from kollama2.engine.profile import Resources
+from kollama2.engine.record import read_object, unreadable
 from kollama2.engine.store import Store, say_damage
-from kollama2.errors import Fault
+from kollama2.errors import Fault, Missing
 
 
 def main() -> int:
@@ -26,7 +29,7 @@ def main() -> int:
     try:
         order = worker.Order(
             root=arguments.store,
-            recipe=commit.read_json(arguments.file),
+            recipe=_recipe(arguments.file, arguments.parse),
             parse=arguments.parse,
             resources=Resources.model_validate_json(arguments.resources),
         )
@@ -39,6 +42,22 @@ def main() -> int:
         return fault.exit_code
     print(json.dumps(record, ensure_ascii=False))
     return 0
+
+
+def _recipe(file: Path, parse: str) -> dict[str, Any]:
+    """The recipe in a file, known to be one that can be read.
+
+    Raises:
+        Corrupt, Missing: it is damaged; a newer kollama2 wrote it.
+        Failed: it is no recipe of this kollama2.
+    """
+    recipe = read_object(file)
+    try:
+        worker.read_stage(recipe, parse)
+    except Failed as fault:
+        trouble = unreadable(file, f"cannot be read: {fault}")
+        raise (trouble if isinstance(trouble, Missing) else fault) from fault
+    return recipe
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import sys
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,11 @@ MANIFEST = "MANIFEST.json"
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _REFUSED = frozenset({errno.EACCES, errno.EPERM})
 _BROKEN = frozenset({errno.EROFS, errno.EIO, errno.ENAMETOOLONG, errno.ESTALE})
+_REMEDIES = {
+    errno.EROFS: "the disk is read-only, so choose a folder on another",
+    errno.ENAMETOOLONG: "choose a shorter one",
+    errno.ENOTDIR: "a part of this path is a file, so correct it",
+}
 # Libraries written in Rust or C++ report a full disk in words only.
 _FULL_WORDS = re.compile(r"No space left on device|os error 28\b|Disk quota exceeded")
 
@@ -53,8 +59,9 @@ def storage_fault(error: BaseException, path: Path) -> Fault | None:
 
 
 def _trouble(error: BaseException, path: Path) -> StorageTrouble:
-    reason = error.strerror if isinstance(error, OSError) else None
-    return StorageTrouble(f"{_named(error, path)} cannot be written or read: {reason or error}")
+    number, reason = error.args[:2] if isinstance(error, OSError) and error.strerror else (0, error)
+    remedy = _REMEDIES.get(number, "check the path and its disk")
+    return StorageTrouble(f"{_named(error, path)} cannot be written or read: {reason}; {remedy}")
 
 
 def _named(error: BaseException, path: Path) -> str:
@@ -104,6 +111,26 @@ def write_json(path: Path, value: object, *, durable: bool = True) -> None:
             sync_folder(path.parent)
 
 
+def keep_json(path: Path, value: object) -> None:
+    """Write a value as JSON unless the file says it already, so that a store can be read-only.
+
+    Args:
+        path: the file; its folder is made if needed.
+        value: as for `write_json`, with text keys.
+
+    Raises:
+        TryLater, Denied, StorageTrouble: as `storage`.
+    """
+    try:
+        if read_json(path) == json.loads(json.dumps(value)):
+            return
+    except Fault:
+        pass  # it is missing or damaged: then it is written, or that says what is wrong
+    with storage(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, value)
+
+
 def read_json(path: Path) -> Any:
     """The value of a JSON file.
 
@@ -115,7 +142,7 @@ def read_json(path: Path) -> Any:
         content = path.read_bytes()
     try:
         return json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Corrupt(f"{path} is not valid JSON: {error}") from error
 
 
@@ -224,18 +251,19 @@ def committing(final: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def verify(folder: Path, full: bool = False) -> None:
+def verify(folder: Path, full: bool = False, *, once: bool = False) -> None:
     """Check a finished folder against its manifest.
 
     Args:
         folder: what `publish` made.
         full: read every file and compare its SHA-256; otherwise only names and sizes.
+        once: do not read a file again that this process has read and nobody has touched since.
 
     Raises:
         Corrupt: a file is missing, added, of another size or (full) of another content.
         Denied, StorageTrouble: a file cannot be read.
     """
-    expected = manifest(folder)
+    expected, read = manifest(folder), _sha256_once if once else sha256
     with storage(folder):
         found = {path.relative_to(folder).as_posix(): path for path in _files(folder)}
         found.pop(MANIFEST, None)
@@ -247,7 +275,7 @@ def verify(folder: Path, full: bool = False) -> None:
             path, wanted = found[name], expected[name]
             if path.is_symlink() or path.stat().st_size != wanted["size"]:
                 raise Corrupt(f"{path} does not have the {wanted['size']} bytes it was made with")
-            if full and sha256(path) != wanted["sha256"]:
+            if full and read(path) != wanted["sha256"]:
                 raise Corrupt(f"{path} differs from what was written: its SHA-256 has changed")
 
 
@@ -279,6 +307,21 @@ def sha256(path: Path) -> str:
         while piece := file.read(1 << 20):
             digest.update(piece)
     return digest.hexdigest()
+
+
+_hashed: dict[tuple[int, ...], str] = {}
+_TICK_NS = 1_000_000_000  # two changes within a tick of a file system's clock look like one
+
+
+def _sha256_once(path: Path) -> str:
+    stat = path.stat()
+    known_by = (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+    if known_by in _hashed:
+        return _hashed[known_by]
+    settled, found = time.time_ns() - stat.st_ctime_ns > _TICK_NS, sha256(path)
+    if settled:
+        _hashed[known_by] = found
+    return found
 
 
 def _manifest_bytes(files: dict[str, dict[str, Any]]) -> bytes:

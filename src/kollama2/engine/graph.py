@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol
 from kollama2.engine.progress import Record, Tell
 from kollama2.engine.stage import Stage
 from kollama2.engine.store import Store, say_damage
-from kollama2.errors import Fault
+from kollama2.errors import Corrupt, Fault, Missing
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,8 @@ def run(
 ) -> Outcome:
     """Have everything computed that the targets need and the store lacks.
 
-    A failing stage stops only what depends on it; calling again resumes.
+    A failing stage stops only what depends on it; calling again resumes. A finished stage that is
+    found damaged when another reads it is computed again first.
 
     Args:
         targets: the stages that are wanted.
@@ -199,12 +200,31 @@ class _Loop:
             else:
                 self._news.put(Event(what, stage, figures))  # type: ignore[arg-type]
 
-        def compute() -> Record:
+        pool.submit(self._compute, stage, tell).add_done_callback(
+            lambda future: self._news.put((stage, future))
+        )
+
+    def _compute(self, stage: Stage, tell: Tell) -> Record:
+        """Compute a stage, and first again whatever it finds damaged among what it is made of."""
+
+        def launch() -> Record:
             if stage.inline:
                 return self._store.compute(stage, tell=tell)
             return self._launch(stage, tell, self._stop)
 
-        pool.submit(compute).add_done_callback(lambda future: self._news.put((stage, future)))
+        inputs = [one for one in closure(stage).values() if one != stage]
+        said: set[str] = set()
+        while True:
+            try:
+                return launch()
+            except (Corrupt, Missing) as fault:  # missing: another stage just found the damage
+                damaged = [one for one in inputs if one.name in str(fault)]
+                if not damaged or str(fault) in said:  # twice the same: the disk is damaged
+                    raise
+                said.add(str(fault))
+                for one in damaged:
+                    if self._store.record(one) is None:
+                        self._compute(one, tell)
 
     def _next_finished(self) -> str:
         """Show what happens until a stage ends, and return its name."""

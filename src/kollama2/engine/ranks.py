@@ -75,7 +75,9 @@ def run_rank(stage: Stage, store: Store, resources: Resources, leader: dict[str,
         if first:
             commit.write_json(scratch / _PROGRESS, figures, durable=False)
 
-    metrics = stage.run(Work(out, scratch, resources, store.path, tell))
+    # Comparing all content once is enough: if it is damaged, the first rank ends the others.
+    inputs = store.input if first else store.path
+    metrics = stage.run(Work(out, scratch, resources, inputs, tell))
     if first:
         commit.write_json(scratch / _METRICS, dict(metrics))
 

@@ -101,7 +101,7 @@ class Work:
     """Survives a kill too, but is removed before the result is published."""
     resources: Resources
     path: Callable[[Stage], Path]
-    """The finished folder of an input."""
+    """The finished folder of an input; what was damaged since is refused here."""
     tell: Callable[[dict[str, Any]], None]
     """Receives each progress as a dictionary; `progress` is the convenient way to call it."""
 

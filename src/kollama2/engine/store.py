@@ -18,8 +18,9 @@ from kollama2.engine import commit, lease, provenance
 from kollama2.engine.failure import Guard
 from kollama2.engine.profile import Resources
 from kollama2.engine.progress import Progress, Record, Tell
+from kollama2.engine.record import DONE, read_object
 from kollama2.engine.stage import Stage, Work
-from kollama2.errors import Corrupt, Fault, Missing
+from kollama2.errors import Corrupt, Denied, Fault, Missing, StorageTrouble
 
 Execute = Callable[[Stage, Work], Mapping[str, Any]]
 
@@ -44,6 +45,32 @@ class Store:
         """Where the finished folder of a stage is or will be."""
         return self.root / stage.name
 
+    def input(self, stage: Stage, tell: Tell = say_damage) -> Path:
+        """The finished folder of a stage for one that reads it, compared with what was written.
+
+        Every file is hashed, once a process. What differs is moved aside, so that whoever needs
+        the stage finds it unfinished and computes it again.
+
+        Raises:
+            Missing: the stage is not finished.
+            Corrupt: its folder is damaged, or is that of another stage.
+            Denied, StorageTrouble: it cannot be read.
+        """
+        folder = self.path(stage)
+        try:
+            if self._verified(folder, full=True) is None:
+                raise Missing(f"{stage.name} is not in {self.root}; run its study again")
+        except Corrupt as fault:
+            again = f"the same command computes {stage.name} again"
+            try:
+                with self._lease(stage, tell):
+                    if self._settled(stage, tell, full=True) is not None:
+                        return folder  # while we waited, another process has made it again
+            except (Denied, StorageTrouble):
+                again = f"remove {folder}, which may not be done from here, and {again}"
+            raise Corrupt(f"{fault}; {again}") from fault
+        return folder
+
     def partial(self, stage: Stage) -> Path:
         """Where a stage is worked on."""
         return self.root / f"{stage.name}.partial"
@@ -59,15 +86,20 @@ class Store:
             return None
 
     def records(self) -> Iterator[Record]:
-        """The content of `done.json` of every finished stage, with its recipe under `stage`."""
+        """The content of `done.json` of every finished stage, with its recipe under `stage`.
+
+        Raises:
+            Corrupt, Missing: one cannot be read, or is of a newer kollama2 and lacks what is asked.
+        """
         for folder in self._finished():
-            recipe = commit.read_json(folder / "stage.json")
-            yield {**commit.read_json(folder / "done.json"), "stage": recipe}
+            found = read_object(folder / DONE)
+            found["stage"] = read_object(folder / "stage.json")
+            yield found
 
     def progress(self, stage: Stage) -> Record | None:
         """The last progress that an unfinished stage has told, also from another process."""
         try:
-            figures: Record = commit.read_json(self.partial(stage) / "progress.json")
+            figures: Record = read_object(self.partial(stage) / "progress.json")
         except Fault:  # not there yet, or published between two looks
             return None
         return figures
@@ -103,7 +135,7 @@ class Store:
             execute: how to run it, once the folder is ready; another way is several processes.
 
         Raises:
-            Missing, Corrupt: an input is not there or damaged.
+            Missing, Corrupt: an input is not there or damaged; then it was moved aside.
             TryLater: the disk is full or another process took over; what is finished is kept.
             Denied, StorageTrouble: the store cannot be written.
             Failed: the stage stopped with an error; its traceback is in `error.log`.
@@ -114,17 +146,18 @@ class Store:
             return record
         with commit.storage(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
-        held = lease.Lease(
-            self.root / f"{stage.name}.lease", lambda holder: tell("waiting", {"holder": holder})
-        )
-        with held:
+        with self._lease(stage, tell) as held:
             record = self._settled(stage, tell)
             if record is not None:
                 return record
             for needed in stage.inputs():
-                self._need(needed, stage)
+                self._need(needed, stage, tell)
             tell("started", {})
             return self._work(stage, resources or Resources(), tell, execute, held)
+
+    def _lease(self, stage: Stage, tell: Tell) -> lease.Lease:
+        file = self.root / f"{stage.name}.lease"
+        return lease.Lease(file, lambda holder: tell("waiting", {"holder": holder}))
 
     def _work(
         self, stage: Stage, resources: Resources, tell: Tell, execute: Execute, held: lease.Lease
@@ -141,7 +174,9 @@ class Store:
             (partial / "error.log").unlink(missing_ok=True)
             commit.write_json(partial / "stage.json", stage.recipe())
             display = Progress(partial / "progress.json", self.progress(stage) or {}, tell)
-            work = Work(partial, scratch, resources, self.path, display)
+            work = Work(
+                partial, scratch, resources, lambda needed: self.input(needed, tell), display
+            )
             cpu, begun = provenance.cpu_seconds(), datetime.now(timezone.utc)
             metrics = execute(stage, work)
             record: Record = {
@@ -161,7 +196,7 @@ class Store:
             }
             display.file.unlink(missing_ok=True)
             _redact_log(partial / "log.txt")
-            commit.write_json(partial / "done.json", record)
+            commit.write_json(partial / DONE, record)
             # Scratch holds the checkpoints, so it goes only when the result is safe on the disk.
             commit.seal(partial, leave=scratch)
             shutil.rmtree(scratch)
@@ -179,14 +214,13 @@ class Store:
         except Corrupt:
             (partial / commit.MANIFEST).unlink()
             return None
-        record: Record = commit.read_json(partial / "done.json")
-        return record
+        return read_object(partial / DONE)
 
-    def _settled(self, stage: Stage, tell: Tell) -> Record | None:
+    def _settled(self, stage: Stage, tell: Tell, *, full: bool = False) -> Record | None:
         """The record if the stage is finished; a damaged folder is moved aside."""
         folder = self.path(stage)
         try:
-            return self._verified(folder)
+            return self._verified(folder, full)
         except Corrupt as fault:
             n = 1
             while (aside := folder.with_name(f"{folder.name}.corrupt-{n}")).exists():
@@ -197,21 +231,26 @@ class Store:
             tell("damaged", {"message": message})
             return None
 
-    def _verified(self, folder: Path) -> Record | None:
-        if not folder.is_dir():
-            return None
-        commit.verify(folder)
-        record: Record = commit.read_json(folder / "done.json")
+    def _verified(self, folder: Path, full: bool = False) -> Record | None:
+        try:
+            with commit.storage(folder):
+                if not folder.is_dir():
+                    return None
+                commit.verify(folder, full, once=True)
+                record = read_object(folder / DONE)
+        except StorageTrouble as fault:
+            if isinstance(fault.__cause__, FileNotFoundError) and not folder.exists():
+                return None  # moved aside by another process, between two of our looks
+            raise
+        # The manifest binds the files to each other, this binds them to the folder's name.
+        if record["name"] != folder.name:
+            raise Corrupt(f"{folder} holds the result of {record['name']}")
         return record
 
-    def _need(self, needed: Stage, stage: Stage) -> None:
-        try:
-            found = self._verified(self.path(needed))
-        except Corrupt as fault:
-            again = f"the same command computes {needed.name} again"
-            raise Corrupt(f"{fault}; {again}") from fault
-        if found is None:
+    def _need(self, needed: Stage, stage: Stage, tell: Tell) -> None:
+        if not self.path(needed).is_dir():
             raise Missing(f"{stage.name} needs {needed.name}, which is not in {self.root}")
+        self.input(needed, tell)
 
     def _finished(self) -> Iterator[Path]:
         if self.root.is_dir():

@@ -13,8 +13,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, cast
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
+from kollama2 import __version__
 from kollama2.engine import ranks
 from kollama2.engine.failure import Failed
 from kollama2.engine.profile import Resources
@@ -98,6 +99,13 @@ def read_stage(recipe: dict[str, Any], parse: str) -> Stage:
     try:
         function = cast(Parse, getattr(importlib.import_module(module), name))
         return function(recipe)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the recipe"
+        raise Failed(
+            f"{parse} cannot read the recipe of kind {recipe.get('kind')!r}: {where}: "
+            f"{first['msg']}; take one that this kollama2 {__version__} wrote"
+        ) from error
     except (ImportError, AttributeError, TypeError, ValueError, KeyError) as error:
         kind = recipe.get("kind")
         raise Failed(f"{parse} cannot read the recipe of kind {kind!r}: {error}") from error

@@ -1,11 +1,11 @@
 """Compares measured models measure by measure, from the records that their evaluations left."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from kollama2.engine.record import read_object
 from kollama2.errors import BadData
 from kollama2.evaluation.measures import Measure, measure
 from kollama2.evaluation.records import Items, load_items
@@ -68,12 +68,12 @@ def load_measured(folder: Path) -> Measured:
 
     Raises:
         BadData: the folder is not one.
+        Corrupt, Missing: its record lacks its metrics; a newer kollama2 wrote it.
     """
     done, items = folder / "done.json", folder / "items.jsonl"
     if not done.is_file() or not items.is_file():
         raise BadData(f"{folder} is no finished evaluation: done.json or items.jsonl is missing")
-    metrics = json.loads(done.read_text(encoding="utf-8"))["metrics"]
-    return Measured(metrics, load_items(items))
+    return Measured(read_object(done)["metrics"], load_items(items))
 
 
 def compare(models: Mapping[str, Path], *, primary: str, base: str | None = None) -> Compared:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from kollama2.engine.record import unreadable
 from kollama2.errors import BadData, Corrupt
 from kollama2.evaluation.measures import measure
 from kollama2.evaluation.records import Items, load_items
@@ -99,7 +100,7 @@ def measured(study: Study) -> dict[str, dict[str, list[Items]]]:
         for cell in cells.values():
             path = study.store / cell.evaluate / "items.jsonl"
             if not path.is_file():
-                raise Corrupt(f"{path} is missing from a finished stage; run the study again")
+                raise unreadable(path, "is missing from a finished stage")
             try:
                 found = load_items(path)
             except BadData as error:

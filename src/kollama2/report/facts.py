@@ -5,9 +5,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kollama2.engine.record import read_object
 from kollama2.report.board import Cost, Leaderboard
 from kollama2.report.contrast import TRAINING
-from kollama2.report.records import Sample, Study, read_json, samples, visible
+from kollama2.report.records import Sample, Study, samples, visible
 
 PROMPTS = 24  # that a page shows
 ROWS = ("in", "kept", "rejected")
@@ -173,7 +174,7 @@ def encodings(study: Study) -> list[Encoding]:
         path = study.store / stage.name / "encoding.json"
         if not path.is_file():
             continue
-        record = read_json(path)
+        record = read_object(path)
         counts = {key: f"{value:,}" for key, value in record.get("counts", {}).items()}
         more = {key: value for key, value in record.get("counts", {}).items() if key not in ROWS}
         why = {**record.get("reasons", {}), **more}  # duplicates, rows beyond the budget, …

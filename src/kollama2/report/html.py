@@ -58,16 +58,27 @@ def write_report(store_root: Path, study: str, out: Path) -> Path:
     with storage(Path(out)):
         if _up_to_date(page, board_file, found):
             return page
-    measured = contrasts(found)
-    board = rank(found, measured)
+    compared = contrasts(found)
+    board = rank(found, compared)
     from kollama2.report.charts import charts
 
-    text = render(found, board, charts(found, board, measured))
+    text = render(found, board, charts(found, board, compared))
     with storage(Path(out)):
         page.parent.mkdir(parents=True, exist_ok=True)
         _replace(board_file, board.to_json())
         _replace(page, text)
     return page
+
+
+def measured(store_root: Path, study: str) -> Leaderboard:
+    """The leaderboard of a study, from the records and with nothing written.
+
+    Raises:
+        BadUsage: the store knows no such study.
+        Corrupt: a record cannot be read.
+    """
+    found = load(Path(store_root), study)
+    return rank(found, contrasts(found))
 
 
 def render(study: Study, board: Leaderboard, drawn: "Mapping[str, list[Chart]]") -> str:

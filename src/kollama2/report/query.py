@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kollama2.engine.record import read_object
 from kollama2.errors import BadUsage
-from kollama2.report.records import Json, read_json, read_lines
+from kollama2.report.records import Json, read_lines
 
 if TYPE_CHECKING:
     import duckdb
@@ -149,7 +150,7 @@ def _finished(store: Path, *, has: str = "done.json") -> Iterator[Path]:
 
 def _stages(store: Path) -> Iterator[Json]:
     for folder in _finished(store):
-        record = read_json(folder / "done.json")
+        record = read_object(folder / "done.json")
         settings = folder / "stage.json"
         yield {
             **record,
@@ -158,18 +159,18 @@ def _stages(store: Path) -> Iterator[Json]:
             "key": folder.name.rpartition("-")[2],
             "metrics": record.get("metrics", {}),
             "record": record,
-            "settings": read_json(settings) if settings.is_file() else {},
+            "settings": read_object(settings) if settings.is_file() else {},
         }
 
 
 def _scores(store: Path) -> Iterator[Json]:
     for lock in sorted((store / "studies").glob("*.json")):
-        study = read_json(lock)
+        study = read_object(lock)
         for cell in study.get("cells", []):
             done = store / str(cell.get("evaluate")) / "done.json"
             if not done.is_file():
                 continue
-            scores = read_json(done).get("metrics", {}).get("scores", {})
+            scores = read_object(done).get("metrics", {}).get("scores", {})
             for measure, score in scores.items():
                 same = {"study": lock.stem, "stage": cell["evaluate"], "measure": measure}
                 yield {**cell, **same, "score": score}

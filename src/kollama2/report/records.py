@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from kollama2.errors import BadUsage, Corrupt
+from kollama2.engine.record import read_object, unreadable
+from kollama2.errors import BadUsage, Corrupt, Fault
 
 Json = dict[str, Any]
 
@@ -100,6 +101,7 @@ def load(store: Path, study: str) -> Study:
     Raises:
         BadUsage: the store knows no such study.
         Corrupt: a lock or a record is not what it should be.
+        Missing: a newer kollama2 wrote it, and it cannot be read by this one.
     """
     locks = store / "studies"
     if "/" in study or not (locks / f"{study}.json").is_file():
@@ -108,7 +110,8 @@ def load(store: Path, study: str) -> Study:
             f"The store {store} has no study {study!r} (it knows: {known}); "
             "start it with: kollama2 run"
         )
-    lock = read_json(locks / f"{study}.json")
+    file = locks / f"{study}.json"
+    lock = read_object(file)
     try:
         raw = [dict(cell) for cell in lock["cells"]]
         names = {
@@ -119,10 +122,10 @@ def load(store: Path, study: str) -> Study:
         }
         stages = {name: stage for name in sorted(names) if (stage := _stage(store, name))}
         cells = tuple(_cell(store, cell, stages) for cell in raw)
+    except Fault:
+        raise
     except (KeyError, TypeError, ValueError) as error:
-        raise Corrupt(
-            f"The lock {locks / study}.json is not a study's lock ({error!r}); run the study again"
-        ) from error
+        raise unreadable(file, f"is not a study's lock ({error!r})") from error
     if len({cell.recipe for cell in cells if cell.base}) != 1:
         raise Corrupt(f"The lock {locks / study}.json must mark exactly one recipe as the base")
     return Study(name=study, store=store, lock=lock, cells=cells, stages=stages)
@@ -156,21 +159,6 @@ def curve(study: Study, stage: str) -> list[Json]:
     return list(read_lines(path)) if path.is_file() else []
 
 
-def read_json(path: Path) -> Json:
-    """Reads one JSON object.
-
-    Raises:
-        Corrupt: the file is no JSON object.
-    """
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise Corrupt(f"{path} is not JSON ({error}); run the study again") from error
-    if not isinstance(value, dict):
-        raise Corrupt(f"{path} must hold a JSON object, not a {type(value).__name__}")
-    return value
-
-
 def read_lines(path: Path) -> Iterator[Json]:
     """Yields the JSON objects of a file that has one a line.
 
@@ -178,15 +166,15 @@ def read_lines(path: Path) -> Iterator[Json]:
         Corrupt: a line is no JSON object, or the file is not there.
     """
     if not path.is_file():
-        raise Corrupt(f"{path} is missing from a finished stage; run the study again")
+        raise unreadable(path, "is missing from a finished stage")
     with path.open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, start=1):
             try:
                 value = json.loads(line)
             except ValueError as error:
-                raise Corrupt(f"{path}, line {number}: not JSON ({error})") from error
+                raise unreadable(path, f"is not JSON in line {number} ({error})") from error
             if not isinstance(value, dict):
-                raise Corrupt(f"{path}, line {number}: not a JSON object")
+                raise unreadable(path, f"has no JSON object in line {number}")
             yield value
 
 
@@ -215,8 +203,8 @@ def _stage(store: Path, name: str) -> Stage | None:
     folder = store / name
     if not (folder / "done.json").is_file():
         return None
-    settings = read_json(folder / "stage.json") if (folder / "stage.json").is_file() else {}
-    return Stage(name=name, settings=settings, record=read_json(folder / "done.json"))
+    settings = read_object(folder / "stage.json") if (folder / "stage.json").is_file() else {}
+    return Stage(name=name, settings=settings, record=read_object(folder / "done.json"))
 
 
 def _cell(store: Path, raw: Json, stages: Mapping[str, Stage]) -> Cell:

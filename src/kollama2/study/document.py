@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from kollama2.engine.commit import storage
 from kollama2.errors import BadUsage
 
 M = TypeVar("M", bound=BaseModel)
@@ -22,15 +23,17 @@ class Document:
 
     Raises:
         BadUsage: there is no such file, it is not YAML, or it is not a mapping.
+        Denied, StorageTrouble: it cannot be read.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            text = path.read_text(encoding="utf-8")
-        except FileNotFoundError as error:
-            raise BadUsage(f"{path}: no such file") from error
-        except (OSError, UnicodeDecodeError) as error:
+            with storage(path):
+                if not path.exists():
+                    raise BadUsage(f"{path}: no such file")
+                text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
             raise BadUsage(f"{path} cannot be read as UTF-8 text: {error}") from error
         try:
             node = yaml.compose(text, Loader=_Loader)

@@ -1,14 +1,17 @@
 """Locate: from a uri to a pinned source."""
 
 import hashlib
-import json
-from collections.abc import Callable
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from kollama2.data.read import aligned_files, check_aligned
+from kollama2.engine.commit import keep_json, read_json, storage
 from kollama2.engine.hub import What, by_mirror, commit_of, expanded
-from kollama2.errors import BadData, BadUsage
+from kollama2.errors import BadData, BadUsage, Denied, Fault, StorageTrouble, TryLater
 from kollama2.model.gguf.architectures import config_of
 from kollama2.model.gguf.convert import EDITION
 from kollama2.model.gguf.file import SUFFIX, Gguf, is_gguf
@@ -17,6 +20,8 @@ from kollama2.stages.source import one_file
 from kollama2.study.document import near
 from kollama2.study.schema import SourceSpec
 
+_SHA256 = re.compile("[0-9a-f]{64}")
+
 
 class Locator:
     """Turns the uris of one study into pinned sources.
@@ -24,16 +29,14 @@ class Locator:
     Args:
         folder: what relative `file:` paths are relative to.
         mirrors: local copies of hub repositories.
-        cache: file that remembers content hashes by path, size and time of change.
+        cache: file that remembers content hashes by path, size, inode and times of change.
     """
 
     def __init__(self, folder: Path, mirrors: dict[str, Path], cache: Path) -> None:
         self.folder = folder
         self.mirrors = mirrors
         self._cache = cache
-        self._hashes: dict[str, str] = {}
-        if cache.exists():
-            self._hashes = json.loads(cache.read_text(encoding="utf-8"))
+        self._hashes = _remembered(cache)
 
     def source(self, spec: SourceSpec, what: What, alias: str | None = None) -> Source:
         """The pinned source of a spec.
@@ -42,6 +45,7 @@ class Locator:
             BadUsage: the uri names nothing.
             BadData: the content differs from the sha256 that the study demands, or two aligned
                 files have not as many lines.
+            Denied, StorageTrouble: a file cannot be read.
             Missing, Denied: a revision cannot be looked up: the hub is out of reach or refuses.
         """
         scheme, _, name = spec.uri.partition(":")
@@ -65,6 +69,11 @@ class Locator:
             return Source(uri=spec.uri, revision=spec.revision, **fields)
         if place is None:
             place = self.folder / Path(expanded(spec.uri, name)).expanduser()
+        with storage(place):
+            return self._lying_at(place, spec, fields)
+
+    def _lying_at(self, place: Path, spec: SourceSpec, fields: dict[str, Any]) -> Source:
+        what, scheme = fields["what"], spec.uri.partition(":")[0]
         if not place.exists():
             raise BadUsage(f"{spec.uri}: nothing lies at {place}; correct the path")
         place = one_file(place, spec.file)
@@ -84,7 +93,7 @@ class Locator:
     def _hash(self, place: Path) -> str:
         if place.is_file():
             return self._file_hash(place)
-        files = sorted(file for file in place.rglob("*") if file.is_file())
+        files = sorted(file for file in _below(place) if file.is_file())
         if not files:
             raise BadUsage(f"the folder {place} is empty")
         whole = hashlib.sha256()
@@ -103,18 +112,41 @@ class Locator:
 
     def _file_hash(self, file: Path) -> str:
         stat = file.stat()
-        name = f"{file.resolve()}\0{stat.st_size}\0{stat.st_mtime_ns}"
+        # The time of the last write can be set back; ctime and inode cannot.
+        known_by = (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
+        name = "\0".join([str(file.resolve()), *map(str, known_by)])
         if name not in self._hashes:
             with file.open("rb") as stream:
                 self._hashes[name] = _sha256(stream.read)
         return self._hashes[name]
 
     def save(self) -> None:
-        """Remember the hashes, so that the next start does not read large files again."""
-        from kollama2.engine.commit import write_json
+        """Remember the hashes, so that the next start does not read large files again.
 
-        self._cache.parent.mkdir(parents=True, exist_ok=True)
-        write_json(self._cache, self._hashes)
+        Where nothing may be written they are computed again each time; no answer depends on them.
+        """
+        with suppress(Denied, StorageTrouble, TryLater):
+            keep_json(self._cache, self._hashes)
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """All files below a folder; `rglob` would pass over folders that may not be read."""
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    for place, _, names in os.walk(folder, onerror=refuse):
+        yield from (Path(place, name) for name in names)
+
+
+def _remembered(cache: Path) -> dict[str, str]:
+    """The hashes of a cache; none where it is missing, cut or no cache of ours."""
+    try:
+        found = read_json(cache)
+    except Fault:
+        return {}
+    pairs = found.items() if isinstance(found, dict) else ()
+    return {name: one for name, one in pairs if _SHA256.fullmatch(str(one))}
 
 
 def _check_gguf(spec: SourceSpec, file: Path) -> None:
