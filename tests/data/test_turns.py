@@ -294,7 +294,7 @@ def test_a_history_that_cannot_be_meant(history: Any, fault: str):
     assert found.reason == fault
 
 
-@pytest.mark.parametrize("silent", [{"weight": 0}, {"weight": 0.0}, {"train": False}])
+@pytest.mark.parametrize("silent", [{"weight": 0}, {"weight": 0.0}, {"train": False}, {"train": 0}])
 def test_answers_that_are_not_learned(silent: Any):
     wrong = {"role": "assistant", "content": "6"}
     found = example({"messages": [ASK, {**wrong, **silent}, ASK, {**SAYS, "weight": 1}]})

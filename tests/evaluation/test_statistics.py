@@ -119,7 +119,7 @@ def test_a_handful_of_items_proves_nothing() -> None:
     versus = few["m"].versus_base
     assert versus is not None
     assert versus.value == 1
-    assert math.isnan(versus.low) and math.isnan(few["m"].high)
+    assert math.isnan(versus.low) and math.isnan(versus.p) and math.isnan(few["m"].high)
     assert not (few.ranked or versus.separable)
     assert (few["m"].tier, few["m"].p_best, few["m"].rank_low) == ("", None, None)
 

@@ -50,3 +50,18 @@ def test_what_shares_too_little(tmp_path: Path) -> None:
     fake.write(large, recipes=fake.RECIPES[:2])
     with pytest.raises(BadUsage, match=r"share 2 recipes \(base, alpaca-full\); an order takes"):
         predict(load(small, "quick"), load(large, "quick"))
+
+
+def test_a_study_without_a_verdict_judges_no_other(tmp_path: Path) -> None:
+    once, few = tmp_path / "once", tmp_path / "few"
+    fake.write(tmp_path)
+    fake.write(once, seeds=(0,))
+    fake.write(few, items=3)
+    study = load(tmp_path, "quick")
+    for other in (once, few):
+        first = predict(study, load(other, "quick"))[0]
+        assert first.separable == 0 and np.isnan(first.low)
+        assert first.sentence("a", "b").startswith("b tells no two recipes apart on text-ko/bpb")
+    fake.write(tmp_path / "none", missing=frozenset(("base", seed) for seed in range(3)))
+    with pytest.raises(BadUsage, match="the base of quick is not measured yet"):
+        predict(study, load(tmp_path / "none", "quick"))

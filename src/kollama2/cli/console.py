@@ -1,6 +1,7 @@
 """What commands share: stdout is data, stderr is talk, and NO_COLOR is respected by rich."""
 
 import json
+import math
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -93,5 +94,13 @@ def check_new(folder: Path) -> None:
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on stdout."""
-    print(json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True))
+    """One JSON document on stdout; a number that is not finite is null."""
+    print(json.dumps(_finite(value), ensure_ascii=False, indent=2, sort_keys=True))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

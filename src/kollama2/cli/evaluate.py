@@ -243,6 +243,8 @@ def _remarks(model: str, metrics: Mapping[str, Any]) -> list[str]:
 def _tables(found: "Compared") -> list[Any]:
     from rich.table import Table
 
+    from kollama2.evaluation.inference import FEWEST
+
     lines: list[Any] = []
     for number, (name, one) in enumerate(found.comparisons.items()):
         about = found.measures[name]
@@ -258,13 +260,11 @@ def _tables(found: "Compared") -> list[Any]:
                 row.name,
                 f"{row.score:.4f}",
                 "" if versus is None else f"{versus.value:+.4f}",
+                "" if versus is None else _interval(versus.low, versus.high),
                 ""
                 if versus is None
-                else f"[{versus.low:+.4f}, {versus.high:+.4f}]".replace("[", r"\["),
-                ""
-                if versus is None
-                else f"{versus.p_adjusted:.2g}{'*' if versus.separable else ''}",
-                "" if versus is None else f"{versus.mde:.4f}",
+                else _known(versus.p_adjusted, ".2g") + ("*" if versus.separable else ""),
+                "" if versus is None else _known(versus.mde, ".4f"),
                 "–" if row.p_best is None else f"{row.p_best:.2f}",
                 "–" if row.rank_low is None else f"{row.rank_low}–{row.rank_high}",
                 row.tier,
@@ -277,6 +277,12 @@ def _tables(found: "Compared") -> list[Any]:
                 f"{one.resamples:,} draws; models that share a letter are not separable; "
                 "MDE: the least true difference that 80 % of repetitions would find"
             )
+    few = [name for name, one in found.comparisons.items() if one.clusters < FEWEST]
+    if few:
+        lines.append(
+            f"fewer than {FEWEST} independent items are too few for intervals and a verdict: "
+            + ", ".join(few)
+        )
     lines += [line for name in found.comparisons for line in _doubts(found, name)]
     if found.undirected:
         names = ", ".join(found.undirected)
@@ -285,6 +291,14 @@ def _tables(found: "Compared") -> list[Any]:
     for name, model in found.models.items():
         lines += _remarks(name, model.metrics)
     return lines
+
+
+def _known(value: float, digits: str) -> str:
+    return "–" if math.isnan(value) else format(value, digits)
+
+
+def _interval(low: float, high: float) -> str:
+    return "–" if math.isnan(low) else rf"\[{low:+.4f}, {high:+.4f}]"
 
 
 def _doubts(found: "Compared", name: str) -> list[str]:

@@ -1,5 +1,6 @@
 """The commands of a study: run, plan, status, why, report, predict, query, gc."""
 
+import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -175,7 +176,7 @@ def predict(
             one.measure,
             str(len(one.recipes)),
             f"{one.tau:.2f}",
-            f"[{one.low:.2f}, {one.high:.2f}]".replace("[", r"\["),
+            "–" if math.isnan(one.low) else rf"\[{one.low:.2f}, {one.high:.2f}]",
             str(one.separable),
             str(one.right),
         )

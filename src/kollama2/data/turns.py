@@ -87,7 +87,10 @@ def _is_taught(turn: Mapping[str, Any]) -> bool:
     weight = turn.get("weight")
     if weight not in (None, 0, 1):
         raise Unusable(f"a turn of the weight {weight!r}, which is neither 0 nor 1")
-    return weight != 0 and turn.get("train") is not False
+    train = turn.get("train")
+    if train not in (None, False, True):
+        raise Unusable(f"a turn with train {train!r}, which is neither true nor false")
+    return weight != 0 and (train is None or bool(train))
 
 
 def read_turns(value: Any, column: str, changes: Counter[str]) -> list[Message]:

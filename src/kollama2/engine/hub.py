@@ -39,8 +39,9 @@ def load_mirrors(path: Path | None) -> dict[str, Path]:
         return {}
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise BadUsage(f"mirrors file {path} cannot be read: {error}") from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        said = " ".join(str(error).split())
+        raise BadUsage(f"mirrors file {path} cannot be read: {said}") from error
     if not isinstance(tree, dict) or not all(isinstance(v, str) for v in tree.values()):
         raise BadUsage(f"mirrors file {path}: expected lines such as 'hf:owner/name: path/to/copy'")
     return {uri: path.parent / expanded(uri, place) for uri, place in tree.items()}

@@ -31,7 +31,7 @@ class Difference:
     """`left` minus `right`, in the measure's unit, with its 95 % interval and p-values.
 
     Attributes:
-        low, high: of the interval; NaN where there are too few items for one.
+        low, high: of the interval; NaN, as are `p` and `p_adjusted`, where there are too few items.
         p: of this difference for itself.
         p_adjusted: keeps the error of the whole family of differences at .05.
         mde: the smallest true difference that this family would find in 80 % of repetitions; NaN
@@ -346,7 +346,7 @@ def _differences(
     """A family of paired differences."""
     found = errors.family(pairs, shares)
     if errors.clusters < FEWEST:
-        found = [one._replace(low=nan, high=nan) for one in found]
+        found = [one._replace(low=nan, high=nan, p=nan, p_adjusted=nan) for one in found]
     if not ranked:  # what seeds would hide is not known
         found = [one._replace(mde=nan) for one in found]
     return [

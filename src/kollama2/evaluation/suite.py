@@ -190,8 +190,9 @@ def load_suite(name_or_path: str | Path) -> Suite:
     try:
         content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
         return Suite.model_validate(content).defined()
-    except yaml.YAMLError as error:
-        raise BadUsage(f"suite {path}: not YAML: {error}") from error
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        said = " ".join(str(error).split())
+        raise BadUsage(f"suite {path}: not YAML: {said}") from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "suite"

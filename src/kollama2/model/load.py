@@ -3,7 +3,6 @@
 Only safetensors is read, never pickle, and no code of a model folder is ever executed.
 """
 
-import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,9 +25,6 @@ from kollama2.model.files import ADAPTER, ADAPTER_CONFIG, CONFIG, read_json
 from kollama2.model.folder import ModelFolder, base_of
 from kollama2.model.tables import of_table, table_names, tied
 from kollama2.model.tokenizer import tokenizer_size
-
-# bitsandbytes misses a package for its fused kernel, which is never used here (see `nf4`).
-logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
 
 NF4_BLOCK = 64
 _WITHOUT_ROWS = 8

@@ -21,7 +21,7 @@ class Prediction(NamedTuple):
     Attributes:
         recipes: that both studies measured.
         tau: Kendall's rank correlation (tau-b) of their scores, with its 95 % interval over items
-            and trainings of both studies; the interval is NaN where neither can be drawn.
+            and trainings of both studies; the interval is NaN where one of them ranks nothing.
         separable: pairs that the second study tells apart.
         right: those of them that the first puts in the same order, whether or not it tells them
             apart; `told`: and tells apart.
@@ -38,6 +38,11 @@ class Prediction(NamedTuple):
 
     def sentence(self, small: str, large: str) -> str:
         """What a report says of it."""
+        if not self.separable:
+            return (
+                f"{large} tells no two recipes apart on {self.measure}, so {small} cannot be "
+                "judged by it; it takes several seeds and items enough"
+            )
         kept = f"{self.right} of {self.separable} separable pairs"
         return (
             f"{small} told {kept} of {large} right on {self.measure} "
@@ -70,6 +75,9 @@ def predict(small: Study, large: Study) -> list[Prediction]:
         if contrast.comparison is not None and name in ours.items
         if (one := _one(name, shared, ours, theirs, contrast.comparison)) is not None
     ]
+    for study, seen in ((small, ours), (large, theirs)):
+        if not any(seen.comparisons.values()):
+            raise BadUsage(f"the base of {study.name} is not measured yet; run the study first")
     if not found:
         raise BadUsage(
             f"{small.name} and {large.name} share no measure on three recipes; "
@@ -112,7 +120,9 @@ def _one(
         if (left[0, at] - left[0, other]) * (right[0, at] - right[0, other]) > 0:
             kept += 1
             told += small is not None and _apart(small, pair)
-    low, high = np.nanquantile(tau[1:], [0.025, 0.975])
+    low, high = np.nan, np.nan
+    if large.ranked and small is not None and small.ranked:
+        low, high = np.nanquantile(tau[1:], [0.025, 0.975])
     return Prediction(
         name, tuple(recipes), float(tau[0]), float(low), float(high), separable, kept, told
     )
