@@ -143,12 +143,15 @@ class Errors:
     ) -> None:
         rng = np.random.default_rng(seed)
         self.clusters = tables[0][0].shape[1]
-        self._factor = np.ones(self.clusters)
+        codes = np.zeros(self.clusters, dtype=np.intp) if strata is None else strata
+        size = np.bincount(codes)[codes]
+        # How the squares of a small stratum have to be stretched.
+        self._factor = size / np.maximum(size - 1, 1)
         ratios = [value.sum(axis=1) / weight.sum(axis=1) for value, weight in tables]
         self.point = np.array([ratio.mean() for ratio in ratios])
         # What each cluster adds to a score, as differences from the score (linearised).
         parts = [
-            self._centred((value - ratio[:, None] * weight) / _mean(weight), strata)
+            _centred((value - ratio[:, None] * weight) / _mean(weight), codes)
             for (value, weight), ratio in zip(tables, ratios, strict=True)
         ]
         self._parts = np.stack([part.mean(axis=0) for part in parts])
@@ -156,15 +159,6 @@ class Errors:
         self._whole = self._parts if strata is not None else np.stack(whole)
         self._drawn_parts, self._drawn_whole = self._flip(rng, draws)
         self._trainings(rng, ratios, parts, np.asarray(varies), draws)
-
-    def _centred(self, parts: Floats, strata: np.ndarray[Any, np.dtype[np.intp]] | None) -> Floats:
-        """Parts without the means of their strata; notes how small strata have to be stretched."""
-        codes = np.zeros(self.clusters, dtype=np.intp) if strata is None else strata
-        size = np.bincount(codes)[codes]
-        self._factor = size / np.maximum(size - 1, 1)
-        sums = np.stack([np.bincount(codes, part) for part in parts])
-        centred: Floats = parts - sums[:, codes] / size
-        return centred
 
     def _flip(self, rng: np.random.Generator, draws: int) -> tuple[Floats, Floats]:
         """Means of parts and wholes over clusters of random sign, shape (draws, models)."""
@@ -283,6 +277,13 @@ class Errors:
             of_trainings + scale * flipped,
             np.sqrt(scale**2 * spread + self._seeds_again[:, models].sum(axis=1)),
         )
+
+
+def _centred(parts: Floats, codes: np.ndarray[Any, np.dtype[np.intp]]) -> Floats:
+    """Parts without the means of their strata."""
+    sums = np.stack([np.bincount(codes, part) for part in parts])
+    centred: Floats = parts - (sums / np.bincount(codes))[:, codes]
+    return centred
 
 
 def _mean(weight: Floats) -> Floats:
