@@ -10,6 +10,7 @@ of all differences in each draw gives p-values for a whole family (max-t: Westfa
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from math import nan
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -30,9 +31,10 @@ class Found(NamedTuple):
     """What is said of a difference in a family of them.
 
     Attributes:
-        low, high: of its own 95 % interval.
+        low, high: of its own 95 % interval; NaN, as are `p` and `p_adjusted`, below `FEWEST` items.
         p: of it for itself; `p_adjusted` keeps the error of the whole family.
-        mde: the smallest true difference that 80 % of repetitions would find, so adjusted.
+        mde: the smallest true difference that 80 % of repetitions would find, so adjusted; NaN
+            where nothing is ranked.
         of_seeds: the share of its variance that trainings make; items make the rest.
     """
 
@@ -202,6 +204,11 @@ class Errors:
         self._seeds_again = np.maximum(0.0, (true + within) * again - within) * share
 
     @property
+    def ranked(self) -> bool:
+        """Whether a verdict can be given: there are items enough, and seeds where they matter."""
+        return self.knows_seeds and self.clusters >= FEWEST
+
+    @property
     def drawn(self) -> Floats:
         """Scores of all models as other items and trainings could give them, (draws, models)."""
         stretch = np.sqrt(self.clusters / max(1, self.clusters - 1))
@@ -219,7 +226,10 @@ class Errors:
             shares: models whose scores are shares of right answers; two of them may differ although
                 these items show none (one more answer each way: Bonett and Price, JEBS 2012).
         """
-        found, reached = list[Found](), list[float]()
+        if self.clusters < FEWEST:
+            errors = (self.difference(*pair) for pair in pairs)
+            return [Found(one.value, nan, nan, nan, nan, nan, one.of_seeds) for one in errors]
+        said, reached = list[Found](), list[float]()
         largest = np.zeros(1)
         for pair in pairs:
             error = self.difference(*pair)
@@ -229,13 +239,18 @@ class Errors:
             reached.append(error.t * (1 - 1e-9))
             least = np.sqrt(2) / self.clusters if shares and set(pair) <= set(shares) else 0.0
             p = _p(sizes, reached[-1])
-            found.append(Found(error.value, *error.interval(least), p, 1.0, 0.0, error.of_seeds))
+            said.append(Found(error.value, *error.interval(least), p, nan, nan, error.of_seeds))
+        said = [
+            one._replace(p_adjusted=_p(largest, size))
+            for one, size in zip(said, reached, strict=True)
+        ]
+        if not self.ranked:  # what seeds would hide is not known
+            return said
+        # Made again, since the draws of all pairs at once are too many to hold.
         critical = float(np.quantile(largest, 1 - ALPHA))
         return [
-            one._replace(
-                p_adjusted=_p(largest, size), mde=self.difference(*pair).detectable(critical)
-            )
-            for pair, one, size in zip(pairs, found, reached, strict=True)
+            one._replace(mde=self.difference(*pair).detectable(critical))
+            for pair, one in zip(pairs, said, strict=True)
         ]
 
     def score(self, model: int) -> Error:

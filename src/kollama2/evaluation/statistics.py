@@ -131,26 +131,25 @@ def family(
     aligned, dropped = _align(records)
     tables = [_sums(aligned[name]) for name in names]
     errors = _errors(aligned, tables, trained, resamples, seed)
-    ranked = errors.knows_seeds and errors.clusters >= FEWEST
     shares = {index for index, name in enumerate(names) if _is_share(aligned[name])}
     at_base = names.index(base)
     every = [(left, right) for right in range(len(names)) for left in range(right)]
     to_base = [(one, at_base) for one in range(len(names)) if one != at_base]
-    pairs = _differences(names, errors, every, shares, ranked)
-    versus = _differences(names, errors, to_base, shares, ranked)
+    pairs = _differences(names, errors, every, shares)
+    versus = _differences(names, errors, to_base, shares)
     tiers = dict.fromkeys(names, "")
     order = sorted(
         range(len(names)), key=lambda index: -errors.point[index] * (1 if higher else -1)
     )
-    if ranked:
+    if errors.ranked:
         separable = {frozenset((one.left, one.right)) for one in pairs if one.separable}
         tiers = compact_letters([names[index] for index in order], separable)
     by_name = {one.left: one for one in versus}
-    standings = _standings(names, errors, higher, shares, ranked)
+    standings = _standings(names, errors, higher, shares)
     return Comparison(
         base,
         higher,
-        ranked,
+        errors.ranked,
         tuple(
             replace(
                 standings[index],
@@ -254,7 +253,7 @@ def _errors(
 
 
 def _standings(
-    names: Sequence[str], errors: Errors, higher: bool, shares: Collection[int], ranked: bool
+    names: Sequence[str], errors: Errors, higher: bool, shares: Collection[int]
 ) -> list[Standing]:
     """What can be said of each model for itself; seeds, differences and tier come later."""
     p_best, rank_low, rank_high = ranks(errors.drawn if higher else -errors.drawn)
@@ -264,7 +263,7 @@ def _standings(
         if errors.clusters >= FEWEST:
             low, high = error.proportion() if index in shares else error.interval()
         places = (float(p_best[index]), int(rank_low[index]), int(rank_high[index]))
-        best, first, last = places if ranked else (None, None, None)
+        best, first, last = places if errors.ranked else (None, None, None)
         found.append(Standing(name, error.value, low, high, (), None, best, first, last, ""))
     return found
 
@@ -341,15 +340,9 @@ def _differences(
     errors: Errors,
     pairs: Sequence[tuple[int, int]],
     shares: Collection[int],
-    ranked: bool,
 ) -> list[Difference]:
     """A family of paired differences."""
-    found = errors.family(pairs, shares)
-    if errors.clusters < FEWEST:
-        found = [one._replace(low=nan, high=nan, p=nan, p_adjusted=nan) for one in found]
-    if not ranked:  # what seeds would hide is not known
-        found = [one._replace(mde=nan) for one in found]
     return [
-        Difference(names[left], names[right], *one, ranked and one.p_adjusted < ALPHA)
-        for (left, right), one in zip(pairs, found, strict=True)
+        Difference(names[left], names[right], *one, errors.ranked and one.p_adjusted < ALPHA)
+        for (left, right), one in zip(pairs, errors.family(pairs, shares), strict=True)
     ]
