@@ -9,10 +9,7 @@ from kollama2.engine.record import read_object
 from kollama2.errors import BadData
 from kollama2.evaluation.measures import Measure, measure
 from kollama2.evaluation.records import Items, load_items
-from kollama2.evaluation.statistics import RESAMPLES, Comparison, family
-
-# Enough for the intervals of measures that decide nothing; a tier needs the full number.
-_SIDE_RESAMPLES = 2_000
+from kollama2.evaluation.statistics import RESAMPLES, SIDE_RESAMPLES, Comparison, family
 
 _SHOWN = (
     "scores", "by_prompt", "corpus", "counts", "flags", "tokenizer", "parameters", "seconds"
@@ -114,7 +111,7 @@ def compare(models: Mapping[str, Path], *, primary: str, base: str | None = None
             {model: [one.items[name]] for model, one in measured.items() if name in one.items},
             start,
             directions[name],
-            resamples=RESAMPLES if name == names[0] else _SIDE_RESAMPLES,
+            resamples=RESAMPLES if name == names[0] else SIDE_RESAMPLES,
         )
         for name in names
     }

@@ -24,6 +24,8 @@ from kollama2.evaluation.letters import compact_letters
 from kollama2.evaluation.records import Items
 
 RESAMPLES = 10_000
+SIDE_RESAMPLES = 2_000
+"""Enough for the intervals of measures that decide nothing; a tier needs the full number."""
 
 
 @dataclass(frozen=True)

@@ -1,18 +1,17 @@
 """Contrasts: every measure of a study over all of its recipes, paired by item."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from kollama2.engine.record import unreadable
 from kollama2.errors import BadData, Corrupt
 from kollama2.evaluation.measures import measure
 from kollama2.evaluation.records import Items, load_items
-from kollama2.evaluation.statistics import RESAMPLES, Comparison, family
+from kollama2.evaluation.statistics import RESAMPLES, SIDE_RESAMPLES, Comparison, family
 from kollama2.report.records import Study
 
 TRAINING = ("pretrain", "finetune", "prefer")
-# Enough for the intervals of measures that decide nothing; a tier needs the full number.
-SIDE_RESAMPLES = 2_000
+_ByMeasure = Mapping[str, Mapping[str, list[Items]]]
 
 
 @dataclass(frozen=True)
@@ -37,22 +36,28 @@ class Contrast:
         return self.measure.rpartition("/")[2] == "bpb"
 
 
-def contrasts(study: Study) -> dict[str, Contrast]:
+def contrasts(study: Study, items: _ByMeasure | None = None) -> dict[str, Contrast]:
     """The contrast of each measure of a study, the primary one first, then the English one.
+
+    Args:
+        study: whose records were read.
+        items: what `measured` gives, if it is there already.
 
     Raises:
         Corrupt: the items of a finished cell cannot be read.
     """
-    found = measured(study)
+    found = measured(study) if items is None else items
+    seeded = trained(study)
     decisive = (study.lock["primary"], study.lock["english"])
     names = dict.fromkeys([*(name for name in decisive if name in found), *found])
-    return {name: _contrast(study, name, found[name], name in decisive) for name in names}
+    return {name: _contrast(study, name, found[name], seeded, name in decisive) for name in names}
 
 
 def _contrast(
     study: Study,
     name: str,
     by_recipe: Mapping[str, list[Items]],
+    seeded: Collection[str],
     decisive: bool,
 ) -> Contrast:
     higher = direction(study, name)
@@ -61,9 +66,7 @@ def _contrast(
     if base in by_recipe and higher is not None:
         resamples = RESAMPLES if decisive else SIDE_RESAMPLES
         try:
-            comparison = family(
-                by_recipe, base, higher, trained=trained(study), resamples=resamples
-            )
+            comparison = family(by_recipe, base, higher, trained=seeded, resamples=resamples)
         except BadData as error:
             raise Corrupt(f"The records of {name} do not fit together: {error}") from error
     scores = {

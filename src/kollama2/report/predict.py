@@ -71,9 +71,9 @@ def predict(small: Study, large: Study) -> list[Prediction]:
     ours, theirs = _Measured(small), _Measured(large)
     found = [
         one
-        for name, contrast in contrasts(large).items()
-        if contrast.comparison is not None and name in ours.items
-        if (one := _one(name, shared, ours, theirs, contrast.comparison)) is not None
+        for name, comparison in theirs.comparisons.items()
+        if comparison is not None and name in ours.items
+        if (one := _one(name, shared, ours, theirs, comparison)) is not None
     ]
     for study, seen in ((small, ours), (large, theirs)):
         if not any(seen.comparisons.values()):
@@ -91,7 +91,8 @@ class _Measured:
 
     def __init__(self, study: Study) -> None:
         self.items = measured(study)
-        self.comparisons = {name: one.comparison for name, one in contrasts(study).items()}
+        found = contrasts(study, self.items)
+        self.comparisons = {name: one.comparison for name, one in found.items()}
         self._trained = trained(study)
 
     def scores(self, name: str, recipes: Sequence[str]) -> np.ndarray[Any, Any]:
