@@ -57,3 +57,13 @@ class Denied(Fault):
 
 class Notice(UserWarning):
     """Something that a user should know and that stops nothing; the command line prints it."""
+
+
+def first_line(error: BaseException) -> str:
+    """What an error of another library says first; its type where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def one_line(error: BaseException) -> str:
+    """All that an error of another library says, without its line breaks."""
+    return " ".join(str(error).split())

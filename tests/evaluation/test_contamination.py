@@ -40,7 +40,7 @@ def test_counts_by_task(monkeypatch: pytest.MonkeyPatch) -> None:
     }
     heard: list[tuple[int, int]] = []
     for chunk in (1, 1 << 17):
-        monkeypatch.setattr(module, "_CHUNK", chunk)
+        monkeypatch.setattr(module, "CHUNK", chunk)
         found = contamination(rows, ["짧은 글", "", TEXT, "끝"], lambda *one: heard.append(one))
         assert found.counts() == {
             "t": {"items": 3, "judged": 2, "flagged": 1},

@@ -111,7 +111,7 @@ def test_a_text_with_too_little_of_its_own_must_be_there_to_the_letter() -> None
 
 
 def test_a_long_document_is_looked_at_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_CHUNK", 100)
+    monkeypatch.setattr(module, "CHUNK", 100)
     copies = Copies([("task", TEXT)])
     for before in range(0, 220, 7):
         document = squeezed(OTHER * 20)[:before] + squeezed(TEXT) + squeezed(OTHER * 3)

@@ -10,8 +10,9 @@ from typing import Any, Literal, Protocol
 from kollama2.arena.pairs import Answers, Pair, answers
 from kollama2.engine.commit import storage
 from kollama2.evaluation.endpoint import Reply
-from kollama2.evaluation.fidelity import hangul_share, measure_answer
+from kollama2.evaluation.fidelity import measure_answer
 from kollama2.evaluation.journal import append, entries
+from kollama2.evaluation.language import hangul_share
 from kollama2.report.preferences import files
 from kollama2.report.records import Study
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kollama2.engine.commit import storage_fault
-from kollama2.errors import BadUsage, Denied, Missing
+from kollama2.errors import BadUsage, Denied, Missing, one_line
 
 PREFIX = "hf:"
 MODEL_FILES = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja", "*.md")
@@ -40,8 +40,7 @@ def load_mirrors(path: Path | None) -> dict[str, Path]:
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        said = " ".join(str(error).split())
-        raise BadUsage(f"mirrors file {path} cannot be read: {said}") from error
+        raise BadUsage(f"mirrors file {path} cannot be read: {one_line(error)}") from error
     if not isinstance(tree, dict) or not all(isinstance(v, str) for v in tree.values()):
         raise BadUsage(f"mirrors file {path}: expected lines such as 'hf:owner/name: path/to/copy'")
     return {uri: path.parent / expanded(uri, place) for uri, place in tree.items()}

@@ -9,11 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kollama2.evaluation.copies import Copies, squeezed
+from kollama2.evaluation.copies import CHUNK, Copies, squeezed
 from kollama2.evaluation.items import SuiteItems
 from kollama2.evaluation.rows import Row
-
-_CHUNK = 1 << 17  # letters looked up at a time
 
 
 @dataclass(frozen=True)
@@ -150,7 +148,7 @@ def _chunks(documents: Iterable[str], copies: Copies) -> Iterator[tuple[list[str
     read = characters = size = 0
     for document in documents:
         for piece in copies.pieces(squeezed(document)):
-            if size >= _CHUNK:
+            if size >= CHUNK:
                 yield pieces, read, characters
                 pieces, read, characters, size = [], 0, 0, 0
             pieces.append(piece)

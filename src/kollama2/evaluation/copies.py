@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from kollama2.evaluation.fidelity import hangul_share
+from kollama2.evaluation.language import hangul_share
 
 Hashes: TypeAlias = np.ndarray[Any, np.dtype[np.uint64]]
 Ints: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
@@ -47,7 +47,7 @@ WINDOW = 1.6  # length of a window, for one letter of the text: a copy may be lo
 COMMON = 8  # an n-gram of more texts of a group than this is no text's
 
 _NO_TEXT = re.compile(r"[\W_]+")
-_CHUNK = 1 << 17  # letters looked up at a time
+CHUNK = 1 << 17  # letters looked up at a time
 _SPAN = 1 << 40  # places of one text in the numbers that hold text and place
 # An odd multiplier, so that it has an inverse modulo 2**64, with no pattern in its bits.
 _PRIME = 0x9E3779B97F4A7C15
@@ -85,7 +85,7 @@ class Copies:
 
     def pieces(self, document: str) -> Iterator[str]:
         """A squeezed document in pieces of bounded length, such that each window is in one."""
-        step = max(_CHUNK, self._overlap)
+        step = max(CHUNK, self._overlap)
         yield document[: step + self._overlap]
         for start in range(step, len(document) - self._overlap, step):
             yield document[start : start + step + self._overlap]

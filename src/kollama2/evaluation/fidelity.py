@@ -14,8 +14,6 @@ from kollama2.evaluation.language import (
     is_hangul,
 )
 
-__all__ = ["FAULTS", "VERSION", "Fidelity", "hangul_share", "measure_answer"]
-
 # Raise it when the same free answers would get other values than before.
 VERSION = 2
 # An answer with any of these is not faithful.

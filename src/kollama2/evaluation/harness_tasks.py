@@ -11,7 +11,7 @@ from lm_eval.api.samplers import get_sampler
 from lm_eval.tasks import TaskManager
 from lm_eval.tasks._yaml_loader import load_yaml
 
-from kollama2.errors import BadData, BadUsage, Missing
+from kollama2.errors import BadData, BadUsage, Missing, first_line
 from kollama2.evaluation.harness_data import data_overrides
 from kollama2.evaluation.suite import TASKS, Harness
 
@@ -131,7 +131,7 @@ def _wanting(error: ModuleNotFoundError) -> str:
 
 
 def _trouble(task: Harness, name: str, manager: TaskManager, error: Exception) -> Exception:
-    first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    first = first_line(error)
     offline = isinstance(error, OSError) or "offline" in first.lower() or "hub" in first.lower()
     if not task.data and offline:
         uri = f"hf:{_about(manager, name).get('dataset_path', 'owner/name')}"

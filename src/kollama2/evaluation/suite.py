@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeAlias
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from kollama2.errors import BadUsage
+from kollama2.errors import BadUsage, one_line
 from kollama2.evaluation.chats import ExactMatch, InstructionRules
 from kollama2.evaluation.fidelity import VERSION as FIDELITY_VERSION
 from kollama2.evaluation.kinds import (
@@ -191,8 +191,7 @@ def load_suite(name_or_path: str | Path) -> Suite:
         content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
         return Suite.model_validate(content).defined()
     except (UnicodeDecodeError, yaml.YAMLError) as error:
-        said = " ".join(str(error).split())
-        raise BadUsage(f"suite {path}: not YAML: {said}") from error
+        raise BadUsage(f"suite {path}: not YAML: {one_line(error)}") from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "suite"

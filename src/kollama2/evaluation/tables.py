@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from kollama2.errors import BadData
+from kollama2.errors import BadData, first_line
 
 
 def hub_rows(
@@ -33,10 +33,10 @@ def hub_rows(
     except (
         datasets.exceptions.DatasetsError, OSError, ValueError, KeyError, TypeError
     ) as error:  # fmt: skip
-        said = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise BadData(
-            f"task {task}: {place} cannot be read as a data set of the hub ({wanted}): {said}; "
-            "name one of its files in the task's `file`, or a file in the mirrors file"
+            f"task {task}: {place} cannot be read as a data set of the hub ({wanted}): "
+            f"{first_line(error)}; name one of its files in the task's `file`, or a file in the "
+            "mirrors file"
         ) from error
 
 

@@ -19,7 +19,7 @@ from transformers.models.auto.modeling_auto import (
 )
 from transformers.utils import logging as hf_logging
 
-from kollama2.errors import BadData, BadUsage, Missing, Notice
+from kollama2.errors import BadData, BadUsage, Missing, Notice, first_line, one_line
 from kollama2.model.card import read_card
 from kollama2.model.files import ADAPTER, ADAPTER_CONFIG, CONFIG, read_json
 from kollama2.model.folder import ModelFolder, base_of
@@ -217,9 +217,8 @@ def nf4(folder: Path, dtype: Dtype = "auto", device: str = "auto") -> Any:
     except torch.OutOfMemoryError:
         raise  # a RuntimeError too, but no missing kernel
     except (ImportError, NotImplementedError, RuntimeError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise Missing(
-            f"bitsandbytes cannot quantise to NF4 on {target} here ({first}); use lora"
+            f"bitsandbytes cannot quantise to NF4 on {target} here ({first_line(error)}); use lora"
         ) from error
     # Else 0.50.2 packs the weights at the first look without gradients, on a CPU with AVX512-BF16:
     # from then on it computes in bfloat16 and no gradient passes the layer.
@@ -247,7 +246,7 @@ def _from_pretrained(folder: Path, dtype: Dtype, **options: Any) -> Any:
             **options,
         )
     except (OSError, SafetensorError, ValueError) as error:
-        raise BadData(f"{folder} cannot be loaded: {' '.join(str(error).split())}") from error
+        raise BadData(f"{folder} cannot be loaded: {one_line(error)}") from error
     absent = sorted(report["missing_keys"])
     if absent:
         raise BadData(f"{folder} lacks {len(absent)} weights of its model, such as {absent[0]}")

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from transformers import AutoConfig
 
-from kollama2.errors import BadData
+from kollama2.errors import BadData, first_line
 from kollama2.model.files import (
     CONFIG,
     GENERATION,
@@ -78,7 +78,7 @@ def _tensors(path: Path) -> dict[str, Tensor]:
         mapped = zipfile.is_zipfile(path)  # files of before torch 1.6 are none
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        first = str(error).strip().splitlines()[0]
+        first = first_line(error)
         raise BadData(f"{path} is no file of tensors alone: {first}") from error
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise BadData(f"{path} holds something else than tensors by name")

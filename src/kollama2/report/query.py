@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kollama2.engine.record import read_object
-from kollama2.errors import BadUsage
+from kollama2.errors import BadUsage, first_line
 from kollama2.report.records import Json, read_lines
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def query(store: Path, sql: str) -> Rows:
             columns = tuple(column[0] for column in answer.description or ())
             return Rows(columns, tuple(answer.fetchall()))
         except duckdb.Error as error:
-            first = str(error).strip().splitlines()[0]
+            first = first_line(error)
             views = "; ".join(f"{name}({', '.join(fields)})" for name, fields in VIEWS.items())
             raise BadUsage(f"The query cannot be answered: {first}. Views: {views}") from error
 
