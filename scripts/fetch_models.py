@@ -17,8 +17,8 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from kollama2.engine.commit import sha256, storage
-from kollama2.errors import Corrupt, Fault, Missing
+from kollama2.engine.commit import sha256
+from kollama2.errors import Corrupt, Fault, Missing, storage
 
 
 @dataclass(frozen=True)

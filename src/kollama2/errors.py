@@ -4,7 +4,24 @@ The codes are those of `sysexits.h`, so that a scheduler can tell "fix your data
 A fault's message says what was wrong, with the value, and what to do; it never needs a traceback.
 """
 
+import errno
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import ClassVar
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_REFUSED = frozenset({errno.EACCES, errno.EPERM})
+_BROKEN = frozenset({errno.EROFS, errno.EIO, errno.ENAMETOOLONG, errno.ESTALE})
+_REMEDIES = {
+    errno.EROFS: "the disk is read-only, so choose a folder on another",
+    errno.ENAMETOOLONG: "choose a shorter one",
+    errno.ENOTDIR: "a part of this path is a file, so correct it",
+}
+# Libraries written in Rust or C++ report a full disk in words only.
+_FULL_WORDS = re.compile(r"No space left on device|os error 28\b|Disk quota exceeded")
 
 
 class Fault(ValueError):
@@ -67,3 +84,50 @@ def first_line(error: BaseException) -> str:
 def one_line(error: BaseException) -> str:
     """All that an error of another library says, without its line breaks."""
     return " ".join(str(error).split())
+
+
+def storage_fault(error: BaseException, path: Path) -> Fault | None:
+    """The fault that an error means which speaks of storage, or None for other errors.
+
+    The whole chain of causes is searched, because libraries wrap the error that tells the reason.
+    """
+    link: BaseException | None = error
+    while link is not None:
+        number = link.errno if isinstance(link, OSError) else None
+        if number in _FULL or _FULL_WORDS.search(str(link)):
+            return TryLater(
+                f"the disk of {path} is full; everything finished is kept: "
+                "free some space and give the same command again"
+            )
+        if link is error and number in _REFUSED:
+            return Denied(f"{_named(link, path)} may not be written or read; check its permissions")
+        if link is error and number in _BROKEN:
+            return _trouble(link, path)
+        link = link.__cause__ or link.__context__
+    return None
+
+
+def _trouble(error: BaseException, path: Path) -> StorageTrouble:
+    number, reason = error.args[:2] if isinstance(error, OSError) and error.strerror else (0, error)
+    remedy = _REMEDIES.get(number, "check the path and its disk")
+    return StorageTrouble(f"{_named(error, path)} cannot be written or read: {reason}; {remedy}")
+
+
+def _named(error: BaseException, path: Path) -> str:
+    filename = error.filename if isinstance(error, OSError) else None
+    return os.fsdecode(filename) if isinstance(filename, (str, bytes)) else str(path)
+
+
+@contextmanager
+def storage(path: Path) -> Iterator[None]:
+    """Turn errors of the operating system inside the block into faults about `path`.
+
+    Raises:
+        TryLater: the disk is full.
+        Denied: the permissions of the folder forbid it.
+        StorageTrouble: any other error of reading or writing.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise storage_fault(error, path) or _trouble(error, path) from error

@@ -1,4 +1,3 @@
-import errno
 import os
 import shutil
 import stat
@@ -10,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kollama2.engine import commit
-from kollama2.errors import Corrupt, Denied, StorageTrouble, TryLater
+from kollama2.errors import Corrupt, StorageTrouble, TryLater, storage
 
 FILES = {"config.json": b'{"a": 1}', "model/weights.bin": bytes(range(256)), "빈 파일.txt": b""}
 
@@ -147,35 +146,10 @@ def test_json_is_replaced_whole(tmp_path: Path) -> None:
         commit.read_json(file)
 
 
-@pytest.mark.parametrize(
-    ("number", "fault", "words"),
-    [
-        (errno.ENOSPC, TryLater, "is full"),
-        (errno.EDQUOT, TryLater, "is full"),
-        (errno.EACCES, Denied, "permissions"),
-        (errno.EROFS, StorageTrouble, "Read-only"),
-        (errno.ENOENT, StorageTrouble, "No such file"),
-    ],
-)
-def test_errors_of_storage_are_faults(number: int, fault: type[Exception], words: str) -> None:
-    with pytest.raises(fault, match=words), commit.storage(Path("store")):
-        raise OSError(number, os.strerror(number))
-
-
-def test_a_full_disk_is_seen_through_other_errors() -> None:
-    error = RuntimeError("write failed")
-    error.__cause__ = OSError(errno.ENOSPC, "no room")
-    assert isinstance(commit.storage_fault(error, Path()), TryLater)
-    words = Exception("I/O error: No space left on device (os error 28)")
-    assert isinstance(commit.storage_fault(words, Path()), TryLater)
-    assert commit.storage_fault(ConnectionRefusedError(111, "refused"), Path()) is None
-    assert commit.storage_fault(RuntimeError("shape"), Path()) is None
-
-
 def test_a_full_disk_keeps_what_is_finished(small_disk: Path) -> None:
     folder = finished(small_disk)
     target = small_disk / "b"
-    with pytest.raises(TryLater), commit.committing(target) as partial, commit.storage(partial):
+    with pytest.raises(TryLater), commit.committing(target) as partial, storage(partial):
         (partial / "big").write_bytes(bytes(1 << 20))
     commit.verify(folder, full=True)
     assert [path.name for path in small_disk.iterdir()] == ["a"]

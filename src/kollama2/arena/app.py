@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from kollama2.arena.pairs import Answers, Ballot, Pair, answers, votes_file
-from kollama2.engine.commit import storage
+from kollama2.errors import storage
 from kollama2.evaluation.journal import append, entries
 from kollama2.report.records import Study, visible
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from kollama2.arena.pairs import Answers, Pair, answers
-from kollama2.engine.commit import storage
+from kollama2.errors import storage
 from kollama2.evaluation.endpoint import Reply
 from kollama2.evaluation.fidelity import measure_answer
 from kollama2.evaluation.journal import append, entries

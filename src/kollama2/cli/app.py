@@ -21,8 +21,7 @@ from kollama2.cli import (
     study,
     tokenizer,
 )
-from kollama2.engine.commit import storage_fault
-from kollama2.errors import Fault, Notice
+from kollama2.errors import Fault, Notice, storage_fault
 
 app = typer.Typer(
     name="kollama2",

@@ -21,8 +21,7 @@ def check_store(store: Path | None) -> Path | None:
         StorageTrouble: it is a file, lies below one, or its name is too long.
         Denied: it may not be looked into.
     """
-    from kollama2.engine.commit import storage
-    from kollama2.errors import StorageTrouble
+    from kollama2.errors import StorageTrouble, storage
 
     if store is not None:
         with storage(store), suppress(FileNotFoundError):

@@ -4,7 +4,6 @@ import traceback
 from pathlib import Path
 from types import TracebackType
 
-from kollama2.engine import commit
 from kollama2.engine.provenance import redact
 from kollama2.engine.stage import Stage
 from kollama2.errors import (
@@ -16,6 +15,8 @@ from kollama2.errors import (
     Missing,
     StorageTrouble,
     TryLater,
+    storage,
+    storage_fault,
 )
 
 
@@ -57,13 +58,13 @@ class Guard:
     ) -> None:
         if error is None or isinstance(error, Fault) or not isinstance(error, Exception):
             return
-        fault = commit.storage_fault(error, self._partial)
+        fault = storage_fault(error, self._partial)
         if fault is not None:
             raise fault from error
         if type(error).__name__ in ("MemoryError", "OutOfMemoryError"):
             raise out_of_memory(self._stage) from error
         log = self._partial / "error.log"
-        with commit.storage(log):
+        with storage(log):
             text = "".join(traceback.format_exception(error))
             log.write_text(redact(text), encoding="utf-8")
         line = redact(f"{type(error).__name__}: {error}".strip().splitlines()[0])

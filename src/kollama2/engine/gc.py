@@ -6,8 +6,9 @@ import uuid
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
-from kollama2.engine import commit, lease
+from kollama2.engine import lease
 from kollama2.engine.store import Store
+from kollama2.errors import storage
 
 _OURS = re.compile(
     r"(?P<name>[a-z][a-z0-9_-]*-[0-9a-f]{12})(?P<rest>\.partial|\.(corrupt|gone)-\w+)?"
@@ -29,7 +30,7 @@ def gc(store: Store, keep: AbstractSet[str], *, delete: bool = False) -> list[tu
         Each folder with its size in bytes.
     """
     found = []
-    with commit.storage(store.root):
+    with storage(store.root):
         for folder in sorted(store.root.iterdir()) if store.root.is_dir() else []:
             match = _OURS.fullmatch(folder.name)
             if match is None or not folder.is_dir():

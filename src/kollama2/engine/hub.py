@@ -10,8 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from kollama2.engine.commit import storage_fault
-from kollama2.errors import BadUsage, Denied, Missing, one_line
+from kollama2.errors import BadUsage, Denied, Missing, one_line, storage_fault
 
 PREFIX = "hf:"
 MODEL_FILES = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja", "*.md")

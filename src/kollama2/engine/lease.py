@@ -22,8 +22,7 @@ from typing import Any
 
 import psutil
 
-from kollama2.engine.commit import storage
-from kollama2.errors import TryLater
+from kollama2.errors import TryLater, storage
 
 RENEW_SECONDS = 5.0
 EXPIRE_SECONDS = 60.0

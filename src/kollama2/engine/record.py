@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from kollama2 import __version__
-from kollama2.engine.commit import MANIFEST, storage
-from kollama2.errors import Corrupt, Fault, Missing
+from kollama2.engine.commit import MANIFEST
+from kollama2.errors import Corrupt, Fault, Missing, storage
 
 DONE = "done.json"
 

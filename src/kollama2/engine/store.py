@@ -20,7 +20,7 @@ from kollama2.engine.profile import Resources
 from kollama2.engine.progress import Progress, Record, Tell
 from kollama2.engine.record import DONE, read_object
 from kollama2.engine.stage import Stage, Work
-from kollama2.errors import Corrupt, Denied, Fault, Missing, StorageTrouble
+from kollama2.errors import Corrupt, Denied, Fault, Missing, StorageTrouble, storage
 
 Execute = Callable[[Stage, Work], Mapping[str, Any]]
 
@@ -144,7 +144,7 @@ class Store:
         record = self.record(stage)
         if record is not None:
             return record
-        with commit.storage(self.root):
+        with storage(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
         with self._lease(stage, tell) as held:
             record = self._settled(stage, tell)
@@ -225,7 +225,7 @@ class Store:
             n = 1
             while (aside := folder.with_name(f"{folder.name}.corrupt-{n}")).exists():
                 n += 1
-            with commit.storage(folder):
+            with storage(folder):
                 folder.rename(aside)
             message = f"{fault}; it is now {aside.name} and is computed again"
             tell("damaged", {"message": message})
@@ -233,7 +233,7 @@ class Store:
 
     def _verified(self, folder: Path, full: bool = False) -> Record | None:
         try:
-            with commit.storage(folder):
+            with storage(folder):
                 if not folder.is_dir():
                     return None
                 commit.verify(folder, full, once=True)

@@ -5,8 +5,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from kollama2.engine.commit import storage
-from kollama2.errors import BadData
+from kollama2.errors import BadData, storage
 
 CONTEXT = 4096  # of every Llama 2 model; params.json does not say it
 ROPE_THETA = 10000.0

@@ -4,8 +4,7 @@ import hashlib
 import re
 from pathlib import Path
 
-from kollama2.engine.commit import storage
-from kollama2.errors import BadData, Corrupt
+from kollama2.errors import BadData, Corrupt, storage
 
 NAME = "checklist.chk"
 _LINE = re.compile(r"([0-9a-fA-F]{32}) [ *]([^/\\\0]+)")

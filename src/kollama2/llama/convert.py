@@ -9,8 +9,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from kollama2.engine.commit import committing, storage, storage_fault, verify, write_json
-from kollama2.errors import BadData, BadUsage, Denied, StorageTrouble
+from kollama2.engine.commit import committing, verify, write_json
+from kollama2.errors import BadData, BadUsage, Denied, StorageTrouble, storage, storage_fault
 from kollama2.llama import checklist
 from kollama2.llama.args import ModelArgs, params_of, read_params
 from kollama2.llama.meta import ROPE, Part, Shards, parts, shard_files, to_pair_layout

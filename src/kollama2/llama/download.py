@@ -5,8 +5,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from kollama2.engine.commit import storage
-from kollama2.errors import BadData, BadUsage, Corrupt, TryLater
+from kollama2.errors import BadData, BadUsage, Corrupt, TryLater, storage
 from kollama2.llama import checklist
 from kollama2.llama.fetch import Fetcher, Heard, check_link
 

@@ -14,8 +14,8 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx
 
-from kollama2.engine.commit import storage, write_json
-from kollama2.errors import BadUsage, Denied, Missing, TryLater
+from kollama2.engine.commit import write_json
+from kollama2.errors import BadUsage, Denied, Missing, TryLater, storage
 
 Heard = Callable[[str, int, int | None], None]
 

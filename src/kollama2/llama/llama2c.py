@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from kollama2.engine.commit import committing, storage, storage_fault, write_json
-from kollama2.errors import BadData, StorageTrouble
+from kollama2.engine.commit import committing, write_json
+from kollama2.errors import BadData, StorageTrouble, storage, storage_fault
 from kollama2.llama import llama2c_tokenizer
 from kollama2.model.card import Card
 from kollama2.model.files import CONFIG, GENERATION, PIECES, TOKENIZER_CONFIG

@@ -8,8 +8,7 @@ import struct
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from kollama2.engine.commit import storage
-from kollama2.errors import BadData
+from kollama2.errors import BadData, storage
 
 _SPECIAL = ["<unk>", "<s>", "</s>"]
 _FIRST_BYTE = len(_SPECIAL)

@@ -14,8 +14,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from kollama2.engine.commit import storage
-from kollama2.errors import BadData
+from kollama2.errors import BadData, storage
 from kollama2.llama.args import ModelArgs
 from kollama2.llama.faults import Unmet
 

@@ -7,8 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from kollama2.engine.commit import storage
-from kollama2.errors import BadData
+from kollama2.errors import BadData, storage
 
 CONFIG, GENERATION = "config.json", "generation_config.json"
 PIECES, FAST = "tokenizer.model", "tokenizer.json"

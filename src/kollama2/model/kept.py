@@ -6,8 +6,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from kollama2.engine.commit import storage
-from kollama2.errors import TryLater
+from kollama2.errors import TryLater, storage
 
 CACHE = "KOLLAMA2_CACHE"
 

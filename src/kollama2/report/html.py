@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kollama2.engine.commit import storage
+from kollama2.errors import storage
 from kollama2.report import facts
 from kollama2.report.anchors import reproduced
 from kollama2.report.board import Estimate, Leaderboard

@@ -8,8 +8,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from kollama2.engine.commit import storage
-from kollama2.errors import BadUsage
+from kollama2.errors import BadUsage, storage
 
 M = TypeVar("M", bound=BaseModel)
 Keys = tuple[str | int, ...]

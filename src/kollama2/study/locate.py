@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from kollama2.data.read import aligned_files, check_aligned
-from kollama2.engine.commit import keep_json, read_json, storage
+from kollama2.engine.commit import keep_json, read_json
 from kollama2.engine.hub import What, by_mirror, commit_of, expanded
-from kollama2.errors import BadData, BadUsage, Denied, Fault, StorageTrouble, TryLater
+from kollama2.errors import BadData, BadUsage, Denied, Fault, StorageTrouble, TryLater, storage
 from kollama2.model.gguf.architectures import config_of
 from kollama2.model.gguf.convert import EDITION
 from kollama2.model.gguf.file import SUFFIX, Gguf, is_gguf

@@ -10,8 +10,7 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from kollama2.engine.commit import storage
-from kollama2.errors import BadData
+from kollama2.errors import BadData, storage
 
 if TYPE_CHECKING:
     import numpy as np
