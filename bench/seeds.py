@@ -14,10 +14,10 @@ from itertools import permutations
 from pathlib import Path
 from typing import NamedTuple
 
-from kollama2.evaluation.measures import measure
-from kollama2.evaluation.records import Items, load_items
 from kollama2.evaluation.statistics import Comparison, family
-from kollama2.report.records import load
+from kollama2.records.items import Items, load_items
+from kollama2.records.measures import measure
+from kollama2.report.study import load
 
 
 class Change(NamedTuple):

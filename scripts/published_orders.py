@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kollama2.evaluation.records import Items
 from kollama2.evaluation.statistics import family
+from kollama2.records.items import Items
 
 LABELS = {"BoolQ": ("Text", "Question", "Answer"), "WiC": ("SENTENCE1", "SENTENCE2", "ANSWER")}
 

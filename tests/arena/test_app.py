@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 from kollama2.arena.app import Arena, create
 from kollama2.arena.page import texts
 from kollama2.report.preferences import panels
-from kollama2.report.records import load
+from kollama2.report.study import load
 from kollama2.report.table import leaderboard
 from tests.report import fake
 

@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse
 
 from kollama2.arena.app import Arena, create
 from kollama2.arena.page import page
-from kollama2.report.records import load
+from kollama2.report.study import load
 from tests.report import fake
 from tests.report.test_browser import QUIET
 

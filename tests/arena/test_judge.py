@@ -14,7 +14,7 @@ from kollama2.cli.app import app
 from kollama2.errors import TryLater
 from kollama2.evaluation.endpoint import Endpoint
 from kollama2.report.preferences import panels
-from kollama2.report.records import Study, load
+from kollama2.report.study import Study, load
 from tests.evaluation.server import said, serving
 from tests.report import fake
 

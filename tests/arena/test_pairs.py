@@ -9,7 +9,7 @@ import pytest
 
 from kollama2.arena.pairs import Ballot, Pair, answers
 from kollama2.errors import BadUsage
-from kollama2.report.records import load
+from kollama2.report.study import load
 from tests.report import fake
 
 
@@ -33,10 +33,10 @@ def test_what_is_checked_needs_no_judge(tmp_path: Path) -> None:
     store = fake.write(tmp_path, seeds=(0,), items=4)
     before = set(answers(load(store, "quick")).prompts)
     for path in store.glob("*/samples.jsonl"):
-        with path.open("a") as lines:
-            for extra in ({"choices": ["A"]}, {"extracted": "12"}, {"broken": []}):
-                line = {"task": "t", "item": "1", "prompt": "?", "answer": path.parent.name}
-                lines.write(json.dumps({**line, **extra}) + "\n")
+        line = {"task": "t", "item": "1", "prompt": "?", "answer": path.parent.name}
+        checked = ({"choices": ["A"]}, {"extracted": "12"}, {"broken": []})
+        more = "".join(json.dumps({**line, **extra}) + "\n" for extra in checked)
+        fake.rewrite(path, path.read_text() + more)
     assert set(answers(load(store, "quick")).prompts) == before
 
 

@@ -93,7 +93,7 @@ def test_a_study_keeps_what_a_file_becomes(file: Path, tmp_path: Path) -> None:
     assert ModelFolder.read(folder).tokenizer.vocab_size == 384
     record = store.record(source)
     assert record is not None
-    assert (record["metrics"]["parameters"], record["metrics"]["dtype"]) == (131_392, "float32")
+    assert (record.metrics["parameters"], record.metrics["dtype"]) == (131_392, "float32")
     file.rename(tmp_path / "moved.gguf")
     moved = locator.source(spec_of("file:moved.gguf"), "model")
     assert moved.key != source.key  # another name, as of any other file

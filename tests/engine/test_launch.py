@@ -61,7 +61,7 @@ graph.run([Look()], here, launch.local(here, preload=todo.preload, parse=PARSE))
     )
     record = store.record(Look())
     assert record is not None
-    assert record["metrics"]["preloaded"]
+    assert record.metrics["preloaded"]
 
 
 def test_one_stage_that_goes_wrong_leaves_the_others_alone(
@@ -177,7 +177,7 @@ assert outcome.exit_code == 0, outcome
     assert [process.wait(60) for process in both] == [0, 0]
     records = list(store.records())
     assert len(records) == 6
-    assert {record["attempts"] for record in records} == {1}
+    assert {record.attempts for record in records} == {1}
     assert store.verify() == {}
     assert not [path for path in store.root.iterdir() if "." in path.name]
 

@@ -3,23 +3,33 @@ from pathlib import Path
 
 import pytest
 
-from kollama2.errors import BadData
+from kollama2.engine.commit import seal, write_json
+from kollama2.errors import BadData, Corrupt, Missing
 from kollama2.evaluation.compare import compare
 from kollama2.evaluation.statistics import RESAMPLES
+from kollama2.records.done import Done, Evaluation
+from kollama2.records.items import Item, write_lines
+from kollama2.records.measures import Measure
+
+
+def finished(folder: Path, items: list[Item], metrics: Evaluation) -> Path:
+    """A finished evaluation."""
+    folder.mkdir()
+    write_lines(folder / "items.jsonl", items)
+    record = Done(name="evaluate-1", kind="evaluate", key="1", metrics=metrics.plain(), seconds=1)
+    write_json(folder / "done.json", record.plain())
+    seal(folder)
+    return folder
 
 
 def evaluated(folder: Path, shift: float, suite: str = "abc", extra: bool = False) -> Path:
-    folder.mkdir()
-    lines = [
-        {"task": task, "measure": "bpb", "item": str(i), "cluster": str(i),
-         "value": i % 5 + 1 + shift, "weight": 1}
+    items = [
+        Item(task=task, measure="bpb", item=str(i), cluster=str(i), value=i % 5 + 1 + shift,
+             weight=1)
         for task in (("text", "more") if extra else ("text",))
         for i in range(40)
     ]  # fmt: skip
-    (folder / "items.jsonl").write_text("".join(json.dumps(one) + "\n" for one in lines))
-    metrics = {"suite": suite, "scores": {"text/bpb": 3 + shift}, "counts": {}, "flags": {}}
-    (folder / "done.json").write_text(json.dumps({"metrics": metrics}))
-    return folder
+    return finished(folder, items, Evaluation(suite=suite, scores={"text/bpb": 3 + shift}))
 
 
 def test_models_are_compared_with_the_first_on_what_they_share(tmp_path: Path) -> None:
@@ -53,18 +63,13 @@ def test_a_measure_compares_the_models_that_have_it(tmp_path: Path) -> None:
 
 def declared(folder: Path, name: str, values: list[float], higher: bool | None) -> Path:
     """An evaluation of one measure, which says whether more of it is better."""
-    folder.mkdir()
     task, _, short = name.partition("/")
-    line = {"task": task, "measure": short, "weight": 1}
     items = [
-        {**line, "item": str(i), "cluster": str(i), "value": value}
+        Item(task=task, measure=short, item=str(i), cluster=str(i), value=value, weight=1)
         for i, value in enumerate(values)
     ]
-    (folder / "items.jsonl").write_text("".join(json.dumps(one) + "\n" for one in items))
-    about = {name: {"title": short, "unit": "", "higher": higher}}
-    metrics = {"suite": "abc", "scores": {}, "counts": {}, "measures": about}
-    (folder / "done.json").write_text(json.dumps({"metrics": metrics}))
-    return folder
+    about = {name: Measure(short, "", higher)}
+    return finished(folder, items, Evaluation(suite="abc", scores={}, measures=about))
 
 
 @pytest.mark.parametrize(("higher", "best"), [(True, "more"), (False, "less")])
@@ -100,3 +105,28 @@ def test_different_suites_are_not_compared(tmp_path: Path) -> None:
 def test_a_folder_that_was_not_evaluated_is_said(tmp_path: Path) -> None:
     with pytest.raises(BadData, match=r"no finished evaluation: done.json"):
         compare({"a": tmp_path}, primary="text/bpb")
+
+
+@pytest.mark.parametrize("file", ["items.jsonl", "done.json", "MANIFEST.json"])
+def test_a_changed_evaluation_is_not_compared(tmp_path: Path, file: str) -> None:
+    models = {name: evaluated(tmp_path / name, shift) for name, shift in (("a", 0), ("b", 0.5))}
+    path = models["b"] / file
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"3", b"4", 1))
+    with pytest.raises(Corrupt, match=rf"; remove the folder {models['b']} and run"):
+        compare(models, primary="text/bpb")
+    path.write_bytes((models["a"] / file).read_bytes())  # a swapped file is of the same size
+    with pytest.raises(Corrupt, match=rf"; remove the folder {models['b']} and run"):
+        compare(models, primary="text/bpb")
+    path.write_bytes(content)
+    assert compare(models, primary="text/bpb").base == "a"
+
+
+def test_an_evaluation_of_a_newer_version_names_both(tmp_path: Path) -> None:
+    models = {name: evaluated(tmp_path / name, 0) for name in ("a", "b")}
+    done = models["b"] / "done.json"
+    record = {**json.loads(done.read_text()), "kollama2": "10.2.0", "metrics": {"suite": "abc"}}
+    write_json(done, record)
+    seal(models["b"])
+    with pytest.raises(Missing, match=r"written by kollama2 10\.2\.0 .* it has no field 'scores'"):
+        compare(models, primary="text/bpb")

@@ -16,7 +16,6 @@ from torch import nn
 from kollama2.engine.profile import Resources
 from kollama2.evaluation.contamination import contamination
 from kollama2.evaluation.evaluate import evaluate
-from kollama2.evaluation.records import Items, load_items
 from kollama2.evaluation.rows import read_rows
 from kollama2.evaluation.statistics import Comparison, family
 from kollama2.evaluation.suite import Suite
@@ -24,6 +23,7 @@ from kollama2.miniature import base, corpora
 from kollama2.model.chat import TextEncoder
 from kollama2.model.load import load_model
 from kollama2.model.tokenizer import load_tokenizer
+from kollama2.records.items import Items, load_items
 from kollama2.stages.evaluate import ModelEncoder
 
 TEXTS, QUESTIONS = 24, 40

@@ -9,10 +9,10 @@ from transformers import LlamaForCausalLM
 
 from kollama2.engine.profile import Resources
 from kollama2.evaluation.evaluate import evaluate
-from kollama2.evaluation.measures import measure
-from kollama2.evaluation.records import load_items
 from kollama2.evaluation.statistics import family
 from kollama2.evaluation.suite import Suite
+from kollama2.records.items import load_items
+from kollama2.records.measures import measure
 from tests import tiny
 from tests.evaluation.models import PieceEncoder
 
@@ -114,6 +114,6 @@ def test_twice_gives_the_same_bytes_and_a_tie(
 def test_what_the_report_reads_never_imports_torch() -> None:
     code = (
         "import sys, kollama2.evaluation.statistics, kollama2.evaluation.suite, "
-        "kollama2.evaluation.measures; sys.exit('torch' in sys.modules)"
+        "kollama2.records.measures; sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

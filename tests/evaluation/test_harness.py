@@ -14,9 +14,9 @@ from kollama2.evaluation.evaluate import evaluate
 from kollama2.evaluation.harness import harness, harness_texts
 from kollama2.evaluation.harness_tasks import load_tasks
 from kollama2.evaluation.outcome import scores
-from kollama2.evaluation.records import load_items
 from kollama2.evaluation.scorer import Scorer
 from kollama2.evaluation.suite import Harness, Suite
+from kollama2.records.items import load_items
 from tests.evaluation.harness_files import write
 from tests.evaluation.models import PieceEncoder, llama
 

@@ -7,9 +7,9 @@ from kollama2.errors import BadData
 from kollama2.evaluation.evaluate import scores
 from kollama2.evaluation.inference import Errors
 from kollama2.evaluation.means import mean
-from kollama2.evaluation.records import Items
 from kollama2.evaluation.statistics import family
 from kollama2.evaluation.suite import Mean
+from kollama2.records.items import Items
 
 
 def record(task: str, item: str, value: float, weight: float = 1) -> dict[str, Any]:

@@ -8,9 +8,9 @@ import pytest
 
 from kollama2.errors import BadUsage, TryLater
 from kollama2.evaluation.endpoint import Reply
-from kollama2.evaluation.records import load_items
 from kollama2.evaluation.remote import answer_suite
 from kollama2.evaluation.suite import Suite
+from kollama2.records.items import load_items
 
 QUESTIONS = ("수도는 어디인가요?", "봄꽃을 말해 주세요.", "하나 더하기 둘은?", "안녕?")
 

@@ -7,8 +7,8 @@ import pytest
 
 from kollama2.errors import BadData
 from kollama2.evaluation.inference import Floats
-from kollama2.evaluation.records import Items
 from kollama2.evaluation.statistics import Comparison, Difference, family, fragile, turned
+from kollama2.records.items import Items
 
 
 def items(

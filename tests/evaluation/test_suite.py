@@ -6,8 +6,8 @@ import pytest
 import yaml
 
 from kollama2.errors import BadUsage
-from kollama2.evaluation.measures import MEASURES, measure
 from kollama2.evaluation.suite import BitsPerByte, Suite, load_suite, shipped
+from kollama2.records.measures import MEASURES, measure
 
 
 def suite(path: Path, **task: object) -> Suite:

@@ -2,11 +2,20 @@
 
 import hashlib
 import json
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
+
+from kollama2.engine import commit
+from kollama2.records.done import Counts, Done, Evaluation
+from kollama2.records.items import Item
+from kollama2.records.lock import Cell, Lock, Suite
+from kollama2.records.read import DONE, Json
 
 PROMPTS = (
     "대한민국의 수도는 어디인가요?",
@@ -81,17 +90,17 @@ def write(
             evaluate = f"evaluate-{_key(recipe.name, path[-1])}"
             check = f"contamination-{_key(recipe.name)}" if recipe.flops else None
             cells.append(
-                {
-                    "recipe": recipe.name,
-                    "options": dict(recipe.options),
-                    "seed": seed,
-                    "suite": "quick",
-                    "base": recipe.base,
-                    "evaluate": evaluate,
-                    "model": path[-1],
-                    "path": path,
-                    "contamination": check,
-                }
+                Cell(
+                    recipe=recipe.name,
+                    options=dict(recipe.options),
+                    seed=seed,
+                    suite="quick",
+                    base=recipe.base,
+                    evaluate=evaluate,
+                    model=path[-1],
+                    path=tuple(path),
+                    contamination=check,
+                )
             )
             if check is not None:
                 _write_contamination(store / check, items, (seen or {}).get(recipe.name, 0))
@@ -100,23 +109,83 @@ def write(
             _write_training(store, recipe, path, seed, steps)
             real = 0 if recipe.flops == 0 else seed
             _write_evaluation(store / evaluate, recipe, real, items, answers or ANSWERS)
-    lock = {
-        "study": study,
-        "kollama2": "0.1.0",
-        "primary": "text-ko/bpb",
-        "english": "text-en/bpb",
-        "suites": {
-            "quick": {
-                "hash": "9f8e7d6c5b4a",
-                "measures": ["text-en/bpb", *(f"{task}/{name}" for task, name, *_ in MEASURES)],
-                "tasks": ["text-ko", "text-en", "instruct-ko", "translate-ko", "quiz-ko"],
-            }
-        },
-        "seeds": list(seeds),
-        "cells": cells,
-    }
-    _json(store / "studies" / f"{study}.json", lock)
+    measures = ("text-en/bpb", *(f"{task}/{name}" for task, name, *_ in MEASURES))
+    tasks = ("text-ko", "text-en", "instruct-ko", "translate-ko", "quiz-ko")
+    lock = Lock(
+        study=study,
+        kollama2="0.1.0",
+        primary="text-ko/bpb",
+        english="text-en/bpb",
+        suites={"quick": Suite(tasks=tasks, measures=measures)},
+        seeds=seeds,
+        cells=tuple(cells),
+    )
+    _json(store / "studies" / f"{study}.json", lock.plain())
     return store
+
+
+def finish(
+    folder: Path,
+    settings: Json,
+    metrics: Json,
+    *,
+    seconds: float = 0.4,
+    kollama2: str = "0.1.0",
+    lines: Mapping[str, Iterable[Mapping[str, Any]]] = MappingProxyType({}),
+) -> None:
+    """Writes a finished stage, with files of JSON lines by their names."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, each in lines.items():
+        text = "".join(json.dumps(line) + "\n" for line in each)
+        (folder / f"{name}.jsonl").write_text(text, encoding="utf-8")
+    _json(folder / "stage.json", settings)
+    kind, _, key = folder.name.rpartition("-")
+    record = Done(
+        name=folder.name,
+        kind=kind,
+        key=key,
+        metrics=metrics,
+        seconds=seconds,
+        cpu_seconds=seconds * 1.9,
+        attempts=1,
+        peak_memory_bytes=1_200_000_000,
+        started="2026-11-24T03:00:00+00:00",
+        finished="2026-11-24T03:01:01+00:00",
+        inputs=[],
+        kollama2=kollama2,
+        git="38f6b40c51d2",
+        python="3.11.7",
+        packages={"torch": "2.13.0", "transformers": "5.23.0", "trl": "1.16.0"},
+        platform="Linux-6.1-x86_64",
+        host="node-1",
+        cpu="A processor",
+        cores=2,
+        threads=2,
+        memory_bytes=25_000_000_000,
+        gpus=[],
+    )
+    _json(folder / DONE, record.plain())
+    seal(folder)
+
+
+def seal(folder: Path) -> None:
+    """Lists a stage's files as they are now; nothing here outlives a crash of the machine."""
+    with patch("os.fsync", lambda handle: None):
+        commit.seal(folder)
+
+
+def change(file: Path, how: Callable[[Json], None]) -> None:
+    """Changes a JSON file of a finished stage, as if it had been written so."""
+    value = json.loads(file.read_text(encoding="utf-8"))
+    how(value)
+    _json(file, value)
+    seal(file.parent)
+
+
+def rewrite(file: Path, text: str) -> None:
+    """Gives a file of a finished stage another text, as if it had been written so."""
+    file.write_text(text, encoding="utf-8")
+    seal(file.parent)
 
 
 def _key(*parts: str) -> str:
@@ -140,44 +209,16 @@ def _path(recipe: Recipe, seed: int) -> list[str]:
     ]
 
 
-def _record(name: str, seconds: float, metrics: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "name": name,
-        "kind": name.rpartition("-")[0],
-        "key": name.rpartition("-")[2],
-        "metrics": metrics,
-        "seconds": seconds,
-        "cpu_seconds": seconds * 1.9,
-        "attempts": 1,
-        "peak_memory_bytes": 1_200_000_000,
-        "started": "2026-11-24T03:00:00+00:00",
-        "finished": "2026-11-24T03:01:01+00:00",
-        "inputs": [],
-        "kollama2": "0.1.0",
-        "git": "38f6b40c51d2",
-        "python": "3.11.7",
-        "packages": {"torch": "2.13.0", "transformers": "5.23.0", "trl": "1.16.0"},
-        "platform": "Linux-6.1-x86_64",
-        "host": "node-1",
-        "cpu": "A processor",
-        "cores": 2,
-        "threads": 2,
-        "memory_bytes": 25_000_000_000,
-        "gpus": [],
-    }
-
-
 def _write_training(store: Path, recipe: Recipe, path: list[str], seed: int, steps: int) -> None:
     for name in path[:-1] if recipe.flops else path:
         folder = store / name
-        settings = {"kind": name.rpartition("-")[0], "data": [{"source": {"uri": "hf:a/b"}}]}
-        _json(folder / "stage.json", settings)
-        _json(folder / "done.json", _record(name, 0.4, {}))
         if name.startswith("encode"):
             counts = {"in": 2001, "kept": 1990, "rejected": 3, "duplicates": 8}
             encoding = {"template": "llama2", "max_length": 512, "counts": counts}
             encoding["reasons"] = {"no answer": 3}
             _json(folder / "encoding.json", encoding)
+        settings = {"kind": name.rpartition("-")[0], "data": [{"source": {"uri": "hf:a/b"}}]}
+        finish(folder, settings, {})
     if not recipe.flops:
         return
     folder = store / path[-1]
@@ -192,9 +233,8 @@ def _write_training(store: Path, recipe: Recipe, path: list[str], seed: int, ste
         }
         for step in range(steps)
     ]
-    _lines(folder / "metrics.jsonl", curve)
-    _json(folder / "stage.json", {"kind": "finetune", "seed": seed, "method": "lora"})
-    metrics = {
+    settings = {"kind": "finetune", "seed": seed, "method": "lora"}
+    trained = {
         "flops": recipe.flops,
         "tokens": steps * 4096,
         "bytes": 9_000_000,
@@ -202,13 +242,13 @@ def _write_training(store: Path, recipe: Recipe, path: list[str], seed: int, ste
         "trainable_parameters": recipe.trainable,
         "loss_end": curve[-1]["loss"],
     }
-    _json(folder / "done.json", _record(path[-1], 61.2 + seed, metrics))
+    finish(folder, settings, trained, seconds=61.2 + seed, lines={"metrics": curve})
 
 
 def _write_evaluation(
     folder: Path, recipe: Recipe, seed: int, items: int, answers: dict[str, str]
 ) -> None:
-    lines: list[dict[str, Any]] = []
+    lines: list[Item] = []
     shift = np.random.default_rng([7, seed, _number(recipe.name)]).normal(
         0, 0.02 * bool(recipe.flops)
     )
@@ -223,9 +263,16 @@ def _write_evaluation(
             if measure == "accuracy":
                 value = float(0.5 + 0.2 * (hard[index] + own[index]) < level + moved)
             weight = 180.0 + 10 * (index % 7) if measure == "bpb" else 1.0
-            line = {"task": task, "measure": measure, "item": str(index), "cluster": str(index)}
-            lines.append({**line, "value": round(value * weight, 6), "weight": weight})
-    _lines(folder / "items.jsonl", lines)
+            lines.append(
+                Item(
+                    task=task,
+                    measure=measure,
+                    item=str(index),
+                    cluster=str(index),
+                    value=round(value * weight, 6),
+                    weight=weight,
+                )
+            )
     shown = [
         {
             "task": "answer-ko",
@@ -247,25 +294,23 @@ def _write_evaluation(
         quiz = {"task": "quiz-ko", "item": item, "prompt": f"{item}번 문제: 도시는 어디에 있나요?"}
         quiz |= {"choices": QUIZ, "answer": QUIZ[chosen], "reference": QUIZ[gold]}
         shown.append(quiz)
-    _lines(folder / "samples.jsonl", shown)
-    _json(folder / "stage.json", {"kind": "evaluate", "suite": {"name": "quick", "tasks": []}})
-    counts = {"items": items, "truncated": 0, "empty": 0, "failed": 0}
     sums: dict[str, list[float]] = {}
     for line in lines:
         both = sums.setdefault(f"{line['task']}/{line['measure']}", [0.0, 0.0])
         both[0] += line["value"]
         both[1] += line["weight"]
-    metrics = {
-        "scores": {name: value / weight for name, (value, weight) in sums.items()},
-        "counts": {
-            "text-ko": {**counts, "truncated": 2 * (recipe.name == "vicuna-lora")},
-            "answer-ko": {**counts, "empty": 3 * (recipe.name == "alpaca-qlora")},
+    metrics = Evaluation(
+        scores={name: value / weight for name, (value, weight) in sums.items()},
+        counts={
+            "text-ko": Counts(items=items, truncated=2 * (recipe.name == "vicuna-lora")),
+            "answer-ko": Counts(items=items, empty=3 * (recipe.name == "alpaca-qlora")),
         },
-        "flags": {"quiz-ko": ["degenerate: 98% of answers are choice 1"]} if recipe.base else {},
-        "seconds": {"text-ko": 1.5},
-        "suite": "9f8e7d6c5b4a",
-    }
-    _json(folder / "done.json", _record(folder.name, 5.5, metrics))
+        flags={"quiz-ko": ["degenerate: 98% of answers are choice 1"]} if recipe.base else {},
+        seconds={"text-ko": 1.5},
+        suite="9f8e7d6c5b4a",
+    )
+    settings = {"kind": "evaluate", "suite": {"name": "quick", "tasks": []}}
+    finish(folder, settings, metrics.plain(), seconds=5.5, lines={"items": lines, "samples": shown})
 
 
 def _write_contamination(folder: Path, items: int, seen: int) -> None:
@@ -273,22 +318,15 @@ def _write_contamination(folder: Path, items: int, seen: int) -> None:
         {"task": "text-ko", "item": str(index), "share": 0.3 + 0.7 * (index < seen)}
         for index in range(seen + 1)
     ]
-    _lines(folder / "seen.jsonl", [{**one, "flagged": one["share"] > 0.5} for one in lines])
+    lines = [{**one, "flagged": one["share"] > 0.5} for one in lines]
     counts = {
         "text-ko": {"items": items, "judged": items - 2, "flagged": seen},
         "quiz-ko": {"items": items, "judged": items - 5, "flagged": 0},
     }
     metrics = {"counts": counts, "documents": 900, "characters": 90_000, "threshold": 0.5}
-    _json(folder / "stage.json", {"kind": "contamination"})
-    _json(folder / "done.json", _record(folder.name, 0.9, metrics))
+    finish(folder, {"kind": "contamination"}, metrics, seconds=0.9, lines={"seen": lines})
 
 
 def _json(path: Path, value: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(value, ensure_ascii=False), encoding="utf-8")
-
-
-def _lines(path: Path, lines: list[dict[str, Any]]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = "".join(json.dumps(line) + "\n" for line in lines)
-    path.write_text(text, encoding="utf-8")

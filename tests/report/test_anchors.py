@@ -8,7 +8,7 @@ import pytest
 
 from kollama2.report.anchors import fitting, published, reproduced
 from kollama2.report.html import write_report
-from kollama2.report.records import load
+from kollama2.report.study import load
 from kollama2.report.table import leaderboard
 from tests.report import fake
 
@@ -20,14 +20,15 @@ def store(tmp_path: Path, **changes: Any) -> Path:
     fake.write(tmp_path, seeds=(0, 1))
     for number, folder in enumerate(sorted(tmp_path.glob("evaluate-*"))):
         stage = {"kind": "evaluate", "suite": {"tasks": [{**TASK, **changes}]}}
-        (folder / "stage.json").write_text(json.dumps(stage))
-        record = json.loads((folder / "done.json").read_text())
-        record["metrics"]["reproduced"] = {
-            "kobest_copa": {"f1": 0.5 + number / 100, "acc": 0.6},
-            "kobest_wic": {"f1": 0.4},
+        fake.rewrite(folder / "stage.json", json.dumps(stage))
+        more = {
+            "reproduced": {
+                "kobest_copa": {"f1": 0.5 + number / 100, "acc": 0.6},
+                "kobest_wic": {"f1": 0.4},
+            },
+            "by_prompt": {"copa/p_gold": [0.5, 0.62, 0.55], "copa/acc": [0.1, 0.9]},
         }
-        record["metrics"]["by_prompt"] = {"copa/p_gold": [0.5, 0.62, 0.55], "copa/acc": [0.1, 0.9]}
-        (folder / "done.json").write_text(json.dumps(record))
+        fake.change(folder / "done.json", lambda record: record["metrics"].update(more))  # noqa: B023
     return tmp_path
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kollama2.report.items import browsed
-from kollama2.report.records import load
+from kollama2.report.study import load
 
 QUIET = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync "

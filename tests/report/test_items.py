@@ -8,7 +8,7 @@ import pytest
 
 from kollama2.report import items as module
 from kollama2.report.items import browsed
-from kollama2.report.records import load
+from kollama2.report.study import load
 from tests.report import fake
 
 
@@ -54,7 +54,7 @@ def test_a_long_prompt_keeps_its_end_and_a_long_answer_its_beginning(tmp_path: P
     for path in tmp_path.glob("evaluate-*/samples.jsonl"):
         lines = [json.loads(one) for one in path.read_text().splitlines()]
         lines[0]["prompt"] = "예시 " * 1000 + "끝 질문"
-        path.write_text("".join(json.dumps(one) + "\n" for one in lines))
+        fake.rewrite(path, "".join(json.dumps(one) + "\n" for one in lines))
     first = tasks(tmp_path, "base")["answer-ko"]["items"][0]
     assert len(first["q"]) == module.LONGEST_PROMPT + 2
     assert first["q"].endswith("끝 질문")

@@ -9,7 +9,7 @@ from scipy.stats import kendalltau
 
 from kollama2.errors import BadUsage
 from kollama2.report.predict import _tau, predict
-from kollama2.report.records import load
+from kollama2.report.study import load
 from tests.report import fake
 
 

@@ -1,7 +1,7 @@
 import re
 
 from kollama2.evaluation.fidelity import FAULTS
-from kollama2.evaluation.measures import MEASURES
+from kollama2.records.measures import MEASURES
 from kollama2.report.cautions import flag_text
 from kollama2.report.texts import LANGUAGES, measure_title, say, texts
 

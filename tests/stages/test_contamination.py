@@ -34,7 +34,7 @@ def test_few_shot_examples_are_looked_up_too(tmp_path: Path, fewshot: str, pool:
     )
     store = Store(tmp_path / "runs")
     assert graph.run([stage], store, graph.inline(store)).failed == {}
-    metrics = store.record(stage)["metrics"]  # type: ignore[index]
+    metrics = store.record(stage).metrics  # type: ignore[union-attr]
     flagged = 1 if fewshot == "fixed" else 2
     assert metrics["counts"] == {
         "own-label": {"items": 6, "judged": 6, "flagged": 0},
@@ -63,5 +63,5 @@ def test_both_answers_of_a_preference_are_looked_up(tmp_path: Path) -> None:
     )
     store = Store(tmp_path / "runs")
     assert graph.run([stage], store, graph.inline(store)).failed == {}
-    metrics = store.record(stage)["metrics"]  # type: ignore[index]
+    metrics = store.record(stage).metrics  # type: ignore[union-attr]
     assert metrics["counts"]["own-label few-shot"]["flagged"] == 2

@@ -53,7 +53,7 @@ def test_every_row_is_a_pair_or_has_its_reason(
     made = stage(tmp_path, tiny_model, SHORT, chat, long, silent, same, tools)
     store = Store(tmp_path / "runs")
     assert graph.run([made], store, graph.inline(store)).failed == {}
-    metrics = store.record(made)["metrics"]  # type: ignore[index]
+    metrics = store.record(made).metrics  # type: ignore[union-attr]
     assert metrics["counts"] == {"in": 6, "kept": 3, "rejected": 3, "prompts cut": 1}
     assert metrics["reasons"] == {
         "an answer leaves no room for its prompt in 120 tokens": 1,

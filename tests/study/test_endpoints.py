@@ -1,6 +1,5 @@
 """Models behind an API in a study: cells that answer, resume and stand in the report."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +53,7 @@ def test_it_answers_fails_and_goes_on(tmp_path: Path, monkeypatch: pytest.Monkey
     assert len(set(asked)) == 5
     assert server.headers[0]["authorization"] == "Bearer secret"
     assert {body["max_tokens"] for body in server.bodies} == {7}
-    metrics = store.record(stage)["metrics"]  # type: ignore[index]
+    metrics = store.record(stage).metrics  # type: ignore[union-attr]
     # One answer to every question is none.
     assert metrics["scores"]["answers/fidelity"] == 0.0
     counts = metrics["counts"]["answers"]
@@ -66,11 +65,11 @@ def test_it_answers_fails_and_goes_on(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_it_is_a_cell_without_a_path(tmp_path: Path) -> None:
     study = locked(tmp_path, "http://127.0.0.1:9/v1", TEXT, ANSWERS)
-    cells = {cell["recipe"]: cell for cell in study.record()["cells"]}
-    assert cells["remote"]["path"] == []
-    assert cells["remote"]["model"] == cells["remote"]["evaluate"]
-    assert cells["remote"]["contamination"] is None
-    assert json.dumps(study.record()).count("SOME_KEY") == 1  # in the study's own text alone
+    cells = {cell.recipe: cell for cell in study.record().cells}
+    assert cells["remote"].path == ()
+    assert cells["remote"].model == cells["remote"].evaluate
+    assert cells["remote"].contamination is None
+    assert study.record().model_dump_json().count("SOME_KEY") == 1  # in the study's own text alone
 
 
 def test_the_variable_of_the_key_changes_no_result(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from kollama2.arena.pairs import Answers, Ballot, Pair, answers, votes_file
 from kollama2.errors import storage
 from kollama2.evaluation.journal import append, entries
-from kollama2.report.records import Study, visible
+from kollama2.report.study import Study, visible
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

@@ -14,7 +14,7 @@ from kollama2.evaluation.fidelity import measure_answer
 from kollama2.evaluation.journal import append, entries
 from kollama2.evaluation.language import hangul_share
 from kollama2.report.preferences import files
-from kollama2.report.records import Study
+from kollama2.report.study import Study
 
 PROMPT = """\
 You compare two answers to a request made in Korean. Judge whether what they say is right and \

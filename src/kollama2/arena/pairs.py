@@ -8,8 +8,9 @@ from itertools import combinations
 from pathlib import Path
 
 from kollama2.errors import BadUsage
+from kollama2.records.read import Json
 from kollama2.report.preferences import VOTES, choice_of
-from kollama2.report.records import Json, Sample, Study, samples
+from kollama2.report.study import Sample, Study, samples
 
 Prompt = tuple[str, str]  # task and item
 
@@ -79,11 +80,7 @@ def answers(study: Study) -> Answers:
     found: dict[str, dict[Prompt, Sample]] = {}
     recipes: dict[str, str] = {}
     for recipe in study.recipes:
-        done = [cell for cell in study.of(recipe) if cell.done]
-        first = min((cell.seed for cell in done), default=0)
-        for cell in done:
-            if cell.seed != first:
-                continue
+        for cell in study.first(recipe):
             for sample in samples(study, cell):
                 key = (sample.task, sample.item)
                 prompts.setdefault(key, sample)

@@ -9,7 +9,7 @@ from kollama2.cli.console import STORE, JsonOption, StoreOption, out, print_json
 from kollama2.evaluation.endpoint import KEY
 
 if TYPE_CHECKING:
-    from kollama2.report.records import Study
+    from kollama2.report.study import Study
 
 StudyArgument = Annotated[
     str, typer.Argument(help="Name or YAML file of a study that is computed in the store.")
@@ -104,7 +104,7 @@ def judge(
 
 def _study(name: str, store: Path) -> "Study":
     """The records of a study given by its name or by its file."""
-    from kollama2.report.records import load
+    from kollama2.report.study import load
 
     if name.endswith((".yaml", ".yml")):
         from kollama2.study.document import Document

@@ -2,7 +2,6 @@
 
 import math
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from kollama2.evaluation.compare import Compared
+    from kollama2.records.done import Evaluation
     from kollama2.study.evaluation import Wanted
 
 SuiteOption = Annotated[
@@ -96,7 +96,7 @@ def evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """Score one model on a suite or on lm-eval tasks; the per-item records stay in the store."""
-    from kollama2.evaluation.compare import load_measured
+    from kollama2.evaluation.contrast import load_measured
 
     wanted = _wanted(suite, task, include, only, num_fewshot, limit)
     how = _How(store, mirrors, profile, template, onto, key)
@@ -107,7 +107,7 @@ def evaluate(
     folder, _ = _measured([model], wanted, how)
     metrics = load_measured(folder[model]).metrics
     if as_json:
-        print_json(metrics["scores"])
+        print_json(metrics.scores)
         return
     out().print(_scores(metrics))
     for line in _remarks(model, metrics):
@@ -183,7 +183,8 @@ def _measured(models: list[str], wanted: "Wanted", how: _How) -> tuple[dict[str,
 
 def _compared(models: list[str], wanted: "Wanted", how: _How, *, base: str | None) -> "Compared":
     from kollama2.errors import BadUsage
-    from kollama2.evaluation.compare import compare, load_measured
+    from kollama2.evaluation.compare import compare
+    from kollama2.evaluation.contrast import load_measured
 
     if base is not None and base not in models:
         models = [base, *models]
@@ -208,34 +209,33 @@ def _print(found: "Compared", as_json: bool) -> None:
         out().print(line)
 
 
-def _scores(metrics: Mapping[str, Any]) -> "Table":
+def _scores(metrics: "Evaluation") -> "Table":
     from rich.table import Table
 
-    from kollama2.evaluation.measures import measure
+    from kollama2.records.measures import measure
 
     table = Table("measure", "score", "by prompt", "unit", "better")
-    prompts = metrics.get("by_prompt", {})
-    for name, value in metrics["scores"].items():
-        about = measure(name, metrics.get("measures", {}))
-        spread = prompts.get(name)
+    for name, value in metrics.scores.items():
+        about = measure(name, metrics.measures)
+        spread = metrics.by_prompt.get(name)
         told = f"{min(spread):.3f}–{max(spread):.3f}" if spread else ""
         table.add_row(name, f"{value:.3f}", told, about.unit, about.better)
     return table
 
 
-def _remarks(model: str, metrics: Mapping[str, Any]) -> list[str]:
+def _remarks(model: str, metrics: "Evaluation") -> list[str]:
     """What a reader of the scores must know: items left out, failures, degenerate answers."""
     lines = []
-    for task, counts in metrics["counts"].items():
+    for task, counts in metrics.counts.items():
         told = [
-            f"{counts[what]} of {counts['items']} {words}"
-            for what, words in (
-                ("truncated", "items do not fit the model and are left out"),
-                ("failed", "answers are empty or broken and count as failures"),
+            f"{count} of {counts.items} {words}"
+            for count, words in (
+                (counts.truncated, "items do not fit the model and are left out"),
+                (counts.failed, "answers are empty or broken and count as failures"),
             )
-            if counts[what]
+            if count
         ]
-        told += metrics.get("flags", {}).get(task, [])
+        told += metrics.flags.get(task, [])
         lines += [f"{model}, {task}: {one}" for one in told]
     return lines
 
@@ -309,9 +309,7 @@ def _doubts(found: "Compared", name: str) -> list[str]:
     guessed = [
         row.name
         for row in comparison.standings
-        if row.low
-        <= found.models[row.name].metrics.get("chance", {}).get(name, math.inf)
-        <= row.high
+        if row.low <= found.models[row.name].metrics.chance.get(name, math.inf) <= row.high
     ]
     lines = []
     if guessed:
@@ -319,7 +317,7 @@ def _doubts(found: "Compared", name: str) -> list[str]:
     prompts = {
         row.name: scores
         for row in comparison.standings
-        if (scores := found.models[row.name].metrics.get("by_prompt", {}).get(name))
+        if (scores := found.models[row.name].metrics.by_prompt.get(name))
     }
     if pairs := turned(comparison.pairs, prompts):
         both = ", ".join(f"{pair.left} and {pair.right}" for pair in pairs)
@@ -336,15 +334,14 @@ def _columns(found: "Compared") -> "Table":
     )
     for name, model in found.models.items():
         metrics = model.metrics
-        cut = metrics.get("tokenizer", {})
-        ko, en = cut.get("ko", {}), cut.get("en", {})
-        size, seconds = metrics.get("parameters"), metrics.get("seconds")
+        ko, en = metrics.tokenizer.get("ko"), metrics.tokenizer.get("en")
+        size, seconds = metrics.parameters, metrics.seconds
         table.add_row(
             name,
             f"{size / 1e6:,.1f} M" if size else "",
-            f"{ko['bytes_per_token']:.2f}" if ko else "",
-            f"{en['bytes_per_token']:.2f}" if en else "",
-            f"{ko['context_characters']:,.0f}" if ko else "",
+            f"{ko.bytes_per_token:.2f}" if ko else "",
+            f"{en.bytes_per_token:.2f}" if en else "",
+            f"{ko.context_characters:,.0f}" if ko else "",
             f"{sum(seconds.values()):,.0f}" if seconds else "",
         )
     return table

@@ -92,7 +92,6 @@ def _gap(pair: Any, store: Path) -> float:
 
 
 def _scores(folder: Path) -> dict[str, float]:
-    from kollama2.engine.record import read_object
+    from kollama2.evaluation.contrast import load_measured
 
-    scores: dict[str, float] = read_object(folder / "done.json")["metrics"]["scores"]
-    return scores
+    return load_measured(folder).metrics.scores

@@ -60,7 +60,7 @@ def encoded(stages: Iterable[Stage], store: Store) -> list[str]:
         record = store.record(stage) if isinstance(stage, Encode | Prefer) else None
         if record is None:
             continue
-        metrics = record["metrics"]
+        metrics = record.metrics
         names = ", ".join(one["path"] for one in metrics["sources"])
         counts = metrics["counts"]
         if counts.get("rejected"):

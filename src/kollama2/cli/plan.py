@@ -6,9 +6,10 @@ from typing import Any
 from rich.table import Table
 
 from kollama2.engine.graph import Plan
-from kollama2.engine.record import read_object
 from kollama2.engine.store import Store
 from kollama2.errors import BadUsage
+from kollama2.records.lock import Lock
+from kollama2.records.read import Json, read
 from kollama2.study.estimate import Estimate
 from kollama2.study.lock import Locked
 
@@ -116,7 +117,7 @@ def recipe_of(store: Path, name: str) -> dict[str, Any]:
         names = ", ".join(folder.name for folder in found[:5])
         problem = f"{len(found)} stages begin so: {names}" if found else "no stage begins so"
         raise BadUsage(f"{name!r} in the store {store}: {problem}; give more of the key")
-    return read_object(found[0] / "stage.json")
+    return read(found[0] / "stage.json", Json)
 
 
 def kept_names(store: Path, studies: list[str]) -> set[str]:
@@ -132,7 +133,6 @@ def kept_names(store: Path, studies: list[str]) -> set[str]:
             raise BadUsage(f"the store {store} has no study {name!r}; it has {', '.join(locks)}")
     keep: set[str] = set()
     for name in studies or locks:
-        for cell in read_object(locks[name])["cells"]:
-            keep |= {cell["evaluate"], cell["model"], *cell["path"], *cell["data"]}
-            keep |= {cell.get("contamination")} - {None}
+        for cell in read(locks[name], Lock).cells:
+            keep |= {*cell.stages, *cell.data}
     return keep

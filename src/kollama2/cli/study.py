@@ -164,7 +164,7 @@ def predict(
     from rich.table import Table
 
     from kollama2.report.predict import predict as compare_orders
-    from kollama2.report.records import load
+    from kollama2.report.study import load
 
     found = compare_orders(load(store, small), load(large_store or store, large))
     if as_json:
@@ -246,7 +246,7 @@ def compute(locked: "Locked", todo: "Plan", store: Path, profile: "Profile") -> 
     """Compute what is missing, with a display on stderr."""
     from kollama2.engine.commit import keep_json
 
-    keep_json(store / "studies" / f"{locked.study.name}.json", locked.record())
+    keep_json(store / "studies" / f"{locked.study.name}.json", locked.record().plain())
     names = locked.stage_names()
     return launch(todo, store, profile, lambda name: names.get(name, name))
 

@@ -12,9 +12,9 @@ from typing import Any
 from kollama2.engine import ranks, worker
 from kollama2.engine.failure import Failed
 from kollama2.engine.profile import Resources
-from kollama2.engine.record import read_object, unreadable
 from kollama2.engine.store import Store, say_damage
 from kollama2.errors import Fault, Missing
+from kollama2.records.read import Json, read, unreadable
 
 
 def main() -> int:
@@ -40,7 +40,7 @@ def main() -> int:
     except Fault as fault:
         print(fault, file=sys.stderr)
         return fault.exit_code
-    print(json.dumps(record, ensure_ascii=False))
+    print(json.dumps(record.plain(), ensure_ascii=False))
     return 0
 
 
@@ -51,7 +51,7 @@ def _recipe(file: Path, parse: str) -> dict[str, Any]:
         Corrupt, Missing: it is damaged; a newer kollama2 wrote it.
         Failed: it is no recipe of this kollama2.
     """
-    recipe = read_object(file)
+    recipe = read(file, Json)
     try:
         worker.read_stage(recipe, parse)
     except Failed as fault:

@@ -13,7 +13,7 @@ import shutil
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -206,18 +206,39 @@ def verify(folder: Path, full: bool = False, *, once: bool = False) -> None:
     """
     expected, read = manifest(folder), _sha256_once if once else sha256
     with storage(folder):
-        found = {path.relative_to(folder).as_posix(): path for path in _files(folder)}
-        found.pop(MANIFEST, None)
-        for name in sorted(expected.keys() | found.keys()):
-            if name not in found:
-                raise Corrupt(f"{folder / name} is missing though the manifest lists it")
-            if name not in expected:
-                raise Corrupt(f"{folder / name} was added after the folder was finished")
-            path, wanted = found[name], expected[name]
-            if path.is_symlink() or path.stat().st_size != wanted["size"]:
-                raise Corrupt(f"{path} does not have the {wanted['size']} bytes it was made with")
-            if full and read(path) != wanted["sha256"]:
-                raise Corrupt(f"{path} differs from what was written: its SHA-256 has changed")
+        found = {path.relative_to(folder).as_posix() for path in _files(folder)} - {MANIFEST}
+        for name in sorted(expected.keys() | found):
+            _compare(folder / name, expected.get(name), read if full else None)
+
+
+def verified(path: Path) -> Path:
+    """A file at the top of a finished folder, compared with what was written; nothing else is read.
+
+    Raises:
+        Corrupt: it is missing or of another content, or the manifest is damaged; says what to do.
+        Denied, StorageTrouble: it cannot be read.
+    """
+    try:
+        with storage(path):
+            _compare(path, manifest(path.parent).get(path.name), _sha256_once)
+    except Corrupt as fault:
+        raise Corrupt(
+            f"{fault}; remove the folder {path.parent} and run the study again"
+        ) from fault
+    return path
+
+
+def _compare(
+    path: Path, wanted: Mapping[str, Any] | None, read: Callable[[Path], str] | None
+) -> None:
+    if wanted is None:
+        raise Corrupt(f"{path} was added after the folder was finished")
+    if not os.path.lexists(path):
+        raise Corrupt(f"{path} is missing though the manifest lists it")
+    if path.is_symlink() or path.stat().st_size != wanted["size"]:
+        raise Corrupt(f"{path} does not have the {wanted['size']} bytes it was made with")
+    if read is not None and read(path) != wanted["sha256"]:
+        raise Corrupt(f"{path} differs from what was written: its SHA-256 has changed")
 
 
 def manifest(folder: Path) -> dict[str, dict[str, Any]]:

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from typing import Any, Literal, Protocol
 
-from kollama2.engine.progress import Record, Tell
+from kollama2.engine.progress import Tell
 from kollama2.engine.stage import Stage
 from kollama2.engine.store import Store, say_damage
 from kollama2.errors import Corrupt, Fault, Missing
+from kollama2.records.done import Done
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Event:
 class Launch(Protocol):
     """Has one stage computed somewhere and blocks until its folder is there."""
 
-    def __call__(self, stage: Stage, tell: Tell, stop: threading.Event) -> Record:
+    def __call__(self, stage: Stage, tell: Tell, stop: threading.Event) -> Done:
         """Return the record; raise a Fault if the stage fails; give up soon after `stop` is set."""
 
 
@@ -121,7 +122,7 @@ def run(
 def inline(store: Store) -> Launch:
     """A launcher that computes stages one after another in this process."""
 
-    def launch(stage: Stage, tell: Tell, stop: threading.Event) -> Record:
+    def launch(stage: Stage, tell: Tell, stop: threading.Event) -> Done:
         return store.compute(stage, tell=tell)
 
     return launch
@@ -147,7 +148,7 @@ class _Loop:
 
     def __init__(self, store: Store, launch: Launch, watch: Callable[[Event], None]) -> None:
         self._store, self._launch, self._watch = store, launch, watch
-        self._news: queue.SimpleQueue[Event | tuple[Stage, Future[Record]]] = queue.SimpleQueue()
+        self._news: queue.SimpleQueue[Event | tuple[Stage, Future[Done]]] = queue.SimpleQueue()
         self._stop = threading.Event()
         self._computed: list[str] = []
         self._failed: dict[str, str] = {}
@@ -204,10 +205,10 @@ class _Loop:
             lambda future: self._news.put((stage, future))
         )
 
-    def _compute(self, stage: Stage, tell: Tell) -> Record:
+    def _compute(self, stage: Stage, tell: Tell) -> Done:
         """Compute a stage, and first again whatever it finds damaged among what it is made of."""
 
-        def launch() -> Record:
+        def launch() -> Done:
             if stage.inline:
                 return self._store.compute(stage, tell=tell)
             return self._launch(stage, tell, self._stop)
@@ -240,11 +241,11 @@ class _Loop:
             self._settle(stage, future)
             return stage.name
 
-    def _settle(self, stage: Stage, future: "Future[Record]") -> None:
+    def _settle(self, stage: Stage, future: "Future[Done]") -> None:
         error = future.exception()
         if error is None:
             self._computed.append(stage.name)
-            self._watch(Event("finished", stage, future.result()))
+            self._watch(Event("finished", stage, future.result().plain()))
             return
         if not isinstance(error, Fault):
             raise error

@@ -20,11 +20,12 @@ from kollama2.engine import worker
 from kollama2.engine.failure import Failed, fault_of, out_of_memory
 from kollama2.engine.graph import Launch
 from kollama2.engine.profile import Profile
-from kollama2.engine.progress import Record, Tell
+from kollama2.engine.progress import Tell
 from kollama2.engine.provenance import gpu_names
 from kollama2.engine.stage import Stage
 from kollama2.engine.store import Store
 from kollama2.errors import Fault, TryLater
+from kollama2.records.done import Done
 
 _GRACE_SECONDS = 5.0
 
@@ -52,7 +53,7 @@ def local(
     if method == "forkserver":
         context.set_forkserver_preload([worker.__name__, parse.partition(":")[0], *preload])
 
-    def launch(stage: Stage, tell: Tell, stop: threading.Event) -> Record:
+    def launch(stage: Stage, tell: Tell, stop: threading.Event) -> Done:
         order = worker.Order(
             root=store.root.absolute(),
             recipe=stage.recipe(),
@@ -78,7 +79,7 @@ def local(
             _end(process, at_once=stop.is_set())
             ours.close()
         if answer is not None and answer[0] == "record":
-            return dict(answer[1])
+            return Done.model_validate(answer[1])
         if answer is not None:
             raise fault_of(*answer[1:])
         if stop.is_set():

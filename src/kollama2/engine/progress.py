@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from kollama2.engine import commit
+from kollama2.records.read import Json
 
-Record = dict[str, Any]
 Tell = Callable[[str, dict[str, Any]], None]
 """Receives an event and its figures: `launching` (none), `waiting` (holder), `started` (none),
 `progress` (done, total, unit, …) or `damaged` (message: a result was moved aside)."""
@@ -22,7 +22,7 @@ class Progress:
     The file also carries the seconds of interrupted attempts into the next one.
     """
 
-    def __init__(self, file: Path, before: Record, tell: Tell) -> None:
+    def __init__(self, file: Path, before: Json, tell: Tell) -> None:
         self.file, self._tell = file, tell
         self._earlier = float(before.get("seconds", 0.0))
         self.attempts = int(before.get("attempts", 0)) + 1

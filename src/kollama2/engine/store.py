@@ -17,10 +17,11 @@ from typing import Any
 from kollama2.engine import commit, lease, provenance
 from kollama2.engine.failure import Guard
 from kollama2.engine.profile import Resources
-from kollama2.engine.progress import Progress, Record, Tell
-from kollama2.engine.record import DONE, read_object
+from kollama2.engine.progress import Progress, Tell
 from kollama2.engine.stage import Stage, Work
 from kollama2.errors import Corrupt, Denied, Fault, Missing, StorageTrouble, storage
+from kollama2.records.done import Done
+from kollama2.records.read import DONE, Json, read
 
 Execute = Callable[[Stage, Work], Mapping[str, Any]]
 
@@ -75,7 +76,7 @@ class Store:
         """Where a stage is worked on."""
         return self.root / f"{stage.name}.partial"
 
-    def record(self, stage: Stage) -> Record | None:
+    def record(self, stage: Stage) -> Done | None:
         """The content of `done.json`, or None if the stage is not finished or is damaged.
 
         Names and sizes of all files are compared with the manifest.
@@ -85,24 +86,21 @@ class Store:
         except Corrupt:
             return None
 
-    def records(self) -> Iterator[Record]:
-        """The content of `done.json` of every finished stage, with its recipe under `stage`.
+    def records(self) -> Iterator[Done]:
+        """The content of `done.json` of every finished stage.
 
         Raises:
             Corrupt, Missing: one cannot be read, or is of a newer kollama2 and lacks what is asked.
         """
         for folder in self._finished():
-            found = read_object(folder / DONE)
-            found["stage"] = read_object(folder / "stage.json")
-            yield found
+            yield read(folder / DONE, Done)
 
-    def progress(self, stage: Stage) -> Record | None:
+    def progress(self, stage: Stage) -> Json | None:
         """The last progress that an unfinished stage has told, also from another process."""
         try:
-            figures: Record = read_object(self.partial(stage) / "progress.json")
+            return read(self.partial(stage) / "progress.json", Json)
         except Fault:  # not there yet, or published between two looks
             return None
-        return figures
 
     def holder(self, stage: Stage) -> str | None:
         """Who is working on a stage now, in words."""
@@ -125,7 +123,7 @@ class Store:
         tell: Tell = say_damage,
         *,
         execute: Execute = _run,
-    ) -> Record:
+    ) -> Done:
         """The record of a stage, computed here unless it is finished or another process is at it.
 
         Args:
@@ -161,7 +159,7 @@ class Store:
 
     def _work(
         self, stage: Stage, resources: Resources, tell: Tell, execute: Execute, held: lease.Lease
-    ) -> Record:
+    ) -> Done:
         partial, scratch = self.partial(stage), self.partial(stage) / "scratch"
         with Guard(stage, partial):
             sealed = self._sealed(partial, scratch)
@@ -179,24 +177,24 @@ class Store:
             )
             cpu, begun = provenance.cpu_seconds(), datetime.now(timezone.utc)
             metrics = execute(stage, work)
-            record: Record = {
-                "name": stage.name,
-                "kind": stage.kind,
-                "key": stage.key,
-                "metrics": _as_json(metrics),
-                "seconds": round(display.seconds(), 3),
-                "cpu_seconds": round(provenance.cpu_seconds() - cpu, 3),
-                "attempts": display.attempts,
-                "peak_memory_bytes": provenance.peak_memory_bytes(),
-                "peak_gpu_memory_bytes": provenance.peak_gpu_memory_bytes(),
-                "started": begun.isoformat(timespec="seconds"),
-                "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-                "inputs": [needed.name for needed in stage.inputs()],
+            record = Done(
+                name=stage.name,
+                kind=stage.kind,
+                key=stage.key,
+                metrics=_as_json(metrics),
+                seconds=round(display.seconds(), 3),
+                cpu_seconds=round(provenance.cpu_seconds() - cpu, 3),
+                attempts=display.attempts,
+                peak_memory_bytes=provenance.peak_memory_bytes(),
+                peak_gpu_memory_bytes=provenance.peak_gpu_memory_bytes(),
+                started=begun.isoformat(timespec="seconds"),
+                finished=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+                inputs=[needed.name for needed in stage.inputs()],
                 **provenance.provenance(resources.threads),
-            }
+            )
             display.file.unlink(missing_ok=True)
             _redact_log(partial / "log.txt")
-            commit.write_json(partial / DONE, record)
+            commit.write_json(partial / DONE, record.plain())
             # Scratch holds the checkpoints, so it goes only when the result is safe on the disk.
             commit.seal(partial, leave=scratch)
             shutil.rmtree(scratch)
@@ -204,7 +202,7 @@ class Store:
             commit.move(partial, self.path(stage))
         return record
 
-    def _sealed(self, partial: Path, scratch: Path) -> Record | None:
+    def _sealed(self, partial: Path, scratch: Path) -> Done | None:
         """The record if only the last rename is missing, because we were killed before it."""
         if not (partial / commit.MANIFEST).is_file():
             return None
@@ -214,9 +212,9 @@ class Store:
         except Corrupt:
             (partial / commit.MANIFEST).unlink()
             return None
-        return read_object(partial / DONE)
+        return read(partial / DONE, Done)
 
-    def _settled(self, stage: Stage, tell: Tell, *, full: bool = False) -> Record | None:
+    def _settled(self, stage: Stage, tell: Tell, *, full: bool = False) -> Done | None:
         """The record if the stage is finished; a damaged folder is moved aside."""
         folder = self.path(stage)
         try:
@@ -231,20 +229,20 @@ class Store:
             tell("damaged", {"message": message})
             return None
 
-    def _verified(self, folder: Path, full: bool = False) -> Record | None:
+    def _verified(self, folder: Path, full: bool = False) -> Done | None:
         try:
             with storage(folder):
                 if not folder.is_dir():
                     return None
                 commit.verify(folder, full, once=True)
-                record = read_object(folder / DONE)
+                record = read(folder / DONE, Done)
         except StorageTrouble as fault:
             if isinstance(fault.__cause__, FileNotFoundError) and not folder.exists():
                 return None  # moved aside by another process, between two of our looks
             raise
         # The manifest binds the files to each other, this binds them to the folder's name.
-        if record["name"] != folder.name:
-            raise Corrupt(f"{folder} holds the result of {record['name']}")
+        if record.name != folder.name:
+            raise Corrupt(f"{folder} holds the result of {record.name}")
         return record
 
     def _need(self, needed: Stage, stage: Stage, tell: Tell) -> None:
@@ -259,13 +257,13 @@ class Store:
                     yield folder
 
 
-def _as_json(metrics: Mapping[str, Any]) -> Record:
+def _as_json(metrics: Mapping[str, Any]) -> Json:
     """Metrics as JSON holds them: numpy's numbers as floats, NaN and infinity as null.
 
     They come at the end of hours of work, which must not fail because of how a number is spelt.
     """
     text = json.dumps(dict(metrics), default=float)
-    plain: Record = json.loads(text, parse_constant=lambda name: None)
+    plain: Json = json.loads(text, parse_constant=lambda name: None)
     return plain
 
 

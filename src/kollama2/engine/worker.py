@@ -23,6 +23,7 @@ from kollama2.engine.progress import Tell
 from kollama2.engine.stage import Parse, Stage, Work
 from kollama2.engine.store import Store
 from kollama2.errors import Fault
+from kollama2.records.done import Done
 
 PARSE = "kollama2.stages:parse"
 
@@ -56,10 +57,10 @@ def work(channel: "Connection[Any, Any]", order: str) -> None:
     except Fault as fault:
         send("fault", fault.exit_code, str(fault))
     else:
-        send("record", record)
+        send("record", record.plain())
 
 
-def compute(order: Order, tell: Tell, *, quiet: bool = True) -> dict[str, Any]:
+def compute(order: Order, tell: Tell, *, quiet: bool = True) -> Done:
     """Compute the stage of an order in this process.
 
     Args:

@@ -5,23 +5,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from kollama2.engine.record import read_object
 from kollama2.errors import BadData
-from kollama2.evaluation.measures import Measure, measure
-from kollama2.evaluation.records import Items, load_items
-from kollama2.evaluation.statistics import RESAMPLES, SIDE_RESAMPLES, Comparison, family
+from kollama2.evaluation.contrast import Measured, agreed, contrasts, load_measured
+from kollama2.evaluation.statistics import Comparison
+from kollama2.records.measures import Measure
 
-_SHOWN = (
+_SHOWN = {
     "scores", "by_prompt", "corpus", "counts", "flags", "tokenizer", "parameters", "seconds"
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Measured:
-    """One model's finished evaluation: the metrics of its record and its items by measure."""
-
-    metrics: Mapping[str, Any]
-    items: Mapping[str, Items]
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -51,26 +42,13 @@ class Compared:
             "base": self.base,
             "suite": self.suite,
             "models": {
-                name: {key: one.metrics[key] for key in _SHOWN if key in one.metrics}
+                name: one.metrics.model_dump(include=_SHOWN, exclude_unset=True)
                 for name, one in self.models.items()
             },
             "measures": {name: one.declared() for name, one in self.measures.items()},
             "undirected": list(self.undirected),
             "comparisons": {name: asdict(one) for name, one in self.comparisons.items()},
         }
-
-
-def load_measured(folder: Path) -> Measured:
-    """The record of a finished evaluation.
-
-    Raises:
-        BadData: the folder is not one.
-        Corrupt, Missing: its record lacks its metrics; a newer kollama2 wrote it.
-    """
-    done, items = folder / "done.json", folder / "items.jsonl"
-    if not done.is_file() or not items.is_file():
-        raise BadData(f"{folder} is no finished evaluation: done.json or items.jsonl is missing")
-    return Measured(read_object(done)["metrics"], load_items(items))
 
 
 def compare(models: Mapping[str, Path], *, primary: str, base: str | None = None) -> Compared:
@@ -84,59 +62,37 @@ def compare(models: Mapping[str, Path], *, primary: str, base: str | None = None
     Raises:
         BadData: the models were measured on different suites or share no items, or nobody has
             declared the direction of the measure that ranks them.
+        Corrupt, Missing: an evaluation is damaged, or a newer kollama2 wrote it.
     """
     measured = {name: load_measured(folder) for name, folder in models.items()}
-    ids = {name: str(one.metrics["suite"]) for name, one in measured.items()}
+    ids = {name: one.metrics.suite for name, one in measured.items()}
     if len(set(ids.values())) > 1:
         told = ", ".join(f"{name}: {suite}" for name, suite in ids.items())
         raise BadData(
             f"the models were measured on different suites ({told}); evaluate them again on one"
         )
     start = base or next(iter(models))
-    shared = [
-        name
+    each = {name: [one] for name, one in measured.items()}
+    about = {
+        name: agreed(name, each)
         for name in measured[start].items
-        if sum(name in m.items for m in measured.values()) > 1
-    ]
-    about = {name: _declared(name, measured) for name in shared}
+        if sum(name in one.items for one in measured.values()) > 1
+    }
     if primary in about and about[primary].higher is None:
         raise BadData(
             f"nobody has declared whether more or less of {primary} is better; say "
             "higher_is_better in the metric_list of the task's file"
         )
-    directions = {name: one.higher for name, one in about.items() if one.higher is not None}
-    names = sorted(directions, key=lambda name: name != primary)
-    comparisons = {
-        name: family(
-            {model: [one.items[name]] for model, one in measured.items() if name in one.items},
-            start,
-            directions[name],
-            resamples=RESAMPLES if name == names[0] else SIDE_RESAMPLES,
-        )
-        for name in names
-    }
+    names = sorted(
+        (name for name, one in about.items() if one.higher is not None),
+        key=lambda name: name != primary,
+    )
+    found = contrasts(each, start, names, decisive=names[:1])
     return Compared(
         start,
-        next(iter(ids.values())),
+        ids[start],
         measured,
-        comparisons,
-        {name: about[name] for name in names},
-        tuple(name for name in shared if name not in directions),
+        {name: one.comparison for name, one in found.items() if one.comparison},
+        {name: one.about for name, one in found.items()},
+        tuple(name for name, one in about.items() if one.higher is None),
     )
-
-
-def _declared(name: str, measured: Mapping[str, Measured]) -> Measure:
-    """What a measure is, as all models' evaluations say.
-
-    Raises:
-        BadData: they contradict each other.
-    """
-    said = {
-        model: measure(name, one.metrics.get("measures", {}))
-        for model, one in measured.items()
-        if name in one.items
-    }
-    if len({one.higher for one in said.values()}) > 1:
-        told = ", ".join(f"{model}: {one.better}" for model, one in said.items())
-        raise BadData(f"the evaluations disagree whether more of {name} is better ({told})")
-    return next(iter(said.values()))

@@ -42,6 +42,7 @@ from kollama2.evaluation.suite import (
     Translation,
     TranslationPmi,
 )
+from kollama2.records.done import Cut, Evaluation
 
 
 def evaluate(
@@ -68,10 +69,7 @@ def evaluate(
         tokenizer: loads the model's tokenizer of transformers, for tasks of lm-eval.
 
     Returns:
-        `scores` by full measure name, `subscores`, `by_prompt` (the scores under each paraphrase),
-        `chance` (what guessing gives, by measure), `counts` per task (items, truncated, empty,
-        failed), `flags`, `reproduced` (lm-eval's own aggregates), `corpus`, `tokenizer`,
-        `parameters`, `seconds` per task and the `suite` id.
+        What `records.done.Evaluation` declares, all of it.
 
     Raises:
         BadData: a data file cannot be used, or the tokenizer loses text.
@@ -101,20 +99,20 @@ def evaluate(
     progress(total, total, "items")
     model.train(training)
     records, kept = keep(outcomes, out)
-    return {
+    return Evaluation(
         **kept,
-        "subscores": _subscores(records),
-        "by_prompt": _by_prompt(records),
-        "chance": chance(outcomes),
-        "flags": {outcome.task: outcome.flags for outcome in outcomes if outcome.flags},
-        "tokenizer": _tokenizer(suite, data, scorer, encoder),
-        "parameters": sum(one.numel() for one in model.parameters()),
-        "reproduced": {
+        subscores=_subscores(records),
+        by_prompt=_by_prompt(records),
+        chance=chance(outcomes),
+        flags={outcome.task: outcome.flags for outcome in outcomes if outcome.flags},
+        tokenizer=_tokenizer(suite, data, scorer, encoder),
+        parameters=sum(one.numel() for one in model.parameters()),
+        reproduced={
             name: metrics for outcome in outcomes for name, metrics in outcome.reproduced.items()
         },
-        "seconds": seconds,
-        "suite": suite.hash({outcome.task: outcome.digest for outcome in outcomes}),
-    }
+        seconds=seconds,
+        suite=suite.hash({outcome.task: outcome.digest for outcome in outcomes}),
+    ).plain()
 
 
 def _rows(task: Task) -> list[Row]:
@@ -168,13 +166,9 @@ def _measure(task: Task, rows: list[Row], tools: Tools, model: nn.Module) -> Out
 
 def _tokenizer(
     suite: Suite, data: Mapping[str, Sequence[Row]], scorer: Scorer, encoder: Encoder
-) -> dict[str, dict[str, float]]:
-    """How the tokenizer cuts the running texts of each language.
-
-    `bytes_per_token`; `broken_share`, tokens that are only a part of a character;
-    `context_characters`, characters of such text that the model sees at once.
-    """
-    found: dict[str, dict[str, float]] = {}
+) -> dict[str, Cut]:
+    """How the tokenizer cuts the running texts of each language."""
+    found: dict[str, Cut] = {}
     for lang in ("ko", "en"):
         texts = [
             row["text"]
@@ -187,11 +181,11 @@ def _tokenizer(
         ids = [one for text in texts for one in encoder.encode(text)]
         broken = {one for one in set(ids) if "\ufffd" in encoder.decode([one])}
         characters = sum(map(len, texts))
-        found[lang] = {
-            "bytes_per_token": sum(len(text.encode()) for text in texts) / len(ids),
-            "broken_share": sum(one in broken for one in ids) / len(ids),
-            "context_characters": scorer.max_length * characters / len(ids),
-        }
+        found[lang] = Cut(
+            bytes_per_token=sum(len(text.encode()) for text in texts) / len(ids),
+            broken_share=sum(one in broken for one in ids) / len(ids),
+            context_characters=scorer.max_length * characters / len(ids),
+        )
     return found
 
 

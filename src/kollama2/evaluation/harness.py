@@ -6,6 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,11 +20,11 @@ from kollama2.evaluation.choices import choice_measures, degenerate
 from kollama2.evaluation.copies import squeezed
 from kollama2.evaluation.harness_tasks import LoadedTask, load_tasks
 from kollama2.evaluation.lm import SharedContextLM
-from kollama2.evaluation.measures import MEASURES, Measure, foreign
 from kollama2.evaluation.outcome import Outcome
 from kollama2.evaluation.rows import Row
 from kollama2.evaluation.scorer import Scorer
 from kollama2.evaluation.suite import Harness
+from kollama2.records.measures import MEASURES, Measure, foreign
 
 # Scores of whole texts: lm-eval's (log-likelihood, size) pairs under our name for bits per byte.
 _PAIRS = {"bits_per_byte": "bpb"}
@@ -249,7 +250,7 @@ def _declared(task: Any, metric: str) -> tuple[str, Measure]:
         return f"{metric}_items", foreign(f"{metric}_items")
     higher = task.higher_is_better().get(metric)
     if metric in _ALIKE:
-        return metric, MEASURES[metric]._replace(higher=higher)
+        return metric, replace(MEASURES[metric], higher=higher)
     name = f"lm_eval_{metric}" if metric in MEASURES else metric
     return name, foreign(metric, higher)
 

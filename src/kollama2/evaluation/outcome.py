@@ -1,6 +1,5 @@
 """What measuring a task gives: records of its items, samples to look at, and counts."""
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,8 +7,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from kollama2.evaluation.measures import MEASURES, Measure
 from kollama2.evaluation.rows import Row
+from kollama2.records.done import Counts
+from kollama2.records.items import ITEMS, Item, write_lines
+from kollama2.records.measures import MEASURES, Measure
 
 # Fields of rows that are measured or say which item it is.
 _MEASURED = frozenset(
@@ -17,7 +18,6 @@ _MEASURED = frozenset(
     "question choices gold golds by_prompt rules arguments".split()
 )
 _LONGEST_DETAIL = 40
-COUNTED = ("items", "truncated", "unscorable", "empty", "failed")
 # Measures that are 1 / choices for a model that guesses.
 _GUESSED = ("p_gold", "accuracy", "acc", "acc_bytes", "acc_norm", "exact")
 
@@ -65,19 +65,15 @@ class Outcome:
         `by_prompt` are the values under each paraphrase of the prompt, whose mean `value` is.
         """
         prompts = {"by_prompt": list(by_prompt)} if len(by_prompt) > 1 else {}
-        self.records.append(
-            {
-                "task": self.task,
-                "measure": measure,
-                "item": row["id"],
-                "cluster": row["cluster"],
-                "value": value,
-                "weight": weight,
-                **row_details(row),
-                **details,
-                **prompts,
-            }
+        item = Item(
+            task=self.task,
+            measure=measure,
+            item=row["id"],
+            cluster=row["cluster"],
+            value=value,
+            weight=weight,
         )
+        self.records.append({**item, **row_details(row), **details, **prompts})
 
     def leave_out(self, count: int) -> None:
         """Say how many items cannot be scored and have no records."""
@@ -88,10 +84,17 @@ class Outcome:
                 "text that is to be scored"
             )
 
-    def counts(self) -> dict[str, Any]:
+    def counts(self) -> Counts:
         """How many items there were, how many were left out, empty or failed, and their faults."""
-        found = {**{name: getattr(self, name) for name in COUNTED}, **self.also}
-        return {**found, "faults": self.faults} if self.faults else found
+        return Counts(
+            items=self.items,
+            truncated=self.truncated,
+            unscorable=self.unscorable,
+            empty=self.empty,
+            failed=self.failed,
+            **({"faults": self.faults} if self.faults else {}),
+            **self.also,
+        )
 
 
 def keep(outcomes: Sequence[Outcome], out: Path) -> tuple[list[dict[str, Any]], dict[str, Any]]:
@@ -103,8 +106,8 @@ def keep(outcomes: Sequence[Outcome], out: Path) -> tuple[list[dict[str, Any]], 
         of the whole.
     """
     records = [record for outcome in outcomes for record in outcome.records]
-    _write_lines(out / "items.jsonl", records)
-    _write_lines(out / "samples.jsonl", [one for outcome in outcomes for one in outcome.samples])
+    write_lines(out / ITEMS, records)
+    write_lines(out / "samples.jsonl", [one for outcome in outcomes for one in outcome.samples])
     corpus = {
         f"{outcome.task}/{name}": about
         for outcome in outcomes
@@ -119,10 +122,10 @@ def keep(outcomes: Sequence[Outcome], out: Path) -> tuple[list[dict[str, Any]], 
     }
 
 
-def _measures(outcomes: Iterable[Outcome]) -> dict[str, dict[str, Any]]:
+def _measures(outcomes: Iterable[Outcome]) -> dict[str, Measure]:
     """What each measure is, by full name; one that nobody declared is a mistake of ours."""
     return {
-        f"{outcome.task}/{name}": (outcome.declared.get(name) or MEASURES[name]).declared()
+        f"{outcome.task}/{name}": outcome.declared.get(name) or MEASURES[name]
         for outcome in outcomes
         for name in dict.fromkeys(record["measure"] for record in outcome.records)
     }
@@ -160,8 +163,3 @@ def scores(records: list[dict[str, Any]]) -> dict[str, float]:
         name: math.fsum(one["value"] for one in group) / math.fsum(one["weight"] for one in group)
         for name, group in found.items()
     }
-
-
-def _write_lines(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
-    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-    path.write_text(text, encoding="utf-8")

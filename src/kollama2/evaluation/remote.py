@@ -15,6 +15,7 @@ from kollama2.evaluation.outcome import keep
 from kollama2.evaluation.rows import read_rows
 from kollama2.evaluation.suite import Asked, Mean, Suite
 from kollama2.evaluation.thoughts import spoken
+from kollama2.records.done import Evaluation
 
 
 class Asks(Protocol):
@@ -87,7 +88,7 @@ def answer_suite(
     ]
     _, measured = keep(outcomes, out)
     flags = {outcome.task: outcome.flags for outcome in outcomes if outcome.flags}
-    return {**measured, "flags": flags, "suite": suite_items(suite).suite}
+    return Evaluation(**measured, flags=flags, suite=suite_items(suite).suite).plain()
 
 
 def _answer(reply: Mapping[str, Any]) -> Answer:

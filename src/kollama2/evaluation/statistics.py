@@ -21,7 +21,7 @@ from kollama2.evaluation.inference import (
     ranks,
 )
 from kollama2.evaluation.letters import compact_letters
-from kollama2.evaluation.records import Items
+from kollama2.records.items import Items
 
 RESAMPLES = 10_000
 SIDE_RESAMPLES = 2_000

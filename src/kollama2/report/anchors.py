@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from kollama2.report.records import Study
+from kollama2.report.study import Study
 
 
 class Anchor(NamedTuple):
@@ -60,16 +60,15 @@ def reproduced(study: Study) -> list[Reproduced]:
     """
     sums: dict[tuple[str, int, str], dict[str, list[float]]] = {}
     for recipe in study.recipes:
-        cells = {cell.evaluate: cell for cell in study.of(recipe) if cell.done}
-        for name in cells:
-            stage = study.stages[name]
+        for cell in study.finished(recipe):
+            stage = study.stages[cell.evaluate]
             shots = _whole_tasks(stage.settings)
-            for task, metrics in stage.metrics.get("reproduced", {}).items():
+            for task, metrics in stage.evaluation.reproduced.items():
                 if task not in shots:
                     continue
                 for metric, value in metrics.items():
                     by_recipe = sums.setdefault((task, shots[task], metric), {})
-                    by_recipe.setdefault(recipe, []).append(float(value))
+                    by_recipe.setdefault(recipe, []).append(value)
     found = []
     for (task, shots_, metric), by_recipe in sums.items():
         anchors = fitting(task, shots_, metric)

@@ -5,14 +5,12 @@ import json
 import math
 from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BeforeValidator, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from kollama2.errors import Corrupt
-
-# JSON has no number that is not finite: such a one is written as null.
-Number = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]
+from kollama2.records.read import Number
 
 
 @dataclass(frozen=True)
@@ -113,6 +111,7 @@ class Trust:
         suites: the id of each suite that measured it: data, prompts and scorer.
         items: items that were asked.
         truncated: items that did not fit the model and have no score.
+        unscorable: items without a score since the tokenizer makes no token of a text of theirs.
         empty: answers without any visible character; they are failures and have scores.
         failed: empty answers, and those with broken characters or that never came.
         flags: what looks wrong by task, such as a model that gives one class only.
@@ -125,6 +124,7 @@ class Trust:
     suites: dict[str, list[str]]
     items: int
     truncated: int
+    unscorable: int
     empty: int
     failed: int
     flags: dict[str, list[str]]

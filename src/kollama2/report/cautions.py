@@ -4,11 +4,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kollama2.evaluation.contrast import Contrast
 from kollama2.evaluation.statistics import Difference, fragile, turned
 from kollama2.report.board import Row
-from kollama2.report.contrast import Contrast
 from kollama2.report.headline import Sentences, Texts, gathered
-from kollama2.report.records import Study
+from kollama2.report.study import Study
 from kollama2.report.texts import LANGUAGES, say_all, texts
 from kollama2.report.trust import by_prompt
 
@@ -29,7 +29,7 @@ DECISIVE_PACKAGES = ("torch", "transformers", "peft", "trl", "bitsandbytes")
 
 def warnings(study: Study, contrasts: Mapping[str, Contrast], rows: Sequence[Row]) -> Sentences:
     """What a reader must know before trusting the table, in every language."""
-    said = [text for row in rows for text in _seen(row, study.lock["primary"])]
+    said = [text for row in rows for text in _seen(row, study.lock.primary)]
     stopped: dict[tuple[str, str], dict[str, None]] = {}
     for cell in study.cells:
         if not cell.done:
@@ -41,7 +41,7 @@ def warnings(study: Study, contrasts: Mapping[str, Contrast], rows: Sequence[Row
         if contrast.comparison and contrast.comparison.dropped:
             count = contrast.comparison.dropped
             said.append(say_all("warning.dropped", count=count, measure=name))
-    said += _turned(study, contrasts) + _fragile(contrasts.get(study.lock["primary"]))
+    said += _turned(study, contrasts) + _fragile(contrasts.get(study.lock.primary))
     for recipe in study.recipes:
         said += _of_recipe(study, recipe)
     return gathered(said + _mixed(study))
@@ -51,8 +51,7 @@ def _turned(study: Study, contrasts: Mapping[str, Contrast]) -> list[Texts]:
     """Measures on which the order of two recipes depends on the prompt."""
     prompts: dict[str, dict[str, list[float]]] = {}
     for recipe in study.recipes:
-        cells = list({cell.evaluate: cell for cell in study.of(recipe) if cell.done}.values())
-        for measure, scores in by_prompt(study, cells).items():
+        for measure, scores in by_prompt(study, recipe).items():
             prompts.setdefault(measure, {})[recipe] = scores
     said = []
     for measure, by_recipe in prompts.items():
@@ -89,25 +88,17 @@ def _named(
 
 def _of_recipe(study: Study, recipe: str) -> list[Texts]:
     """Items cut off, answers empty or broken, classes degenerate; summed over the trainings."""
-    cells = {cell.evaluate: cell for cell in study.of(recipe) if cell.done}
     counts: dict[tuple[str, str], list[int]] = {}
     flags: dict[tuple[str, str], None] = {}
-    for name in cells:
-        metrics = study.stages[name].metrics
-        for task, found in metrics.get("counts", {}).items():
+    for metrics in study.evaluations(recipe):
+        for task, found in metrics.counts.items():
             # Empty answers are among the failed ones; they are told once.
-            broken = found.get("failed", 0) - found.get("empty", 0)
-            kinds = {**found, "broken": max(broken, 0)}
-            for kind in ("truncated", "empty", "broken"):
-                if kinds.get(kind):
-                    counts.setdefault((kind, task), []).append(kinds[kind])
-        flags.update(
-            {
-                (task, flag): None
-                for task in metrics.get("flags", {})
-                for flag in metrics["flags"][task]
-            }
-        )
+            broken = max(found.failed - found.empty, 0)
+            kinds = {"truncated": found.truncated, "empty": found.empty, "broken": broken}
+            for kind, count in kinds.items():
+                if count:
+                    counts.setdefault((kind, task), []).append(count)
+        flags.update({(task, flag): None for task, said in metrics.flags.items() for flag in said})
     said = [
         say_all(f"warning.{kind}", recipe=recipe, task=task, count=sum(each), trainings=len(each))
         for (kind, task), each in counts.items()
@@ -166,17 +157,17 @@ def _mixed(study: Study) -> list[Texts]:
     said = []
     hashes: dict[str, set[str]] = {}
     for cell in study.cells:
-        if cell.done and (found := study.stages[cell.evaluate].metrics.get("suite")):
-            hashes.setdefault(cell.suite, set()).add(str(found))
+        if cell.done:
+            hashes.setdefault(cell.suite, set()).add(study.stages[cell.evaluate].evaluation.suite)
     for suite, found_hashes in hashes.items():
         if len(found_hashes) > 1:
             listed = ", ".join(sorted(found_hashes))
             said.append(say_all("warning.suites", suite=suite, hashes=listed))
     for package in DECISIVE_PACKAGES:
         versions = {
-            str(stage.record["packages"][package])
+            stage.record.packages[package]
             for stage in study.stages.values()
-            if package in stage.record.get("packages", {})
+            if package in stage.record.packages
         }
         if len(versions) > 1:
             listed = ", ".join(sorted(versions))

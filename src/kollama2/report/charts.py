@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 
 import altair as alt
 
+from kollama2.evaluation.contrast import Contrast
 from kollama2.report import labels, spec
 from kollama2.report.anchors import reproduced
 from kollama2.report.board import Leaderboard, Row
-from kollama2.report.contrast import Contrast
 from kollama2.report.curves import curves
 from kollama2.report.panels import anchored, panels
-from kollama2.report.records import Study
 from kollama2.report.spec import Chart, Spec
+from kollama2.report.study import Study
 from kollama2.report.terminal import quantity
 
 ROW = 30  # pixels of a recipe on the chart of gains, at least

@@ -7,8 +7,8 @@ from typing import Any
 import altair as alt
 
 from kollama2.report import spec
-from kollama2.report.records import Study, curve
 from kollama2.report.spec import LEGEND, Chart, Spec
+from kollama2.report.study import Study, kind_of
 
 POINTS = 160  # of a curve; more cannot be told apart on a page
 PALETTE, DASHES = 8, ([1, 0], [6, 3], [2, 2])
@@ -22,12 +22,12 @@ def curves(study: Study, order: Sequence[str]) -> list[Chart]:
             users.setdefault(name, {}).setdefault(cell.recipe, cell.seed)
     kinds: dict[str, list[Spec]] = {}
     for name, recipes in users.items():
-        points = _thinned(curve(study, name))
+        points = _thinned(study.stages[name].lines("metrics.jsonl") if name in study.stages else ())
         recipe, seed = next(iter(recipes.items()))
         label = recipe if len(recipes) == 1 else f"{recipe} +{len(recipes) - 1}"
         for point in points:
             found = {"recipe": recipe, "label": label, "seed": seed, "stage": name, **point}
-            kinds.setdefault(name.rpartition("-")[0], []).append(found)
+            kinds.setdefault(kind_of(name), []).append(found)
     return [_curve(kind, data, order) for kind, data in kinds.items()]
 
 

@@ -5,10 +5,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kollama2.engine.record import read_object
+from kollama2.records.read import Json, read
 from kollama2.report.board import Cost, Leaderboard
-from kollama2.report.contrast import TRAINING
-from kollama2.report.records import Sample, Study, samples, visible
+from kollama2.report.study import TRAINING, Sample, Study, samples, visible
 
 PROMPTS = 24  # that a page shows
 ROWS = ("in", "kept", "rejected")
@@ -85,12 +84,8 @@ def sample_answers(study: Study, recipes: Sequence[str]) -> Shown:
     found: dict[tuple[str, str], dict[str, Sample]] = {}
     seeds: set[int] = set()
     for recipe in recipes:
-        done = [cell for cell in study.of(recipe) if cell.done]
-        first = min((cell.seed for cell in done), default=0)
-        for cell in done:
-            if cell.seed != first:
-                continue
-            seeds.add(first)
+        for cell in study.first(recipe):
+            seeds.add(cell.seed)
             for sample in samples(study, cell):
                 found.setdefault((sample.task, sample.item), {}).setdefault(recipe, sample)
     shown = []
@@ -138,18 +133,12 @@ def _expense(study: Study, recipe: str, cost: Cost) -> Expense:
             continue
         path = [study.stages[name] for name in cell.path if name in study.stages]
         learned = [stage for stage in path if stage.kind in TRAINING]
-        training.append(sum(_number(stage.record, "seconds") for stage in learned))
-        evaluation.append(_number(study.stages[cell.evaluate].record, "seconds"))
-        if learned and "loss_end" in learned[-1].metrics:
-            losses.append(_number(learned[-1].metrics, "loss_end"))
-        records = [stage.record for stage in learned]
-        memory.append(max((_number(one, "peak_memory_bytes") for one in records), default=0.0))
+        training.append(sum(stage.record.seconds for stage in learned))
+        evaluation.append(study.stages[cell.evaluate].record.seconds)
+        if learned and isinstance(loss := learned[-1].metrics.get("loss_end"), int | float):
+            losses.append(loss)
+        memory.append(max((one.record.peak_memory_bytes for one in learned), default=0))
     return Expense(recipe, cost, _mean(losses), _mean(training), _mean(evaluation), _mean(memory))
-
-
-def _number(record: dict[str, Any], key: str) -> float:
-    value = record.get(key, 0.0)
-    return float(value) if isinstance(value, int | float) else 0.0
 
 
 def _mean(values: Sequence[float]) -> float | None:
@@ -171,10 +160,10 @@ def encodings(study: Study) -> list[Encoding]:
     """Every encoding that the study's recipes learned from."""
     found = []
     for stage in study.stages.values():
-        path = study.store / stage.name / "encoding.json"
-        if not path.is_file():
+        path = stage.file("encoding.json")
+        if path is None:
             continue
-        record = read_object(path)
+        record = read(path, Json)
         counts = {key: f"{value:,}" for key, value in record.get("counts", {}).items()}
         more = {key: value for key, value in record.get("counts", {}).items() if key not in ROWS}
         why = {**record.get("reasons", {}), **more}  # duplicates, rows beyond the budget, …
@@ -206,14 +195,13 @@ def _uris(settings: Any) -> Iterable[str]:
 def suites(study: Study) -> list[SuiteFacts]:
     """The suites of the study."""
     found = []
-    for name, suite in study.lock["suites"].items():
+    for name, suite in study.lock.suites.items():
         hashes = {
-            str(study.stages[cell.evaluate].metrics.get("suite", "–"))
+            study.stages[cell.evaluate].evaluation.suite
             for cell in study.cells
             if cell.done and cell.suite == name
         }
-        listed = ", ".join(sorted(hashes)) or "–"
-        found.append(SuiteFacts(name, listed, tuple(map(str, suite.get("tasks", ())))))
+        found.append(SuiteFacts(name, ", ".join(sorted(hashes)) or "–", suite.tasks))
     return found
 
 
@@ -223,13 +211,12 @@ def versions(study: Study) -> list[tuple[str, list[str]]]:
     for stage in study.stages.values():
         record = stage.record
         for key in ("kollama2", "git", "python", "platform", "cpu", "cores", "threads"):
-            if record.get(key) is not None:
-                found.setdefault(key, {})[visible(str(record[key]))] = None
-        if record.get("memory_bytes"):
-            memory = f"{float(record['memory_bytes']) / 2**30:.1f} GiB"
-            found.setdefault("memory", {})[memory] = None
-        for gpu in record.get("gpus") or ():
-            found.setdefault("gpu", {})[visible(str(gpu))] = None
-        for package, version in (record.get("packages") or {}).items():
-            found.setdefault(visible(str(package)), {})[visible(str(version))] = None
+            if (value := getattr(record, key)) is not None:
+                found.setdefault(key, {})[visible(str(value))] = None
+        if record.memory_bytes:
+            found.setdefault("memory", {})[f"{record.memory_bytes / 2**30:.1f} GiB"] = None
+        for gpu in record.gpus:
+            found.setdefault("gpu", {})[visible(gpu)] = None
+        for package, version in record.packages.items():
+            found.setdefault(visible(package), {})[visible(version)] = None
     return [(name, list(values)) for name, values in found.items()]

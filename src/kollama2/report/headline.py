@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
+from kollama2.evaluation.contrast import Contrast
 from kollama2.evaluation.inference import FEWEST
 from kollama2.evaluation.statistics import Comparison, fragile
 from kollama2.report.board import Cost, Estimate, Row, Standing
-from kollama2.report.contrast import Contrast
 from kollama2.report.terminal import quantity
 from kollama2.report.texts import LANGUAGES, Language, say_all
 from kollama2.report.versus import between

@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kollama2.errors import storage
 from kollama2.report import facts
@@ -16,7 +16,7 @@ from kollama2.report.cautions import flag_text
 from kollama2.report.contrast import contrasts
 from kollama2.report.items import Browsed, browsed
 from kollama2.report.preferences import files
-from kollama2.report.records import Study, load, visible
+from kollama2.report.study import Study, load, visible
 from kollama2.report.table import rank
 from kollama2.report.terminal import answered, quantity
 from kollama2.report.texts import LANGUAGES, measure_title, say, texts
@@ -141,7 +141,7 @@ def render(study: Study, board: Leaderboard, drawn: "Mapping[str, list[Chart]]")
         suites=facts.suites(study),
         versions=facts.versions(study),
         cells=study.cells,
-        yaml=visible(str(study.lock.get("yaml") or "")),
+        yaml=visible(study.lock.yaml),
         lock=visible(_lock(study)),
         hashes=" ".join(_hash(text) for text in scripts.values()),
         css=Markup((HERE / "report.css").read_text(encoding="utf-8")),  # noqa: S704
@@ -158,15 +158,15 @@ def fingerprint(study: Study, board: str) -> str:
         board: the text of `leaderboard.json`.
     """
     digest = hashlib.sha256(board.encode("utf-8", errors="replace"))
-    for folder in (HERE, HERE.parent / "evaluation"):
+    for folder in (HERE, HERE.parent / "evaluation", HERE.parent / "records"):
         for file in sorted(folder.iterdir()):
             if file.is_file():
                 digest.update(file.name.encode() + file.read_bytes())
     for file in files(study):
         digest.update(file.read_bytes() if file.is_file() else b"-")
-    records = {name: stage.record for name, stage in study.stages.items()}
+    records = {name: stage.record.plain() for name, stage in study.stages.items()}
     states = [cell.state for cell in study.cells]
-    digest.update(json.dumps([study.lock, records, states], sort_keys=True).encode())
+    digest.update(json.dumps([study.lock.plain(), records, states], sort_keys=True).encode())
     return digest.hexdigest()
 
 
@@ -257,7 +257,7 @@ def _ends(estimate: Estimate, digits: str, by: float = 1.0) -> str:
 
 
 def _lock(study: Study) -> str:
-    shown: dict[str, Any] = {key: value for key, value in study.lock.items() if key != "yaml"}
+    shown = study.lock.model_dump(exclude={"yaml"}, exclude_unset=True)
     return json.dumps(shown, ensure_ascii=False, indent=1)
 
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kollama2.evaluation.records import load_items
-from kollama2.report.records import Cell, Json, Study, read_lines, visible
+from kollama2.records.read import Json
+from kollama2.report.study import Stage, Study, visible
 
 MOST = 400  # items of a task that a page holds
 LONGEST_PROMPT, LONGEST_ANSWER = 1200, 700
@@ -30,10 +30,10 @@ def browsed(study: Study, recipes: Sequence[str]) -> Browsed:
     rows: dict[tuple[str, str], dict[str, Json]] = {}
     answers: dict[tuple[str, str], dict[str, dict[str, Json]]] = {}
     for recipe in recipes:
-        for cell in _first_seed(study, recipe):
-            marks = _marks(study, cell)
-            path = study.store / cell.evaluate / "samples.jsonl"
-            for line in read_lines(path) if path.is_file() else ():
+        for cell in study.first(recipe):
+            stage = study.stages[cell.evaluate]
+            marks = _marks(stage)
+            for line in stage.lines("samples.jsonl"):
                 key = (cell.suite, str(line.get("task", "")))
                 item = str(line.get("item", ""))
                 rows.setdefault(key, {}).setdefault(item, line)
@@ -43,16 +43,10 @@ def browsed(study: Study, recipes: Sequence[str]) -> Browsed:
     return Browsed(tuple(recipes), tuple(tasks))
 
 
-def _first_seed(study: Study, recipe: str) -> list[Cell]:
-    done = [cell for cell in study.of(recipe) if cell.done]
-    first = min((cell.seed for cell in done), default=0)
-    return [cell for cell in done if cell.seed == first]
-
-
-def _marks(study: Study, cell: Cell) -> dict[tuple[str, str], Json]:
-    """For each item whether it is right, and its value, from the cell's records."""
+def _marks(stage: Stage) -> dict[tuple[str, str], Json]:
+    """For each item whether it is right, and its value, from the records of an evaluation."""
     found: dict[tuple[str, str], Json] = {}
-    for name, items in load_items(study.store / cell.evaluate / "items.jsonl").items():
+    for name, items in stage.measured.items.items():
         task, _, measure = name.rpartition("/")
         for item, value, weight in zip(items.item, items.value, items.weight, strict=True):
             mark = found.setdefault((task, str(item)), {})

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 
 import altair as alt
 
+from kollama2.evaluation.contrast import Contrast
 from kollama2.report import spec
 from kollama2.report.anchors import Reproduced
-from kollama2.report.contrast import Contrast
 from kollama2.report.spec import AXES, Chart, Spec
 
 ROW = 22  # pixels of a recipe

@@ -1,16 +1,16 @@
 """Prediction: does the ranking of one study, on a small model, hold in another, on a large one?"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from kollama2.errors import BadUsage
-from kollama2.evaluation.records import Items
+from kollama2.evaluation.contrast import Contrast
 from kollama2.evaluation.statistics import Comparison, drawn_scores
-from kollama2.report.contrast import contrasts, measured, trained
-from kollama2.report.records import Study
+from kollama2.report.contrast import contrasts
+from kollama2.report.study import Study
 
 DRAWS = 2_000
 
@@ -68,50 +68,46 @@ def predict(small: Study, large: Study) -> list[Prediction]:
             f"{small.name} and {large.name} share {len(shared)} recipes "
             f"({', '.join(shared) or 'none'}); an order takes three"
         )
-    ours, theirs = _Measured(small), _Measured(large)
+    ours, theirs = contrasts(small), contrasts(large)
     found = [
         one
-        for name, comparison in theirs.comparisons.items()
-        if comparison is not None and name in ours.items
-        if (one := _one(name, shared, ours, theirs, comparison)) is not None
+        for name, contrast in theirs.items()
+        if contrast.comparison is not None and name in ours
+        if (one := _one(shared, _Side(small, ours[name]), _Side(large, contrast))) is not None
     ]
     for study, seen in ((small, ours), (large, theirs)):
-        if not any(seen.comparisons.values()):
+        if not any(contrast.comparison for contrast in seen.values()):
             raise BadUsage(f"the base of {study.name} is not measured yet; run the study first")
     if not found:
         raise BadUsage(
             f"{small.name} and {large.name} share no measure on three recipes; "
-            f"{small.name} has {', '.join(ours.items) or 'none'}"
+            f"{small.name} has {', '.join(ours) or 'none'}"
         )
     return found
 
 
-class _Measured:
-    """What a study measured, with draws where they are asked for."""
+class _Side(NamedTuple):
+    """One measure in one of the two studies."""
 
-    def __init__(self, study: Study) -> None:
-        self.items = measured(study)
-        found = contrasts(study, self.items)
-        self.comparisons = {name: one.comparison for name, one in found.items()}
-        self._trained = trained(study)
+    study: Study
+    contrast: Contrast
 
-    def scores(self, name: str, recipes: Sequence[str]) -> np.ndarray[Any, Any]:
+    def scores(self, recipes: Sequence[str]) -> np.ndarray[Any, Any]:
         """Scores and, below them, draws of them; shape (1 + draws, recipes)."""
-        records: Mapping[str, list[Items]] = {one: self.items[name][one] for one in recipes}
-        drawn = drawn_scores(records, trained=self._trained, resamples=DRAWS)
+        records = {one: self.contrast.items[one] for one in recipes}
+        drawn = drawn_scores(records, trained=self.study.trained, resamples=DRAWS)
         means = [np.mean([seed.score for seed in records[one]]) for one in recipes]
         return np.vstack([means, np.column_stack([drawn[one] for one in recipes])])
 
 
-def _one(
-    name: str, shared: Sequence[str], ours: _Measured, theirs: _Measured, large: Comparison
-) -> Prediction | None:
-    recipes = [one for one in shared if one in ours.items[name] and one in theirs.items[name]]
+def _one(shared: Sequence[str], ours: _Side, theirs: _Side) -> Prediction | None:
+    large, small = theirs.contrast.comparison, ours.contrast.comparison
+    assert large is not None, "what is not compared cannot be predicted"
+    recipes = [one for one in shared if one in ours.contrast.items and one in theirs.contrast.items]
     if len(recipes) < 3:
         return None
-    left, right = ours.scores(name, recipes), theirs.scores(name, recipes)
+    left, right = ours.scores(recipes), theirs.scores(recipes)
     tau = _tau(left, right)
-    small = ours.comparisons[name]
     separable = kept = told = 0
     for at, other in combinations(range(len(recipes)), 2):
         pair = {recipes[at], recipes[other]}
@@ -125,7 +121,14 @@ def _one(
     if large.ranked and small is not None and small.ranked:
         low, high = np.nanquantile(tau[1:], [0.025, 0.975])
     return Prediction(
-        name, tuple(recipes), float(tau[0]), float(low), float(high), separable, kept, told
+        ours.contrast.measure,
+        tuple(recipes),
+        float(tau[0]),
+        float(low),
+        float(high),
+        separable,
+        kept,
+        told,
     )
 
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from kollama2.evaluation.journal import entries
 from kollama2.evaluation.preferences import Judgement, Strength, bradley_terry
+from kollama2.records.read import Json
 from kollama2.report.board import Estimate, Preference, Preferences
-from kollama2.report.records import Json, Study
+from kollama2.report.study import Study
 
 VOTES, JUDGEMENTS = "votes.jsonl", "judgements.jsonl"
 # A vote that both answers are bad says nothing about which is better, like a tie.

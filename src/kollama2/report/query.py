@@ -1,15 +1,17 @@
 """SQL over the records of a store: `stages`, `scores`, `items`, `curves`, by DuckDB, read-only."""
 
 import json
+import math
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kollama2.engine.record import read_object
 from kollama2.errors import BadUsage, first_line
-from kollama2.report.records import Json, read_lines
+from kollama2.records.items import ITEMS
+from kollama2.records.read import Json
+from kollama2.report.study import Stage, load, read_stage
 
 if TYPE_CHECKING:
     import duckdb
@@ -90,8 +92,8 @@ def query(store: Path, sql: str) -> Rows:
     readers: dict[str, Callable[[Path], Iterator[Json]]] = {
         "stages": _stages,
         "scores": _scores,
-        "items": _items,
-        "curves": _curves,
+        "items": _lines(ITEMS),
+        "curves": _lines("metrics.jsonl"),
     }
     with duckdb.connect(":memory:") as connection, tempfile.TemporaryDirectory() as scratch:
         wanted = [name for name in readers if name in sql.lower()]
@@ -140,49 +142,36 @@ def _table(
     )
 
 
-def _finished(store: Path, *, has: str = "done.json") -> Iterator[Path]:
-    """The finished stages' folders; an unfinished one has a dot in its name."""
+def _finished(store: Path) -> Iterator[Stage]:
+    """The finished stages; the folder of an unfinished one has a dot in its name."""
     for folder in sorted(store.iterdir()):
-        whole = "." not in folder.name and (folder / "done.json").is_file()
-        if whole and (folder / has).is_file():
-            yield folder
+        if "." not in folder.name and (stage := read_stage(folder)) is not None:
+            yield stage
 
 
 def _stages(store: Path) -> Iterator[Json]:
-    for folder in _finished(store):
-        record = read_object(folder / "done.json")
-        settings = folder / "stage.json"
-        yield {
-            **record,
-            "stage": folder.name,
-            "kind": folder.name.rpartition("-")[0],
-            "key": folder.name.rpartition("-")[2],
-            "metrics": record.get("metrics", {}),
-            "record": record,
-            "settings": read_object(settings) if settings.is_file() else {},
-        }
+    for stage in _finished(store):
+        record = stage.record.plain()
+        yield {**record, "stage": stage.name, "record": record, "settings": stage.settings}
 
 
 def _scores(store: Path) -> Iterator[Json]:
-    for lock in sorted((store / "studies").glob("*.json")):
-        study = read_object(lock)
-        for cell in study.get("cells", []):
-            done = store / str(cell.get("evaluate")) / "done.json"
-            if not done.is_file():
+    for file in sorted((store / "studies").glob("*.json")):
+        study = load(store, file.stem)
+        for cell in study.cells:
+            if not cell.done:
                 continue
-            scores = read_object(done).get("metrics", {}).get("scores", {})
-            for measure, score in scores.items():
-                same = {"study": lock.stem, "stage": cell["evaluate"], "measure": measure}
-                yield {**cell, **same, "score": score}
+            for measure, score in study.stages[cell.evaluate].evaluation.scores.items():
+                same = {"study": study.name, "stage": cell.evaluate, "measure": measure}
+                yield {**cell.plain(), **same, "score": None if math.isnan(score) else score}
 
 
-def _items(store: Path) -> Iterator[Json]:
-    for folder in _finished(store, has="items.jsonl"):
-        for line in read_lines(folder / "items.jsonl"):
-            yield {**line, "stage": folder.name}
+def _lines(name: str) -> Callable[[Path], Iterator[Json]]:
+    """Reads a file of every stage that has one of this name."""
 
+    def read(store: Path) -> Iterator[Json]:
+        for stage in _finished(store):
+            for line in stage.lines(name):
+                yield {**line, "stage": stage.name}
 
-def _curves(store: Path) -> Iterator[Json]:
-    for folder in _finished(store, has="metrics.jsonl"):
-        for line in read_lines(folder / "metrics.jsonl"):
-            yield {**line, "stage": folder.name}
+    return read

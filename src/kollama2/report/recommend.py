@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from kollama2.evaluation.contrast import Contrast
 from kollama2.report.board import Row
-from kollama2.report.contrast import Contrast
-from kollama2.report.records import Study
+from kollama2.report.study import Study
 from kollama2.report.terminal import quantity
 from kollama2.report.texts import LANGUAGES, Language, say_all
 from kollama2.report.versus import between
@@ -58,11 +58,7 @@ def recommend(
 
 def scale(study: Study) -> list[Texts]:
     """For models of which size the answer was measured; nothing where that is not known."""
-    sizes = [
-        int(study.stages[cell.evaluate].metrics.get("parameters") or 0)
-        for cell in study.cells
-        if cell.base and cell.done
-    ]
+    sizes = [one.parameters or 0 for one in study.evaluations(study.recipes[0])]
     return [say_all("recommend.scale", size=quantity(max(sizes), ""))] if any(sizes) else []
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from kollama2.evaluation.measures import better
+from kollama2.evaluation.contrast import Contrast
+from kollama2.records.measures import better
 from kollama2.report import headline
 from kollama2.report.board import (
     Cost,
@@ -15,10 +16,10 @@ from kollama2.report.board import (
     Standing,
 )
 from kollama2.report.cautions import warnings
-from kollama2.report.contrast import TRAINING, Contrast, contrasts
+from kollama2.report.contrast import contrasts
 from kollama2.report.preferences import panels
 from kollama2.report.recommend import recommend, scale
-from kollama2.report.records import Cell, Study, load
+from kollama2.report.study import TRAINING, Cell, Study, kind_of, load
 from kollama2.report.terminal import answered, render_terminal
 from kollama2.report.trust import trust
 from kollama2.report.versus import between, scaled, versus
@@ -47,19 +48,19 @@ def leaderboard(store_root: Path, study: str) -> Leaderboard:
 def rank(study: Study, measured: Mapping[str, Contrast]) -> Leaderboard:
     """Ranks the recipes of a study that was read and contrasted already."""
     lock = study.lock
-    primary = measured.get(lock["primary"])
+    primary = measured.get(lock.primary)
     rows = [_row(study, recipe, primary, measured) for recipe in study.recipes]
     sign = -1 if primary and primary.higher else 1
     rows.sort(key=lambda row: (row.score is None, sign * (row.score or 0.0)))
     comparison = primary.comparison if primary else None
     return Leaderboard(
         study=study.name,
-        kollama2=str(lock["kollama2"]),
-        primary=lock["primary"],
-        primary_in_bits=lock["primary"].endswith("/bpb"),
-        english=lock["english"],
+        kollama2=lock.kollama2,
+        primary=lock.primary,
+        primary_in_bits=lock.primary.endswith("/bpb"),
+        english=lock.english,
         english_limit=ENGLISH_LIMIT,
-        seeds=list(lock["seeds"]),
+        seeds=list(lock.seeds),
         uncertainty=comparison.uncertainty if comparison else "items only",
         ranked=comparison is not None and comparison.ranked,
         items=comparison.items if comparison else 0,
@@ -68,7 +69,7 @@ def rank(study: Study, measured: Mapping[str, Contrast]) -> Leaderboard:
         resamples=comparison.resamples if comparison else 0,
         rows=rows,
         measures={name: better(one.higher) for name, one in measured.items()},
-        suites=dict(lock["suites"]),
+        suites={name: suite.plain() for name, suite in lock.suites.items()},
         preferences=panels(study),
         headline=_headline(study, rows, primary, measured),
         warnings=warnings(study, measured, rows),
@@ -80,7 +81,7 @@ def _headline(
 ) -> headline.Sentences:
     """What was found and what to do, in every language."""
     lock = study.lock
-    found = headline.headline(rows, primary, lock["primary"], lock["english"], ENGLISH_LIMIT)
+    found = headline.headline(rows, primary, lock.primary, lock.english, ENGLISH_LIMIT)
     advice = recommend(study, rows, primary, ENGLISH_LIMIT, answered(measured))
     first = headline.gathered(advice.first)
     last = headline.gathered([*advice.last, *scale(study)])
@@ -91,8 +92,10 @@ def _row(
     study: Study, recipe: str, primary: Contrast | None, measured: Mapping[str, Contrast]
 ) -> Row:
     cells = study.of(recipe)
-    chances = _chances(study, cells)
-    english = measured.get(study.lock["english"])
+    chances = {
+        name: value for one in study.evaluations(recipe) for name, value in one.chance.items()
+    }
+    english = measured.get(study.lock.english or "")
     return Row(
         recipe=recipe,
         base=cells[0].base,
@@ -150,13 +153,8 @@ def _standing(recipe: str, primary: Contrast) -> Standing | None:
     )
 
 
-def _chances(study: Study, cells: Sequence[Cell]) -> dict[str, float]:
-    """What guessing gives on each measure, from the evaluations that say so."""
-    done = [study.stages[cell.evaluate].metrics for cell in cells if cell.done]
-    return {name: value for one in done for name, value in one.get("chance", {}).items()}
-
-
 def _guessed(recipe: str, contrast: Contrast, chances: Mapping[str, float]) -> bool:
+    """Whether the score's interval holds what guessing gives, where the evaluations say that."""
     chance = chances.get(contrast.measure)
     if chance is None or contrast.comparison is None:
         return False
@@ -189,7 +187,7 @@ def _cost(study: Study, cells: tuple[Cell, ...]) -> Cost:
     if not any(cell.path for cell in cells):  # what an endpoint costs is not known
         return Cost(None, None, None, None, None)
     paths = [
-        [(name.rpartition("-")[0], study.stages[name].metrics) for name in path]
+        [(kind_of(name), study.stages[name].metrics) for name in path]
         for path in dict.fromkeys(cell.path for cell in cells)
         if all(name in study.stages for name in path)
     ]

@@ -5,11 +5,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kollama2.evaluation.records import Items, load_items
 from kollama2.report.board import Seen, Trust
-from kollama2.report.records import Cell, Study, read_lines
+from kollama2.report.study import Cell, Study
 
-COUNTED = ("items", "truncated", "empty", "failed")
+COUNTED = ("items", "truncated", "unscorable", "empty", "failed")
 
 
 def trust(study: Study, recipe: str) -> Trust:
@@ -18,23 +17,24 @@ def trust(study: Study, recipe: str) -> Trust:
     Raises:
         Corrupt: a record cannot be read.
     """
-    # A recipe that no seed changes has one evaluation under all seeds; it counts once.
-    cells = list({cell.evaluate: cell for cell in study.of(recipe) if cell.done}.values())
+    cells = study.finished(recipe)
     counts: Counter[str] = Counter()
     suites: dict[str, dict[str, None]] = {}
     flags: dict[str, dict[str, None]] = {}
     for cell in cells:
-        metrics = study.stages[cell.evaluate].metrics
-        suites.setdefault(cell.suite, {})[str(metrics.get("suite", "–"))] = None
-        for found in metrics.get("counts", {}).values():
-            counts.update({kind: found.get(kind, 0) for kind in COUNTED})
-        for task, said in metrics.get("flags", {}).items():
+        metrics = study.stages[cell.evaluate].evaluation
+        suites.setdefault(cell.suite, {})[metrics.suite] = None
+        for found in metrics.counts.values():
+            counts.update({kind: getattr(found, kind) for kind in COUNTED})
+        for task, said in metrics.flags.items():
             flags.setdefault(task, {}).update(dict.fromkeys(said))
     return Trust(
         suites={name: list(ids) for name, ids in suites.items()},
         **{kind: counts[kind] for kind in COUNTED},
         flags={task: list(said) for task, said in flags.items()},
-        prompts=_prompts(study, cells),
+        prompts={
+            measure: (min(each), max(each)) for measure, each in by_prompt(study, recipe).items()
+        },
         seen=_seen(study, cells),
         checked=all(
             cell.contamination is None or cell.contamination in study.stages for cell in cells
@@ -42,17 +42,11 @@ def trust(study: Study, recipe: str) -> Trust:
     )
 
 
-def _prompts(study: Study, cells: Sequence[Cell]) -> dict[str, tuple[float, float]]:
-    """The range over paraphrases of every measure that was taken with several."""
-    means = by_prompt(study, cells)
-    return {measure: (min(each), max(each)) for measure, each in means.items()}
-
-
-def by_prompt(study: Study, cells: Sequence[Cell]) -> dict[str, list[float]]:
+def by_prompt(study: Study, recipe: str) -> dict[str, list[float]]:
     """The score under each paraphrase of every measure with several; means over trainings."""
     found: dict[str, list[list[float]]] = {}
-    for cell in cells:
-        for measure, scores in study.stages[cell.evaluate].metrics.get("by_prompt", {}).items():
+    for one in study.evaluations(recipe):
+        for measure, scores in one.by_prompt.items():
             if len(scores) > 1:
                 found.setdefault(measure, []).append(scores)
     return {measure: np.mean(each, axis=0).tolist() for measure, each in found.items()}
@@ -69,10 +63,10 @@ def _seen(study: Study, cells: Sequence[Cell]) -> Seen | None:
         for task, found in study.stages[str(name)].metrics.get("counts", {}).items():
             flagged[task] = max(flagged.get(task, 0), found["flagged"])
             judged[task] = max(judged.get(task, 0), found["judged"])
-    task, _, _ = study.lock["primary"].partition("/")
+    task, _, _ = study.lock.primary.partition("/")
     clean = difference = None
     if flagged.get(task):
-        clean, whole = _clean(study, checked, study.lock["primary"])
+        clean, whole = _clean(study, checked, study.lock.primary)
         difference = None if clean is None else clean - whole
     return Seen(flagged, judged, clean, difference)
 
@@ -82,15 +76,12 @@ def _clean(study: Study, cells: Sequence[Cell], measure: str) -> tuple[float | N
     task = measure.partition("/")[0]
     clean, whole = [], []
     for cell in cells:
-        items = load_items(study.store / cell.evaluate / "items.jsonl").get(measure)
+        items = study.stages[cell.evaluate].measured.items.get(measure)
         if items is None:
             continue
         whole.append(items.score)
-        kept = ~np.isin(items.item, sorted(_flagged(study, cell, task)))
-        if kept.any():
-            left = Items(
-                items.item[kept], items.cluster[kept], items.value[kept], items.weight[kept]
-            )
+        left = items.only(np.setdiff1d(items.item, sorted(_flagged(study, cell, task))))
+        if len(left.item):
             clean.append(left.score)
     if not whole or len(clean) < len(whole):
         return None, float(np.mean(whole)) if whole else 0.0
@@ -98,9 +89,5 @@ def _clean(study: Study, cells: Sequence[Cell], measure: str) -> tuple[float | N
 
 
 def _flagged(study: Study, cell: Cell, task: str) -> set[str]:
-    path = study.store / str(cell.contamination) / "seen.jsonl"
-    return {
-        str(line["item"])
-        for line in read_lines(path)
-        if line.get("task") == task and line.get("flagged")
-    }
+    lines = study.stages[str(cell.contamination)].lines("seen.jsonl")
+    return {str(line["item"]) for line in lines if line.get("task") == task and line.get("flagged")}

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
+from kollama2.evaluation.contrast import Contrast
 from kollama2.evaluation.statistics import Difference, Standing
 from kollama2.report.board import Estimate, Versus
-from kollama2.report.contrast import Contrast
 
 
 def between(contrast: Contrast, left: str, right: str) -> Versus | None:

@@ -31,7 +31,7 @@ class Document:
             with storage(path):
                 if not path.exists():
                     raise BadUsage(f"{path}: no such file")
-                text = path.read_text(encoding="utf-8")
+                self.text = text = path.read_text(encoding="utf-8")
         except UnicodeDecodeError as error:
             raise BadUsage(f"{path} cannot be read as UTF-8 text: {error}") from error
         try:

@@ -196,7 +196,7 @@ def _trained(stage: Train | Probe, store: Store) -> int | None:
     """Tokens that a training on its whole budget reads."""
     settings = stage.settings
     record = store.record(stage.rows)
-    seen: dict[str, float] | None = None if record is None else record["metrics"]
+    seen: dict[str, float] | None = None if record is None else record.metrics
     width = _bytes_a_token(stage.rows)
     if settings.steps is not None:
         row = seen["tokens"] / seen["rows"] if seen and not settings.packing else None
@@ -261,10 +261,10 @@ def _seconds(todo: Plan, flops: int, store: Store, jobs: int) -> float | None:
     spent: defaultdict[str, list[float]] = defaultdict(list)
     done = trained = 0.0
     for record in store.records():
-        spent[record["kind"]].append(record["seconds"])
-        if record["metrics"].get("flops"):
-            done += record["metrics"]["flops"]
-            trained += record["seconds"]
+        spent[record.kind].append(record.seconds)
+        if record.metrics.get("flops"):
+            done += record.metrics["flops"]
+            trained += record.seconds
     seconds = 0.0
     if flops:
         if not done:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from kollama2.engine.hub import load_mirrors
 from kollama2.engine.store import Store
-from kollama2.evaluation.measures import measure
+from kollama2.records.measures import measure
 from kollama2.stages import Evaluate, Merge, Model, Source
 from kollama2.study.adapt import spec_of
 from kollama2.study.cells import resolve_suite

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from kollama2 import __version__
 from kollama2.engine.graph import closure
@@ -10,6 +9,8 @@ from kollama2.engine.hub import load_mirrors
 from kollama2.engine.stage import Stage
 from kollama2.engine.store import Store
 from kollama2.errors import BadUsage
+from kollama2.records.lock import Cell as LockedCell
+from kollama2.records.lock import Lock, Suite
 from kollama2.stages import Ask
 from kollama2.study.cells import Cell, cells
 from kollama2.study.document import Document
@@ -44,20 +45,20 @@ class Locked:
                 kinds[stage.name] = stage.kind
         return {name: _label(kinds[name], list(labels)) for name, labels in users.items()}
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> Lock:
         """What the report reads: cells by the names of their folders, without any path."""
         first = self.cells[0].stage.suite
-        return {
-            "study": self.study.name,
-            "about": self.study.about,
-            "kollama2": __version__,
-            "yaml": self.document.path.read_text(encoding="utf-8"),
-            "primary": first.primary,
-            "english": first.english,
-            "suites": {cell.suite: _suite(cell) for cell in self.cells},
-            "seeds": list(self.study.seeds),
-            "cells": [_cell(cell) for cell in self.cells],
-        }
+        return Lock(
+            study=self.study.name,
+            about=self.study.about,
+            kollama2=__version__,
+            yaml=self.document.text,
+            primary=first.primary,
+            english=first.english,
+            suites={cell.suite: _suite(cell) for cell in self.cells},
+            seeds=self.study.seeds,
+            cells=tuple(map(_cell, self.cells)),
+        )
 
 
 def lock(path: Path, store: Path, mirrors: Path | None = None) -> Locked:
@@ -102,23 +103,23 @@ def _label(kind: str, recipes: list[str]) -> str:
     return f"{kind} {recipes[0]}" if len(recipes) == 1 else f"{kind} for {len(recipes)} cells"
 
 
-def _suite(cell: Cell) -> dict[str, Any]:
+def _suite(cell: Cell) -> Suite:
     suite = cell.stage.suite
-    return {"tasks": [task.name for task in suite.tasks], "measures": list(suite.measures())}
+    return Suite(tasks=tuple(task.name for task in suite.tasks), measures=tuple(suite.measures()))
 
 
-def _cell(cell: Cell) -> dict[str, Any]:
+def _cell(cell: Cell) -> LockedCell:
     # What answers by an API is a model that has no path here.
     model = cell.stage if isinstance(cell.stage, Ask) else cell.stage.model
-    return {
-        "recipe": cell.recipe,
-        "options": dict(cell.options),
-        "seed": cell.seed,
-        "suite": cell.suite,
-        "base": cell.base,
-        "evaluate": cell.stage.name,
-        "model": model.name,
-        "path": [] if isinstance(model, Ask) else [one.name for one in closure(model).values()],
-        "data": [source.name for source in cell.stage.data.values()],
-        "contamination": cell.check.name if cell.check else None,
-    }
+    return LockedCell(
+        recipe=cell.recipe,
+        options=dict(cell.options),
+        seed=cell.seed,
+        suite=cell.suite,
+        base=cell.base,
+        evaluate=cell.stage.name,
+        model=model.name,
+        path=() if isinstance(model, Ask) else tuple(one.name for one in closure(model).values()),
+        data=tuple(source.name for source in cell.stage.data.values()),
+        contamination=cell.check.name if cell.check else None,
+    )

@@ -49,7 +49,7 @@ def _holds(rows: Encode, store: Store, *, korean: bool) -> tuple[int, bool]:
     """Bytes that there are, 0 where nobody knows, and whether they were counted."""
     record = store.record(rows)
     if record is not None:
-        return int(record["metrics"]["ko_bytes" if korean else "bytes"]), True
+        return int(record.metrics["ko_bytes" if korean else "bytes"]), True
     # What is made of pairs may be longer than they are, and one of two aligned files is not all.
     if any(isinstance(part.source, Derive) or part.source.form == "pairs" for part in rows.data):
         return 0, False

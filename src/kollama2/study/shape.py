@@ -89,7 +89,7 @@ def shape_of(model: Model, store: Store) -> Shape | None:
             return shape and shape.widened(_rows(model, shape, store))
         case PruneVocab():
             shape, record = shape_of(model.model, store), store.record(model.tokenizer)
-            return shape and (shape.narrowed(record["metrics"]["size"]) if record else shape)
+            return shape and (shape.narrowed(record.metrics["size"]) if record else shape)
         case ExpandBlocks():
             shape = shape_of(model.model, store)
             return shape and shape.deepened(shape.layers + shape.layers // model.every)
@@ -100,7 +100,7 @@ def shape_of(model: Model, store: Store) -> Shape | None:
 def _rows(model: ExpandVocab, shape: Shape, store: Store) -> int:
     record = store.record(model.tokenizer)
     if record is not None:
-        return int(record["metrics"]["size"])
+        return int(record.metrics["size"])
     settings = model.tokenizer.settings
     return -(-(shape.rows + settings.wanted) // settings.multiple) * settings.multiple
 

@@ -5,8 +5,11 @@ evaluation, and whoever reads the records asks for it, so nothing is guessed fro
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 MeasureName = Literal[
     "bpb",
@@ -49,13 +52,17 @@ MeasureName = Literal[
 ]
 
 
-class Measure(NamedTuple):
-    """A measure: `higher` says whether more is better; None where nobody has declared it."""
+@dataclass(frozen=True)
+class Measure:
+    """A measure: `higher` says whether more is better; None where nobody has declared it.
+
+    An evaluation records all but the explanation.
+    """
 
     title: str
     unit: str
     higher: bool | None
-    explanation: str
+    explanation: Annotated[str, Field(exclude=True)] = ""
 
     @property
     def better(self) -> str:
@@ -245,9 +252,7 @@ def foreign(name: str, higher: bool | None = None, unit: str = "") -> Measure:
     return Measure(name, unit, higher, "A metric of lm-eval; see its task's file.")
 
 
-def measure(
-    full_name: str, recorded: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
-) -> Measure:
+def measure(full_name: str, recorded: Mapping[str, Measure] = MappingProxyType({})) -> Measure:
     """The measure behind a full name such as `text-ko/bpb`.
 
     Args:
@@ -256,11 +261,10 @@ def measure(
             is neither there nor among ours has no direction.
     """
     name = full_name.rpartition("/")[2]
-    said = recorded.get(full_name)
+    said, own = recorded.get(full_name), MEASURES.get(name)
     if said is None:
-        return MEASURES.get(name) or foreign(name)
-    found = foreign(said["title"], said["higher"], said["unit"])
-    own = MEASURES.get(name)
+        return own or foreign(name)
+    found = foreign(said.title, said.higher, said.unit)
     if own and own.title == found.title:
-        found = found._replace(explanation=own.explanation)
+        found = replace(found, explanation=own.explanation)
     return found

@@ -1,0 +1,255 @@
+"""A study as its records tell it: its lock, its cells and the finished stages that they name."""
+
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from kollama2.engine.commit import manifest, verified
+from kollama2.errors import BadUsage
+from kollama2.evaluation.contrast import Measured
+from kollama2.records import lock
+from kollama2.records.done import Done, Evaluation
+from kollama2.records.items import ITEMS, load_items
+from kollama2.records.lock import Lock
+from kollama2.records.read import DONE, Json, damaged, part, read, read_lines
+
+TRAINING = ("pretrain", "finetune", "prefer")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One prompt and what a model answered; every text comes from outside and may hold anything."""
+
+    task: str
+    item: str
+    prompt: str
+    answer: str
+    reference: str | None = None
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One finished stage: its folder (`kind-key`), its settings and the record of how it went.
+
+    What is read from the folder is compared with what was written.
+    """
+
+    folder: Path
+    settings: Json
+    record: Done
+
+    @property
+    def name(self) -> str:
+        """The name of the folder."""
+        return self.folder.name
+
+    @property
+    def kind(self) -> str:
+        """The kind of stage, which is its name without the key."""
+        return kind_of(self.name)
+
+    @property
+    def metrics(self) -> Json:
+        """What the stage measured about its own work."""
+        return self.record.metrics
+
+    @cached_property
+    def evaluation(self) -> Evaluation:
+        """The metrics of an evaluation.
+
+        Raises:
+            Corrupt, Missing: they are not what an evaluation writes.
+        """
+        return part(self.folder / DONE, self.metrics, Evaluation)
+
+    @cached_property
+    def measured(self) -> Measured:
+        """What an evaluation measured.
+
+        Raises:
+            Corrupt, Missing: its items cannot be read.
+        """
+        return Measured(self.evaluation, load_items(verified(self.folder / ITEMS)))
+
+    def file(self, name: str) -> Path | None:
+        """One of its files; None if it wrote none of that name.
+
+        Raises:
+            Corrupt: the file is damaged.
+        """
+        path = self.folder / name
+        return verified(path) if path.is_file() or name in manifest(self.folder) else None
+
+    def lines(self, name: str) -> list[Json]:
+        """The JSON objects of one of its files, one a line; empty if it wrote none of that name.
+
+        Raises:
+            Corrupt: the file is damaged.
+        """
+        path = self.file(name)
+        return [] if path is None else list(read_lines(path))
+
+
+class Cell(lock.Cell):
+    """A cell of the lock, and how far it is.
+
+    `trouble` names the stage that failed and the last line of its traceback.
+    """
+
+    state: Literal["done", "failed", "waiting"]
+    trouble: str = ""
+
+    @property
+    def done(self) -> bool:
+        """Whether the cell was measured."""
+        return self.state == "done"
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study's lock, its cells and every finished stage that a cell names."""
+
+    name: str
+    store: Path
+    lock: Lock
+    cells: tuple[Cell, ...]
+    stages: Mapping[str, Stage] = field(repr=False)
+
+    @property
+    def recipes(self) -> tuple[str, ...]:
+        """The names of the recipes, the untouched base first, the others as the lock lists them."""
+        base = [cell.recipe for cell in self.cells if cell.base]
+        return tuple(dict.fromkeys(base + [cell.recipe for cell in self.cells]))
+
+    @property
+    def trained(self) -> list[str]:
+        """The recipes that train: another seed would have made other models of them."""
+        return [
+            recipe
+            for recipe in self.recipes
+            if any(kind_of(name) in TRAINING for cell in self.of(recipe) for name in cell.path)
+        ]
+
+    def of(self, recipe: str) -> tuple[Cell, ...]:
+        """The cells of one recipe."""
+        return tuple(cell for cell in self.cells if cell.recipe == recipe)
+
+    def finished(self, recipe: str) -> list[Cell]:
+        """The measured cells of a recipe, each evaluation once.
+
+        A recipe that no seed changes (the base) has one evaluation under all seeds.
+        """
+        return list({cell.evaluate: cell for cell in self.of(recipe) if cell.done}.values())
+
+    def first(self, recipe: str) -> list[Cell]:
+        """The measured cells of a recipe under the first seed that it was measured with."""
+        done = [cell for cell in self.of(recipe) if cell.done]
+        return [cell for cell in done if cell.seed == min(one.seed for one in done)]
+
+    def evaluations(self, recipe: str) -> list[Evaluation]:
+        """What the evaluations of a recipe measured, each once."""
+        return [self.stages[cell.evaluate].evaluation for cell in self.finished(recipe)]
+
+
+def kind_of(stage: str) -> str:
+    """The kind in the name of a stage."""
+    return stage.rpartition("-")[0]
+
+
+def read_stage(folder: Path) -> Stage | None:
+    """A stage from its folder; None if it is not finished.
+
+    Raises:
+        Corrupt, Missing: its record or its settings are damaged, or of a newer kollama2.
+    """
+    done = folder / DONE
+    if not done.is_file():
+        return None
+    record = read(verified(done), Done)
+    if record.name != folder.name:
+        raise damaged(done, f"holds the result of {record.name}")
+    return Stage(folder, read(verified(folder / "stage.json"), Json), record)
+
+
+def load(store: Path, study: str) -> Study:
+    """Reads the lock of a study and the records of all stages that it names.
+
+    Args:
+        store: the folder of a store.
+        study: the name of a study that was planned or run in it.
+
+    Raises:
+        BadUsage: the store knows no such study.
+        Corrupt: a lock or a record is not what it should be.
+        Missing: a newer kollama2 wrote it, and it cannot be read by this one.
+    """
+    locks = store / "studies"
+    if "/" in study or not (locks / f"{study}.json").is_file():
+        known = ", ".join(sorted(path.stem for path in locks.glob("*.json"))) or "none"
+        raise BadUsage(
+            f"The store {store} has no study {study!r} (it knows: {known}); "
+            "start it with: kollama2 run"
+        )
+    locked = read(locks / f"{study}.json", Lock)
+    names = sorted({name for cell in locked.cells for name in cell.stages})
+    stages = {name: stage for name in names if (stage := read_stage(store / name))}
+    cells = tuple(_cell(store, cell, stages) for cell in locked.cells)
+    return Study(name=study, store=store, lock=locked, cells=cells, stages=stages)
+
+
+# Fields of samples that are checked, so that nobody need judge them: choices, exact answers, rules.
+_CHECKED = frozenset({"choices", "extracted", "broken"})
+
+
+def samples(study: Study, cell: Cell) -> list[Sample]:
+    """The free answers of a finished cell, in the order of its suite; none that are checked."""
+    return [
+        Sample(
+            task=str(line.get("task", "")),
+            item=str(line.get("item", "")),
+            prompt=str(line.get("prompt", "")),
+            answer=str(line.get("answer", "")),
+            reference=None if line.get("reference") is None else str(line["reference"]),
+        )
+        for line in study.stages[cell.evaluate].lines("samples.jsonl")
+        if not _CHECKED & line.keys()
+    ]
+
+
+def visible(text: str) -> str:
+    """Text with its invisible dangers made visible: control, bidi and broken characters."""
+    return "".join(_seen(one) for one in text) if not text.isprintable() else text
+
+
+def _seen(one: str) -> str:
+    kind = unicodedata.category(one)
+    if one in "\n\t":
+        return one
+    if kind == "Cc":
+        return chr(0x2400 + ord(one)) if ord(one) < 0x20 else "\ufffd"
+    if kind == "Cs":
+        return "\ufffd"
+    # Format characters reorder or hide what follows, but joiners are part of emoji and scripts.
+    if kind == "Cf" and one not in "\u200c\u200d":
+        return f"⟨U+{ord(one):04X}⟩"
+    return one
+
+
+def _cell(store: Path, locked: lock.Cell, stages: Mapping[str, Stage]) -> Cell:
+    state: Literal["done", "failed", "waiting"] = "waiting"
+    trouble = ""
+    if locked.evaluate in stages:
+        state = "done"
+    else:
+        # The engine leaves the traceback of a failed stage in its unfinished folder.
+        for name in (*locked.path, locked.evaluate):
+            log = store / f"{name}.partial" / "error.log"
+            if log.is_file():
+                state = "failed"
+                lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
+                last = next((line for line in reversed(lines) if line.strip()), "")
+                trouble = f"{name}: {visible(last.strip())[:300]}"
+    return Cell(**locked.plain(), state=state, trouble=trouble)
