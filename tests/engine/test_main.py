@@ -41,7 +41,7 @@ def test_one_stage_from_a_file(tmp_path: Path) -> None:
     store, stage = Store(tmp_path / "runs"), Corpus(text="나무")
     result = compute(write(stage, tmp_path), store)
     assert result.returncode == 0
-    assert json.loads(result.stdout) == store.record(stage)
+    assert json.loads(result.stdout) == store.record(stage).plain()  # type: ignore[union-attr]
     assert compute(store.path(stage) / "stage.json", store).stdout == result.stdout
 
 
@@ -70,7 +70,7 @@ def test_several_processes_compute_one_stage(tmp_path: Path) -> None:
     assert run([Look()], store, local(store, profile, parse=PARSE)).exit_code == 0
     record = store.record(Look())
     assert record is not None
-    assert (record["metrics"]["rank"], record["metrics"]["ranks"]) == ("0", "2")
+    assert (record.metrics["rank"], record.metrics["ranks"]) == ("0", "2")
     assert (store.path(Look()) / "log.txt").read_text().count("looking") == 2
     assert store.verify() == {}
 
