@@ -17,7 +17,7 @@ from kollama2.cli import app
 from kollama2.cli.study import show
 from kollama2.errors import Denied
 from kollama2.report import html
-from kollama2.study.lock import lock
+from tests.report import fake
 
 ROOT = Path(__file__).parent.parent.parent
 STUDY = """\
@@ -100,6 +100,39 @@ def test_a_study_from_the_command_line_and_again(study: Path) -> None:
     assert seen["cheat"]["clean"] is None
 
 
+def test_a_study_goes_by_its_name_in_the_store(study: Path, tmp_path: Path) -> None:
+    assert kollama2("run", "s.yaml", folder=study).returncode == 0
+    for command in ("plan", "status", "report"):
+        by_file = kollama2(command, "s.yaml", "--json", folder=study)
+        by_name = kollama2(command, "try", "--json", folder=study)
+        assert (by_name.returncode, by_name.stdout) == (0, by_file.stdout), by_name.stderr
+    # A report needs nothing but the store.
+    elsewhere = kollama2("report", "try", "--store", str(study / "runs"), "--json", folder=tmp_path)
+    assert (elsewhere.returncode, elsewhere.stdout) == (0, by_file.stdout), elsewhere.stderr
+    other = kollama2("report", "nope", folder=study)
+    assert other.returncode == 64
+    assert "no study 'nope': give the path of a YAML file or one of quick, try" in other.stderr
+    same = kollama2("predict", "try", "s.yaml", folder=study)
+    assert same.returncode == 64
+    assert "try predicts itself, which tells nothing; name another study" in same.stderr
+
+
+def test_a_changed_evaluation_is_said_by_all_who_read_it(tmp_path: Path) -> None:
+    store = fake.write(tmp_path / "runs", seeds=(0,))
+    folders = sorted(store.glob("evaluate-*"))
+    items = folders[1] / "items.jsonl"
+    items.write_bytes(items.read_bytes().replace(b"1", b"2", 1))
+    for command in (
+        ("report", "quick"),
+        ("query", "SELECT count(*) FROM items"),
+        ("compare", *map(str, folders[:2])),
+    ):
+        said = kollama2(*command, folder=tmp_path)
+        assert (said.returncode, said.stdout) == (76, ""), said.stderr
+        wanted = "items.jsonl differs from what was written: its SHA-256 has changed; remove the "
+        assert wanted in " ".join(said.stderr.split())
+
+
 def test_columns_are_named_as_the_message_says(tmp_path: Path) -> None:
     rows = '{"ask": "수도는?", "reply": "서울", "body": "글"}\n'
     (tmp_path / "a.jsonl").write_text(rows, encoding="utf-8")
@@ -159,7 +192,7 @@ def test_without_a_place_for_the_report_the_leaderboard_is_printed(
 
     monkeypatch.setattr(html, "write_report", refuse)
     monkeypatch.chdir(study)
-    show(lock(study / "s.yaml", study / "runs"), study / "runs", as_json=True)
+    show("try", study / "runs", as_json=True)
     said = capsys.readouterr()
     assert said.out == board
     assert said.err.startswith("no report was written: report.html may not be written")

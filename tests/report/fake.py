@@ -32,6 +32,7 @@ ANSWERS = {
     "alpaca-qlora": "수도는 서울이다. 서울이다. 서울이다.",
     "vicuna-lora": "네, 대한민국의 수도는 서울이에요! 더 궁금한 점이 있으면 물어보세요.",
 }
+FAULTS = {"base": ["foreign", "stock"], "base-copy": ["foreign"], "alpaca-qlora": ["loop"]}
 QUIZ = ["강가에 있습니다.", "산 위에 있습니다.", "바닷가에 있습니다.", "사막에 있습니다."]
 
 
@@ -280,6 +281,7 @@ def _write_evaluation(
             "prompt": prompt,
             "answer": answers.get(recipe.name, "서울입니다."),
             "reference": "서울입니다." if index == 0 else None,
+            **({"faults": FAULTS[recipe.name]} if recipe.name in FAULTS else {}),
         }
         for index, prompt in enumerate(PROMPTS)
     ]
@@ -302,7 +304,11 @@ def _write_evaluation(
     metrics = Evaluation(
         scores={name: value / weight for name, (value, weight) in sums.items()},
         counts={
-            "text-ko": Counts(items=items, truncated=2 * (recipe.name == "vicuna-lora")),
+            "text-ko": Counts(
+                items=items,
+                truncated=2 * (recipe.name == "vicuna-lora"),
+                unscorable=int(recipe.name == "alpaca-lora"),
+            ),
             "answer-ko": Counts(items=items, empty=3 * (recipe.name == "alpaca-qlora")),
         },
         flags={"quiz-ko": ["degenerate: 98% of answers are choice 1"]} if recipe.base else {},

@@ -178,4 +178,4 @@ def test_too_few_items_show_no_numbers_that_are_none(tmp_path: Path) -> None:
     page = write_report(tmp_path / "store", "quick", tmp_path / "out").read_text(encoding="utf-8")
     shown = re.sub(r"<script(?! [^>]*json).*?</script>", "", page, flags=re.DOTALL)
     assert not re.search(r"\bnan\b", shown, re.IGNORECASE)
-    assert "6 independent items are too few for a verdict; it takes 8." in page
+    assert "Only 6 independent items: too few for a verdict, which takes 8." in page

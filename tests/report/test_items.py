@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from kollama2.evaluation.fidelity import FAULTS
 from kollama2.report import items as module
 from kollama2.report.items import browsed
 from kollama2.report.study import load
+from kollama2.report.texts import texts
 from tests.report import fake
 
 
@@ -40,6 +42,15 @@ def test_an_answer_is_its_text_and_other_recipes_may_lack_it(store: Path) -> Non
     assert first["a"] == [fake.ANSWERS["base"], None, fake.ANSWERS["vicuna-lora"]]
     assert first["ref"] == "서울입니다."
     assert "ref" not in answers["items"][1]
+
+
+def test_the_faults_of_an_answer_are_named(store: Path, page: Path) -> None:
+    found = tasks(store, "base", "alpaca-full", "alpaca-qlora")
+    assert found["answer-ko"]["items"][0]["f"] == [["foreign", "stock"], [], ["loop"]]
+    assert "f" not in found["quiz-ko"]["items"][0]
+    data = json.loads(page.read_text(encoding="utf-8").split('id="data">')[1].split("</script>")[0])
+    assert data["texts"]["measure.loop"] == texts()["measure.loop"]
+    assert {f"measure.{fault}" for fault in FAULTS} <= data["texts"].keys()
 
 
 def test_a_long_task_is_thinned_evenly(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:

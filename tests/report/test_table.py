@@ -184,7 +184,7 @@ def test_the_best_admissible_recipe_is_recommended(tmp_path: Path) -> None:
     fake.write(tmp_path, recipes=tuple(fluent))
     said = leaderboard(tmp_path, "quick").headline
     (best,) = (text for text in said["en"] if text.startswith("Recommended: "))
-    assert best.startswith("Recommended: alpaca-full, the best of 1 admissible recipes")
+    assert best.startswith("Recommended: alpaca-full, the best of 1 admissible recipe;")
     (take,) = (text for text in said["en"] if "take it away" in text)
     model = cell_of(tmp_path, "alpaca-full")["model"]
     assert take.endswith(f"kollama2 convert STORE/{model}/model -o OUT")
@@ -212,6 +212,34 @@ def test_no_recipe_beats_the_base(tmp_path: Path) -> None:
     worse = fake.Recipe("worse", 0.5, 0.0, 1e12, 10, (("data", "x"),))
     fake.write(tmp_path, recipes=(fake.RECIPES[0], worse), seeds=(0, 1))
     assert leaderboard(tmp_path, "quick").headline["en"][1].startswith("No recipe beats")
+
+
+def test_what_is_equal_has_no_detectable_difference(store: Path, tmp_path: Path) -> None:
+    versus = rows(store)["base-copy"].standing
+    assert versus is not None and versus.versus_base is not None
+    assert math.isnan(versus.versus_base.mde)
+    twin = replace(fake.RECIPES[2], flops=0.0)
+    others = (fake.RECIPES[0], twin, replace(twin, name="twin"))
+    for seeds in ((0,), (0, 1)):
+        fake.write(tmp_path, recipes=others, seeds=seeds)
+        said = leaderboard(tmp_path, "quick").headline
+        assert "Equal to one another on every item: alpaca-lora, twin." in said["en"]
+        assert "모든 문항에서 결과가 서로 같은 레시피: alpaca-lora, twin." in said["ko"]
+        assert not any("detectable" in one for one in said["en"])
+        assert any("nothing was trained (60 items, 10,000 draws)" in one for one in said["en"])
+
+
+def test_a_base_alone_is_compared_with_nothing(tmp_path: Path) -> None:
+    waiting = frozenset({("alpaca-lora", 0)})
+    for recipes in (fake.RECIPES[:1], fake.RECIPES[:3:2]):
+        store = tmp_path / str(len(recipes))
+        fake.write(store, recipes=recipes, seeds=(0,), missing=waiting)
+        said = leaderboard(store, "quick").headline
+        assert said["en"] == [
+            "Only the base (base) was measured on text-ko/bpb, so there is nothing to compare it "
+            "with."
+        ]
+        assert said["ko"][0].startswith("text-ko/bpb 값이 측정된 것은 기준 모델(base)뿐이라")
 
 
 def test_equal_records_give_equal_bytes(store: Path, tmp_path: Path) -> None:

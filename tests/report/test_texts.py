@@ -3,10 +3,10 @@ import re
 from kollama2.evaluation.fidelity import FAULTS
 from kollama2.records.measures import MEASURES
 from kollama2.report.cautions import flag_text
-from kollama2.report.texts import LANGUAGES, measure_title, say, texts
+from kollama2.report.texts import LANGUAGES, Count, measure_title, say, texts
 
 HANGUL = re.compile("[가-힣]")
-PLACES = re.compile(r"{(\w+)}")
+PLACES = re.compile(r"{(\w+)(?::[\w ]+)?}")
 
 
 def test_every_text_is_there_in_both_languages_with_the_same_places() -> None:
@@ -48,3 +48,10 @@ def test_every_fault_of_answers_is_told_in_both_languages() -> None:
     for fault in set(FAULTS) - {"empty", "invalid_utf8"}:
         assert flag_text(f"{fault}: 3 of 80 answers are so")["ko"].startswith("답변 80개 중 3개")
     assert flag_text("other: 3 of 80 answers are so")["ko"] == "other: 3 of 80 answers are so"
+
+
+def test_a_count_of_one_is_said_in_the_singular() -> None:
+    said = {"items": 1, "resamples": 10_000}
+    assert "(1 item, 10,000 draws)" in say("headline.items_only", "en", **said)
+    assert "(문항 1개, 추출 10,000회)" in say("headline.items_only", "ko", **said)
+    assert f"{Count(0):item} and {Count(2):independent item}" == "0 items and 2 independent items"

@@ -78,11 +78,14 @@ def test_every_row_names_its_suite_and_what_failed(store: Path, page: Path) -> N
     assert {row.trust.suites["quick"][0] for row in board.rows} == {"9f8e7d6c5b4a"}
     rows = {row.recipe: row.trust for row in board.rows}
     assert rows["vicuna-lora"].truncated == 2 * 2  # two of its three seeds are computed
+    assert rows["alpaca-lora"].unscorable == 3
     assert rows["alpaca-qlora"].empty == 9
     assert rows["base"].flags == {"quiz-ko": ["degenerate: 98% of answers are choice 1"]}
     text = page.read_text(encoding="utf-8")
     assert text.count("quick 9f8e7d6c5b4a") == len(board.rows)
     assert "점수의 신뢰 근거" in text
+    assert text.count("채점할 토큰이 없어 점수 없음") == 1
+    assert "No token to score, no score" in text
 
 
 def test_flags_are_told_in_both_languages() -> None:

@@ -9,6 +9,7 @@ from kollama2.engine import graph
 from kollama2.engine.store import Store
 from kollama2.errors import BadUsage
 from kollama2.stages import Ask
+from kollama2.study.document import Document
 from kollama2.study.lock import Locked, lock
 from tests.evaluation.server import said, serving
 
@@ -29,7 +30,7 @@ def locked(folder: Path, url: str, *tasks: str) -> Locked:
     suite = "name: small\nprimary: text-ko/bpb\ntasks:\n" + "".join(f"  - {t}\n" for t in tasks)
     (folder / "small.yaml").write_text(suite)
     (folder / "study.yaml").write_text(STUDY.format(url=url))
-    return lock(folder / "study.yaml", folder / "runs")
+    return lock(Document(folder / "study.yaml"), folder / "runs")
 
 
 def test_it_answers_fails_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,7 +77,7 @@ def test_the_variable_of_the_key_changes_no_result(tmp_path: Path) -> None:
     one = locked(tmp_path, "http://127.0.0.1:9/v1", TEXT, ANSWERS).cells[-1].stage
     text = (tmp_path / "study.yaml").read_text()
     (tmp_path / "study.yaml").write_text(text.replace("SOME_KEY", "OTHER_KEY"))
-    other = lock(tmp_path / "study.yaml", tmp_path / "runs").cells[-1].stage
+    other = lock(Document(tmp_path / "study.yaml"), tmp_path / "runs").cells[-1].stage
     assert one.name == other.name
 
 

@@ -10,6 +10,7 @@ from kollama2.engine.store import Store
 from kollama2.errors import BadUsage
 from kollama2.stages import ExpandBlocks, Merge, Source
 from kollama2.study.adapt import adaptation
+from kollama2.study.document import Document
 from kollama2.study.frontier import frontier
 from kollama2.study.lock import lock
 from kollama2.study.merges import check_merges
@@ -41,12 +42,12 @@ def test_a_study_is_refused_before_it_begins(method: str, tiny: Path, tmp_path: 
     weight = "linear, weight: 0.5" if method == "linear" else method
     path.write_text(STUDY.format(chat=tiny, method=weight), encoding="utf-8")
     with pytest.raises(BadUsage, match="hidden_size"):
-        lock(path, store)
+        lock(Document(path), store)
     assert not [one for one in store.iterdir() if one.is_dir()]
     path.write_text(
         STUDY.format(chat=tiny, method=weight).replace(f"file:{tiny}", "builtin:miniature")
     )
-    assert len(lock(path, store).cells) == 2
+    assert len(lock(Document(path), store).cells) == 2
 
 
 def test_so_are_one_recipe_and_a_frontier(tiny: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from kollama2.engine.graph import plan
 from kollama2.engine.store import Store
+from kollama2.study.document import Document
 from kollama2.study.lock import QUICK, lock
 
 STUDIES = Path(__file__).parent.parent.parent / "studies"
@@ -32,7 +33,9 @@ def studies(tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize("name", [file.name for file in FILES])
 def test_a_study_can_be_planned(name: str, studies: Path, tmp_path: Path) -> None:
     mirrors = studies / name.replace(".yaml", ".mirrors.yaml")
-    locked = lock(studies / name, tmp_path / "runs", mirrors if mirrors.is_file() else None)
+    locked = lock(
+        Document(studies / name), tmp_path / "runs", mirrors if mirrors.is_file() else None
+    )
     planned = plan(locked.targets, Store(tmp_path / "runs"))
     assert locked.study.name == Path(name).stem
     assert len(locked.cells) > 3
@@ -42,7 +45,7 @@ def test_a_study_can_be_planned(name: str, studies: Path, tmp_path: Path) -> Non
 
 
 def test_the_embedded_study_compares_methods_on_two_forms_of_data(tmp_path: Path) -> None:
-    locked = lock(QUICK, tmp_path / "runs")
+    locked = lock(Document(QUICK), tmp_path / "runs")
     recipes = [cell.recipe for cell in locked.cells]
     assert recipes == ["base", *(f"{d}-{m}" for d in ("alpaca", "vicuna")
                                  for m in ("full", "lora", "qlora"))]  # fmt: skip

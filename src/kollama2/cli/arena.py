@@ -105,10 +105,6 @@ def judge(
 def _study(name: str, store: Path) -> "Study":
     """The records of a study given by its name or by its file."""
     from kollama2.report.study import load
+    from kollama2.study.lock import name_of
 
-    if name.endswith((".yaml", ".yml")):
-        from kollama2.study.document import Document
-        from kollama2.study.schema import Study as Schema
-
-        name = Document(Path(name)).read(Schema).name
-    return load(store, name)
+    return load(store, name_of(name, store))

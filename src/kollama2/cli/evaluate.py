@@ -244,6 +244,7 @@ def _tables(found: "Compared") -> list[Any]:
     from rich.table import Table
 
     from kollama2.evaluation.inference import FEWEST
+    from kollama2.report.texts import Count
 
     lines: list[Any] = []
     for number, (name, one) in enumerate(found.comparisons.items()):
@@ -264,7 +265,7 @@ def _tables(found: "Compared") -> list[Any]:
                 ""
                 if versus is None
                 else _known(versus.p_adjusted, ".2g") + ("*" if versus.separable else ""),
-                "" if versus is None else _known(versus.mde, ".4f"),
+                "" if versus is None else _known(versus.mde or math.nan, ".4f"),
                 "–" if row.p_best is None else f"{row.p_best:.2f}",
                 "–" if row.rank_low is None else f"{row.rank_low}–{row.rank_high}",
                 row.tier,
@@ -273,9 +274,10 @@ def _tables(found: "Compared") -> list[Any]:
         if number == 0:
             kind = "item uncertainty only" if one.uncertainty == "items only" else "items and seeds"
             lines.append(
-                f"suite {found.suite}; {kind}; {one.items} items in {one.clusters} clusters; "
-                f"{one.resamples:,} draws; models that share a letter are not separable; "
-                "MDE: the least true difference that 80 % of repetitions would find"
+                f"suite {found.suite}; {kind}; {Count(one.items):item} in "
+                f"{Count(one.clusters):cluster}; {one.resamples:,} draws; models that share a "
+                "letter are not separable; MDE: the least true difference that 80 % of "
+                "repetitions would find"
             )
     few = [name for name, one in found.comparisons.items() if one.clusters < FEWEST]
     if few:

@@ -10,6 +10,7 @@ from kollama2.engine.store import Store
 from kollama2.errors import BadUsage
 from kollama2.records.lock import Lock
 from kollama2.records.read import Json, read
+from kollama2.report.texts import Count
 from kollama2.study.estimate import Estimate
 from kollama2.study.lock import Locked
 
@@ -46,7 +47,7 @@ def cost_line(cost: Estimate) -> str:
         return "nothing is left to train"
     if cost.flops is None:
         return (
-            f"{cost.trainings} trainings; their cost is known once these are at hand: "
+            f"{Count(cost.trainings):training}; the cost is known once these are at hand: "
             f"{', '.join(cost.unknown)}"
         )
     assert cost.tokens is not None
@@ -54,8 +55,8 @@ def cost_line(cost: Estimate) -> str:
     assert cost.disk_bytes is not None
     time = "" if cost.seconds is None else f"; {_duration(cost.seconds)} at this store's speed"
     return (
-        f"{cost.trainings} trainings of {cost.tokens:,} tokens and {cost.flops:.1e} FLOPs in all; "
-        f"memory up to {_size(cost.memory_bytes)}, disk {_size(cost.disk_bytes)}{time}"
+        f"{Count(cost.trainings):training} of {cost.tokens:,} tokens and {cost.flops:.1e} FLOPs "
+        f"in all; memory up to {_size(cost.memory_bytes)}, disk {_size(cost.disk_bytes)}{time}"
     )
 
 
@@ -98,7 +99,7 @@ def _state(missing: list[Any], store: Store) -> str:
         figures = store.progress(stage)
         if figures and figures.get("total"):
             return f"{stage.name}: {100 * figures['done'] / figures['total']:.0f} %"
-    return f"waiting: {len(missing)} stages to compute"
+    return f"waiting: {Count(len(missing)):stage} to compute"
 
 
 def recipe_of(store: Path, name: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from kollama2.cli.console import (
     print_json,
     talk,
 )
+from kollama2.report.texts import Count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -55,11 +56,9 @@ def run(
     said = warn(todo, store)
     outcome = compute(locked, todo, store, load_profile(profile, jobs))
     warn(todo, store, said)  # what nobody knew before the rows were counted
-    show(locked, store, as_json=as_json)
+    show(locked.study.name, store, as_json=as_json)
     if outcome.failed:
-        n = len(outcome.failed)
-        failed = "1 stage failed" if n == 1 else f"{n} stages failed"
-        talk().print(f"{failed}; run again to try once more")
+        talk().print(f"{Count(len(outcome.failed)):stage} failed; run again to try once more")
         raise typer.Exit(outcome.exit_code)
 
 
@@ -87,8 +86,9 @@ def plan(
         out().print(drawn)
     warn(todo, store)
     out().print(
-        f"{len(todo.stages)} stages for {len(locked.cells)} cells: {len(todo.todo)} to compute, "
-        f"{len(todo.stages) - len(todo.todo)} cached; sharing saves {todo.saved} stages"
+        f"{Count(len(todo.stages)):stage} for {Count(len(locked.cells)):cell}: {len(todo.todo)} to "
+        f"compute, {len(todo.stages) - len(todo.todo)} cached; "
+        f"sharing saves {Count(todo.saved):stage}"
     )
     out().print(cost_line(cost))
 
@@ -140,12 +140,12 @@ def why(
 def report(
     study: StudyArgument = None,
     store: StoreOption = STORE,
-    mirrors: MirrorsOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write the report of what is computed so far and print the leaderboard."""
-    locked, _ = _planned(study, store, mirrors)
-    show(locked, store, as_json=as_json)
+    from kollama2.study.lock import name_of
+
+    show(name_of(study, store), store, as_json=as_json)
 
 
 def predict(
@@ -163,10 +163,19 @@ def predict(
     """Tell how well the ranking of one study holds in another that shares its recipes."""
     from rich.table import Table
 
+    from kollama2.errors import BadUsage
     from kollama2.report.predict import predict as compare_orders
     from kollama2.report.study import load
+    from kollama2.study.lock import name_of
 
-    found = compare_orders(load(store, small), load(large_store or store, large))
+    stores = (store, large_store or store)
+    small, large = (name_of(one, place) for one, place in zip((small, large), stores, strict=True))
+    if small == large and stores[0].resolve() == stores[1].resolve():
+        raise BadUsage(
+            f"{small} predicts itself, which tells nothing; name another study, or with "
+            "--large-store the store where it was computed on a larger model"
+        )
+    found = compare_orders(load(stores[0], small), load(stores[1], large))
     if as_json:
         print_json([one._asdict() for one in found])
         return
@@ -221,7 +230,7 @@ def gc(
         out().print(f"{size / 1e6:10.1f} MB  {folder.name}")
     total = sum(size for _, size in found) / 1e6
     done = "deleted" if delete else "could be deleted with --delete"
-    talk().print(f"{len(found)} folders, {total:.1f} MB {done}")
+    talk().print(f"{Count(len(found)):folder}, {total:.1f} MB {done}")
 
 
 def _planned(study: str | None, store: Path, mirrors: Path | None) -> "tuple[Locked, Plan]":
@@ -229,7 +238,7 @@ def _planned(study: str | None, store: Path, mirrors: Path | None) -> "tuple[Loc
     from kollama2.engine.store import Store
     from kollama2.study.lock import find, lock
 
-    locked = lock(find(study), store, mirrors)
+    locked = lock(find(study, store), store, mirrors)
     return locked, planned(locked.targets, Store(store))
 
 
@@ -281,8 +290,8 @@ def launch(
         return graph.run(todo.targets, kept, workers, profile.jobs, display)
 
 
-def show(locked: "Locked", store: Path, *, as_json: bool) -> None:
-    """Write the report, unless it already tells all of this, and print the leaderboard.
+def show(name: str, store: Path, *, as_json: bool) -> None:
+    """Write the report of a study, unless it already tells all of this, and print the leaderboard.
 
     A store that may only be read still answers; why it holds no new report is said on stderr.
     """
@@ -291,7 +300,6 @@ def show(locked: "Locked", store: Path, *, as_json: bool) -> None:
     from kollama2.report.html import measured, write_report
     from kollama2.report.terminal import render_terminal
 
-    name = locked.study.name
     try:
         page = write_report(store, name, store / "studies" / name)
         # The table comes from the file, so that it is the same whether or not it was computed now.

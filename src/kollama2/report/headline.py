@@ -1,5 +1,6 @@
 """Sentences that the statistics allow: who leads, by how much, at which price, and who ties."""
 
+import math
 from collections.abc import Sequence
 
 from kollama2.evaluation.contrast import Contrast
@@ -34,6 +35,8 @@ def headline(
     placed = {row.recipe: (row, row.standing) for row in rows if row.standing}
     base = next(row for row in rows if row.base)
     others = [pair for pair in placed.values() if not pair[0].base]
+    if not others:
+        return gathered([say_all("headline.alone", base=base.recipe, measure=contrast.measure)])
     better = [row for row, place in others if _verdict(place) > 0]
     said = []
     if not comparison.ranked:
@@ -55,7 +58,7 @@ def headline(
             said.append(say_all("headline.english", **named))
     else:
         beaten = all(_verdict(place) < 0 for _, place in others)
-        key = "headline.base" if others and beaten else "headline.even"
+        key = "headline.base" if beaten else "headline.even"
         said.append(say_all(key, base=base.recipe, measure=contrast.measure))
     for key, sign in (("headline.tied_base", 0), ("headline.worse", -1)):
         names = ", ".join(row.recipe for row, place in others if _verdict(place) == sign)
@@ -67,10 +70,10 @@ def headline(
     best = ", ".join(row.recipe for row in better if row.frontier)
     if best and len(others) > 1:
         said.append(say_all("headline.frontier", names=best))
-    key = "headline.seeds" if comparison.uncertainty == "items and seeds" else "headline.items_only"
     seeds = max(len(place.seeds) for _, place in placed.values())
-    counts = {"items": f"{comparison.items:,}", "resamples": f"{comparison.resamples:,}"}
-    said.append(say_all(key, seeds=seeds, **counts))
+    once = "items_only" if any(row.cost.flops for row, _ in others) else "untrained"
+    key = f"headline.{'seeds' if seeds > 1 else once}"
+    said.append(say_all(key, seeds=seeds, items=comparison.items, resamples=comparison.resamples))
     if comparison.ranked and seeds >= LEAVE_ONE_OUT and not fragile(comparison):
         said.append(say_all("headline.steady", seeds=seeds))
     return gathered(said)
@@ -97,9 +100,12 @@ def _against_leader(leader: Row, others: Sequence[tuple[Row, Standing]], bits: b
     said = []
     rest = [(row, place.versus_leader) for row, place in others if row.recipe != leader.recipe]
     tied = [(row, versus) for row, versus in rest if versus and not versus.separable]
-    if tied:
-        mde = max(versus.mde for _, versus in tied)
-        names = ", ".join(row.recipe for row, _ in tied)
+    equal = [row.recipe for row, versus in tied if math.isnan(versus.mde)]
+    if equal:
+        said.append(say_all("headline.equal", names=", ".join([leader.recipe, *equal])))
+    if len(tied) > len(equal):
+        mde = max(versus.mde for row, versus in tied if row.recipe not in equal)
+        names = ", ".join(row.recipe for row, _ in tied if row.recipe not in equal)
         said.append(
             say_all("headline.tied", leader=leader.recipe, names=names, mde=_mde(mde, bits))
         )
@@ -150,11 +156,13 @@ def _ties(leader: str, others: Sequence[tuple[Row, Standing]], contrast: Contras
             if any(versus is None or versus.separable for versus in found):
                 break
             group.append(name)
-            widest = max([widest, *(versus.mde for versus in found if versus)])
+            known = [v.mde for v in found if v and not math.isnan(v.mde)]
+            widest = max([widest, *known])
         names = names[len(group) :]
         if len(group) > 1:
+            key = "headline.tied_group" if widest else "headline.equal"
             mde = _mde(widest, contrast.in_bits)
-            said.append(say_all("headline.tied_group", names=", ".join(group), mde=mde))
+            said.append(say_all(key, names=", ".join(group), mde=mde))
     return said
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kollama2.errors import storage
+from kollama2.evaluation.fidelity import FAULTS
 from kollama2.report import facts
 from kollama2.report.anchors import reproduced
 from kollama2.report.board import Estimate, Leaderboard
@@ -127,6 +128,7 @@ def render(study: Study, board: Leaderboard, drawn: "Mapping[str, list[Chart]]")
         states={recipe: facts.missing_states(study, recipe) for recipe in study.recipes},
         limit=f"{board.english_limit:g}",
         prompted=_prompted(board),
+        unscored=any(row.trust.unscorable for row in board.rows),
         spoken=answered(board.measures),
         primary_task=board.primary.partition("/")[0],
         samples=answers.shown,
@@ -215,6 +217,7 @@ def _data(drawn: "Mapping[str, list[Chart]]", items: Browsed) -> str:
         "measures.table",
         "trust.title",
         "items.",
+        *(f"measure.{fault}" for fault in FAULTS),
     )
     value = {
         "charts": {one.name: one.spec for section in drawn.values() for one in section},

@@ -56,10 +56,12 @@
     });
     return box;
   };
-  const answer = (title, content, right) => {
+  const named = (fault) => (data.texts["measure." + fault] || {})[document.documentElement.dataset.lang] || fault;
+  const answer = (title, content, right, faults = []) => {
     const body = content === null ? make("p", "soft", say("missing"))
       : String(content).trim() ? text("p", "", String(content)) : make("p", "soft", say("empty"));
-    return make("div", "answer" + (title.gold ? " gold" : ""), make("h4", tone(right), title.name, " ", verdict(right)), body);
+    const wrong = faults.length ? [make("small", "bad", say("faults"), ": ", faults.map(named).join(", "))] : [];
+    return make("div", "answer" + (title.gold ? " gold" : ""), make("h4", tone(right), title.name, " ", verdict(right)), body, ...wrong);
   };
   const card = (item, a, b) => {
     const box = make("article", "item", text("p", "prompt", item.q));
@@ -69,7 +71,7 @@
     } else {
       const grid = make("div", "answers");
       if (item.ref !== undefined) grid.append(answer({ name: say("reference"), gold: true }, item.ref, null));
-      [[a, "A "], [b, "B "]].forEach(([at, letter]) => grid.append(answer({ name: letter + recipes[at] }, item.a[at], item.r[at])));
+      [[a, "A "], [b, "B "]].forEach(([at, letter]) => grid.append(answer({ name: letter + recipes[at] }, item.a[at], item.r[at], item.f && item.f[at])));
       box.append(grid);
     }
     box.append(...rest(item, a, b), make("small", "key soft", item.id));

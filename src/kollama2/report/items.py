@@ -76,6 +76,9 @@ def _task(
             "r": [None if one is None or "right" not in one else int(one["right"]) for one in each],
             "v": [None if one is None else one.get("shown") for one in each],
         }
+        faults = [[] if one is None else one.get("faults") or [] for one in each]
+        if any(faults):
+            shown["f"] = [[visible(str(fault)) for fault in found] for found in faults]
         if row.get("reference") is not None:
             shown["ref"] = _answer({"answer": row["reference"]}, choices)
         if choices:

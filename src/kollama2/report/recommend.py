@@ -57,7 +57,9 @@ def recommend(
 
 
 def scale(study: Study) -> list[Texts]:
-    """For models of which size the answer was measured; nothing where that is not known."""
+    """For models of which size the answer was measured; nothing where there is none to be known."""
+    if len(study.recipes) == 1:
+        return []
     sizes = [one.parameters or 0 for one in study.evaluations(study.recipes[0])]
     return [say_all("recommend.scale", size=quantity(max(sizes), ""))] if any(sizes) else []
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from kollama2.report.board import Estimate, Leaderboard, Preference, Row, Versus
+from kollama2.report.texts import Count
 
 if TYPE_CHECKING:  # rich is light, but a report that is only written needs none of it
     from rich.table import Table
@@ -175,5 +176,5 @@ def _notes(board: Leaderboard) -> list[str]:
     warnings = board.warnings["en"]
     sentences = [*board.headline["en"], *warnings[:SHOWN_WARNINGS]]
     if len(warnings) > SHOWN_WARNINGS:
-        sentences.append(f"{len(warnings) - SHOWN_WARNINGS} more warnings are in report.html.")
+        sentences.append(f"{Count(len(warnings) - SHOWN_WARNINGS):more warning} in report.html.")
     return [f"· {escape_brackets(text)}" for text in sentences]

@@ -9,6 +9,13 @@ Language = Literal["en", "ko"]
 LANGUAGES: tuple[Language, ...] = ("en", "ko")
 
 
+class Count(int):
+    """A number with its thousands set off; `{count:item}` in a text says `1 item` or `2 items`."""
+
+    def __format__(self, noun: str) -> str:
+        return f"{int(self):,}" + (f" {noun}" if noun else "") + ("s" if noun and self != 1 else "")
+
+
 @cache
 def texts() -> dict[str, dict[Language, str]]:
     """All texts: key -> language -> text."""
@@ -19,7 +26,8 @@ def texts() -> dict[str, dict[Language, str]]:
 
 def say(key: str, language: Language, **values: object) -> str:
     """One text with its values filled in."""
-    return texts()[key][language].format(**values)
+    counted = {name: Count(one) if type(one) is int else one for name, one in values.items()}
+    return texts()[key][language].format(**counted)
 
 
 def say_all(key: str, **values: object) -> dict[Language, str]:

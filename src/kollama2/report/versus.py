@@ -1,6 +1,7 @@
 """Paired differences as a reader wants them: in the direction that is better, per cent of bits."""
 
 from dataclasses import replace
+from math import nan
 
 from kollama2.evaluation.contrast import Contrast
 from kollama2.evaluation.statistics import Difference, Standing
@@ -34,7 +35,9 @@ def versus(pair: Difference, contrast: Contrast, other: Standing) -> Versus:
     # beside that of the difference because both saw the same items.
     scale = 100 / abs(other.score) if contrast.in_bits and other.score else 1.0
     gain = scaled(difference, scale if contrast.higher else -scale)
-    return Versus(difference, gain, pair.p_adjusted, pair.mde * scale, pair.separable)
+    # Two that are equal on every item tell nothing of what would be found.
+    mde = pair.mde * scale or nan
+    return Versus(difference, gain, pair.p_adjusted, mde, pair.separable)
 
 
 def scaled(estimate: Estimate, by: float) -> Estimate:

@@ -19,21 +19,18 @@ class Document:
 
     Args:
         path: the file.
+        text: what it held, where a study in a store kept it; relative paths in it are then taken
+            from the current folder.
 
     Raises:
         BadUsage: there is no such file, it is not YAML, or it is not a mapping.
         Denied, StorageTrouble: it cannot be read.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, text: str | None = None) -> None:
         self.path = path
-        try:
-            with storage(path):
-                if not path.exists():
-                    raise BadUsage(f"{path}: no such file")
-                self.text = text = path.read_text(encoding="utf-8")
-        except UnicodeDecodeError as error:
-            raise BadUsage(f"{path} cannot be read as UTF-8 text: {error}") from error
+        self.folder = path.parent if text is None else Path.cwd()
+        self.text = text = _text(path) if text is None else text
         try:
             node = yaml.compose(text, Loader=_Loader)
             self.tree: Any = yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader)
@@ -92,6 +89,16 @@ class Document:
             first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
             where = (*path, *first["loc"])
             raise self.fault(where, _sentence(first, model)) from error
+
+
+def _text(path: Path) -> str:
+    try:
+        with storage(path):
+            if not path.exists():
+                raise BadUsage(f"{path}: no such file")
+            return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise BadUsage(f"{path} cannot be read as UTF-8 text: {error}") from error
 
 
 def near(word: str, known: Sequence[str]) -> str:

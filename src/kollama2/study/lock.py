@@ -11,6 +11,7 @@ from kollama2.engine.store import Store
 from kollama2.errors import BadUsage
 from kollama2.records.lock import Cell as LockedCell
 from kollama2.records.lock import Lock, Suite
+from kollama2.records.read import read
 from kollama2.stages import Ask
 from kollama2.study.cells import Cell, cells
 from kollama2.study.document import Document
@@ -61,42 +62,56 @@ class Locked:
         )
 
 
-def lock(path: Path, store: Path, mirrors: Path | None = None) -> Locked:
+def lock(document: Document, store: Path, mirrors: Path | None = None) -> Locked:
     """Read a study and pin its sources.
 
     Args:
-        path: the study's YAML file.
+        document: the study, as `find` finds it.
         store: the folder of the store, which remembers content hashes.
         mirrors: a mirrors file, or None.
 
     Raises:
         BadUsage: the study, or something it names, cannot be.
     """
-    document = Document(path)
     study = document.read(Study)
-    locator = Locator(path.parent, load_mirrors(mirrors), store / "hashes.json")
+    locator = Locator(document.folder, load_mirrors(mirrors), store / "hashes.json")
     locked = Locked(study, document, tuple(cells(study, document, locator)))
     locator.save()
     check_merges(locked.targets, Store(store))
     return locked
 
 
-def find(name: str | None) -> Path:
-    """The file of a study: a path, the name of a study in `studies/`, or the embedded one.
+def find(name: str | None, store: Path) -> Document:
+    """A study by the path of its file or its name in `studies/` or the store; or the embedded one.
 
     Raises:
         BadUsage: there is no such study.
     """
+    if (file := _file(name)) is not None:
+        return Document(file)
+    kept = {path.stem: path for path in sorted((store / "studies").glob("*.json"))}
+    if name in kept:
+        return Document(kept[name], read(kept[name], Lock).yaml)
+    ready = dict.fromkeys(["quick", *sorted(f.stem for f in Path("studies").glob("*.yaml")), *kept])
+    raise BadUsage(f"no study {name!r}: give the path of a YAML file or one of {', '.join(ready)}")
+
+
+def name_of(study: str | None, store: Path) -> str:
+    """The name of a study that is given as for `find`; one in the store need not be valid any more.
+
+    Raises:
+        BadUsage: there is no such study.
+    """
+    if study and _file(study) is None and (store / "studies" / f"{study}.json").is_file():
+        return study
+    return find(study, store).read(Study).name
+
+
+def _file(name: str | None) -> Path | None:
     if name is None or name == "quick":
         return QUICK
-    for candidate in (Path(name), Path("studies") / f"{name}.yaml"):
-        if candidate.is_file():
-            return candidate
-    ready = sorted(file.stem for file in Path("studies").glob("*.yaml"))
-    raise BadUsage(
-        f"no study {name!r}: give the path of a YAML file"
-        + (f" or one of {', '.join(['quick', *ready])}" if ready else ", or none for the quick one")
-    )
+    places = (Path(name), Path("studies") / f"{name}.yaml")
+    return next((place for place in places if place.is_file()), None)
 
 
 def _label(kind: str, recipes: list[str]) -> str:
