@@ -297,7 +297,8 @@ def show(name: str, store: Path, *, as_json: bool) -> None:
     """
     from kollama2.errors import Denied, StorageTrouble
     from kollama2.report.board import Leaderboard
-    from kollama2.report.html import measured, write_report
+    from kollama2.report.html import write_report
+    from kollama2.report.table import leaderboard
     from kollama2.report.terminal import render_terminal
 
     try:
@@ -306,7 +307,7 @@ def show(name: str, store: Path, *, as_json: bool) -> None:
         text = (page.parent / "leaderboard.json").read_text(encoding="utf-8")
         where = f"report: {os.path.relpath(page)}"
     except (Denied, StorageTrouble) as fault:
-        text = measured(store, name).to_json()
+        text = leaderboard(store, name).to_json()
         where = f"no report was written: {fault}"
     if as_json:
         print(text, end="")

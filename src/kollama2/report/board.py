@@ -174,12 +174,12 @@ class Preferences:
     recipes: dict[str, Preference]
     comparisons: int
     items: int
-    voters: int
-    gated: int
-    unreadable: int
-    steady: float | None
-    agreement: float | None
-    agreed_on: int
+    voters: int = 0
+    gated: int = 0
+    unreadable: int = 0
+    steady: float | None = None
+    agreement: float | None = None
+    agreed_on: int = 0
 
 
 @dataclass(frozen=True)

@@ -71,17 +71,6 @@ def write_report(store_root: Path, study: str, out: Path) -> Path:
     return page
 
 
-def measured(store_root: Path, study: str) -> Leaderboard:
-    """The leaderboard of a study, from the records and with nothing written.
-
-    Raises:
-        BadUsage: the store knows no such study.
-        Corrupt: a record cannot be read.
-    """
-    found = load(Path(store_root), study)
-    return rank(found, contrasts(found))
-
-
 def render(study: Study, board: Leaderboard, drawn: "Mapping[str, list[Chart]]") -> str:
     """The page as text."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined

@@ -1,10 +1,11 @@
 """Preferences: what people and judge models preferred, as strengths with intervals."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from kollama2.evaluation.journal import entries
-from kollama2.evaluation.preferences import Judgement, Strength, bradley_terry
+from kollama2.evaluation.preferences import Judgement, bradley_terry
 from kollama2.records.read import Json
 from kollama2.report.board import Estimate, Preference, Preferences
 from kollama2.report.study import Study
@@ -40,15 +41,8 @@ def panels(study: Study) -> list[Preferences]:
             )
             for vote in votes
         ]
-        found.append(
-            _panel(
-                None,
-                bradley_terry(judgements, base),
-                len(votes),
-                len({_prompt(vote) for vote in votes}),
-                voters=len({vote.get("voter") for vote in votes}),
-            )
-        )
+        voters = len({vote.get("voter") for vote in votes})
+        found.append(_panel(None, judgements, base, voters=voters))
     by_judge: dict[str, list[Json]] = {}
     for line in entries(judged_file):
         if line.get("left") in recipes and line.get("right") in recipes:
@@ -62,25 +56,16 @@ def panels(study: Study) -> list[Preferences]:
 
 
 def _panel(
-    judge: str | None,
-    strengths: Mapping[str, Strength],
-    comparisons: int,
-    items: int,
-    *,
-    voters: int = 0,
-    gated: int = 0,
-    unreadable: int = 0,
-    steady: float | None = None,
-    agreement: float | None = None,
-    agreed_on: int = 0,
+    judge: str | None, judgements: Sequence[Judgement], base: str, **counts: Any
 ) -> Preferences:
+    """Strengths; what a judge's length says of its verdicts is taken out."""
+    strengths = bradley_terry(judgements, base, control_length=judge is not None)
     recipes = {
         name: Preference(Estimate(one.elo, one.low, one.high), one.wins, one.ties, one.losses)
         for name, one in strengths.items()
     }
-    return Preferences(
-        judge, recipes, comparisons, items, voters, gated, unreadable, steady, agreement, agreed_on
-    )
+    prompts = len({one.cluster for one in judgements})
+    return Preferences(judge, recipes, len(judgements), prompts, **counts)
 
 
 def choice_of(vote: Json) -> str | None:
@@ -134,9 +119,8 @@ def _judged(
         return None
     return _panel(
         judge,
-        bradley_terry(judgements, base, control_length=True),
-        len(judgements),
-        len({one.cluster for one in judgements}),
+        judgements,
+        base,
         gated=gated,
         unreadable=unreadable,
         steady=steady / asked if asked else None,

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,46 +18,13 @@ if TYPE_CHECKING:
     import duckdb
 
 VIEWS = {
-    "stages": {
-        "stage": "VARCHAR",
-        "kind": "VARCHAR",
-        "key": "VARCHAR",
-        "seconds": "DOUBLE",
-        "peak_memory_bytes": "BIGINT",
-        "finished": "VARCHAR",
-        "kollama2": "VARCHAR",
-        "metrics": "JSON",
-        "record": "JSON",
-        "settings": "JSON",
-    },
-    "scores": {
-        "study": "VARCHAR",
-        "recipe": "VARCHAR",
-        "seed": "BIGINT",
-        "suite": "VARCHAR",
-        "base": "BOOLEAN",
-        "measure": "VARCHAR",
-        "score": "DOUBLE",
-        "stage": "VARCHAR",
-        "model": "VARCHAR",
-    },
-    "items": {
-        "stage": "VARCHAR",
-        "task": "VARCHAR",
-        "measure": "VARCHAR",
-        "item": "VARCHAR",
-        "cluster": "VARCHAR",
-        "value": "DOUBLE",
-        "weight": "DOUBLE",
-    },
-    "curves": {
-        "stage": "VARCHAR",
-        "step": "BIGINT",
-        "loss": "DOUBLE",
-        "lr": "DOUBLE",
-        "tokens": "BIGINT",
-        "seconds": "DOUBLE",
-    },
+    "stages": "stage VARCHAR, kind VARCHAR, key VARCHAR, seconds DOUBLE, peak_memory_bytes BIGINT, "
+    "finished VARCHAR, kollama2 VARCHAR, metrics JSON, record JSON, settings JSON",
+    "scores": "study VARCHAR, recipe VARCHAR, seed BIGINT, suite VARCHAR, base BOOLEAN, "
+    "measure VARCHAR, score DOUBLE, stage VARCHAR, model VARCHAR",
+    "items": "stage VARCHAR, task VARCHAR, measure VARCHAR, item VARCHAR, cluster VARCHAR, "
+    "value DOUBLE, weight DOUBLE",
+    "curves": "stage VARCHAR, step BIGINT, loss DOUBLE, lr DOUBLE, tokens BIGINT, seconds DOUBLE",
 }
 
 
@@ -116,7 +84,10 @@ def query(store: Path, sql: str) -> Rows:
             return Rows(columns, tuple(answer.fetchall()))
         except duckdb.Error as error:
             first = first_line(error)
-            views = "; ".join(f"{name}({', '.join(fields)})" for name, fields in VIEWS.items())
+            views = "; ".join(
+                f"{name}({', '.join(re.findall(r'([a-z_0-9]+) ', columns))})"
+                for name, columns in VIEWS.items()
+            )
             raise BadUsage(f"The query cannot be answered: {first}. Views: {views}") from error
 
 
@@ -124,9 +95,8 @@ def _table(
     connection: "duckdb.DuckDBPyConnection", name: str, rows: Iterator[Json], file: Path
 ) -> None:
     """Fills a table through a file of JSON lines, which DuckDB reads far faster than values."""
-    fields = VIEWS[name]
-    columns = ", ".join(f'"{field}" {kind}' for field, kind in fields.items())
-    connection.execute(f"CREATE TABLE {name} ({columns})")
+    connection.execute(f"CREATE TABLE {name} ({VIEWS[name]})")
+    fields = dict(column.split() for column in VIEWS[name].split(", "))
     with file.open("w", encoding="utf-8") as lines:
         empty = True
         for row in rows:
