@@ -101,7 +101,7 @@ def test_marks_of_the_models_own_template_are_leaks() -> None:
     task = Generation(name="t", measure_kind="generation", data="", max_new_tokens=2)
     model = llama()
     outcome = generation(task, rows("수도는?"), Tools(Scorer(model), Marked()), model)
-    assert outcome.counts()["faults"] == {"leak": 1}
+    assert outcome.counts().faults == {"leak": 1}
     assert outcome.flags == ["leak: 1 of 1 answers hold marks of a chat template"]
     assert outcome.samples[0]["faults"] == ["leak"]
 

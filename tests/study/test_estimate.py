@@ -9,6 +9,7 @@ from kollama2.engine.graph import plan
 from kollama2.engine.profile import Profile
 from kollama2.engine.stage import Stage
 from kollama2.engine.store import Store
+from kollama2.records.done import Done
 from kollama2.stages import (
     Encode,
     ExpandBlocks,
@@ -191,8 +192,10 @@ def test_what_a_tokenizer_says_once_it_is_learned(
     tmp_path: Path, base: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, store = grown(base), Store(tmp_path / "runs")
-    known = {model.tokenizer.name: {"metrics": {"size": 33_024}}}
-    monkeypatch.setattr(Store, "record", lambda _, stage: known.get(stage.name))
+    done = Done(
+        name=model.tokenizer.name, kind="tokenizer", key="", metrics={"size": 33_024}, seconds=1
+    )
+    monkeypatch.setattr(Store, "record", lambda _, stage: done if stage.name == done.name else None)
     shape = shape_of(model, store)
     assert shape is not None
     assert shape.rows == 33_024
@@ -211,8 +214,8 @@ def test_a_pruned_vocabulary_costs_no_tokens(
     after = plain.model_copy(update={"model": model, "rows": rows})
     assert cost(tmp_path, after).tokens == cost(tmp_path, plain).tokens
     # Once it is pruned, its tokenizer tells the size.
-    known = {tokenizer.name: {"metrics": {"size": 27_770}}}
-    monkeypatch.setattr(Store, "record", lambda _, stage: known.get(stage.name))
+    done = Done(name=tokenizer.name, kind="tokenizer", key="", metrics={"size": 27_770}, seconds=1)
+    monkeypatch.setattr(Store, "record", lambda _, stage: done if stage.name == done.name else None)
     shape = shape_of(model, Store(tmp_path / "runs"))
     assert shape is not None
     assert shape.rows == 27_770

@@ -6,6 +6,7 @@ from typing import Any
 
 from kollama2.engine.stage import Stage
 from kollama2.engine.store import Store
+from kollama2.records.done import Done
 from kollama2.stages import Derive, Encode, Order, Source, Train
 from kollama2.stages.encode import Part
 from kollama2.stages.order import Knot
@@ -22,9 +23,11 @@ class Known(Store):
         super().__init__(root)
         self.known = known
 
-    def record(self, stage: Stage) -> dict[str, Any] | None:
+    def record(self, stage: Stage) -> Done | None:
         metrics = self.known.get(stage.name)
-        return None if metrics is None else {"metrics": metrics}
+        if metrics is None:
+            return None
+        return Done(name=stage.name, kind=stage.kind, key=stage.key, metrics=metrics, seconds=1)
 
 
 def rows(tmp_path: Path, name: str, size: int) -> Encode:
