@@ -1,6 +1,8 @@
 """Errors of scores: exact where they can be, and right in simulated studies."""
 
 import math
+from collections.abc import Iterator
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -9,7 +11,8 @@ from scipy.stats import studentized_range
 from scipy.stats import t as student
 
 from kollama2.evaluation import inference
-from kollama2.evaluation.inference import Errors, Floats, Table, moderated, ranks
+from kollama2.evaluation.inference import Errors, Table, ranks
+from kollama2.evaluation.seeds import Floats, moderated
 
 
 def table(answers: Floats) -> Table:
@@ -99,21 +102,38 @@ def test_memory_is_bounded_by_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     assert parts.interval() == pytest.approx(whole.interval(), rel=0.1)
 
 
+def studies(recipes: int, seeds: int, ratio: float, gain: float = 0.0) -> Iterator[Errors]:
+    """Studies of equal recipes and their base, which differ by chance and the first by `gain`."""
+    rng = np.random.default_rng([recipes, seeds])
+    better = np.array([gain] + [0.0] * (recipes - 1))[:, None, None]
+    for number in range(300):
+        items = rng.normal(size=40)
+        scatter = ratio / math.sqrt(40) * rng.normal(size=(recipes, seeds, 1))
+        answers = items + rng.normal(size=(recipes, seeds, 40)) + scatter + better
+        tables = [*map(table, answers), table(items + rng.normal(size=40))]
+        yield Errors(tables, [True] * recipes + [False], draws=400, seed=number)
+
+
 @pytest.mark.parametrize(("recipes", "seeds", "ratio"), [(2, 2, 30), (8, 3, 10), (8, 2, 1)])
 def test_equal_recipes_are_told_apart_in_one_study_of_twenty(
     recipes: int, seeds: int, ratio: float
 ) -> None:
     """A small one of bench/statistics.py: family-wise error at most .05 and two standard errors."""
-    rng, studies, false = np.random.default_rng([recipes, seeds]), 300, 0
     pairs = [(left, right) for right in range(recipes + 1) for left in range(right)]
-    for number in range(studies):
-        items = rng.normal(size=40)
-        scatter = ratio / math.sqrt(40) * rng.normal(size=(recipes, seeds, 1))
-        answers = items + rng.normal(size=(recipes, seeds, 40)) + scatter
-        tables = [*map(table, answers), table(items + rng.normal(size=40))]
-        errors = Errors(tables, [True] * recipes + [False], draws=400, seed=number)
-        false += min(one.p_adjusted for one in errors.family(pairs)) < 0.05
-    assert false / studies <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / studies)
+    smallest = [
+        min(one.p_adjusted for one in errors.family(pairs))
+        for errors in studies(recipes, seeds, ratio)
+    ]
+    false = sum(p < 0.05 for p in smallest)
+    assert false / 300 <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / 300)
+
+
+def test_a_gain_of_the_stated_size_is_found_in_eight_of_ten_studies_of_two_seeds() -> None:
+    pairs = [(one, 8) for one in range(8)]
+    stated = [errors.detectable(pairs)[0] for errors in islice(studies(8, 2, 3), 60)]
+    gained = studies(8, 2, 3, gain=float(np.median(stated)))
+    found = sum(errors.family(pairs)[0].p_adjusted < 0.05 for errors in gained)
+    assert found / 300 == pytest.approx(0.8, abs=0.06)
 
 
 def test_ranks_by_hand() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kollama2.errors import BadData
-from kollama2.evaluation.inference import Floats
+from kollama2.evaluation.seeds import Floats
 from kollama2.evaluation.statistics import Comparison, Difference, family, fragile, turned
 from kollama2.records.items import Items
 
@@ -208,7 +208,7 @@ def test_what_cannot_be_compared() -> None:
 
 def test_a_difference_that_one_prompt_turns_round() -> None:
     def pair(left: str, right: str, value: float, p: float) -> Difference:
-        return Difference(left, right, value, value, value, p, p, 1.0, 0.5, p < 0.05)
+        return Difference(left, right, value, value, value, p, p, 0.5, 1.0, p < 0.05)
 
     pairs = [pair("a", "b", 1, 0.01), pair("a", "c", 3, 0.01), pair("b", "c", 2, 0.2)]
     prompts = {"a": [2.0, 3.0, 4.0], "b": [1.0, 1.0, 5.0], "c": [0.0, 0.0, 0.0]}

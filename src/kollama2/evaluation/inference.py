@@ -10,13 +10,15 @@ of all differences in each draw gives p-values for a whole family (max-t: Westfa
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import nan
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
-from scipy.special import betaincinv, polygamma, psi
+from scipy.special import betaincinv
 
-Floats: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
+from kollama2.evaluation.seeds import EACH, REPETITIONS, Floats, Repetitions, Trainings, repeat
+
 Table: TypeAlias = tuple[Floats, Floats]
 
 ALPHA = 0.05
@@ -33,8 +35,6 @@ class Found(NamedTuple):
     Attributes:
         low, high: of its own 95 % interval; NaN, as are `p` and `p_adjusted`, below `FEWEST` items.
         p: of it for itself; `p_adjusted` keeps the error of the whole family.
-        mde: the smallest true difference that 80 % of repetitions would find, so adjusted; NaN
-            where nothing is ranked.
         of_seeds: the share of its variance that trainings make; items make the rest.
     """
 
@@ -43,7 +43,6 @@ class Found(NamedTuple):
     high: float
     p: float
     p_adjusted: float
-    mde: float
     of_seeds: float
 
 
@@ -58,8 +57,6 @@ class Error:
         skew: of the mean over items, which pulls an interval to one side.
         of_seeds: the share of the variance that trainings make.
         drawn: errors as the data allow them, for intervals and p-values; shape (draws,).
-        noise: errors of a repetition of the study, and `spread` the standard errors that it would
-            state; shape (draws,).
     """
 
     value: float
@@ -68,8 +65,6 @@ class Error:
     skew: float
     of_seeds: float
     drawn: Floats
-    noise: Floats
-    spread: Floats
 
     @property
     def t(self) -> float:
@@ -109,13 +104,27 @@ class Error:
         high = betaincinv(hits + 1, misses, 1 - ALPHA / 2) if misses else 1.0
         return float(low), float(high)
 
-    def detectable(self, critical: float) -> float:
-        """The true difference that 80 % of repetitions find `critical` standard errors from 0."""
-        return max(0.0, float(np.quantile(critical * self.spread - self.noise, POWER)))
-
     @property
     def _quantile(self) -> float:
         return float(np.quantile(self.sizes, 1 - ALPHA))
+
+
+class Again(NamedTuple):
+    """A difference in repetitions of the study, shape (REPETITIONS, EACH).
+
+    Attributes:
+        noise: its errors.
+        spread: the standard errors that would be stated.
+        sizes: the draws that would be made, in standard errors.
+    """
+
+    noise: Floats
+    spread: Floats
+    sizes: Floats
+
+    def detectable(self, critical: Floats) -> float:
+        """The true difference that 80 % of repetitions find `critical` standard errors from 0."""
+        return max(0.0, float(np.quantile(critical * self.spread - self.noise, POWER)))
 
 
 class Errors:
@@ -143,7 +152,7 @@ class Errors:
         seed: int = 0,
         strata: np.ndarray[Any, np.dtype[np.intp]] | None = None,
     ) -> None:
-        rng = np.random.default_rng(seed)
+        rng, self._seed = np.random.default_rng(seed), seed
         self.clusters = tables[0][0].shape[1]
         codes = np.zeros(self.clusters, dtype=np.intp) if strata is None else strata
         size = np.bincount(codes)[codes]
@@ -189,19 +198,16 @@ class Errors:
         squares = np.where(varies, [((one - one.mean()) ** 2).sum() for one in ratios], 0.0)
         total = int(freedom.sum())
         self.knows_seeds = total > 0 or not varies.any()
-        share = np.where(varies, 1 / count, 0.0)
-        variance, shared, own = moderated(squares, freedom)
-        # What the items of one training scatter on their own is in the variance of items already.
         inside = [
             (self._factor * (one - one.mean(axis=0)) ** 2).sum() if known else 0.0
             for one, known in zip(parts, freedom > 0, strict=True)
         ]
         within = sum(inside) / total / self.clusters**2 if total else 0.0
-        chi, again = _relative(rng, shared, own, (2, draws, len(ratios)))
-        true = np.maximum(0.0, variance / chi - within)
-        self._seeds = np.median(true, axis=0) * share
-        self._seed_errors = rng.standard_normal(true.shape) * np.sqrt(true * share)
-        self._seeds_again = np.maximum(0.0, (true + within) * again - within) * share
+        self._trained = Trainings(squares, freedom, np.where(varies, 1 / count, 0.0), within)
+        variances = self._trained.variances(rng, draws)
+        self._variances = np.median(variances, axis=0)
+        self._seeds = self._variances * self._trained.share
+        self._seed_errors = self._trained.errors(rng, variances)
 
     @property
     def ranked(self) -> bool:
@@ -228,7 +234,7 @@ class Errors:
         """
         if self.clusters < FEWEST:
             errors = (self.difference(*pair) for pair in pairs)
-            return [Found(one.value, nan, nan, nan, nan, nan, one.of_seeds) for one in errors]
+            return [Found(one.value, nan, nan, nan, nan, one.of_seeds) for one in errors]
         said, reached = list[Found](), list[float]()
         largest = np.zeros(1)
         for pair in pairs:
@@ -239,19 +245,25 @@ class Errors:
             reached.append(error.t * (1 - 1e-9))
             least = np.sqrt(2) / self.clusters if shares and set(pair) <= set(shares) else 0.0
             p = _p(sizes, reached[-1])
-            said.append(Found(error.value, *error.interval(least), p, nan, nan, error.of_seeds))
-        said = [
+            said.append(Found(error.value, *error.interval(least), p, nan, error.of_seeds))
+        return [
             one._replace(p_adjusted=_p(largest, size))
             for one, size in zip(said, reached, strict=True)
         ]
-        if not self.ranked:  # what seeds would hide is not known
-            return said
+
+    def detectable(self, pairs: Sequence[tuple[int, int]]) -> list[float]:
+        """The smallest true differences that this family would find in 80 % of repetitions.
+
+        NaN where nothing is ranked, since what seeds would hide is not known.
+        """
+        if not self.ranked:
+            return [nan] * len(pairs)
+        largest = np.zeros((REPETITIONS, EACH))
+        for pair in pairs:
+            largest = np.maximum(largest, self._again(*pair).sizes)
+        critical = np.quantile(largest, 1 - ALPHA, axis=1, keepdims=True)
         # Made again, since the draws of all pairs at once are too many to hold.
-        critical = float(np.quantile(largest, 1 - ALPHA))
-        return [
-            one._replace(mde=self.difference(*pair).detectable(critical))
-            for pair, one in zip(pairs, said, strict=True)
-        ]
+        return [self._again(*pair).detectable(critical) for pair in pairs]
 
     def score(self, model: int) -> Error:
         """The error of one model's score."""
@@ -261,37 +273,68 @@ class Errors:
     def difference(self, left: int, right: int) -> Error:
         """The error of the difference of two models, `left` minus `right`."""
         return self._error(
-            float(self.point[left] - self.point[right]),
+            float(self.point[left] - self.point[right]), *self._versus(left, right), [left, right]
+        )
+
+    def _versus(self, left: int, right: int) -> tuple[Floats, Floats, Floats]:
+        return (
             self._parts[left] - self._parts[right],
             self._whole[left] - self._whole[right],
             self._drawn_whole[:, left] - self._drawn_whole[:, right],
-            [left, right],
         )
 
     def _error(
         self, value: float, part: Floats, whole: Floats, flipped: Floats, models: list[int]
     ) -> Error:
-        size = self.clusters
-        items = float((self._factor * part**2).sum()) / size**2
+        items, t = self._variance(part), _studentised(whole, flipped)[1]
         seeds = float(self._seeds[models].sum())
-        least = float((whole**2).sum())
-        spread = np.maximum(0.0, least - size * flipped**2) / max(1, size * (size - 1))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            t = np.nan_to_num(flipped / np.sqrt(spread), nan=0.0, posinf=np.inf, neginf=-np.inf)
         of_trainings = self._seed_errors[:, models] @ np.array([1.0, -1.0])[: len(models)]
-        scale = np.sqrt(items * size**2 / least) if least else 0.0
         cube = float((part**3).mean() / (part**2).mean() ** 1.5) if items else 0.0
         of_seeds = seeds / (items + seeds) if items + seeds else 0.0
         return Error(
             value,
             float(np.sqrt(items + seeds)),
-            size,
-            cube * (1 - of_seeds) ** 1.5 / float(np.sqrt(size)),
+            self.clusters,
+            cube * (1 - of_seeds) ** 1.5 / float(np.sqrt(self.clusters)),
             of_seeds,
             of_trainings + np.sqrt(items) * t if items else of_trainings,
-            of_trainings + scale * flipped,
-            np.sqrt(scale**2 * spread + self._seeds_again[:, models].sum(axis=1)),
         )
+
+    def _again(self, left: int, right: int) -> Again:
+        """The difference in repetitions of the study, with other items and other seeds."""
+        part, whole, flipped = self._versus(left, right)
+        flipped = np.resize(flipped, (REPETITIONS, EACH))
+        items, (spread, t) = self._variance(part), _studentised(whole, flipped)
+        least = float((whole**2).sum()) / self.clusters**2
+        scale = np.sqrt(items / least) if least else 0.0
+        drawn, noise = (
+            one[..., left] - one[..., right] for one in (self._repeated.drawn, self._repeated.noise)
+        )
+        seeds = self._repeated.variance[..., [left, right]].sum(axis=-1)
+        se = np.sqrt(items + seeds)
+        drawn = np.abs(drawn + np.sqrt(items) * t if items else drawn)
+        return Again(
+            noise + scale * flipped,
+            np.sqrt(scale**2 * spread + seeds),
+            np.divide(drawn, se, out=np.zeros_like(drawn), where=se > 0),
+        )
+
+    @cached_property
+    def _repeated(self) -> Repetitions:
+        return repeat(np.random.default_rng(self._seed), self._trained, self._variances)
+
+    def _variance(self, part: Floats) -> float:
+        """The variance of a mean over items."""
+        return float((self._factor * part**2).sum() / self.clusters**2)
+
+
+def _studentised(whole: Floats, flipped: Floats) -> tuple[Floats, Floats]:
+    """Variances of means over items of random sign, and these means in standard errors."""
+    size = len(whole)
+    spread = np.maximum(0.0, (whole**2).sum() - size * flipped**2) / max(1, size * (size - 1))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = np.nan_to_num(flipped / np.sqrt(spread), nan=0.0, posinf=np.inf, neginf=-np.inf)
+    return spread, t
 
 
 def _centred(parts: Floats, codes: np.ndarray[Any, np.dtype[np.intp]]) -> Floats:
@@ -312,60 +355,6 @@ def _hall(quantile: float, skew: float) -> float:
     if abs(skew) < 1e-9:
         return quantile
     return float(3 / skew * (np.cbrt(1 + skew * (quantile - skew / 6)) - 1))
-
-
-def moderated(
-    squares: Floats, freedom: np.ndarray[Any, np.dtype[np.intp]]
-) -> tuple[Floats, float, Floats]:
-    """Variances of several groups, each drawn to the common one as far as they look alike.
-
-    Smyth's empirical Bayes: the common variance counts as so many observations as the scatter of
-    the groups' own variances leaves it; groups that scatter no more than by chance have it alone.
-
-    Args:
-        squares: the sum of squared deviations of each group, shape (groups,).
-        freedom: its degrees of freedom; groups with none take the common variance.
-
-    Returns:
-        Variances, the degrees of freedom that all share, and those of each group for itself; zeros
-        where nothing is known.
-    """
-    total, alone = int(freedom.sum()), np.zeros(len(squares))
-    if not total:
-        return alone, 0.0, alone
-    common, prior = float(squares.sum()) / total, _prior(squares, freedom)
-    if prior >= total - freedom.max():
-        return np.full(len(squares), common), float(total), alone
-    return (prior * common + squares) / (prior + freedom), prior, freedom.astype(float)
-
-
-def _relative(
-    rng: np.random.Generator, shared: float, own: Floats, shape: tuple[int, int, int]
-) -> Floats:
-    """Estimates of variances of 1 with so many degrees of freedom; the last axis is of groups."""
-    chi = np.where(own > 0, rng.chisquare(np.maximum(own, 1), shape), 0.0)
-    if shared:
-        chi = chi + rng.chisquare(shared, (*shape[:2], 1))
-    found: Floats = np.where(own + shared > 0, chi / np.maximum(own + shared, 1e-9), 1.0)
-    return found
-
-
-def _prior(squares: Floats, freedom: np.ndarray[Any, np.dtype[np.intp]]) -> float:
-    """How many observations the common variance is worth; infinite if the groups are alike."""
-    known = (freedom > 0) & (squares > 0)
-    if known.sum() < 3:
-        return np.inf
-    half = freedom[known] / 2
-    logs = np.log(squares[known] / freedom[known]) - psi(half) + np.log(half)
-    excess = float(logs.var(ddof=1) - polygamma(1, half).mean())
-    if excess <= 0:
-        return np.inf
-    # polygamma(1, x) falls, and is between 1/x and 1/x + 1/x².
-    low, high = 1 / excess, 1 / excess + 1
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if polygamma(1, middle) > excess else (low, middle)
-    return 2 * low
 
 
 def _p(drawn: Floats, reached: float) -> float:

@@ -36,9 +36,9 @@ class Difference:
         low, high: of the interval; NaN, as are `p` and `p_adjusted`, where there are too few items.
         p: of this difference for itself.
         p_adjusted: keeps the error of the whole family of differences at .05.
+        of_seeds: the share of its variance that trainings make; items make the rest.
         mde: the smallest true difference that this family would find in 80 % of repetitions; NaN
             where nothing is ranked.
-        of_seeds: the share of its variance that trainings make; items make the rest.
         separable: whether the two differ, by `p_adjusted`; never where nothing is ranked.
     """
 
@@ -49,8 +49,8 @@ class Difference:
     high: float
     p: float
     p_adjusted: float
-    mde: float
     of_seeds: float
+    mde: float
     separable: bool
 
 
@@ -344,7 +344,14 @@ def _differences(
     shares: Collection[int],
 ) -> list[Difference]:
     """A family of paired differences."""
+    found = zip(pairs, errors.family(pairs, shares), errors.detectable(pairs), strict=True)
     return [
-        Difference(names[left], names[right], *one, errors.ranked and one.p_adjusted < ALPHA)
-        for (left, right), one in zip(pairs, errors.family(pairs, shares), strict=True)
+        Difference(
+            names[left],
+            names[right],
+            *one,
+            mde=mde,
+            separable=errors.ranked and one.p_adjusted < ALPHA,
+        )
+        for (left, right), one, mde in found
     ]

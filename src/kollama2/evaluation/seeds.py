@@ -1,0 +1,133 @@
+"""How trainings of one recipe scatter, as few of them tell it.
+
+The recipes of a study lend each other their variances (Smyth, SAGMB 2004), and what is drawn varies
+them as their estimates do (the Behrens-Fisher distribution).
+"""
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from scipy.special import polygamma, psi
+
+Floats: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
+Whole: TypeAlias = np.ndarray[Any, np.dtype[np.intp]]
+
+REPETITIONS, EACH = 64, 128
+"""Repetitions of a study that tell what it would find, and draws in each of them."""
+
+
+@dataclass(frozen=True)
+class Trainings:
+    """The trainings behind the scores of several models.
+
+    Attributes:
+        squares: the sum of each model's squared deviations from its mean, shape (models,).
+        freedom: the degrees of freedom of it.
+        share: the variance of a mean in variances of one training; 0 where no seed changes it.
+        within: what items alone scatter in the score of one training.
+    """
+
+    squares: Floats
+    freedom: Whole
+    share: Floats
+    within: float
+
+    def variances(self, rng: np.random.Generator, draws: int) -> Floats:
+        """Variances of a training as the squares allow them, shape (draws, models)."""
+        variance, shared, own = moderated(self.squares, self.freedom)
+        chi = np.where(own > 0, rng.chisquare(np.maximum(own, 1), (draws, len(own))), 0.0)
+        if shared:
+            chi = chi + rng.chisquare(shared, (draws, 1))
+        freedom = own + shared
+        relative = np.where(freedom > 0, chi / np.maximum(freedom, 1e-9), 1.0)
+        # What the items of one training scatter on their own is in the variance of items already.
+        found: Floats = np.maximum(0.0, variance / relative - self.within)
+        return found
+
+    def errors(self, rng: np.random.Generator, variances: Floats) -> Floats:
+        """Errors of the means with these variances of a training, in their shape."""
+        found: Floats = rng.standard_normal(variances.shape) * np.sqrt(variances * self.share)
+        return found
+
+
+@dataclass(frozen=True)
+class Repetitions:
+    """What other seeds would have told of trainings that scatter as those at hand may.
+
+    Attributes:
+        variance: of each model's mean as each repetition would state it, shape (REPETITIONS, 1,
+            models).
+        drawn: errors of the means as it would draw them, shape (REPETITIONS, EACH, models).
+        noise: errors of the means that it could really have, in the same shape.
+    """
+
+    variance: Floats
+    drawn: Floats
+    noise: Floats
+
+
+def repeat(rng: np.random.Generator, trainings: Trainings, true: Floats) -> Repetitions:
+    """The trainings done again with other seeds, many times.
+
+    A repetition may find the recipes' scatter alike where this study does not, or the other way
+    round, and asks for less or more of a difference accordingly.
+
+    Args:
+        rng: of the draws.
+        trainings: those at hand.
+        true: the variance that a training of each model is taken to have, shape (models,).
+    """
+    variance, drawn, noise = [], [], []
+    for _ in range(REPETITIONS):
+        chi = rng.chisquare(np.maximum(trainings.freedom, 1)) * (trainings.freedom > 0)
+        squares = (true + trainings.within) * chi
+        again = Trainings(squares, trainings.freedom, trainings.share, trainings.within)
+        variances = again.variances(rng, EACH)
+        variance.append(np.median(variances, axis=0, keepdims=True) * again.share)
+        drawn.append(again.errors(rng, variances))
+        noise.append(again.errors(rng, np.broadcast_to(true, variances.shape)))
+    return Repetitions(np.stack(variance), np.stack(drawn), np.stack(noise))
+
+
+def moderated(
+    squares: Floats, freedom: np.ndarray[Any, np.dtype[np.intp]]
+) -> tuple[Floats, float, Floats]:
+    """Variances of several groups, each drawn to the common one as far as they look alike.
+
+    Smyth's empirical Bayes: the common variance counts as so many observations as the scatter of
+    the groups' own variances leaves it; groups that scatter no more than by chance have it alone.
+
+    Args:
+        squares: the sum of squared deviations of each group, shape (groups,).
+        freedom: its degrees of freedom; groups with none take the common variance.
+
+    Returns:
+        Variances, the degrees of freedom that all share, and those of each group for itself; zeros
+        where nothing is known.
+    """
+    total, alone = int(freedom.sum()), np.zeros(len(squares))
+    if not total:
+        return alone, 0.0, alone
+    common, prior = float(squares.sum()) / total, _prior(squares, freedom)
+    if prior >= total - freedom.max():
+        return np.full(len(squares), common), float(total), alone
+    return (prior * common + squares) / (prior + freedom), prior, freedom.astype(float)
+
+
+def _prior(squares: Floats, freedom: np.ndarray[Any, np.dtype[np.intp]]) -> float:
+    """How many observations the common variance is worth; infinite if the groups are alike."""
+    known = (freedom > 0) & (squares > 0)
+    if known.sum() < 3:
+        return np.inf
+    half = freedom[known] / 2
+    logs = np.log(squares[known] / freedom[known]) - psi(half) + np.log(half)
+    excess = float(logs.var(ddof=1) - polygamma(1, half).mean())
+    if excess <= 0:
+        return np.inf
+    # polygamma(1, x) falls, and is between 1/x and 1/x + 1/x².
+    low, high = 1 / excess, 1 / excess + 1
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if polygamma(1, middle) > excess else (low, middle)
+    return 2 * low
