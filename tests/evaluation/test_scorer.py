@@ -51,7 +51,23 @@ def test_a_shared_context_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> N
         model.model, "forward", lambda **kw: (seen.append(kw["input_ids"].numel()), inner(**kw))[1]
     )
     scorer.score(wanted)
-    assert seen == [100 + 4 * 3]
+    scorer.score([one._replace(continuation=one.continuation[2:]) for one in wanted])
+    scorer.score([one._replace(continuation=one.continuation[::-1]) for one in wanted])
+    # What continuations have in common is too, and the last id of none is needed.
+    assert seen == [100 + 3, 100 + 1, 100 + 4 * 3]
+
+
+def test_a_batch_is_closed_before_it_is_padded() -> None:
+    scorer = Scorer(llama(), batch_tokens=1024)
+    before = scorer.computed
+    scorer.score(
+        [Request((number,) * (40 if number < 10 else 20), (5,)) for number in range(3, 63)]
+    )
+    # Seven rows are enough for a batch of their own, three are not.
+    assert scorer.computed - before == 7 * 40 + 53 * 20
+    before = scorer.computed
+    scorer.score([Request((number,) * (40 if number < 6 else 20), (5,)) for number in range(3, 63)])
+    assert scorer.computed - before == 7 * 40 + 53 * 20
 
 
 # peft asks transformers for a property that transformers has renamed.

@@ -1,4 +1,4 @@
-from kollama2.evaluation.sharing import branched
+from kollama2.evaluation.sharing import Row, branched
 
 A, B, C, D, AB, BC = range(6)
 
@@ -16,3 +16,12 @@ def test_a_token_over_the_border_is_scored_in_every_text() -> None:
 def test_a_text_that_adds_no_id_has_no_continuation() -> None:
     assert branched((A, B), [(A, B), (A, B, C)]) == [((A, B), ()), ((A, B), (C,))]
     assert branched((A, B), [(A,), (A, BC)]) == [((A,), ()), ((A,), (BC,))]
+
+
+def test_continuations_branch_off_where_they_differ() -> None:
+    row = Row((A, B))
+    for number, continuation in enumerate([(C, D, A), (C, B, A, D), (C,), (C, D, B, B)]):
+        row.add(number, continuation)
+    assert row.ids == [A, B, C, D, B, A, B]
+    assert row.parents == [1, 2, 2, 4, 3]
+    assert row.places == [[1, 2, 3], [1, 2, 4, 5], [1], [1, 2, 3, 6]]

@@ -14,6 +14,7 @@ from torch import nn
 from transformers import Cache, DynamicCache
 from transformers.cache_utils import DynamicLayer
 
+from kollama2.evaluation.products import OneDnn
 from kollama2.evaluation.sharing import Ids, Request, Row, grouped
 
 __all__ = ["Encoder", "Floats", "Request", "Scorer"]
@@ -28,6 +29,8 @@ _LOGITS = 2**24
 _ENDLESS = 1 << 20
 # Keys of a prefix that a batch sees, for each token that it feeds: bounds their copies.
 _SEEN = 16
+# A row shorter than this share of the longest one goes into another batch, if that one is large.
+_FULL = 0.95
 
 
 class Encoder(Protocol):
@@ -139,7 +142,9 @@ class Scorer:
     @torch.inference_mode()
     def _can_share(self) -> bool:
         """Whether a prefix and branches give the hidden states that each request has alone."""
-        prefix, row = (1, 2, 3, 4), Row((5, 6), [0, 1], [(7, 8), (9, 10)])
+        prefix, row, branches = (1, 2, 3, 4), Row((5, 6)), ((7, 8, 0), (9, 10, 0))
+        for number, branch in enumerate(branches):
+            row.add(number, branch)
         try:
             cache = DynamicCache()
             ids = torch.tensor([prefix], device=self._device)
@@ -147,8 +152,8 @@ class Scorer:
             self._layers = len(cache)
             shared = self._hidden([row], prefix, self._prefilled(prefix))
             alone = [
-                self._hidden([Row((*prefix, *row.context, *branch), [0], [()])], (), None)[-2:]
-                for branch in row.branches
+                self._hidden([Row((*prefix, *row.context, *branch[:-1]))], (), None)[-2:]
+                for branch in branches
             ]
         except (TypeError, ValueError, RuntimeError, AttributeError, LookupError):
             return False  # a model with another form of cache, mask or position, or with states
@@ -189,27 +194,35 @@ class Scorer:
         longest = max((len(one.context) + len(one.continuation) for one in requests), default=0)
         shared = self.shares and longest <= self._window + 1
         for prefix, rows in grouped(requests, row_tokens=self._pass_tokens, shared=shared):
-            past = self._prefilled(prefix) if prefix else None
+            with OneDnn():
+                past = self._prefilled(prefix) if prefix else None
             for batch in self._batches(rows, len(prefix)):
-                self._score_batch(batch, requests, prefix, past, result)
+                with OneDnn():
+                    self._score_batch(batch, requests, prefix, past, result)
                 done += sum(len(row.requests) for row in batch)
                 heard(done / len(requests))
         return result
 
     def _batches(self, rows: Sequence[Row], seen: int) -> list[list[Row]]:
         """Rows of similar length together; those of one branch, which need no mask, apart."""
-        batches = []
+        batches = list[list[Row]]()
         for kind in (
             [row for row in rows if len(row.requests) == 1],
             [row for row in rows if len(row.requests) > 1],
         ):
             kind.sort(key=lambda row: (-len(row), row.requests))
-            start = 0
-            while start < len(kind):
-                width = len(kind[start])
-                count = min(self._pass_tokens // width, _SEEN * self._pass_tokens // (seen + width))
-                batches.append(kind[start : start + max(1, count)])
-                start += len(batches[-1])
+            batch = list[Row]()
+            for row in kind:
+                width = len((batch or [row])[0])
+                most = min(self._pass_tokens // width, _SEEN * self._pass_tokens // (seen + width))
+                # Padding costs as much as text, and a large pass is hardly faster than a small one.
+                padded = len(row) < _FULL * width and len(batch) * width >= self._pass_tokens // 4
+                if batch and (len(batch) >= most or padded):
+                    batches.append(batch)
+                    batch = []
+                batch.append(row)
+            if batch:
+                batches.append(batch)
         return batches
 
     def _prefilled(self, prefix: Ids) -> Cache:
@@ -233,15 +246,10 @@ class Scorer:
         width = max(map(len, rows))
         scored, targets, owners = list[int](), list[int](), list[int]()
         for number, row in enumerate(rows):
-            end = len(row.context)
-            for index, fed in zip(row.requests, row.branches, strict=True):
-                start, end = end, end + len(fed)
-                # What follows the context is predicted at its end, the rest inside the branch.
-                before = (len(row.context) - 1, *range(start, end))
-                continuation = requests[index].continuation
-                scored.extend(number * width + at for at in before[: len(continuation)])
-                targets.extend(continuation)
-                owners.extend([index] * len(continuation))
+            for index, places in zip(row.requests, row.places, strict=True):
+                scored.extend(number * width + at for at in places)
+                targets.extend(requests[index].continuation)
+                owners.extend([index] * len(places))
         hidden = self._hidden(rows, prefix, past)[
             torch.tensor(scored, dtype=torch.long, device=self._device)
         ]
@@ -256,34 +264,30 @@ class Scorer:
             np.logical_and.at(greedy, owners[start : start + step], same)
 
     def _hidden(self, rows: Sequence[Row], prefix: Ids, past: Cache | None) -> torch.Tensor:
-        """Last hidden states, shape (rows * width, hidden); a branch sees the context and itself.
+        """Last hidden states, shape (rows * width, hidden); an id sees what it follows and itself.
 
         Args:
-            rows: contexts with their branches.
+            rows: contexts with their trees.
             prefix: what all of them follow.
             past: its keys and values; None for an empty one.
         """
-        width = max(map(len, rows))
+        width, before = max(map(len, rows)), len(prefix)
         ids = torch.zeros(len(rows), width, dtype=torch.long)
-        positions = torch.arange(width).repeat(len(rows), 1)
-        # 0 in contexts and padding, else the number of the branch.
-        branch_of = torch.zeros_like(ids)
         for number, row in enumerate(rows):
-            end = len(row.context)
-            ids[number, :end] = torch.tensor(row.context)
-            for branch, fed in enumerate(row.branches, 1):
-                start, end = end, end + len(fed)
-                ids[number, start:end] = torch.tensor(fed, dtype=torch.long)
-                positions[number, start:end] = len(row.context) + torch.arange(len(fed))
-                branch_of[number, start:end] = branch
+            ids[number, : len(row)] = torch.tensor(row.ids)
         self.computed += ids.numel()
         inputs: dict[str, Any] = {"input_ids": ids.to(self._device), "use_cache": past is not None}
         if past is not None or any(len(row.requests) > 1 for row in rows):
-            seen = (branch_of[:, None, :] == 0) | (branch_of[:, None, :] == branch_of[:, :, None])
-            before = torch.ones(len(rows), width, len(prefix), dtype=torch.bool)
-            mask = torch.cat([before, seen.tril()], dim=-1)[:, None]
-            inputs["attention_mask"] = mask.to(self._device)
-            inputs["position_ids"] = (positions + len(prefix)).to(self._device)
+            # Padding sees itself only.
+            seen = np.eye(width, before + width, before, dtype=bool)[None].repeat(len(rows), axis=0)
+            for number, row in enumerate(rows):
+                trunk = len(row.context)
+                seen[number, :trunk] = np.tri(trunk, before + width, before, dtype=bool)
+                for at, parent in enumerate(row.parents, trunk):
+                    seen[number, at] |= seen[number, parent]
+            mask = torch.from_numpy(seen)
+            inputs["attention_mask"] = mask[:, None].to(self._device)
+            inputs["position_ids"] = (mask.sum(-1) - 1).to(self._device)
         if past is not None:
             inputs["past_key_values"] = past
         hidden: torch.Tensor = self._decoder(**inputs)[0]

@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
 Ids: TypeAlias = tuple[int, ...]
@@ -19,16 +18,40 @@ class Request(NamedTuple):
     continuation: Ids
 
 
-@dataclass
 class Row:
-    """A context and the continuations that branch off it; the last id of each is never fed."""
+    """A context and the continuations behind it as a tree; the last id of each is never fed.
 
-    context: Ids
-    requests: list[int] = field(default_factory=list)
-    branches: list[Ids] = field(default_factory=list)
+    Attributes:
+        context: what all of them follow.
+        ids: the context, then the tree, every id behind the one that it follows.
+        parents: of each id of the tree, the place in `ids` of the one before it.
+        requests: their numbers.
+        places: of each request, where in `ids` the ids of its continuation are predicted.
+    """
+
+    def __init__(self, context: Ids) -> None:
+        self.context = context
+        self.ids = list(context)
+        self.parents = list[int]()
+        self.requests = list[int]()
+        self.places = list[list[int]]()
+        self._after: dict[tuple[int, int], int] = {}
 
     def __len__(self) -> int:
-        return len(self.context) + sum(map(len, self.branches))
+        return len(self.ids)
+
+    def add(self, request: int, continuation: Ids) -> None:
+        """Let a continuation branch off where it leaves those that are there."""
+        places = [len(self.context) - 1]
+        for one in continuation[:-1]:
+            step = places[-1], one
+            if step not in self._after:
+                self._after[step] = len(self.ids)
+                self.ids.append(one)
+                self.parents.append(places[-1])
+            places.append(self._after[step])
+        self.requests.append(request)
+        self.places.append(places)
 
 
 class Group(NamedTuple):
@@ -71,9 +94,9 @@ def grouped(requests: Sequence[Request], *, row_tokens: int, shared: bool = True
         shared: whether the model can share at all; if not, each request is a row of its own.
     """
     if not shared:
-        rows = [
-            Row(one.context, [index], [one.continuation[:-1]]) for index, one in enumerate(requests)
-        ]
+        rows = [Row(one.context) for one in requests]
+        for index, row in enumerate(rows):
+            row.add(index, requests[index].continuation)
         return [Group((), rows)]
     members: dict[Ids, list[int]] = defaultdict(list)
     for index, request in enumerate(requests):
@@ -100,14 +123,14 @@ def _rows(
 ) -> list[Row]:
     rows, row = list[Row](), Row(context)
     for index in members:
-        branch = requests[index].continuation[:-1]
-        full = len(row) + len(branch) > max(row_tokens, 2 * len(context))
+        continuation = requests[index].continuation
+        fed = len(continuation) - 1
+        full = len(row) + fed > max(row_tokens, 2 * len(context))
         # Attention over the other branches is wasted: a short context is not worth it.
-        if row.requests and (full or 2 * len(context) < len(branch)):
+        if row.requests and (full or 2 * len(context) < fed):
             rows.append(row)
             row = Row(context)
-        row.requests.append(index)
-        row.branches.append(branch)
+        row.add(index, continuation)
     return [*rows, row]
 
 
