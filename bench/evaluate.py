@@ -1,24 +1,29 @@
 """Seconds of kollama2's scorer against lm-eval's Hugging Face backend on the same tasks.
 
     python bench/evaluate.py --kobest FOLDER (--tokenizer FILE | --model MODEL)
-        [--examples none|default|fixed] [--task NAME] [--items N] [--batch 1] [--threads 2] [--json]
+        [--examples none|default|fixed] [--task NAME] [--items N] [--batch 1] [--repeats 1]
+        [--threads 2] [--side kollama2|lm-eval] [--json]
 
 KoBEST's five tasks with one prompt each, on a model, or on a random Llama of 15.2 M parameters with
 the vocabulary of Llama 2 (random weights cost the same time as trained ones): without examples,
 with five examples drawn anew for every item (lm-eval's default), and with the same five before all
 items. Both sides run through lm-eval's own `evaluate` on the same task files, in turns, task by
 task, so that a busy machine disturbs both alike; beside the clock's ratio stands that of the
-processors' time, which other programs disturb less. The last columns say how far the log-
-likelihoods lie apart and in how many items both sides choose the same.
+processors' time, which other programs disturb less; of several repeats the quickest counts. The
+last columns say how far the log-likelihoods lie apart and in how many items both sides choose the
+same. With `--side` one side runs alone, and the peak of the process's memory (MiB) is told before
+and after each task; a process keeps its peak, so name one task.
 """
 
 import argparse
 import json
 import logging
 import os
+import resource
 import sys
 import tempfile
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -101,29 +106,32 @@ def compared(ours: list[Any], theirs: list[Any]) -> tuple[float, float]:
     return max(abs(one[0] - other[0]) for one, other in pairs), sum(best) / len(best)
 
 
-def measure(
-    kobest: Path,
-    pieces: Path | None,
-    real_model: str | None,
-    settings: list[str],
-    names: list[str],
-    items: int | None,
-    batch: int,
-) -> list[dict[str, Any]]:
+def loaded(pieces: Path | None, real_model: str | None) -> tuple[Any, Any]:
+    """The model and its tokenizer."""
+    if real_model is not None:
+        return real(real_model)
+    assert pieces is not None, "one of both is required"
+    with tempfile.TemporaryDirectory() as scratch:
+        return model_and_tokenizer(pieces, Path(scratch))
+
+
+def side(name: str, model: Any, tokenizer: Any, batch: int) -> Any:
+    """One of both models of lm-eval."""
     from lm_eval.models.huggingface import HFLM
 
-    from kollama2.evaluation.harness_tasks import load_tasks
     from kollama2.evaluation.lm import SharedContextLM
+
+    if name == "kollama2":
+        return SharedContextLM(model, tokenizer)
+    return HFLM(pretrained=model, tokenizer=tokenizer, batch_size=batch)
+
+
+def asked(
+    kobest: Path, settings: list[str], names: list[str], items: int | None
+) -> Iterator[tuple[dict[str, str], Any, int]]:
+    """What a row says of its task, the task, and how many of its items are asked."""
     from kollama2.evaluation.suite import Harness
 
-    logging.getLogger("lm_eval").setLevel(logging.ERROR)
-    if real_model is not None:
-        model, tokenizer = real(real_model)
-    else:
-        assert pieces is not None, "one of both is required"
-        with tempfile.TemporaryDirectory() as scratch:
-            model, tokenizer = model_and_tokenizer(pieces, Path(scratch))
-    rows = []
     for shots, fewshot, size in (SETTINGS[name] for name in settings):
         for name in names:
             file = TASKS[name]
@@ -136,26 +144,59 @@ def measure(
                 num_fewshot=shots,
                 fewshot=fewshot,
             )
-            stock = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=batch)
-            theirs = timed(stock, load_tasks(task)[0], items or size)
-            ours = timed(SharedContextLM(model, tokenizer), load_tasks(task)[0], items or size)
-            difference, same = compared(ours[2], theirs[2])
-            rows.append(
-                {
-                    "examples": f"{shots} {fewshot}" if shots else "0",
-                    "task": name,
-                    "items": len(ours[2]),
-                    "kollama2": ours[0],
-                    "lm-eval": theirs[0],
-                    "clock": theirs[0] / ours[0],
-                    "kollama2 cpu": ours[1],
-                    "lm-eval cpu": theirs[1],
-                    "processors": theirs[1] / ours[1],
-                    "difference": difference,
-                    "same choice": same,
-                }
-            )
-            print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
+            about = {"examples": f"{shots} {fewshot}" if shots else "0", "task": name}
+            yield about, task, items or size
+
+
+def peak() -> float:
+    """The most memory that the process has had, in MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def memory(lm: Any, tasks: Iterable[tuple[dict[str, str], Any, int]]) -> list[dict[str, Any]]:
+    from kollama2.evaluation.harness_tasks import load_tasks
+
+    rows = []
+    for about, task, items in tasks:
+        one, before = load_tasks(task)[0], peak()
+        timed(lm, one, items)
+        rows.append({**about, "items": items, "before": before, "peak": peak()})
+    return rows
+
+
+def measure(
+    model: Any,
+    tokenizer: Any,
+    tasks: Iterable[tuple[dict[str, str], Any, int]],
+    batch: int,
+    repeats: int,
+) -> list[dict[str, Any]]:
+    from kollama2.evaluation.harness_tasks import load_tasks
+
+    both = [side(name, model, tokenizer, batch) for name in ("lm-eval", "kollama2")]
+    rows = []
+    for about, task, items in tasks:
+        takes = [[timed(lm, load_tasks(task)[0], items) for lm in both] for _ in range(repeats)]
+        theirs, ours = (
+            (min(take[0] for take in one), min(take[1] for take in one), one[0][2])
+            for one in zip(*takes, strict=True)
+        )
+        difference, same = compared(ours[2], theirs[2])
+        rows.append(
+            {
+                **about,
+                "items": len(ours[2]),
+                "kollama2": ours[0],
+                "lm-eval": theirs[0],
+                "clock": theirs[0] / ours[0],
+                "kollama2 cpu": ours[1],
+                "lm-eval cpu": theirs[1],
+                "processors": theirs[1] / ours[1],
+                "difference": difference,
+                "same choice": same,
+            }
+        )
+        print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
     return rows
 
 
@@ -185,24 +226,22 @@ def main() -> None:
     parser.add_argument("--task", action="append", choices=TASKS, help="only this task")
     parser.add_argument("--items", type=int, help="first items of each task")
     parser.add_argument("--batch", type=int, default=1, help="rows of a batch of lm-eval")
+    parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--side", choices=["kollama2", "lm-eval"], help="only its memory")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     import torch
 
     torch.set_num_threads(arguments.threads)
+    logging.getLogger("lm_eval").setLevel(logging.ERROR)
     settings = [arguments.examples] if arguments.examples else list(SETTINGS)
-    rows = totals(
-        measure(
-            arguments.kobest,
-            arguments.tokenizer,
-            arguments.model,
-            settings,
-            arguments.task or list(TASKS),
-            arguments.items,
-            arguments.batch,
-        )
-    )
+    tasks = asked(arguments.kobest, settings, arguments.task or list(TASKS), arguments.items)
+    model, tokenizer = loaded(arguments.tokenizer, arguments.model)
+    if arguments.side:
+        print(json.dumps(memory(side(arguments.side, model, tokenizer, arguments.batch), tasks)))
+        return
+    rows = totals(measure(model, tokenizer, tasks, arguments.batch, arguments.repeats))
     if arguments.json:
         print(json.dumps(rows, indent=2))
         return

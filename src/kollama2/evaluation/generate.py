@@ -9,7 +9,6 @@ from kollama2.evaluation.answers import Answer, judged, questions
 from kollama2.evaluation.faults import template_marks
 from kollama2.evaluation.likelihood import Tools
 from kollama2.evaluation.outcome import Outcome
-from kollama2.evaluation.products import OneDnn
 from kollama2.evaluation.rows import Row, user
 from kollama2.evaluation.suite import Generation, Translation
 from kollama2.evaluation.thoughts import opens, spoken
@@ -99,8 +98,7 @@ def greedy(
         longest = len(prompts[order[start]]) + max_new_tokens
         batch = order[start : start + max(1, batch_tokens // longest)]
         some = [prompts[one] for one in batch]
-        with OneDnn():
-            found = _greedy_batch(model, some, max_new_tokens, stop_ids, ended)
+        found = _greedy_batch(model, some, max_new_tokens, stop_ids, ended)
         for index, answer in zip(batch, found, strict=True):
             answers[index] = answer
         start += len(batch)

@@ -14,7 +14,6 @@ from torch import nn
 from transformers import Cache, DynamicCache
 from transformers.cache_utils import DynamicLayer
 
-from kollama2.evaluation.products import OneDnn
 from kollama2.evaluation.sharing import Ids, Request, Row, grouped
 
 __all__ = ["Encoder", "Floats", "Request", "Scorer"]
@@ -194,11 +193,9 @@ class Scorer:
         longest = max((len(one.context) + len(one.continuation) for one in requests), default=0)
         shared = self.shares and longest <= self._window + 1
         for prefix, rows in grouped(requests, row_tokens=self._pass_tokens, shared=shared):
-            with OneDnn():
-                past = self._prefilled(prefix) if prefix else None
+            past = self._prefilled(prefix) if prefix else None
             for batch in self._batches(rows, len(prefix)):
-                with OneDnn():
-                    self._score_batch(batch, requests, prefix, past, result)
+                self._score_batch(batch, requests, prefix, past, result)
                 done += sum(len(row.requests) for row in batch)
                 heard(done / len(requests))
         return result
