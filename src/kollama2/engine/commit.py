@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from kollama2.errors import Corrupt, Fault, StorageTrouble, storage
+from kollama2.records.read import Json, read
 
 MANIFEST = "MANIFEST.json"
 _LEFTOVER = re.compile(r"\..+\.(partial-[0-9a-f]{8}|[0-9a-f]{32})")
@@ -52,39 +53,24 @@ def write_json(path: Path, value: object, *, durable: bool = True) -> None:
             sync_folder(path.parent)
 
 
-def keep_json(path: Path, value: object) -> None:
+def keep_json(path: Path, value: Json) -> None:
     """Write a value as JSON unless the file says it already, so that a store can be read-only.
 
     Args:
         path: the file; its folder is made if needed.
-        value: as for `write_json`, with text keys.
+        value: an object, as for `write_json`, with text keys.
 
     Raises:
         TryLater, Denied, StorageTrouble: as `storage`.
     """
     try:
-        if read_json(path) == json.loads(json.dumps(value)):
+        if read(path, Json) == json.loads(json.dumps(value)):
             return
     except Fault:
         pass  # it is missing or damaged: then it is written, or that says what is wrong
     with storage(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, value)
-
-
-def read_json(path: Path) -> Any:
-    """The value of a JSON file.
-
-    Raises:
-        Corrupt: the file is not JSON.
-        Denied, StorageTrouble: the file cannot be read.
-    """
-    with storage(path):
-        content = path.read_bytes()
-    try:
-        return json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise Corrupt(f"{path} is not valid JSON: {error}") from error
 
 
 def sync_folder(folder: Path) -> None:

@@ -16,6 +16,7 @@ from kollama2.engine.lease import identity, is_stale
 from kollama2.engine.profile import Resources
 from kollama2.engine.stage import Stage, Work
 from kollama2.engine.store import Store
+from kollama2.records.read import Json, read
 
 _METRICS, _PROGRESS, _FAULT = "metrics.json", "told.json", "fault.json"
 
@@ -46,15 +47,14 @@ def run(stage: Stage, work: Work, root: Path, parse: str) -> Mapping[str, Any]:
             process.terminate()
             process.wait()
     if (work.scratch / _FAULT).is_file():
-        code, message = commit.read_json(work.scratch / _FAULT)
+        code, message = read(work.scratch / _FAULT, tuple[int, str])
         raise fault_of(code, message)
     if process.returncode or not (work.scratch / _METRICS).is_file():
         raise Failed(
             f"{stage.name} stopped in one of its {work.resources.gpus} processes "
             f"(exit {process.returncode}; what they printed: {work.out / 'log.txt'})"
         )
-    metrics: dict[str, Any] = commit.read_json(work.scratch / _METRICS)
-    return metrics
+    return read(work.scratch / _METRICS, Json)
 
 
 def run_rank(stage: Stage, store: Store, resources: Resources, leader: dict[str, Any]) -> None:

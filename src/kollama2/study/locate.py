@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from kollama2.data.read import aligned_files, check_aligned
-from kollama2.engine.commit import keep_json, read_json
+from kollama2.engine.commit import keep_json
 from kollama2.engine.hub import What, by_mirror, commit_of, expanded
 from kollama2.errors import BadData, BadUsage, Denied, Fault, StorageTrouble, TryLater, storage
 from kollama2.model.gguf.architectures import config_of
 from kollama2.model.gguf.convert import EDITION
 from kollama2.model.gguf.file import SUFFIX, Gguf, is_gguf
+from kollama2.records.read import Json, read
 from kollama2.stages import Source
 from kollama2.stages.source import one_file
 from kollama2.study.document import near
@@ -142,11 +143,10 @@ def _below(folder: Path) -> Iterator[Path]:
 def _remembered(cache: Path) -> dict[str, str]:
     """The hashes of a cache; none where it is missing, cut or no cache of ours."""
     try:
-        found = read_json(cache)
+        found = read(cache, Json)
     except Fault:
         return {}
-    pairs = found.items() if isinstance(found, dict) else ()
-    return {name: one for name, one in pairs if _SHA256.fullmatch(str(one))}
+    return {name: one for name, one in found.items() if _SHA256.fullmatch(str(one))}
 
 
 def _check_gguf(spec: SourceSpec, file: Path) -> None:

@@ -8,9 +8,10 @@ from typing import Any
 
 import torch
 
-from kollama2.engine.commit import read_json, write_json
+from kollama2.engine.commit import write_json
 from kollama2.engine.profile import Resources
 from kollama2.errors import BadData
+from kollama2.records.read import read
 from kollama2.train.batches import Plan, Rows, order
 from kollama2.train.forward import held_out_loss
 from kollama2.train.loop import Diverged, Loop, check_fit
@@ -65,7 +66,7 @@ def probe(
     shuffled = order(len(table), settings.seed, 0)
     plan = Plan(table, settings, shuffled[:-aside], share)
     kept = scratch / "probe.json"
-    losses: dict[str, float | None] = read_json(kept) if kept.is_file() else {}
+    losses = read(kept, dict[str, float | None]) if kept.is_file() else {}
     rates = sorted(set(candidates))
     for index, rate in enumerate(rates):
         if str(rate) in losses:
