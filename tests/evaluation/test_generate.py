@@ -40,6 +40,21 @@ def test_greedy_equals_one_by_one_for_any_batch() -> None:
         )
 
 
+def test_rows_whose_answers_have_ended_leave_the_batch() -> None:
+    model, fed = llama(seed=5), list[int]()
+    prompts = [[1, 10 + number] for number in range(6)]
+    whole = [naive(model, prompt, 8, [])[0] for prompt in prompts]
+    stops = sorted({answer[0] for answer in whole[:3]} - set(whole[5]))
+    expected = [naive(model, prompt, 8, stops) for prompt in prompts]
+    ended = sum(not answer for answer, _ in expected)
+    assert 3 <= ended < 6
+    model.register_forward_pre_hook(
+        lambda module, given, named: fed.append(len(named["input_ids"])), with_kwargs=True
+    )
+    assert expected == greedy(model, prompts, max_new_tokens=8, stop_ids=stops, batch_tokens=10_000)
+    assert fed[:2] == [6, 6 - ended]
+
+
 def rows(*contents: str) -> list[Row]:
     return [
         {

@@ -75,15 +75,16 @@ def greedy(
 ) -> list[tuple[list[int], bool]]:
     """The most probable next token, again and again, with a KV cache.
 
-    Prompts of similar length share a batch and are padded on the left; a batch never holds more
-    than `batch_tokens` positions, prompts and answers together.
+    Prompts of similar length share a batch and are padded on the left. Rows whose answers have
+    ended leave it, half of them at a time.
 
     Args:
         model: a causal LM whose forward takes attention_mask, position_ids and past_key_values.
         prompts: ids, none empty.
         max_new_tokens: where an answer is cut.
         stop_ids: ids that end an answer; not part of it.
-        batch_tokens: positions in one batch.
+        batch_tokens: positions of prompts in one batch; their answers may take it to twice as many,
+            since what is cached needs less memory than what is computed.
         heard: called with the share of the prompts that is done, after each batch.
         ended: whether an answer so far needs no more tokens; asked every few tokens, so answers
             may be some tokens longer.
@@ -95,8 +96,9 @@ def greedy(
     answers: list[tuple[list[int], bool]] = [([], False)] * len(prompts)
     start = 0
     while start < len(order):
-        longest = len(prompts[order[start]]) + max_new_tokens
-        batch = order[start : start + max(1, batch_tokens // longest)]
+        longest = len(prompts[order[start]])
+        rows = min(batch_tokens // longest, 2 * batch_tokens // (longest + max_new_tokens))
+        batch = order[start : start + max(1, rows)]
         some = [prompts[one] for one in batch]
         found = _greedy_batch(model, some, max_new_tokens, stop_ids, ended)
         for index, answer in zip(batch, found, strict=True):
@@ -122,10 +124,12 @@ def _greedy_batch(
         mask[row, width - len(prompt) :] = 1
     ids, mask = ids.to(device), mask.to(device)
     stops = torch.tensor(list(stop_ids), device=device)
+    rows = torch.arange(len(prompts), device=device)  # those that are left in the batch
     running = torch.ones(len(prompts), dtype=torch.bool, device=device)
-    cache, step, chosen = None, ids, []
+    cache, step = None, ids
+    said = torch.full((len(prompts), max_new_tokens), -1, device=device)
     positions = (mask.cumsum(-1) - 1).clamp(min=0)
-    for _ in range(max_new_tokens):
+    for length in range(1, max_new_tokens + 1):
         output = model(
             input_ids=step,
             attention_mask=mask,
@@ -136,18 +140,24 @@ def _greedy_batch(
         )
         cache = output.past_key_values
         step = output.logits[:, -1].argmax(-1, keepdim=True)
-        chosen.append(step)
+        said[rows, length - 1] = step[:, 0]
         running &= ~torch.isin(step[:, 0], stops)
-        if ended is not None and len(chosen) % _ASKED == 0:
-            said = [ended(row) for row in torch.cat(chosen, dim=1).tolist()]
-            running &= ~torch.tensor(said, device=device)
-        if not running.any():
+        if ended is not None and length % _ASKED == 0:
+            enough = [ended(row) for row in said[rows, :length].tolist()]
+            running &= ~torch.tensor(enough, device=device)
+        left = int(running.sum())
+        if not left:
             break
         mask = torch.cat([mask, torch.ones_like(step)], dim=1)
         positions = positions[:, -1:] + 1
+        if 2 * left <= len(rows) and hasattr(cache, "reorder_cache"):
+            stay = running.nonzero()[:, 0]
+            cache.reorder_cache(stay)  # recurrent layers cannot be selected from, but reordered
+            rows, step, mask, positions = (one[stay] for one in (rows, step, mask, positions))
+            running = running[stay]
     stop_set = set(stop_ids)
     answers = []
-    for row in torch.cat(chosen, dim=1).tolist():
+    for row in said.tolist():
         end = next((at for at, one in enumerate(row) if one in stop_set), None)
-        answers.append((row[:end], end is not None))
+        answers.append(([one for one in row[:end] if one >= 0], end is not None))
     return answers
