@@ -5,11 +5,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from kollama2.data import hangul
 from kollama2.data.checked import COMPOSED, Checked, Lengths, Reason, Span, render
 from kollama2.data.forms import Example
 from kollama2.data.lines import Reject
 from kollama2.data.read import Reading, read
+from kollama2.korean import hangul
 from kollama2.model.chat import IGNORED, ChatEncoder, Encoded
 from kollama2.model.folder import ModelFolder
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kollama2.data import hangul
 from kollama2.errors import BadData, BadUsage
+from kollama2.korean import hangul
 from kollama2.model.messages import Message, Tool, contents
 
 

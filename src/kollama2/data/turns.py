@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from kollama2.data import hangul
+from kollama2.korean import hangul
 from kollama2.model.messages import Message, Role, Tool, is_learned
 
 _CALLERS = ("function_call", "tool_call")
