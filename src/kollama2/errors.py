@@ -4,6 +4,7 @@ The codes are those of `sysexits.h`, so that a scheduler can tell "fix your data
 A fault's message says what was wrong, with the value, and what to do; it never needs a traceback.
 """
 
+import unicodedata
 from typing import ClassVar
 
 
@@ -67,3 +68,22 @@ def first_line(error: BaseException) -> str:
 def one_line(error: BaseException) -> str:
     """All that an error of another library says, without its line breaks."""
     return " ".join(str(error).split())
+
+
+def visible(text: str) -> str:
+    """Text with its invisible dangers made visible: control, bidi and broken characters."""
+    return "".join(_seen(one) for one in text) if not text.isprintable() else text
+
+
+def _seen(one: str) -> str:
+    kind = unicodedata.category(one)
+    if one in "\n\t":
+        return one
+    if kind == "Cc":
+        return chr(0x2400 + ord(one)) if ord(one) < 0x20 else "\ufffd"
+    if kind == "Cs":
+        return "\ufffd"
+    # Format characters reorder or hide what follows, but joiners are part of emoji and scripts.
+    if kind == "Cf" and one not in "\u200c\u200d":
+        return f"⟨U+{ord(one):04X}⟩"
+    return one

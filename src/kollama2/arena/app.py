@@ -12,8 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from kollama2.arena.pairs import Answers, Ballot, Pair, answers, votes_file
 from kollama2.engine.commit import storage
+from kollama2.errors import Fault, visible
 from kollama2.evaluation.journal import append, entries
-from kollama2.report.records import Study, visible
+from kollama2.report.records import Study
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -123,7 +124,6 @@ def create(arena: Arena, hosts: tuple[str, ...] = LOOPBACK) -> "FastAPI":
     from starlette.middleware.trustedhost import TrustedHostMiddleware
 
     from kollama2.arena.page import page
-    from kollama2.errors import Fault
 
     app = FastAPI(title="kollama2 arena", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*hosts])

@@ -22,7 +22,7 @@ from kollama2.cli import (
     tokenizer,
 )
 from kollama2.engine.commit import storage_fault
-from kollama2.errors import Fault, Notice
+from kollama2.errors import Fault, Notice, visible
 
 app = typer.Typer(
     name="kollama2",
@@ -109,4 +109,4 @@ def _tell(message: Warning | str, category: type[Warning], *place: Any, **more: 
 
 
 def _say(message: str) -> None:
-    print(f"kollama2: {message}", file=sys.stderr)
+    print(f"kollama2: {visible(message)}", file=sys.stderr)

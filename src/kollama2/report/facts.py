@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from kollama2.engine.record import read_object
+from kollama2.errors import visible
 from kollama2.report.board import Cost, Leaderboard
 from kollama2.report.contrast import TRAINING
-from kollama2.report.records import Sample, Study, samples, visible
+from kollama2.report.records import Sample, Study, samples
 
 PROMPTS = 24  # that a page shows
 ROWS = ("in", "kept", "rejected")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kollama2.engine.commit import storage
+from kollama2.errors import visible
 from kollama2.report import facts
 from kollama2.report.anchors import reproduced
 from kollama2.report.board import Estimate, Leaderboard
@@ -16,7 +17,7 @@ from kollama2.report.cautions import flag_text
 from kollama2.report.contrast import contrasts
 from kollama2.report.items import Browsed, browsed
 from kollama2.report.preferences import files
-from kollama2.report.records import Study, load, visible
+from kollama2.report.records import Study, load
 from kollama2.report.table import rank
 from kollama2.report.terminal import answered, quantity
 from kollama2.report.texts import LANGUAGES, measure_title, say, texts

@@ -1,14 +1,13 @@
 """The records of a study: what its lock names and what the store's finished folders say."""
 
 import json
-import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from kollama2.engine.record import read_object, unreadable
-from kollama2.errors import BadUsage, Corrupt, Fault
+from kollama2.errors import BadUsage, Corrupt, Fault, visible
 
 Json = dict[str, Any]
 
@@ -176,25 +175,6 @@ def read_lines(path: Path) -> Iterator[Json]:
             if not isinstance(value, dict):
                 raise unreadable(path, f"has no JSON object in line {number}")
             yield value
-
-
-def visible(text: str) -> str:
-    """Text with its invisible dangers made visible: control, bidi and broken characters."""
-    return "".join(_seen(one) for one in text) if not text.isprintable() else text
-
-
-def _seen(one: str) -> str:
-    kind = unicodedata.category(one)
-    if one in "\n\t":
-        return one
-    if kind == "Cc":
-        return chr(0x2400 + ord(one)) if ord(one) < 0x20 else "\ufffd"
-    if kind == "Cs":
-        return "\ufffd"
-    # Format characters reorder or hide what follows, but joiners are part of emoji and scripts.
-    if kind == "Cf" and one not in "\u200c\u200d":
-        return f"⟨U+{ord(one):04X}⟩"
-    return one
 
 
 def _stage(store: Path, name: str) -> Stage | None:
