@@ -230,7 +230,7 @@ MEASURES: dict[str, Measure] = {
         "loops", "share", False, "Answers that repeat themselves, whatever counts the repetitions."
     ),
     "gibberish": Measure(
-        "gibberish", "share", False, "Answers whose syllables do not follow each other in Korean."
+        "gibberish", "share", False, "Answers whose syllables or words stand in no order."
     ),
 }
 
