@@ -95,6 +95,9 @@ def test_a_bad_byte_in_json_costs_its_element(tmp_path: Path):
 def test_json_under_data(tmp_path: Path):
     kept, _ = split(read(write(tmp_path, json.dumps({"data": [GOOD, GOOD]}, indent=1), "a.json")))
     assert len(kept) == 2
+    for head in ('{"data": ', '{"version": "1", "data": '):
+        text = head + json.dumps([GOOD, GOOD]) + "}"
+        assert len(split(read(write(tmp_path, text, "c.json")))[0]) == 2
     assert "holds no list of rows (found rows)" in fault(
         write(tmp_path, '{\n"rows": []}', "b.json")
     )
@@ -140,6 +143,38 @@ def test_tsv_without_quoting(tmp_path: Path):
     assert [one.text for one in kept] == ['"가,\n"Go,"', 'Run\n뛰어"']
 
 
+def test_tsv_that_a_program_quoted(tmp_path: Path):
+    text = 'Q\tA\n가\t"""이것"", 답"\n나\t"둘\n셋"\n"다\t넷\n라\t답\n'
+    text += "".join(f'{n}\t"""{n}"" 답"\n' for n in range(9))
+    kept, rejected = split(read(write(tmp_path, text, "a.tsv")))
+    assert [one.messages[1]["content"] for one in kept[:3]] == ['"이것", 답', "둘\n셋", "답"]
+    assert [(one.line, one.reason) for one in rejected] == [(5, "broken quoting")]
+    # Whole cells in marks are content, unless all are.
+    kept, _ = split(read(write(tmp_path, 'Q\tA\n가\t"이것"\n나\t답\n', "b.tsv")))
+    assert kept[0].messages[1]["content"] == '"이것"'
+    kept, _ = split(read(write(tmp_path, 'text\n"가\n나"\n', "d.tsv")))
+    assert [one.text for one in kept] == ["가\n나"]
+    kept, _ = split(read(write(tmp_path, '"Q"\t"A"\n"가"\t"이것"\n', "c.tsv")))
+    assert kept[0].messages[1]["content"] == "이것"
+
+
+def test_tables_that_were_joined_repeat_their_header(tmp_path: Path):
+    text = "Q,A\n가,나\n"
+    for name, whole in {"a.csv": text * 2, "b.csv": f"{text}\ufeff{text}"}.items():
+        kept, rejected = split(read(write(tmp_path, whole, name)))
+        assert len(kept) == 2
+        assert [(one.line, one.reason) for one in rejected] == [
+            (3, "repeats the names of the columns")
+        ]
+
+
+def test_a_row_without_any_cell_is_counted(tmp_path: Path):
+    for name, mark in (("a.csv", ","), ("a.tsv", "\t")):
+        text = f"Q{mark}A\n가{mark}나\n{mark}\n\n"
+        _, rejected = split(read(write(tmp_path, text, name)))
+        assert [(one.line, one.reason) for one in rejected] == [(3, 'the "Q" is empty')]
+
+
 def test_pairs_without_header_are_taught_in_both_directions(tmp_path: Path):
     text = "Go.\t가.\tCC-BY\nRun.\t뛰어.\tCC-BY\n"
     reading = read(write(tmp_path, text, "a.txt"))
@@ -147,6 +182,11 @@ def test_pairs_without_header_are_taught_in_both_directions(tmp_path: Path):
     assert dict(reading.kinds) == {("tsv", "pairs"): 1}
     assert [one.messages[0]["input"] for one in kept] == ["Go.", "뛰어."]
     assert [one.messages[1]["content"] for one in kept] == ["가.", "Run."]
+
+
+def test_a_pair_of_equal_sides_is_none(tmp_path: Path):
+    _, rejected = split(read(write(tmp_path, "en,en\nGo.,가.\nRun.,뛰어.\n", "a.csv")))
+    assert [one.reason for one in rejected] == ["the two sides are the same"]
 
 
 def test_parquet(tmp_path: Path):
@@ -159,6 +199,9 @@ def test_parquet(tmp_path: Path):
     kept, rejected = split(read(tmp_path / "a.parquet"))
     assert [one.line for one in kept] == [1, 3]
     assert [one.line for one in rejected] == [2]
+    whole = (tmp_path / "a.parquet").read_bytes()
+    broken = write(tmp_path, whole[:4] + bytes(40) + whole[44:], "c.parquet")
+    assert "\n" not in fault(broken)
     write(tmp_path, b"PAR1 nothing", "b.parquet")
     assert "not a sound Parquet file" in fault(tmp_path / "b.parquet")
 
@@ -235,6 +278,9 @@ def test_packed_jsonl(tmp_path: Path):
     packed = gzip.compress(lines(*[GOOD] * 3).encode())
     assert len(split(read(write(tmp_path, packed, "a.jsonl.gz")))[0]) == 3
     assert "not a readable .gz" in fault(write(tmp_path, b"no gzip", "b.jsonl.gz"))
+    for kind in ("jsonl", "json"):
+        broken = packed[:20] + bytes(9) + packed[29:]
+        assert "not a readable .gz" in fault(write(tmp_path, broken, f"c.{kind}.gz"))
 
 
 @pytest.mark.parametrize(

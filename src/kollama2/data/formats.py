@@ -5,6 +5,7 @@ Every function yields a `Row` or a `Reject` for each physical row, so that nothi
 
 import json
 import re
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -25,7 +26,7 @@ from kollama2.data.lines import (
     what_is,
 )
 from kollama2.data.tables import read_table
-from kollama2.errors import BadData, StorageTrouble
+from kollama2.errors import BadData, StorageTrouble, one_line
 
 FORMATS = ("json", "jsonl", "csv", "tsv", "parquet", "wiki", "markdown", "paragraphs", "lines")
 _BY_SUFFIX = {
@@ -41,6 +42,7 @@ _SNIFF_BYTES = 1 << 16
 _CONTROL = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1b"))
 # Text of no UTF-8; a date or a time out of Python's range.
 _BAD_CELLS = (UnicodeDecodeError, OverflowError, ValueError)
+_LIST_OF_DATA = re.compile(rb'^\s*\{[^\[{]*"data"\s*:\s*\[\s*[\[{]')
 _FOREIGN = {
     b"\xff\xfe": "UTF-16 text; convert it with: iconv -f UTF-16 -t UTF-8",
     b"\xfe\xff": "UTF-16 text; convert it with: iconv -f UTF-16 -t UTF-8",
@@ -62,8 +64,9 @@ def sniff(path: Path) -> str:
     try:
         with open_bytes(path) as stream:
             head = stream.read(_SNIFF_BYTES)
-    except (EOFError, OSError) as error:
-        raise BadData(f"{path} is not a readable {packed or 'plain'} file: {error}") from error
+    except (EOFError, OSError, zlib.error) as error:
+        kind = packed or "plain"
+        raise BadData(f"{path} is not a readable {kind} file: {one_line(error)}") from error
     if not head:
         raise BadData(f"{path} is empty; give a file with at least one row")
     # A first line that looks foreign says nothing where the lines after it are rows.
@@ -105,6 +108,8 @@ def _sniff_text(head: bytes, suffix: str) -> str:
     if start.startswith(b"<doc "):
         return "wiki"
     if start[:1] == b"{":
+        if len(lines) == 1 and _LIST_OF_DATA.search(head):
+            return "json"
         # A first line that the window cuts is a long JSON line, not a JSON file.
         cut = len(lines) == 1 and len(head) == _SNIFF_BYTES
         return "jsonl" if cut or _is_object(lines[0]) else "json"
@@ -188,8 +193,8 @@ def read_json(path: Path, limit: int = MAX_LINE) -> Iterator[Row | Reject]:
     try:
         with open_bytes(path) as stream:
             text = stream.read().decode("utf-8", "surrogateescape").removeprefix("\ufeff")
-    except (EOFError, OSError) as error:
-        raise BadData(f"{path} is cut off or damaged: {error}") from error
+    except (EOFError, OSError, zlib.error) as error:
+        raise BadData(f"{path} is cut off or damaged: {one_line(error)}") from error
     start, decoder = len(text) - len(text.lstrip()), Decoder()
     try:
         if text[start : start + 1] == "[":
@@ -273,10 +278,12 @@ def read_parquet(path: Path) -> Iterator[Row | Reject]:
                     else:
                         value.update({key: _present(value[key]) for key in nested})
                         yield Row(number, value)
-    except pyarrow.ArrowInvalid as error:
-        raise BadData(f"{path} is not a sound Parquet file: {error}") from error
+    except pyarrow.ArrowException as error:
+        raise BadData(f"{path} is not a sound Parquet file: {one_line(error)}") from error
     except OSError as error:
-        raise StorageTrouble(f"{path} cannot be read after row {number}: {error}") from error
+        what = f"{path} cannot be read after row {number}: {one_line(error)}"
+        # Only an error of the disk has a number; damaged pages have none.
+        raise (StorageTrouble if error.errno else BadData)(what) from error
 
 
 def _present(value: Any) -> Any:

@@ -105,6 +105,8 @@ class Normaliser:
         return roles, left
 
     def _pair(self, line: int, english: str, korean: str) -> Example:
+        if english == korean:
+            raise Unusable("the two sides are the same")
         # Both directions are taught in turn: one alone leaves the other near zero
         # (research on translation data: a model learns only the direction it sees).
         if line % 2:
