@@ -28,7 +28,7 @@ Row = dict[str, Any]
 Tasks = Mapping[str, Sequence[Row]]
 Found = set[tuple[str, str]]
 
-# What a changed copy has in place of the endings that it found; particles by `kollama2.data.josa`.
+# What a changed copy has in place of the endings that it found; particles by `korean.josa`.
 PARTICLES = dict(
     pair.split("/")
     for pair in "은/이 는/가 이/은 가/는 을/도 를/도 에/에서 에서/에 의/에 도/만 만/도 로/로는 "
@@ -118,7 +118,7 @@ def endings(text: str, share: float, rng: random.Random) -> str:
 
 
 def _ended(word: str) -> str:
-    from kollama2.data import josa
+    from kollama2.korean import josa
 
     bare = word.rstrip(".,?!\"'")
     for old, new in ENDINGS.items():

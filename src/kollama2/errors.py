@@ -7,6 +7,7 @@ A fault's message says what was wrong, with the value, and what to do; it never 
 import errno
 import os
 import re
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -131,3 +132,22 @@ def storage(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise storage_fault(error, path) or _trouble(error, path) from error
+
+
+def visible(text: str) -> str:
+    """Text with its invisible dangers made visible: control, bidi and broken characters."""
+    return "".join(_seen(one) for one in text) if not text.isprintable() else text
+
+
+def _seen(one: str) -> str:
+    kind = unicodedata.category(one)
+    if one in "\n\t":
+        return one
+    if kind == "Cc":
+        return chr(0x2400 + ord(one)) if ord(one) < 0x20 else "\ufffd"
+    if kind == "Cs":
+        return "\ufffd"
+    # Format characters reorder or hide what follows, but joiners are part of emoji and scripts.
+    if kind == "Cf" and one not in "\u200c\u200d":
+        return f"⟨U+{ord(one):04X}⟩"
+    return one

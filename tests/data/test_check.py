@@ -180,3 +180,11 @@ def test_a_long_example_is_cut_once(tmp_path: Path, tiny_tokenizer: Path):
     text = shown(check(path, tiny_tokenizer))
     assert text.count(" … ") == 1
     assert text.rstrip().endswith("… ⟧")
+
+
+def test_of_many_reasons_the_first_are_shown(tmp_path: Path):
+    lines = [json.dumps(ROWS[0], ensure_ascii=False), *("{" + " " * n for n in range(30))]
+    (tmp_path / "a.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    plain = shown(check(tmp_path / "a.jsonl"))
+    assert plain.count("not JSON") == 20
+    assert "10  for 10 other reasons; --json has them all" in plain

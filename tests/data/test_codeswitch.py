@@ -1,10 +1,7 @@
-"""Particles after Korean and English words, and text between two languages."""
+"""Text between two languages."""
 
 import re
 
-import pytest
-
-from kollama2.data import josa
 from kollama2.data.codeswitch import (
     bilingual_documents,
     dictionary,
@@ -14,36 +11,6 @@ from kollama2.data.codeswitch import (
 )
 
 PAIRS = [(f"The fox {n} sees a cat.", f"여우 {n}이 고양이를 봅니다.") for n in range(40)]
-
-
-@pytest.mark.parametrize(
-    ("word", "particle", "whole"),
-    [
-        ("고양이", "은", "고양이는"), ("집", "는", "집은"), ("물", "으로", "물로"),
-        ("집", "로", "집으로"), ("서울", "로부터", "서울로부터"), ("책", "와", "책과"),
-        ("cat", "가", "cat이"), ("apple", "를", "apple을"), ("table", "는", "table은"),
-        ("dog", "이", "dog가"), ("milk", "을", "milk를"), ("house", "이", "house가"),
-        ("time", "가", "time이"), ("phone", "를", "phone을"), ("cake", "을", "cake를"),
-        ("school", "으로", "school로"), ("train", "로", "train으로"), ("boat", "을", "boat를"),
-        ("book", "를", "book을"), ("back", "가", "back이"), ("king", "가", "king이"),
-        ("test", "을", "test를"), ("cup", "는", "cup은"), ("tree", "을", "tree를"),
-        ("red apple", "는", "red apple은"), ("FM", "가", "FM이"), ("3", "가", "3이"),
-        ("2", "은", "2는"), ("cat", "에서", "cat에서"), ("cat", "", "cat"),
-    ],
-)  # fmt: skip
-def test_the_particle_follows_the_last_sound(word: str, particle: str, whole: str) -> None:
-    assert josa.attach(word, particle) == whole
-
-
-def test_a_sign_has_no_reading() -> None:
-    with pytest.raises(ValueError, match="no reading"):
-        josa.attach("?!", "는")
-
-
-def test_eojeol_are_read_with_the_longest_particle_first() -> None:
-    assert josa.split("학교에서는")[0] == ("학교", "에서는")
-    assert ("학교에서", "는") in josa.split("학교에서는")
-    assert josa.split("나")[-1] == ("나", "")
 
 
 def test_switched_words_keep_a_right_particle() -> None:

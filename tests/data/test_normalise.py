@@ -98,7 +98,7 @@ def test_turns_are_mended_with_a_count(
 @pytest.mark.parametrize(
     ("said", "reason"),
     [
-        ([("human", "a"), ("narrator", "b")], "a turn of the unknown role 'narrator'"),
+        ([("human", "a"), ("narrator", "b")], 'a turn of the unknown role "narrator"'),
         ([("human", "a"), ("gpt", " ")], "an empty assistant turn"),
         ([("human", "a"), ("system", "b"), ("gpt", "c")], "a system turn in the middle"),
         ([("gpt", "a")], "no user turn with an answer"),
@@ -192,6 +192,10 @@ def test_columns_that_a_question_needs_are_used():
         ({"question": "a", "answer": "b", "Images": ["x"]}, '"Images" says more than the form qa'),
         ({**turns(*ASKED), "history": [["a", "b"]]}, '"history" says more than the form'),
         ({"prompt": "a", "completion": "b", "label": "False"}, 'is a bad one by its "label"'),
+        ({"prompt": "a", "completion": "b", "label": 0}, 'is a bad one by its "label"'),
+        ({"prompt": "a", "completion": "b", "label": "undesirable"}, 'is a bad one by its "label"'),
+        ({**turns(*ASKED), "label": 0.0}, 'is a bad one by its "label"'),
+        ({"instruction": "a", "output": "b", "kto_tag": "0"}, 'is a bad one by its "kto_tag"'),
     ],
 )
 def test_columns_that_change_the_meaning_and_have_no_place(row: dict[str, Any], reason: str):
@@ -205,6 +209,8 @@ def test_columns_that_change_the_meaning_and_have_no_place(row: dict[str, Any], 
     [
         {"instruction": "a", "output": "b", "tools": "", "images": None, "history": []},
         {"prompt": "a", "completion": "b", "label": True},
+        {"prompt": "a", "completion": "b", "label": 1},
+        {"instruction": "a", "output": "b", "label": 0},  # a class
         {"text": "a", "label": False, "image": "x"},
     ],
 )

@@ -56,18 +56,24 @@ def test_jsonl_with_every_kind_of_bad_line(tmp_path: Path):
         b'{"instruction": "x", "output": {"a": 1}}\n',
         b'{"instruction": "x", "output": ' + b"9" * 5000 + b"}\n",
         b'{"a":' * 5000 + b"\n",
+        b'{"instruction": "a", "output": "b", "output": "c"}\n',
     ]
     data = good + b"".join(one + good for one in bad)
     kept, rejected = split(read(write(tmp_path, data, "a.jsonl")))
     assert len(kept) == len(bad) + 1
     assert [one.line for one in rejected] == list(range(2, 2 * len(bad) + 1, 2))
     reasons = [one.reason for one in rejected]
+    assert reasons[-3:] == [
+        "holds a number of 5,000 digits",
+        "nested too deeply to be read",
+        'says "output" twice, with two values',
+    ]
     assert reasons[0].startswith("not JSON: Expecting property name")
     assert reasons[1] == "a list where an object was expected"
     assert reasons[4] == "not UTF-8 (a lone surrogate or a broken byte)"
     assert reasons[6] == 'the "output" is empty'
     assert reasons[7].startswith("has no columns of the form alpaca")
-    assert reasons[8] == 'the "output" is a dict, not text'
+    assert reasons[8] == 'the "output" is an object, not text'
 
 
 def test_json_list_rejects_elements_alone_and_knows_their_lines(tmp_path: Path):
@@ -76,7 +82,7 @@ def test_json_list_rejects_elements_alone_and_knows_their_lines(tmp_path: Path):
     assert [(one.line, one.file) for one in kept] == [(2, "a.json"), (5, "a.json")]
     assert kept[0].id == "a.json:2"
     assert [(one.line, one.reason) for one in rejected] == [
-        (4, "a int where an object was expected")
+        (4, "a number where an object was expected")
     ]
 
 
@@ -89,6 +95,9 @@ def test_a_bad_byte_in_json_costs_its_element(tmp_path: Path):
 def test_json_under_data(tmp_path: Path):
     kept, _ = split(read(write(tmp_path, json.dumps({"data": [GOOD, GOOD]}, indent=1), "a.json")))
     assert len(kept) == 2
+    for head in ('{"data": ', '{"version": "1", "data": '):
+        text = head + json.dumps([GOOD, GOOD]) + "}"
+        assert len(split(read(write(tmp_path, text, "c.json")))[0]) == 2
     assert "holds no list of rows (found rows)" in fault(
         write(tmp_path, '{\n"rows": []}', "b.json")
     )
@@ -134,6 +143,38 @@ def test_tsv_without_quoting(tmp_path: Path):
     assert [one.text for one in kept] == ['"가,\n"Go,"', 'Run\n뛰어"']
 
 
+def test_tsv_that_a_program_quoted(tmp_path: Path):
+    text = 'Q\tA\n가\t"""이것"", 답"\n나\t"둘\n셋"\n"다\t넷\n라\t답\n'
+    text += "".join(f'{n}\t"""{n}"" 답"\n' for n in range(9))
+    kept, rejected = split(read(write(tmp_path, text, "a.tsv")))
+    assert [one.messages[1]["content"] for one in kept[:3]] == ['"이것", 답', "둘\n셋", "답"]
+    assert [(one.line, one.reason) for one in rejected] == [(5, "broken quoting")]
+    # Whole cells in marks are content, unless all are.
+    kept, _ = split(read(write(tmp_path, 'Q\tA\n가\t"이것"\n나\t답\n', "b.tsv")))
+    assert kept[0].messages[1]["content"] == '"이것"'
+    kept, _ = split(read(write(tmp_path, 'text\n"가\n나"\n', "d.tsv")))
+    assert [one.text for one in kept] == ["가\n나"]
+    kept, _ = split(read(write(tmp_path, '"Q"\t"A"\n"가"\t"이것"\n', "c.tsv")))
+    assert kept[0].messages[1]["content"] == "이것"
+
+
+def test_tables_that_were_joined_repeat_their_header(tmp_path: Path):
+    text = "Q,A\n가,나\n"
+    for name, whole in {"a.csv": text * 2, "b.csv": f"{text}\ufeff{text}"}.items():
+        kept, rejected = split(read(write(tmp_path, whole, name)))
+        assert len(kept) == 2
+        assert [(one.line, one.reason) for one in rejected] == [
+            (3, "repeats the names of the columns")
+        ]
+
+
+def test_a_row_without_any_cell_is_counted(tmp_path: Path):
+    for name, mark in (("a.csv", ","), ("a.tsv", "\t")):
+        text = f"Q{mark}A\n가{mark}나\n{mark}\n\n"
+        _, rejected = split(read(write(tmp_path, text, name)))
+        assert [(one.line, one.reason) for one in rejected] == [(3, 'the "Q" is empty')]
+
+
 def test_pairs_without_header_are_taught_in_both_directions(tmp_path: Path):
     text = "Go.\t가.\tCC-BY\nRun.\t뛰어.\tCC-BY\n"
     reading = read(write(tmp_path, text, "a.txt"))
@@ -141,6 +182,11 @@ def test_pairs_without_header_are_taught_in_both_directions(tmp_path: Path):
     assert dict(reading.kinds) == {("tsv", "pairs"): 1}
     assert [one.messages[0]["input"] for one in kept] == ["Go.", "뛰어."]
     assert [one.messages[1]["content"] for one in kept] == ["가.", "Run."]
+
+
+def test_a_pair_of_equal_sides_is_none(tmp_path: Path):
+    _, rejected = split(read(write(tmp_path, "en,en\nGo.,가.\nRun.,뛰어.\n", "a.csv")))
+    assert [one.reason for one in rejected] == ["the two sides are the same"]
 
 
 def test_parquet(tmp_path: Path):
@@ -153,6 +199,9 @@ def test_parquet(tmp_path: Path):
     kept, rejected = split(read(tmp_path / "a.parquet"))
     assert [one.line for one in kept] == [1, 3]
     assert [one.line for one in rejected] == [2]
+    whole = (tmp_path / "a.parquet").read_bytes()
+    broken = write(tmp_path, whole[:4] + bytes(40) + whole[44:], "c.parquet")
+    assert "\n" not in fault(broken)
     write(tmp_path, b"PAR1 nothing", "b.parquet")
     assert "not a sound Parquet file" in fault(tmp_path / "b.parquet")
 
@@ -229,6 +278,9 @@ def test_packed_jsonl(tmp_path: Path):
     packed = gzip.compress(lines(*[GOOD] * 3).encode())
     assert len(split(read(write(tmp_path, packed, "a.jsonl.gz")))[0]) == 3
     assert "not a readable .gz" in fault(write(tmp_path, b"no gzip", "b.jsonl.gz"))
+    for kind in ("jsonl", "json"):
+        broken = packed[:20] + bytes(9) + packed[29:]
+        assert "not a readable .gz" in fault(write(tmp_path, broken, f"c.{kind}.gz"))
 
 
 @pytest.mark.parametrize(
@@ -256,6 +308,98 @@ def test_files_of_no_use(tmp_path: Path, name: str, data: bytes, says: str):
     assert says in fault(write(tmp_path, data, name))
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '질문,답변\n"첫째 줄\nabc\n둘째 줄",답\nhello,hi\n',
+        'Q,A\n"첫째\n둘째",답\n"가\n나",다\n',
+        "질문\t답변\nhello\thi\n",
+        '{"instruction": "수도는?", "output": "서울"}\n{"a": 1}\n',
+    ],
+)
+def test_korean_in_cp949_is_said_whatever_stands_between(tmp_path: Path, text: str):
+    name = "a.jsonl" if text[0] == "{" else "a.csv" if "," in text else "a.tsv"
+    message = fault(write(tmp_path, text.encode("cp949"), name))
+    assert "not UTF-8" in message
+    assert message.endswith("convert it with: iconv -f CP949 -t UTF-8")
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path: Path):
+    import pyarrow
+    from pyarrow import parquet
+
+    text = "instruction,output, output\n가,나,다\n"
+    says = 'has 2 columns "output"; rename or remove all but one'
+    assert says in fault(write(tmp_path, text, "a.csv"))
+    cells = [pyarrow.array(["가"])] * 3
+    table = pyarrow.Table.from_arrays(cells, names=["instruction", "output", "output"])
+    parquet.write_table(table, tmp_path / "a.parquet")
+    assert says in fault(tmp_path / "a.parquet")
+    # Columns without a name are nobody's.
+    kept, _ = split(read(write(tmp_path, "Q,A,,\n가,나,,\n", "b.csv")))
+    assert len(kept) == 1
+
+
+def test_what_is_no_file_is_refused_at_once(tmp_path: Path):
+    import os
+    import socket
+
+    os.mkfifo(tmp_path / "a.jsonl")
+    assert "a.jsonl is a pipe, which cannot be read twice" in fault(tmp_path / "a.jsonl")
+    assert "is a pipe" in fault(tmp_path)
+    (tmp_path / "a.jsonl").unlink()
+    (tmp_path / "b.jsonl").symlink_to(tmp_path / "gone.jsonl")
+    assert "there is no file" in fault(tmp_path)
+    assert "/dev/zero is a device" in fault(Path("/dev/zero"))
+    with socket.socket(socket.AF_UNIX) as one, pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)  # names of sockets are short
+        one.bind("s")
+        assert "is a socket" in fault(Path("s"))
+
+
+def test_a_long_or_deep_element_costs_itself(tmp_path: Path):
+    good = json.dumps(GOOD, ensure_ascii=False)
+    long = json.dumps({"instruction": "가" * 7000, "output": "나"}, ensure_ascii=False)
+    deep = '{"a": "]", "b": ' + "[" * 5000 + "]" * 5000 + "}"
+    twice = '{"instruction": "a", "output": "b", "tools": {"x": 1, "x": 2}}'
+    same = '{"instruction": "a", "output": "b", "output": "b"}'
+    text = f"[{good},\n{long},\n{deep},\n{twice},\n{same},\n{good}]"
+    kept, rejected = split(read(write(tmp_path, text, "a.json"), limit=20_000))
+    assert [one.line for one in kept] == [1, 5, 6]
+    assert [(one.line, one.reason) for one in rejected] == [
+        (2, "longer than 20000 bytes"),
+        (3, "nested too deeply to be read"),
+        (4, 'says "x" twice, with two values'),
+    ]
+    text = f'{{"data": [{good}, {deep}]}}'
+    assert "nested too deeply to be read; mend it" in fault(write(tmp_path, text, "b.json"))
+
+
+def test_a_long_cell_of_a_table_costs_its_row(tmp_path: Path):
+    import pyarrow
+    from pyarrow import parquet
+
+    parquet.write_table(pyarrow.table({"text": ["가" * 400, "나"]}), tmp_path / "a.parquet")
+    kept, rejected = split(read(tmp_path / "a.parquet", limit=1000))
+    assert [one.text for one in kept] == ["나"]
+    assert [(one.line, one.reason) for one in rejected] == [(1, "longer than 1000 bytes")]
+
+
+def test_a_date_out_of_range_costs_its_row_where_it_is_read(tmp_path: Path):
+    import pyarrow
+    from pyarrow import parquet
+
+    times = pyarrow.array([0, 2**62, 0], pyarrow.int64()).cast(pyarrow.timestamp("us"))
+    table = pyarrow.table({"text": ["가", "나", "다"], "at": times})
+    parquet.write_table(table, tmp_path / "a.parquet")
+    reading = read(tmp_path / "a.parquet")
+    assert len(split(reading)[0]) == 3
+    assert reading.unused == {"at": 3}
+    said = iter(read(tmp_path / "a.parquet", columns={"title": "text", "text": "at"}))
+    assert next(said).reason == 'the "text" is a datetime, not text'
+    assert next(said).reason == 'the "text" is a timestamp[us] out of range, not text'
+
+
 def test_missing_file(tmp_path: Path):
     assert "there is no file" in fault(tmp_path / "nothing.json")
 
@@ -274,6 +418,8 @@ def test_named_columns(tmp_path: Path):
     )
     kept, rejected = split(read(path, form="alpaca", columns={"output": "회신"}))
     assert (len(kept), len(rejected)) == (1, 1)
+    with pytest.raises(BadUsage, match="columns give '질의' to instruction and output"):
+        read(path, columns={"instruction": "질의", "output": "질의"})
     with pytest.raises(BadUsage, match="columns name answer, which is no form"):
         read(path, columns={"answer": "회신"})
     with pytest.raises(

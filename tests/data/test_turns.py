@@ -9,6 +9,7 @@ from kollama2.data.forms import Example, detect
 from kollama2.data.lines import Reject, Row
 from kollama2.data.normalise import Normaliser
 from kollama2.data.read import read
+from kollama2.data.turns import Unusable, text_of
 
 WEATHER = {
     "name": "weather",
@@ -178,7 +179,7 @@ def test_a_chat_may_end_with_a_call():
         ([ASK, CALLS, RESULT, ASK, SAYS], "a result of a tool without an answer"),
         ([{**ASK, "tool_calls": CALLS["tool_calls"]}, SAYS], "a user turn that calls a tool"),
         ([{**ASK, "reasoning": "x"}, SAYS], "a user turn that thinks"),
-        ([ASK, {**SAYS, "reasoning": {"a": 1}}], 'the "reasoning" is a dict, not text'),
+        ([ASK, {**SAYS, "reasoning": {"a": 1}}], 'the "reasoning" is an object, not text'),
         (
             [ASK, {**SAYS, "tool_calls": [{"id": "a"}]}],
             "a call of a tool has no name of a function",
@@ -199,7 +200,7 @@ def test_what_is_no_json_or_no_text():
     assert reason(ASK, SAYS, tools=[{"type": "web"}]) == "a tool has no name of a function"
     assert reason(ASK, SAYS, tools=["{"]) == "a tool is not JSON"
     odd = {"name": "f", "parameters": {"at": b"x"}}
-    assert reason(ASK, SAYS, tools=[odd]) == "a tool or a call of one holds a bytes"
+    assert reason(ASK, SAYS, tools=[odd]) == "a tool or a call of one holds bytes"
     call = {"function": {"name": "f", "arguments": '{"a": "\\ud800"}'}}
     assert reason(ASK, {**SAYS, "tool_calls": [call]}).startswith("not UTF-8")
 
@@ -343,3 +344,12 @@ def reason_of_text(messages: str) -> str:
     found, _ = normal({"messages": messages})
     assert isinstance(found, Reject)
     return found.reason
+
+
+def test_numbers_that_are_none_are_empty_or_refused():
+    changes: Counter[str] = Counter()
+    assert text_of(float("nan"), "output", changes) == ""
+    assert text_of(3, "output", changes) == "3"
+    for value in (float("inf"), float("-inf")):
+        with pytest.raises(Unusable, match=f'the "output" is no number: {value}'):
+            text_of(value, "output", changes)

@@ -88,8 +88,8 @@ def faulty(pairs: list[tuple[str, str]], *, stopped: bool = True) -> int:
 
 
 def test_real_answers_are_faithful(real_data: Path) -> None:
-    """All but 13 of 2,000; the journal says which."""
-    assert faulty(koalpaca(real_data)) == 13
+    """All but 16 of 2,000; the journal says which."""
+    assert faulty(koalpaca(real_data)) == 16
 
 
 def test_cheap_tricks_are_not(real_data: Path) -> None:

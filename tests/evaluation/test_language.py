@@ -1,6 +1,6 @@
 import pytest
 
-from kollama2.evaluation.language import asks_for_another, foreign_lines, hangul_share
+from kollama2.evaluation.language import asks_for_another, foreign_lines
 
 
 @pytest.mark.parametrize(
@@ -71,11 +71,6 @@ def test_one_line_of_these_is_foreign(text: str) -> None:
 )
 def test_a_question_can_ask_for_another_language(question: str, other: bool) -> None:
     assert asks_for_another(question) == other
-
-
-def test_jamo_are_hangul_and_nothing_has_no_share() -> None:
-    assert hangul_share("ㅋㅋ ha") == pytest.approx(0.5)
-    assert hangul_share("12 !") == 0
 
 
 def test_long_words_take_no_long_time() -> None:

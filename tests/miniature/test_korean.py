@@ -6,10 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kollama2.miniature import hangul, korean, numerals
+from kollama2.korean import hangul, josa
+from kollama2.miniature import korean, numerals
 from kollama2.miniature.lexicon import ALL_NOUNS, PEOPLE, TOWNS
 
 # dictionary form: 아/어 + 요, past plain, formal, present plain, 으면, adnominal 은, adnominal 을
+# After a consonant, after a vowel.
+PARTICLES = [
+    ("은", "는"), ("이", "가"), ("을", "를"), ("과", "와"), ("으로", "로"), ("아", "야"),
+    ("이나", "나"), ("이랑", "랑"), ("이라는", "라는"), ("이라고", "라고"),
+]  # fmt: skip
 VERBS = """
 가다 가요 갔다 갑니다 간다 가면 간 갈
 오다 와요 왔다 옵니다 온다 오면 온 올
@@ -230,37 +236,32 @@ def test_copula(noun: str, plain: str, polite: str, past: str, asked: str) -> No
     ],
 )
 def test_particles(word: str, kind: str, expected: str) -> None:
-    assert korean.particle(word, kind) == expected
-
-
-def test_a_sign_without_a_reading_is_refused() -> None:
-    with pytest.raises(ValueError, match="no reading"):
-        korean.particle("…", "은")
+    assert josa.attach(word, kind) == expected
 
 
 def test_particles_agree_with_the_last_sound_of_every_noun() -> None:
     for noun in ALL_NOUNS:
         closed = unicodedata.normalize("NFD", noun.ko)[-1] in map(chr, range(0x11A8, 0x11C3))
         liquid = unicodedata.normalize("NFD", noun.ko)[-1] == "\u11af"
-        for kind, (after_consonant, after_vowel) in korean.PARTICLES.items():
+        for kind, after_vowel in PARTICLES:
             open_ended = not closed or (kind == "으로" and liquid)
-            expected = noun.ko + (after_vowel if open_ended else after_consonant)
-            assert korean.particle(noun.ko, kind) == expected
+            expected = noun.ko + (after_vowel if open_ended else kind)
+            assert josa.attach(noun.ko, kind) == expected
 
 
 def test_latin_names_take_the_particles_of_their_korean_names() -> None:
     for noun in (*PEOPLE, *TOWNS):
-        for kind in korean.PARTICLES:
-            ending = korean.particle(noun.ko, kind).removeprefix(noun.ko)
-            assert korean.particle(noun.en, kind) == noun.en + ending, (noun.ko, noun.en)
+        for kind, _ in PARTICLES:
+            ending = josa.attach(noun.ko, kind).removeprefix(noun.ko)
+            assert josa.attach(noun.en, kind) == noun.en + ending, (noun.ko, noun.en)
 
 
 @given(st.integers(min_value=0, max_value=99_999_999))
 def test_digits_take_the_particles_of_their_reading(number: int) -> None:
     reading = numerals.sino(number)
-    for kind in korean.PARTICLES:
-        ending = korean.particle(reading, kind).removeprefix(reading)
-        assert korean.particle(str(number), kind) == f"{number}{ending}"
+    for kind, _ in PARTICLES:
+        ending = josa.attach(reading, kind).removeprefix(reading)
+        assert josa.attach(str(number), kind) == f"{number}{ending}"
 
 
 @given(st.integers(min_value=hangul.FIRST, max_value=hangul.LAST))

@@ -13,7 +13,7 @@ def test_a_limit_holds_in_every_task_of_a_suite() -> None:
     sizes = {task.name: getattr(task, "size", task.limit) for task in found.tasks}
     assert sizes == {
         "text-ko": 80, "text-en": 80, "passages-ko": 80, "translate": 80, "talk-ko": 80,
-        "copa": 80, "hellaswag": 60, "nli": 80, "in-context": 60, "answers-ko": 50,
+        "copa": 80, "hellaswag": 60, "nli": 80, "sts": 80, "in-context": 60, "answers-ko": 50,
         "choices-ko": None,
     }  # fmt: skip
     assert wanted_suite(Wanted("ko-tiny"), Path()) == whole

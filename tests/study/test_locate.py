@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kollama2.errors import BadData, Denied
+from kollama2.errors import BadData, BadUsage, Denied
 from kollama2.study.locate import Locator
 from kollama2.study.schema import SourceSpec
 
@@ -38,6 +38,16 @@ def test_files_of_unequal_length_are_refused_before_anything_runs(tmp_path: Path
     locator = write(tmp_path, "Go.\nRun.\nNo.\n", "가.\n뛰어.\n")
     with pytest.raises(BadData, match="not aligned: 2 lines in the shorter, 3 in the longer"):
         locator.source(PAIRS, "data")
+
+
+def test_columns_and_pipes_are_refused_before_anything_runs(tmp_path: Path) -> None:
+    locator = write(tmp_path, "Go.\n", "가.\n")
+    twice = {"instruction": "a", "output": "a"}
+    with pytest.raises(BadUsage, match="columns give 'a' to instruction and output"):
+        locator.source(SourceSpec(uri="file:news.ko", columns=twice), "data")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(BadData, match="pipe is a pipe, which cannot be read twice"):
+        locator.source(SourceSpec(uri="file:pipe"), "data")
 
 
 @pytest.mark.parametrize("content", ["", '{"a', "[1]", '{"a": 1}', "\xff", "[" * 100_000])

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from kollama2.arena.pairs import Answers, Ballot, Pair, answers, votes_file
-from kollama2.errors import storage
+from kollama2.errors import Fault, storage, visible
 from kollama2.evaluation.journal import append, entries
-from kollama2.report.study import Study, visible
+from kollama2.report.study import Study
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -123,7 +123,6 @@ def create(arena: Arena, hosts: tuple[str, ...] = LOOPBACK) -> "FastAPI":
     from starlette.middleware.trustedhost import TrustedHostMiddleware
 
     from kollama2.arena.page import page
-    from kollama2.errors import Fault
 
     app = FastAPI(title="kollama2 arena", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*hosts])

@@ -12,7 +12,7 @@ from kollama2.errors import storage
 from kollama2.evaluation.endpoint import Reply
 from kollama2.evaluation.fidelity import measure_answer
 from kollama2.evaluation.journal import append, entries
-from kollama2.evaluation.language import hangul_share
+from kollama2.korean import hangul
 from kollama2.report.preferences import files
 from kollama2.report.study import Study
 
@@ -139,7 +139,7 @@ def gate(found: Answers, pair: Pair) -> Choice | None:
     A request whose reference answer is not Korean (a translation into English) has no gate.
     """
     reference = found.prompts[pair.task, pair.item].reference
-    if reference and hangul_share(reference) < 0.5:
+    if reference and hangul.share(reference) < 0.5:
         return None
     question = found.prompts[pair.task, pair.item].prompt
     left, right = (

@@ -21,7 +21,7 @@ from kollama2.cli import (
     study,
     tokenizer,
 )
-from kollama2.errors import Fault, Notice, storage_fault
+from kollama2.errors import Fault, Notice, storage_fault, visible
 
 app = typer.Typer(
     name="kollama2",
@@ -108,4 +108,4 @@ def _tell(message: Warning | str, category: type[Warning], *place: Any, **more: 
 
 
 def _say(message: str) -> None:
-    print(f"kollama2: {message}", file=sys.stderr)
+    print(f"kollama2: {visible(message)}", file=sys.stderr)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kollama2.cli.console import MirrorsOption, OntoOption, talk
+from kollama2.errors import visible
 
 if TYPE_CHECKING:
     from kollama2.llama.talk import Talker
@@ -276,10 +277,10 @@ def _answer(guard: "Guard | None", dialog: "list[Message]", pieces: Iterator[str
 
 def _say(pieces: Iterator[str]) -> str:
     """Print an answer as it comes; Ctrl-C ends it early. Returns what was said."""
-    said = ""
+    said, shown = "", sys.stdout.isatty()
     try:
         for piece in pieces:
-            print(piece, end="", flush=True)
+            print(visible(piece) if shown else piece, end="", flush=True)
             said += piece
     except KeyboardInterrupt:
         if not sys.stdin.isatty():

@@ -3,12 +3,15 @@
 import json
 import math
 import os
+import re
 from contextlib import suppress
 from pathlib import Path
 from stat import S_ISDIR
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from kollama2.errors import visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -61,13 +64,15 @@ ColumnsOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 STORE = Path("runs")
+# What JSON does not escape by itself and a terminal obeys.
+_UNSEEN = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 def talk() -> "Console":
     """The console for messages, on stderr."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    return _careful(Console(stderr=True, highlight=False, soft_wrap=True))
 
 
 def out() -> "Console":
@@ -77,6 +82,33 @@ def out() -> "Console":
     console = Console(highlight=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console = Console(highlight=False, width=160)
+    return _careful(console)
+
+
+def _careful(console: "Console") -> "Console":
+    """A console on which no text that is printed can move the cursor or turn the line around."""
+    from rich.console import ConsoleOptions, ConsoleRenderable, RenderHook, RenderResult
+    from rich.measure import Measurement
+    from rich.segment import Segment
+
+    class Shown:
+        def __init__(self, what: ConsoleRenderable) -> None:
+            self.what = what
+
+        def __rich_console__(self, console: "Console", options: ConsoleOptions) -> RenderResult:
+            for one in console.render(self.what, options):
+                yield one if one.control else Segment(visible(one.text), one.style)
+
+        def __rich_measure__(self, console: "Console", options: ConsoleOptions) -> Measurement:
+            return Measurement.get(console, options, self.what)
+
+    class Hook(RenderHook):
+        def process_renderables(
+            self, renderables: list[ConsoleRenderable]
+        ) -> list[ConsoleRenderable]:
+            return [Shown(one) for one in renderables]
+
+    console.push_render_hook(Hook())
     return console
 
 
@@ -94,7 +126,8 @@ def check_new(folder: Path) -> None:
 
 def print_json(value: Any) -> None:
     """One JSON document on stdout; a number that is not finite is null."""
-    print(json.dumps(_finite(value), ensure_ascii=False, indent=2, sort_keys=True))
+    text = json.dumps(_finite(value), ensure_ascii=False, indent=2, sort_keys=True)
+    print(_UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 def _finite(value: Any) -> Any:

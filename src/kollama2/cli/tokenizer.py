@@ -203,8 +203,8 @@ def _pairs(corpus: list[Path] | None) -> tuple[list[str], list[str]]:
     """Korean lines, and English ones where every text has both."""
     import tempfile
 
-    from kollama2.data.hangul import share
     from kollama2.data.read import Example, read
+    from kollama2.korean.hangul import share
 
     korean, english, both = list[str](), list[str](), True
     with tempfile.TemporaryDirectory() as folder:

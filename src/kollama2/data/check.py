@@ -5,17 +5,18 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from kollama2.data import hangul
 from kollama2.data.checked import COMPOSED, Checked, Lengths, Reason, Span, render
 from kollama2.data.forms import Example
 from kollama2.data.lines import Reject
 from kollama2.data.read import Reading, read
+from kollama2.korean import hangul
 from kollama2.model.chat import IGNORED, ChatEncoder, Encoded
 from kollama2.model.folder import ModelFolder
 
 __all__ = ["Checked", "Lengths", "Reason", "Span", "check", "render"]
 _TOKENIZED_ROWS = 2000
 _LINES_SHOWN = 5
+_TOKENS_SHOWN = 10_000
 
 
 class _Totals:
@@ -143,10 +144,11 @@ def _lengths(values: Iterable[int]) -> Lengths:
 
 
 def spans(encoder: ChatEncoder, one: Encoded) -> list[Span]:
-    """Return an encoded example as text, cut at control tokens and where learning changes."""
+    """Return how an encoded example begins, cut at control tokens and where learning changes."""
     names = {token: name for name, token in encoder.tokenizer.special.items()}
     marks = [(i in names, label != IGNORED) for i, label in zip(one.ids, one.labels, strict=True)]
     found, start, shown = list[Span](), 0, 0
+    marks = marks[:_TOKENS_SHOWN]
     for at, (control, learned) in enumerate(marks):
         if control:
             found.append(Span(text=names[one.ids[at]], learned=learned, control=True))

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 COMPOSED = "composed to NFC"
 _BAR = 40
+_REASONS = 20
 _EXAMPLE_CHARACTERS = 1500
 
 
@@ -117,9 +118,12 @@ def _print_reasons(console: "Console", title: str, reasons: list[Reason]) -> Non
         return
     console.print(f"\n[bold]{escape(title)}[/bold]")
     table = Table.grid(padding=(0, 2))
-    for one in reasons:
+    for one in reasons[:_REASONS]:
         places = ", ".join(one.first) + (", …" if one.rows > len(one.first) else "")
         table.add_row(f"{one.rows:>8,}", escape(one.reason), f"[dim]{escape(places)}[/dim]")
+    if rest := reasons[_REASONS:]:
+        rows = sum(one.rows for one in rest)
+        table.add_row(f"{rows:>8,}", f"for {len(rest):,} other reasons; --json has them all")
     console.print(table)
 
 

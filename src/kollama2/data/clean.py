@@ -9,13 +9,13 @@ from typing import Any, TextIO
 
 from pydantic import BaseModel
 
-from kollama2.data import hangul
 from kollama2.data.lines import Reject, sample_of
 from kollama2.data.near import NearIndex
 from kollama2.data.read import read
 from kollama2.data.tidy import HeldOut, Rules, bare, tidy
 from kollama2.engine.commit import committing
 from kollama2.errors import BadData, BadUsage
+from kollama2.korean import hangul
 
 CORPUS, REJECTED, SUMMARY = "corpus.jsonl", "rejected.jsonl", "cleaning.json"
 _TELL_EVERY = 500

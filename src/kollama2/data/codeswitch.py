@@ -8,10 +8,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from kollama2.data import hangul, josa
 from kollama2.data.lines import Reject
 from kollama2.data.mix import chance
 from kollama2.data.read import read
+from kollama2.korean import hangul, josa
 
 Pair = tuple[str, str]
 """English, Korean."""

@@ -15,7 +15,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from kollama2.data import hangul
+from kollama2.korean import hangul
 
 Measure = Literal["length", "compression", "diversity", "rarity", "surprisal"]
 MEASURES: tuple[Measure, ...] = get_args(Measure)

@@ -5,14 +5,28 @@ Every function yields a `Row` or a `Reject` for each physical row, so that nothi
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from kollama2.data.decode import Decoder, said
 from kollama2.data.documents import read_documents
-from kollama2.data.lines import MAX_LINE, Reject, Row, open_bytes, read_lines, sample_of, suffixes
+from kollama2.data.lines import (
+    MAX_LINE,
+    Reject,
+    Row,
+    Unreadable,
+    longer,
+    open_bytes,
+    read_lines,
+    sample_of,
+    suffixes,
+    what_is,
+)
 from kollama2.data.tables import read_table
-from kollama2.errors import BadData, StorageTrouble
+from kollama2.errors import BadData, StorageTrouble, one_line
 
 FORMATS = ("json", "jsonl", "csv", "tsv", "parquet", "wiki", "markdown", "paragraphs", "lines")
 _BY_SUFFIX = {
@@ -26,6 +40,9 @@ _BY_SUFFIX = {
 }
 _SNIFF_BYTES = 1 << 16
 _CONTROL = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1b"))
+# Text of no UTF-8; a date or a time out of Python's range.
+_BAD_CELLS = (UnicodeDecodeError, OverflowError, ValueError)
+_LIST_OF_DATA = re.compile(rb'^\s*\{[^\[{]*"data"\s*:\s*\[\s*[\[{]')
 _FOREIGN = {
     b"\xff\xfe": "UTF-16 text; convert it with: iconv -f UTF-16 -t UTF-8",
     b"\xfe\xff": "UTF-16 text; convert it with: iconv -f UTF-16 -t UTF-8",
@@ -47,8 +64,9 @@ def sniff(path: Path) -> str:
     try:
         with open_bytes(path) as stream:
             head = stream.read(_SNIFF_BYTES)
-    except (EOFError, OSError) as error:
-        raise BadData(f"{path} is not a readable {packed or 'plain'} file: {error}") from error
+    except (EOFError, OSError, zlib.error) as error:
+        kind = packed or "plain"
+        raise BadData(f"{path} is not a readable {kind} file: {one_line(error)}") from error
     if not head:
         raise BadData(f"{path} is empty; give a file with at least one row")
     # A first line that looks foreign says nothing where the lines after it are rows.
@@ -90,6 +108,8 @@ def _sniff_text(head: bytes, suffix: str) -> str:
     if start.startswith(b"<doc "):
         return "wiki"
     if start[:1] == b"{":
+        if len(lines) == 1 and _LIST_OF_DATA.search(head):
+            return "json"
         # A first line that the window cuts is a long JSON line, not a JSON file.
         cut = len(lines) == 1 and len(head) == _SNIFF_BYTES
         return "jsonl" if cut or _is_object(lines[0]) else "json"
@@ -115,43 +135,57 @@ def read_rows(
     if kind == "parquet":
         return read_parquet(path)
     if kind == "json":
-        return read_json(path)
+        return read_json(path, limit)
     lines = read_lines(path, limit)
+
+    def names(cells: list[str]) -> bool:
+        if is_header(cells):
+            check_columns([cell.strip() for cell in cells], path)
+            return True
+        return False
+
     if kind == "jsonl":
         return read_jsonl(lines)
     if kind in {"csv", "tsv"}:
-        return read_table(lines, "," if kind == "csv" else "\t", is_header)
+        return read_table(lines, "," if kind == "csv" else "\t", names)
     return read_documents(lines, kind)
 
 
-def _missing(_: str) -> None:
-    """Read NaN, which some programs write for an empty cell, as null."""
+def check_columns(names: Sequence[str], path: Path) -> None:
+    """Refuse two columns of one name, of which a row could only keep one.
+
+    Raises:
+        BadData: there are such; those without a name are not asked for and do not count.
+    """
+    for name, times in Counter(names).items():
+        if name and times > 1:
+            raise BadData(f'{path} has {times} columns "{name}"; rename or remove all but one')
 
 
 def read_jsonl(lines: Iterable[Row | Reject]) -> Iterator[Row | Reject]:
     """Parse one JSON object a line; blank lines are no rows."""
+    decoder = Decoder()
     for line in lines:
         if isinstance(line, Reject):
             yield line
         elif line.value.strip():
             try:
-                value = json.loads(line.value, parse_constant=_missing)
+                value = decoder.whole(line.value)
             except json.JSONDecodeError as error:
-                reason = f"not JSON: {error.msg} at column {error.colno}"
+                reason = f"not JSON: {said(error)} at column {error.colno}"
                 yield Reject(line.line, reason, sample_of(line.value))
-            except (ValueError, RecursionError) as error:
-                yield Reject(line.line, f"not usable JSON: {error}", sample_of(line.value))
             else:
-                yield _object(line.line, value)
+                yield _object(line.line, value, decoder.trouble)
 
 
-def _object(line: int, value: Any) -> Row | Reject:
-    if isinstance(value, dict):
+def _object(line: int, value: Any, trouble: str = "") -> Row | Reject:
+    if isinstance(value, dict) and not trouble:
         return Row(line, value)
-    return Reject(line, f"a {type(value).__name__} where an object was expected", sample_of(value))
+    reason = trouble or f"{what_is(value)} where an object was expected"
+    return Reject(line, reason, sample_of(value))
 
 
-def read_json(path: Path) -> Iterator[Row | Reject]:
+def read_json(path: Path, limit: int = MAX_LINE) -> Iterator[Row | Reject]:
     """Yield the elements of a JSON list, or of the list under "data" in a JSON object.
 
     Bytes that are not UTF-8 become lone surrogates, so they cost the element that holds them.
@@ -159,22 +193,25 @@ def read_json(path: Path) -> Iterator[Row | Reject]:
     try:
         with open_bytes(path) as stream:
             text = stream.read().decode("utf-8", "surrogateescape").removeprefix("\ufeff")
-    except (EOFError, OSError) as error:
-        raise BadData(f"{path} is cut off or damaged: {error}") from error
-    start = len(text) - len(text.lstrip())
+    except (EOFError, OSError, zlib.error) as error:
+        raise BadData(f"{path} is cut off or damaged: {one_line(error)}") from error
+    start, decoder = len(text) - len(text.lstrip()), Decoder()
     try:
         if text[start : start + 1] == "[":
-            yield from _list_elements(text, start)
+            yield from _list_elements(text, start, decoder, limit)
             return
-        root = json.loads(text, parse_constant=_missing)
+        root = decoder.whole(text)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise BadData(
-            f"{path} is not valid JSON: {error.msg} at {where}; mend it there, or write one object "
-            "a line (JSONL), where a bad line costs only itself"
+            f"{path} is not valid JSON: {said(error)} at {where}; mend it there, or write one "
+            "object a line (JSONL), where a bad line costs only itself"
         ) from error
-    except (ValueError, RecursionError) as error:
-        raise BadData(f"{path} is not usable JSON: {error}") from error
+    if decoder.trouble:
+        raise BadData(
+            f"{path} {decoder.trouble}; mend it, or write one object a line (JSONL), where a bad "
+            "line costs only itself"
+        )
     data = root.get("data") if isinstance(root, dict) else None
     if not isinstance(data, list):
         keys = ", ".join(list(root)[:8]) if isinstance(root, dict) else type(root).__name__
@@ -183,9 +220,8 @@ def read_json(path: Path) -> Iterator[Row | Reject]:
         yield _object(number, value)
 
 
-def _list_elements(text: str, start: int) -> Iterator[Row | Reject]:
+def _list_elements(text: str, start: int, decoder: Decoder, limit: int) -> Iterator[Row | Reject]:
     # Element by element, so that every row knows its line and only one is held at a time.
-    decode = json.JSONDecoder(parse_constant=_missing).raw_decode
     blank = re.compile(r"[ \t\n\r]*")
     line, counted = 1, 0
 
@@ -200,8 +236,11 @@ def _list_elements(text: str, start: int) -> Iterator[Row | Reject]:
     while True:
         line += text.count("\n", counted, position)
         counted = position
-        value, position = decode(text, position)
-        yield _object(line, value)
+        value, position = decoder.value(text, position)
+        if longer(text[counted:position], limit):
+            yield Reject(line, f"longer than {limit} bytes", sample_of(text[counted:][:200]))
+        else:
+            yield _object(line, value, decoder.trouble)
         position = skip(position)
         mark = text[position : position + 1]
         if mark == "]":
@@ -225,11 +264,12 @@ def read_parquet(path: Path) -> Iterator[Row | Reject]:
     number = 0
     try:
         with parquet.ParquetFile(path) as file:
+            check_columns(file.schema_arrow.names, path)
             nested = [field.name for field in file.schema_arrow if types.is_nested(field.type)]
             for batch in file.iter_batches(batch_size=1024):
                 try:
                     values = batch.to_pylist()
-                except UnicodeDecodeError:
+                except _BAD_CELLS:
                     values = [_row_or_error(batch.slice(i, 1)) for i in range(batch.num_rows)]
                 for value in values:
                     number += 1
@@ -238,10 +278,12 @@ def read_parquet(path: Path) -> Iterator[Row | Reject]:
                     else:
                         value.update({key: _present(value[key]) for key in nested})
                         yield Row(number, value)
-    except pyarrow.ArrowInvalid as error:
-        raise BadData(f"{path} is not a sound Parquet file: {error}") from error
+    except pyarrow.ArrowException as error:
+        raise BadData(f"{path} is not a sound Parquet file: {one_line(error)}") from error
     except OSError as error:
-        raise StorageTrouble(f"{path} cannot be read after row {number}: {error}") from error
+        what = f"{path} cannot be read after row {number}: {one_line(error)}"
+        # Only an error of the disk has a number; damaged pages have none.
+        raise (StorageTrouble if error.errno else BadData)(what) from error
 
 
 def _present(value: Any) -> Any:
@@ -252,8 +294,12 @@ def _present(value: Any) -> Any:
 
 
 def _row_or_error(batch: Any) -> dict[str, Any] | str:
-    try:
-        value: dict[str, Any] = batch.to_pylist()[0]
-    except UnicodeDecodeError:
-        return "not UTF-8"
-    return value
+    found: dict[str, Any] = {}
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        try:
+            found[name] = column.to_pylist()[0]
+        except UnicodeDecodeError:
+            return "not UTF-8"
+        except _BAD_CELLS:
+            found[name] = Unreadable(str(column.type))  # costs the row where the cell is used
+    return found

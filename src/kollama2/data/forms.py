@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kollama2.data import hangul
 from kollama2.errors import BadData, BadUsage
+from kollama2.korean import hangul
 from kollama2.model.messages import Message, Tool, contents
 
 
@@ -121,6 +121,7 @@ MEANING = frozenset(
         *("image", "images", "audio", "audios", "video", "videos"),
     )
 )
+_BAD_MARKS = frozenset(("false", "0", "0.0", "-1", "bad", "rejected", "undesirable"))
 _TEXTS = {"pairs", "document", "text"}
 
 
@@ -143,10 +144,18 @@ def lost_meaning(form: str, row: Mapping[str, Any], left: Iterable[str]) -> str:
         name, value = column.strip().lower(), row[column]
         if name in MEANING and is_filled(value):
             return f'"{column}" says more than the form {form} can hold'
-        # TRL's and LLaMA-Factory's mark of answers that nobody should learn.
-        if name in {"label", "kto_tag"} and str(value).strip().lower() == "false":
+        if name in {"label", "kto_tag"} and str(value).strip().lower() in _bad_marks(form, name):
             return f'the answer is a bad one by its "{column}"'
     return ""
+
+
+def _bad_marks(form: str, name: str) -> frozenset[str]:
+    """Marks of answers that nobody should learn, as TRL's KTO and LLaMA-Factory have them.
+
+    A number under "label" is one of two only where no form of questions has classes of them.
+    """
+    plain = name == "label" and form not in {"prompt", "messages", "sharegpt"}
+    return frozenset({"false"}) if plain else _BAD_MARKS
 
 
 def _find(names: Sequence[str], keys: Mapping[str, str]) -> str | None:
@@ -268,6 +277,13 @@ def form_of(form: str | None, columns: Mapping[str, str] | None) -> str | None:
         raise BadUsage(f"there is no form {form!r}; the forms are {', '.join(FORMS)}")
     if not columns:
         return form
+    for column in columns.values():
+        roles = [role for role, one in columns.items() if one == column]
+        if len(roles) > 1:
+            raise BadUsage(
+                f"columns give {column!r} to {' and '.join(roles)}; "
+                "give each role a column of its own"
+            )
     for one in FORMS if form is None else (form,):
         needed = {role for role in FORMS[one] if not role.endswith("?")} if form is None else set()
         if needed <= set(columns) <= {role.rstrip("?") for role in FORMS[one]}:

@@ -12,10 +12,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from kollama2.data import hangul
 from kollama2.data.forms import Example
 from kollama2.data.lines import Reject
 from kollama2.data.read import read
+from kollama2.korean import hangul
 
 UNKNOWN = "unknown"
 # A syllable says as much as two or three letters of English, and no other language is written with

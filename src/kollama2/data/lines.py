@@ -5,6 +5,7 @@ Lines end at the byte 0x0A and nowhere else: U+2028, U+0085 and a lone carriage 
 
 import gzip
 import io
+import stat
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -37,11 +38,38 @@ class Reject:
     file: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A cell whose value Python cannot hold, such as a date before the year 1, and its type."""
+
+    type: str
+
+
+def longer(text: str, limit: int) -> bool:
+    """Whether a text has more bytes than `limit`."""
+    size = len(text)
+    return size > limit or (4 * size > limit and len(text.encode(errors="replace")) > limit)
+
+
 def sample_of(value: object) -> str:
     """Return the beginning of a value as one printable line."""
-    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+    try:
+        text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+    except RecursionError:
+        text = "…"
     text = text[:SAMPLE_CHARACTERS].encode("utf-8", "replace").decode("utf-8")
     return "".join(c if c.isprintable() else "\ufffd" for c in text)
+
+
+def what_is(value: object) -> str:
+    """What a value is called before people: "a number", "a list"."""
+    if value is None:
+        return "null"
+    if isinstance(value, Unreadable):
+        return f"a {value.type} out of range"
+    names = {bool: "true or false", int: "a number", float: "a number", str: "a text",
+             list: "a list", dict: "an object", bytes: "bytes"}  # fmt: skip
+    return names.get(type(value), f"a {type(value).__name__}")
 
 
 def suffixes(path: Path) -> tuple[str, str]:
@@ -54,11 +82,12 @@ def open_bytes(path: Path) -> BinaryIO:
     """Open a file for reading bytes; `.gz` and `.zst` are unpacked on the way.
 
     Raises:
-        BadData: there is no such file.
+        BadData: there is no such file, or it is a pipe, a socket or a device.
         Denied: the file may not be read.
         StorageTrouble: the disk refuses.
     """
     try:
+        check_regular(path)
         packed = suffixes(path)[1]
         if packed == ".gz":
             return cast(BinaryIO, gzip.open(path))
@@ -76,6 +105,20 @@ def open_bytes(path: Path) -> BinaryIO:
         raise StorageTrouble(f"{path} cannot be read: {error.strerror or error}") from error
 
 
+def check_regular(path: Path) -> None:
+    """Refuse what gives its bytes once or without end; data are read more than once.
+
+    Raises:
+        BadData: it is a pipe, a socket or a device.
+        OSError: there is nothing.
+    """
+    mode = path.stat().st_mode
+    special = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket",
+               stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}  # fmt: skip
+    if kind := special.get(stat.S_IFMT(mode)):
+        raise BadData(f"{path} is {kind}, which cannot be read twice; save what it gives as a file")
+
+
 def _raw_lines(stream: BinaryIO, limit: int) -> Iterator[bytes | str]:
     """Yield each line's bytes without its end, or the reason why a line is not usable."""
     while True:
@@ -89,8 +132,8 @@ def _raw_lines(stream: BinaryIO, limit: int) -> Iterator[bytes | str]:
                 ended = not rest or rest.endswith(b"\n")
                 if ended:
                     yield f"longer than {limit} bytes"
-        except (EOFError, zlib.error, OSError) as error:
-            yield f"the file is cut off or damaged here: {error}"
+        except (EOFError, zlib.error, OSError):
+            yield "the file is cut off or damaged from here on"
             return
         if len(line) <= limit or line.endswith(b"\n"):
             yield line.removesuffix(b"\n").removesuffix(b"\r")

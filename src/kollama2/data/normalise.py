@@ -4,8 +4,9 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from kollama2.data.decode import DEEP
 from kollama2.data.forms import Example, cell, is_filled, lost_meaning, match
-from kollama2.data.lines import Reject, Row, sample_of
+from kollama2.data.lines import MAX_LINE, Reject, Row, longer, sample_of
 from kollama2.data.preferred import read_preference
 from kollama2.data.turns import Unusable, in_turn, read_history, read_tools, read_turns, text_of
 from kollama2.model.messages import Message
@@ -30,11 +31,12 @@ class Normaliser:
         columns: Mapping[str, str] | None,
         counts: Counter[str],
         unused: Counter[str] | None = None,
+        limit: int = MAX_LINE,
     ) -> None:
         self.form = form
         self.counts = counts
         self.unused: Counter[str] = Counter() if unused is None else unused
-        self._file = file
+        self._file, self._limit = file, limit
         self._columns = dict(columns) if columns else None
         self._matched: dict[tuple[str, ...], tuple[dict[str, str] | None, list[str]]] = {}
 
@@ -45,6 +47,11 @@ class Normaliser:
             found = self._read(row, changes)
         except Unusable as error:
             return Reject(row.line, str(error), sample_of(row.value), self._file)
+        except RecursionError:
+            return Reject(row.line, DEEP, "", self._file)
+        if any(longer(one, self._limit) for one in found.contents()):
+            sample = sample_of(found.contents()[0])
+            return Reject(row.line, f"longer than {self._limit} bytes", sample, self._file)
         self.counts.update(dict.fromkeys(changes, 1))
         return found
 
@@ -98,6 +105,8 @@ class Normaliser:
         return roles, left
 
     def _pair(self, line: int, english: str, korean: str) -> Example:
+        if english == korean:
+            raise Unusable("the two sides are the same")
         # Both directions are taught in turn: one alone leaves the other near zero
         # (research on translation data: a model learns only the direction it sees).
         if line % 2:

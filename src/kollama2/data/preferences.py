@@ -7,11 +7,11 @@ English, so that a model unlearns to mix languages; nobody has to judge anything
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from kollama2.data import hangul
 from kollama2.data.codeswitch import switched_words
 from kollama2.data.forms import Example
 from kollama2.data.lines import Reject
 from kollama2.data.read import Reading
+from kollama2.korean import hangul
 from kollama2.model.messages import Message, Tool
 
 _LEAST_KOREAN = 0.5

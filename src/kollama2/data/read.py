@@ -17,6 +17,7 @@ SKIPPED = "_SOURCE.txt"
 _ABOUT = ("README", "LICENSE", "dataset_info")
 _MARKDOWN = {".md", ".mdx", ".markdown"}
 _DETECT_ROWS = 50
+_CONVERT = "; if it is Korean text in CP949, convert it with: iconv -f CP949 -t UTF-8"
 
 
 class Reading:
@@ -60,9 +61,7 @@ class Reading:
 
     def _nothing_usable(self) -> str:
         why = "; ".join(f"{count} x {reason}" for reason, count in self.reasons.most_common(3))
-        hint = ""
-        if any(reason.startswith("not UTF-8") for reason in self.reasons):
-            hint = "; if it is Korean text in CP949, convert it with: iconv -f CP949 -t UTF-8"
+        hint = _CONVERT if any(map(_is_foreign, self.reasons)) else ""
         return f"{self.path}: 0 of {self.counts['in']} rows are usable ({why or 'no rows'}){hint}"
 
     def _files(self) -> list[tuple[Path, str]]:
@@ -73,7 +72,7 @@ class Reading:
                 for name in names
                 if name.name != SKIPPED and not any(part[0] == "." for part in name.parts)
             ]
-            files = [file for file in files if file.is_file()]
+            files = [file for file in files if not file.is_dir()]
             # Among pages of Markdown a README is one of them.
             if any(file.suffix.lower() not in _MARKDOWN for file in files):
                 files = [file for file in files if not file.name.startswith(_ABOUT)]
@@ -92,11 +91,18 @@ class Reading:
         first = list(islice(rows, _DETECT_ROWS))
         values = [row.value for row in first if isinstance(row, Row)]
         form, columns = self._form, self._columns
-        if form is None and values:
-            form, columns = detect(values, str(file))
-        self._check_columns(values, file)
+        try:
+            if form is None and values:
+                form, columns = detect(values, str(file))
+            self._check_columns(values, file)
+        except BadData as error:
+            bad = sum(isinstance(one, Reject) and _is_foreign(one.reason) for one in first)
+            raise BadData(f"{file}: {bad} of the first {len(first)} rows are not UTF-8{_CONVERT}"
+                          if bad else str(error)) from None  # fmt: skip
         self.kinds[kind, form or "text"] += 1
-        normaliser = Normaliser(form or "text", name, columns, self.counts, self.unused)
+        normaliser = Normaliser(
+            form or "text", name, columns, self.counts, self.unused, self._limit
+        )
         for row in chain(first, rows):
             if isinstance(row, Reject):
                 yield Reject(row.line, row.reason, row.sample, name)
@@ -114,6 +120,10 @@ class Reading:
             if rows and not any(column in row for row in rows):
                 found = ", ".join(str(key) for key in list(rows[0])[:12])
                 raise BadData(f"{file} has no column {column!r}; it has {found}")
+
+
+def _is_foreign(reason: str) -> bool:
+    return reason.startswith("not UTF-8")
 
 
 def aligned_files(file: Path, form: str | None) -> tuple[Path, Path] | None:

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow
 from pyarrow import parquet
 
-from kollama2.data import hangul
 from kollama2.data.fit import Fitted
+from kollama2.korean import hangul
 from kollama2.model.chat import IGNORED
 
 SCHEMA = pyarrow.schema(

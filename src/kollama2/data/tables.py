@@ -1,10 +1,12 @@
 """CSV and TSV as rows: quoted cells may hold newlines, and an unclosed quote costs one line.
 
 A file whose every line splits into the same number of tabs is taken without quoting, as the text
-form of tab-separated values has none: there a quotation mark is content.
+form of tab-separated values has none: there a quotation mark is content. Only where nearly all
+cells with a mark are quoted whole, and some hold a doubled one or all are, has a program done it.
 """
 
 import csv
+import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
@@ -14,6 +16,8 @@ from kollama2.data.lines import MAX_LINE, Reject, Row, sample_of
 # own line instead of the rest of the file.
 RECORD_LINES = 1000
 _LOOK_AHEAD = 1000
+_NEARLY = 0.8
+_QUOTED = re.compile(r'"(?:[^"]|"")*"')
 
 
 def read_table(
@@ -30,8 +34,9 @@ def read_table(
     waiting = deque[Row | Reject]()
     while len(waiting) < _LOOK_AHEAD and (line := next(source, None)) is not None:
         waiting.append(line)
-    quoted = delimiter == "," or not _regular(waiting)
+    quoted = delimiter == "," or not _regular(waiting) or _is_quoted(waiting)
     columns: list[str] | None = None
+    header = list[str]()
     for record in _records(waiting, source, delimiter, quoted):
         if isinstance(record, Reject):
             yield record
@@ -39,10 +44,12 @@ def read_table(
         cells: list[str] = record.value
         if columns is None:
             if is_header(cells):
-                columns = [cell.strip() for cell in cells]
+                columns, header = [cell.strip() for cell in cells], cells
                 continue
             columns = [str(i) for i in range(len(cells))]
-        if len(cells) != len(columns):
+        if cells == header:  # of files that were joined
+            yield Reject(record.line, "repeats the names of the columns", delimiter.join(cells))
+        elif len(cells) != len(columns):
             reason = f"{len(cells)} cells where {len(columns)} were expected"
             yield Reject(record.line, reason, sample_of(delimiter.join(cells)))
         else:
@@ -50,7 +57,17 @@ def read_table(
 
 
 def _regular(lines: Iterable[Row | Reject]) -> bool:
-    return len({one.value.count("\t") for one in lines if isinstance(one, Row) and one.value}) == 1
+    tabs = {one.value.count("\t") for one in lines if isinstance(one, Row) and one.value}
+    return len(tabs) == 1 and tabs != {0}
+
+
+def _is_quoted(lines: Iterable[Row | Reject]) -> bool:
+    cells = [cell for one in lines if isinstance(one, Row) for cell in one.value.split("\t")]
+    marked = [cell for cell in cells if '"' in cell]
+    whole = [cell for cell in marked if _QUOTED.fullmatch(cell)]
+    return len(whole) > _NEARLY * len(marked) and (
+        any('""' in cell[1:-1] for cell in whole) or len(whole) > _NEARLY * len(cells)
+    )
 
 
 def _records(
@@ -63,7 +80,7 @@ def _records(
         if isinstance(first, Reject):
             yield first
             continue
-        if not first.value.strip():
+        if not first.value.strip(" "):
             continue
         if not quoted or '"' not in first.value:
             yield Row(first.line, first.value.split(delimiter))

@@ -10,7 +10,8 @@ from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
-from kollama2.data import hangul, pii
+from kollama2.data import pii
+from kollama2.korean import hangul
 
 # Lines that stand around articles and are no part of them.
 _BOILERPLATE = re.compile(

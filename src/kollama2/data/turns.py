@@ -1,11 +1,14 @@
 """Turns of a chat out of a row: who speaks, what is said, which functions are called."""
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from kollama2.data import hangul
+from kollama2.data.decode import parse
+from kollama2.data.lines import what_is
+from kollama2.korean import hangul
 from kollama2.model.messages import Message, Role, Tool, is_learned
 
 _CALLERS = ("function_call", "tool_call")
@@ -54,7 +57,7 @@ def read_turn(turn: Any, changes: Counter[str]) -> Message:
     named = speaker.strip().lower() if isinstance(speaker, str) else ""
     role = _SPEAKERS.get(named)
     if role is None:
-        raise Unusable(f"a turn of the unknown role {speaker!r}")
+        raise Unusable(f"a turn of the unknown role {_shown(speaker)}")
     content, calls = turn.get("value", turn.get("content")), turn.get("tool_calls")
     if named in _CALLERS:
         content, calls = None, content
@@ -82,14 +85,19 @@ def read_turn(turn: Any, changes: Counter[str]) -> Message:
     return message
 
 
+def _shown(value: Any) -> str:
+    """A value as JSON writes it."""
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
 def _is_taught(turn: Mapping[str, Any]) -> bool:
     """Whether an answer is learned: OpenAI's `weight` of 0 or 1, or `train`, may say that not."""
     weight = turn.get("weight")
     if weight not in (None, 0, 1):
-        raise Unusable(f"a turn of the weight {weight!r}, which is neither 0 nor 1")
+        raise Unusable(f"a turn of the weight {_shown(weight)}, which is neither 0 nor 1")
     train = turn.get("train")
     if train not in (None, False, True):
-        raise Unusable(f"a turn with train {train!r}, which is neither true nor false")
+        raise Unusable(f"a turn with train {_shown(train)}, which is neither true nor false")
     return weight != 0 and (train is None or bool(train))
 
 
@@ -134,8 +142,8 @@ def unpacked(value: Any) -> Any:
     if not isinstance(value, str) or not value.lstrip().startswith(("[", "{")):
         return value
     try:
-        return json.loads(value)
-    except (ValueError, RecursionError):
+        return parse(value)
+    except ValueError:
         return value
 
 
@@ -167,8 +175,8 @@ def _calls(value: Any, changes: Counter[str]) -> list[dict[str, Any]]:
 def _object_or_text(text: str) -> Any:
     """The object that a text is as JSON; the text itself where it is none."""
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
+        value = parse(text)
+    except ValueError:
         return text
     return value if isinstance(value, dict) else text
 
@@ -194,8 +202,8 @@ def _parsed(value: Any, what: str) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        return json.loads(value) if value.strip() else []
-    except (ValueError, RecursionError):
+        return parse(value) if value.strip() else []
+    except ValueError:
         raise Unusable(f"{what} not JSON") from None
 
 
@@ -216,7 +224,7 @@ def _tidy(value: Any, changes: Counter[str]) -> Any:
     if isinstance(value, list):
         return [_tidy(one, changes) for one in value]
     if not isinstance(value, _SCALARS):
-        raise Unusable(f"a tool or a call of one holds a {type(value).__name__}")
+        raise Unusable(f"a tool or a call of one holds {what_is(value)}")
     return value
 
 
@@ -296,9 +304,13 @@ def text_of(value: Any, what: str, changes: Counter[str]) -> str:
     if value is None:
         return ""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
+        if not math.isfinite(value):
+            if math.isnan(value):  # pandas' empty cell
+                return ""
+            raise Unusable(f'the "{what}" is no number: {value}')
         return str(value)
     if not isinstance(value, str):
-        raise Unusable(f'the "{what}" is a {type(value).__name__}, not text')
+        raise Unusable(f'the "{what}" is {what_is(value)}, not text')
     return _sound(value, changes).strip()
 
 

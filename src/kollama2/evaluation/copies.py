@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from kollama2.evaluation.language import hangul_share
+from kollama2.korean import hangul
 
 Hashes: TypeAlias = np.ndarray[Any, np.dtype[np.uint64]]
 Ints: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
@@ -70,7 +70,7 @@ class Copies:
     """
 
     def __init__(self, texts: Sequence[tuple[str, str]]) -> None:
-        scales = [KOREAN if hangul_share(text) >= 0.5 else OTHER for _, text in texts]
+        scales = [KOREAN if hangul.share(text) >= 0.5 else OTHER for _, text in texts]
         self._indexes: list[tuple[_Index, Ints, Ints]] = []  # texts of one scale, places there
         self.judged = np.zeros(len(texts), dtype=bool)
         for scale in dict.fromkeys(scales):

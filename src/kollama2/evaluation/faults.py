@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
+from kollama2.evaluation.order import is_disordered
 from kollama2.model.templates import FORMS, TEMPLATES
 
 # An answer is a stock phrase if more than half of it stands in a tenth of the task's answers, and
@@ -132,7 +133,9 @@ def repetition(text: str) -> float:
 
 
 def is_gibberish(text: str) -> bool:
-    """Whether too few neighbouring syllables are neighbours in Korean text."""
+    """Whether words are in no order, or too few neighbouring syllables neighbours in Korean."""
+    if is_disordered(text):
+        return True
     pairs = syllable_pairs(text)
     if len(pairs) < LEAST_PAIRS:
         return False

@@ -7,15 +7,11 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from kollama2.evaluation.faults import is_echo, is_gibberish, is_loop, leaks, repetition
-from kollama2.evaluation.language import (
-    asks_for_another,
-    foreign_lines,
-    hangul_share,
-    is_hangul,
-)
+from kollama2.evaluation.language import asks_for_another, foreign_lines
+from kollama2.korean import hangul
 
 # Raise it when the same free answers would get other values than before.
-VERSION = 2
+VERSION = 3
 # An answer with any of these is not faithful.
 FAULTS = ("empty", "invalid_utf8", "foreign", "stock", "echo", "leak", "loop", "gibberish")
 
@@ -75,7 +71,7 @@ def measure_answer(
     words = _WORD.findall(text)
     found = Fidelity(
         fidelity=0.0,
-        hangul_share=hangul_share(text),
+        hangul_share=hangul.share(text),
         line_pass=max(0.0, 1 - len(foreign) / len(lines)) if lines else 0.0,
         mixed_script=sum(map(_is_mixed, words)) / len(words) if words else 0.0,
         invalid_utf8=float("\ufffd" in text),
@@ -104,5 +100,5 @@ def _is_mixed(word: str) -> bool:
     script is correct Korean; another script after Hangul (한국en) is not.
     """
     letters = [one for one in unicodedata.normalize("NFC", word) if one.isalpha()]
-    scripts = [is_hangul(one) for one in letters]
+    scripts = [hangul.is_hangul(one) for one in letters]
     return any(before and not after for before, after in pairwise(scripts))

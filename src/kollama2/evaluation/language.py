@@ -8,11 +8,12 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
+from kollama2.korean import hangul
+
 # A line is Korean if at least half of its letters are Hangul: names, units and terms in Latin
 # letters (a "Python 3" in a short sentence) stay below half.
 KOREAN_LINE = 0.5
 
-_HANGUL = re.compile(r"[\u1100-\u11ff\u3131-\u318e\ua960-\ua97f\uac00-\ud7a3\ud7b0-\ud7ff]")
 _FENCE = re.compile(r"```(.*?)(?:```|\Z)", re.DOTALL)
 _LINK = re.compile(
     r"(?:https?://|www\.)\S+|\b[\w.+-]{1,64}@\w+\.\S+|\$[^$\n]+\$|\\[(\[].{,400}?\\[)\]]"
@@ -66,17 +67,6 @@ _OTHER = re.compile(
 _KOREAN = re.compile(r"(?:한국어|한국말|우리말|한글)로|\b(?:in|into|to) Korean\b")
 
 
-def hangul_share(text: str) -> float:
-    """Hangul among the letters of a text; 0 if it has no letters."""
-    letters = [one for one in text if one.isalpha()]
-    return sum(map(is_hangul, letters)) / len(letters) if letters else 0.0
-
-
-def is_hangul(letter: str) -> bool:
-    """Whether a character is a syllable or a letter of Hangul."""
-    return _HANGUL.match(letter) is not None
-
-
 def asks_for_another(question: str) -> bool:
     """Whether a question asks for text in a language other than Korean, such as a translation."""
     return bool(_OTHER.search(question)) and not _KOREAN.search(question)
@@ -86,7 +76,7 @@ def foreign_lines(text: str) -> list[str]:
     """The lines of prose in a language that is not Korean, without what is no prose in them."""
     lines = _prose(text)
     found = [line for line in lines if _is_foreign(line)]
-    if found or any(map(is_hangul, "".join(lines))) or any(map(_is_code, text.split("\n"))):
+    if found or hangul.characters("".join(lines)) or any(map(_is_code, text.split("\n"))):
         return found
     # Without any Korean or code a lower-case word is no name.
     return [line for line in lines if any(len(one) > 2 and one.islower() for one in _words(line))]
@@ -97,14 +87,14 @@ def _prose(text: str) -> list[str]:
     text = _IN_QUOTES.sub(r"\1", text)
     unquoted = _QUOTED.sub(" ", text)
     # What stands in quotation marks and nothing Korean beside it is the answer itself.
-    if any(map(is_hangul, unquoted)):
+    if hangul.characters(unquoted):
         text = unquoted
     lines = text.split("\n")
     code = any(map(_is_code, lines))
     return [
         line
         for line in lines
-        if hangul_share(line) >= KOREAN_LINE
+        if hangul.share(line) >= KOREAN_LINE
         or not (_is_code(line) or (code and _COMMENT.match(line)))
     ]
 
@@ -122,7 +112,7 @@ def _is_code(line: str) -> bool:
 
 
 def _is_foreign(line: str) -> bool:
-    if not any(map(str.isalpha, line)) or hangul_share(line) >= KOREAN_LINE:
+    if not any(map(str.isalpha, line)) or hangul.share(line) >= KOREAN_LINE:
         return False
     return _is_sentence(line) or _is_other_script(line)
 
@@ -156,6 +146,6 @@ def _is_other_script(line: str) -> bool:
 def _known(word: str) -> bool:
     """Whether a word has a letter of Latin, Hangul or Han."""
     return any(
-        is_hangul(one) or _HAN.match(one) or unicodedata.name(one, "").startswith("LATIN")
+        hangul.is_hangul(one) or _HAN.match(one) or unicodedata.name(one, "").startswith("LATIN")
         for one in word
     )

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from kollama2.korean import josa
 from kollama2.miniature import english, korean, numerals
 from kollama2.miniature.lexicon import ADJECTIVES, Noun, Verb
 
@@ -153,7 +154,7 @@ def nominal(word: str, option: str, register: str) -> str:
         return korean.copula(word, register, question=True)
     if option in COPULA:
         return korean.copula_connect(word, COPULA[option])
-    return korean.particle(word, option) if option else word
+    return josa.attach(word, option) if option else word
 
 
 @lru_cache(maxsize=65536)

@@ -1,23 +1,11 @@
-"""Korean grammar: particles by the final sound, conjugation by stem and class, numbers."""
+"""Korean grammar: conjugation by stem and class, the copula by the final sound of its noun."""
 
-from kollama2.miniature.hangul import final_of, join, split, with_final
+from kollama2.korean.hangul import join, split, with_final
+from kollama2.korean.sound import final_sound
 
 REGISTERS = ("plain", "polite", "formal")  # 해라체, 해요체, 합니다체
 TENSES = ("present", "past", "future")
 
-# After a consonant, after a vowel.
-PARTICLES = {
-    "은": ("은", "는"),
-    "이": ("이", "가"),
-    "을": ("을", "를"),
-    "과": ("과", "와"),
-    "으로": ("으로", "로"),
-    "아": ("아", "야"),
-    "이나": ("이나", "나"),
-    "이랑": ("이랑", "랑"),
-    "이라는": ("이라는", "라는"),
-    "이라고": ("이라고", "라고"),
-}
 # Irregular dictionary forms; every other word follows from its stem.
 P_IRREGULAR = frozenset(
     "돕다 눕다 줍다 굽다 춥다 덥다 맵다 쉽다 어렵다 가볍다 무겁다 귀엽다 고맙다 반갑다 "
@@ -35,20 +23,6 @@ CONTRACTED = {"ㅗ": "ㅘ", "ㅜ": "ㅝ", "ㅣ": "ㅕ", "ㅚ": "ㅙ"}
 SILENT = ("ㅏ", "ㅓ", "ㅐ", "ㅔ", "ㅕ", "ㅑ")  # these swallow the vowel that follows
 
 EXISTENCE = ("있다", "없다", "계시다")
-
-
-def particle(word: str, kind: str) -> str:
-    """The word with its particle: ("책", "은") 책은, ("미라(Mira)", "은") 미라(Mira)는.
-
-    Args:
-        word: What the particle follows.
-        kind: The form after a consonant (은 이 을 과 으로 아 이나 이랑 이라는 이라고); a particle
-            that never changes (의 에 에서 도 만 …) is added as it is.
-    """
-    after_consonant, after_vowel = PARTICLES.get(kind, (kind, kind))
-    final = final_of(word)
-    open_ended = final == " " or (kind == "으로" and final == "ㄹ")
-    return word + (after_vowel if open_ended else after_consonant)
 
 
 def a_form(verb: str) -> str:
@@ -227,7 +201,7 @@ def negative(verb: str) -> tuple[str, str]:
 
 def copula(noun: str, register: str, tense: str = "present", *, question: bool = False) -> str:
     """The noun with 이다: 의사다, 선생님이다, 의사예요, 선생님이에요, 의사입니다, 의사였다."""
-    closed = final_of(noun) != " "
+    closed = bool(final_sound(noun))
     if tense == "past":
         ends = {"plain": "다", "polite": "어요", "formal": "습니다"}
         asks = {"plain": "니", "polite": "어요", "formal": "습니까"}
@@ -251,5 +225,5 @@ def copula_connect(noun: str, ending: str) -> str:
         return noun + ending
     assert ending in ("고", "지만", "면", "라서", "며", "었지만"), ending
     if ending == "었지만":
-        return noun + ("이었지만" if final_of(noun) != " " else "였지만")
-    return noun + ("이" if final_of(noun) != " " else "") + ending
+        return noun + ("이었지만" if final_sound(noun) else "였지만")
+    return noun + ("이" if final_sound(noun) else "") + ending

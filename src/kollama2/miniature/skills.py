@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable
 
+from kollama2.korean import josa
 from kollama2.miniature import english, korean, scenes
 from kollama2.miniature.compose import Telling, some
 from kollama2.miniature.frames import STORIES
@@ -121,7 +122,7 @@ def listing(voice: Voice) -> Row:
     number = "두 가지" if size == 2 else "세 가지"
     asked = voice.pick(
         [
-            f"{korean.particle(ko, '을')} {number}만 말해 주세요.",
+            f"{josa.attach(ko, '을')} {number}만 말해 주세요.",
             f"{ko}에는 무엇이 있나요? {number}만 답해 주세요.",
         ],
         [f"Name {english.number(size)} {en}.", f"Can you name {english.number(size)} {en}?"],

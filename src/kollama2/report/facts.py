@@ -5,9 +5,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kollama2.errors import visible
 from kollama2.records.read import Json, read
 from kollama2.report.board import Cost, Leaderboard
-from kollama2.report.study import TRAINING, Sample, Study, samples, visible
+from kollama2.report.study import TRAINING, Sample, Study, samples
 
 PROMPTS = 24  # that a page shows
 ROWS = ("in", "kept", "rejected")

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kollama2.errors import storage
+from kollama2.errors import storage, visible
 from kollama2.evaluation.fidelity import FAULTS
 from kollama2.report import facts
 from kollama2.report.anchors import reproduced
@@ -17,7 +17,7 @@ from kollama2.report.cautions import flag_text
 from kollama2.report.contrast import contrasts
 from kollama2.report.items import Browsed, browsed
 from kollama2.report.preferences import files
-from kollama2.report.study import Study, load, visible
+from kollama2.report.study import Study, load
 from kollama2.report.table import rank
 from kollama2.report.terminal import answered, quantity
 from kollama2.report.texts import LANGUAGES, measure_title, say, texts

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kollama2.errors import visible
 from kollama2.records.read import Json
-from kollama2.report.study import Stage, Study, visible
+from kollama2.report.study import Stage, Study
 
 MOST = 400  # items of a task that a page holds
 LONGEST_PROMPT, LONGEST_ANSWER = 1200, 700

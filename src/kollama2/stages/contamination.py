@@ -22,7 +22,7 @@ class Contamination(Stage):
     """
 
     kind: Literal["contamination"] = "contamination"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     suite: Suite
     data: dict[str, Source]
     training: tuple[Source, ...]

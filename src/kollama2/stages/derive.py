@@ -27,7 +27,7 @@ class Derive(Stage):
     """
 
     kind: Literal["derive"] = "derive"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     make: Made
     pairs: Source
     text: Source | None = None

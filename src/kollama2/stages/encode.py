@@ -38,7 +38,7 @@ class Encode(Stage):
     """
 
     kind: Literal["encode"] = "encode"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     data: tuple[Part, ...]
     tokenizer: "Tokens"
     template: str = "own"

@@ -32,7 +32,7 @@ class Prefer(Stage):
     """
 
     kind: Literal["prefer"] = "prefer"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     model: "Model"
     data: Source
     settings: PreferSettings

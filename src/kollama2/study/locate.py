@@ -8,6 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from kollama2.data.forms import form_of
+from kollama2.data.lines import check_regular
 from kollama2.data.read import aligned_files, check_aligned
 from kollama2.engine.commit import keep_json
 from kollama2.engine.hub import What, by_mirror, commit_of, expanded
@@ -43,12 +45,13 @@ class Locator:
         """The pinned source of a spec.
 
         Raises:
-            BadUsage: the uri names nothing.
+            BadUsage: the uri names nothing, or the columns no form.
             BadData: the content differs from the sha256 that the study demands, or two aligned
                 files have not as many lines.
             Denied, StorageTrouble: a file cannot be read.
             Missing, Denied: a revision cannot be looked up: the hub is out of reach or refuses.
         """
+        form_of(spec.form, spec.columns)  # roles that there are not fail here, not in a worker
         scheme, _, name = spec.uri.partition(":")
         fields: dict[str, Any] = {
             "what": what,
@@ -77,6 +80,7 @@ class Locator:
         what, scheme = fields["what"], spec.uri.partition(":")[0]
         if not place.exists():
             raise BadUsage(f"{spec.uri}: nothing lies at {place}; correct the path")
+        check_regular(place)
         place = one_file(place, spec.file)
         if what == "model" and place.is_file():
             _check_gguf(spec, place)

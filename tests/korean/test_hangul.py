@@ -1,6 +1,6 @@
 import unicodedata
 
-from kollama2.data import hangul
+from kollama2.korean import hangul
 
 
 def test_counts_syllables_letters_and_bytes():
@@ -12,6 +12,8 @@ def test_counts_syllables_letters_and_bytes():
     assert hangul.share(text) == 6 / 9
     assert hangul.share("ﾡﾤ") == 1
     assert hangul.share("123") == 0
+    assert hangul.share("ㅋㅋ ha") == 0.5
+    assert hangul.share("12 !") == 0
 
 
 def test_nfd_is_seen_and_composed():
