@@ -244,8 +244,8 @@ def _planned(study: str | None, store: Path, mirrors: Path | None) -> "tuple[Loc
 
 def load_profile(path: Path | None, jobs: int | None) -> "Profile":
     """The profile of a file, or this machine's: one stage a core, one thread each."""
+    from kollama2.engine.document import Document
     from kollama2.engine.profile import Profile
-    from kollama2.study.document import Document
 
     profile = Document(path).read(Profile) if path else Profile()
     return profile.model_copy(update={"jobs": jobs}) if jobs else profile

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _URI = re.compile(r"(builtin|hf|file|github):.+")
 
 FileFormat: TypeAlias = Literal["jsonl", "json", "lines", "tsv", "csv", "parquet"]
-Name: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+Name: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=100)]
 
 
 class _Task(BaseModel):

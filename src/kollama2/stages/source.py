@@ -15,7 +15,7 @@ from pydantic import PrivateAttr
 from kollama2.engine.commit import write_json
 from kollama2.engine.hub import DATA_FILES, MODEL_FILES, by_mirror, snapshot
 from kollama2.engine.stage import Stage, Work
-from kollama2.errors import Missing, StorageTrouble, TryLater
+from kollama2.errors import BadUsage, Missing, StorageTrouble, TryLater
 from kollama2.model.gguf.file import is_gguf
 from kollama2.stages.github import fetch
 
@@ -191,10 +191,13 @@ def one_file(place: Path, file: str | None) -> Path:
     A pattern that fits several files means their folder.
 
     Raises:
+        BadUsage: it names a place outside the folder.
         Missing: the folder has no such file.
     """
     if file is None or place.is_file():
         return place
+    if not file or Path(file).is_absolute() or ".." in Path(file).parts:
+        raise BadUsage(f"`file` is {file!r}; name a file inside {place}, or a pattern of files")
     found = sorted(place.glob(file))
     if not found:
         raise Missing(f"{place} has no file {file!r}; correct the source's `file`")

@@ -10,6 +10,7 @@ from typing import Any
 
 from kollama2.data.read import aligned_files, check_aligned
 from kollama2.engine.commit import keep_json, read_json
+from kollama2.engine.document import near
 from kollama2.engine.hub import What, by_mirror, commit_of, expanded
 from kollama2.errors import BadData, BadUsage, Denied, Fault, StorageTrouble, TryLater, storage
 from kollama2.model.gguf.architectures import config_of
@@ -17,7 +18,6 @@ from kollama2.model.gguf.convert import EDITION
 from kollama2.model.gguf.file import SUFFIX, Gguf, is_gguf
 from kollama2.stages import Source
 from kollama2.stages.source import one_file
-from kollama2.study.document import near
 from kollama2.study.schema import SourceSpec
 
 _SHA256 = re.compile("[0-9a-f]{64}")
