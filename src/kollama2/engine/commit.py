@@ -21,6 +21,7 @@ from typing import Any
 from kollama2.engine.identity import identity
 from kollama2.engine.leftovers import LEFTOVER, leftovers, owner_of, remove
 from kollama2.errors import Corrupt, Fault, StorageTrouble, storage
+from kollama2.records.read import newer
 
 MANIFEST = "MANIFEST.json"
 
@@ -264,6 +265,7 @@ def manifest(folder: Path) -> dict[str, dict[str, Any]]:
 
     Raises:
         Corrupt: there is no manifest or it was changed.
+        Missing: a newer kollama2 wrote it, in another form.
     """
     path = folder / MANIFEST
     if not path.is_file():
@@ -274,9 +276,11 @@ def manifest(folder: Path) -> dict[str, dict[str, Any]]:
         files = json.loads(content)["files"]
         whole = _manifest_bytes(files) == content
     except (ValueError, KeyError, TypeError) as error:
-        raise Corrupt(f"{path} is damaged: {error}") from error
+        raise newer(path, "is damaged") or Corrupt(f"{path} is damaged: {error}") from error
     if not whole:
-        raise Corrupt(f"{path} is damaged: its own checksum does not fit")
+        raise newer(path, "is damaged") or Corrupt(
+            f"{path} is damaged: its own checksum does not fit"
+        )
     return dict(files)
 
 

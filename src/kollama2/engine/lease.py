@@ -50,16 +50,20 @@ class Lease:
             Denied, StorageTrouble, TryLater: its file cannot be written.
         """
         self._owner = {**identity(), "uuid": uuid.uuid4().hex, "count": 0}
-        watched, since, told, pause = b"", self.clock(), False, 0.02
+        watched, unchanged, told, pause, before = b"", 0.0, False, 0.02, self.clock()
         with storage(self.file):
             while not self._create():
                 content = read(self.file)
                 if content is None:
                     continue  # released between the two looks
+                # A clock that jumps, as after a sleep of the machine, counts as one pause.
+                now = self.clock()
+                unchanged += min(max(now - before, 0.0), pause + 1.0)
+                before = now
                 if content != watched:
-                    watched, since = content, self.clock()
+                    watched, unchanged = content, 0.0
                 holder = parse(content)
-                if is_stale(holder, self.clock() - since, self.expire):
+                if is_stale(holder, unchanged, self.expire):
                     if self._take_over(content):
                         break
                 elif holder and not told:

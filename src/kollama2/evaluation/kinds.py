@@ -32,6 +32,9 @@ class _Task(BaseModel):
     columns: dict[str, str | int] = {}
     limit: int | None = Field(None, gt=0, description="only the first so many rows")
 
+    least: ClassVar[int] = 1
+    """Rows without which it measures nothing."""
+
     def uris(self) -> tuple[str, ...]:
         """The uris that the task names."""
         return (self.data,) if self.data else ()
@@ -120,6 +123,7 @@ class InstructionGain(_Task):
 
     measure_kind: Literal["instruction_gain"]
 
+    least: ClassVar[int] = 2  # one lends the other its prompt
     measures: ClassVar[tuple[str, ...]] = ("gain",)
 
 

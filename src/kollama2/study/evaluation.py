@@ -1,6 +1,7 @@
 """Evaluation: models beside a study, each measured on the same suite by the same stage."""
 
 import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from pydantic import ValidationError
 
 from kollama2.engine.document import nodes
 from kollama2.engine.hub import PREFIX, load_mirrors, snapshot
-from kollama2.errors import BadUsage
+from kollama2.errors import BadUsage, Notice
 from kollama2.evaluation.endpoint import KEY
 from kollama2.evaluation.suite import Harness, Induction, Mean, Suite, load_suite
 from kollama2.model.files import ADAPTER_CONFIG
@@ -115,15 +116,27 @@ def _only(suite: Suite, names: Sequence[str]) -> Suite:
 
 
 def _limited(suite: Suite, limit: int | None) -> Suite:
-    """The suite with at most so many items in each task; means are of what is left."""
+    """The suite with at most so many items in each task; means are of what is left.
+
+    A task that needs more items to measure anything gets as many as it needs.
+    """
     if limit is None:
         return suite
+    for one in suite.tasks:
+        if one.least > limit:
+            warnings.warn(
+                Notice(
+                    f"{one.name} measures nothing with less than {one.least} items, "
+                    f"so it gets {one.least}"
+                ),
+                stacklevel=2,
+            )
     tasks = tuple(
         one
         if isinstance(one, Mean)
         else one.model_copy(update={"size": min(limit, one.size)})
         if isinstance(one, Induction)
-        else one.model_copy(update={"limit": min(limit, one.limit or limit)})
+        else one.model_copy(update={"limit": max(one.least, min(limit, one.limit or limit))})
         for one in suite.tasks
     )
     return suite.model_copy(update={"tasks": tasks})
