@@ -15,6 +15,7 @@ from typing import ClassVar
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _REFUSED = frozenset({errno.EACCES, errno.EPERM})
 _BROKEN = frozenset({errno.EROFS, errno.EIO, errno.ENAMETOOLONG, errno.ESTALE, errno.ENOTDIR})
+_LONGEST = 400  # characters of a path that a message repeats
 _REMEDIES = {
     errno.EROFS: "the disk is read-only, so choose a folder on another",
     errno.ENAMETOOLONG: "choose a shorter one",
@@ -119,7 +120,8 @@ def _trouble(error: BaseException, path: Path) -> StorageTrouble:
 
 def _named(error: BaseException, path: Path) -> str:
     filename = error.filename if isinstance(error, OSError) else None
-    return os.fsdecode(filename) if isinstance(filename, (str, bytes)) else str(path)
+    name = os.fsdecode(filename) if isinstance(filename, (str, bytes)) else str(path)
+    return name if len(name) <= _LONGEST else f"{name[:_LONGEST]}…"
 
 
 @contextmanager

@@ -63,7 +63,7 @@ def judge(
         typer.Option("--against", help="Compare with this recipe only; by default all pairs."),
     ] = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Prompts at most.")] = None,
-    jobs: Annotated[int, typer.Option("--jobs", min=1, help="Questions at a time.")] = 4,
+    jobs: Annotated[int, typer.Option("--jobs", min=1, max=256, help="Questions at a time.")] = 4,
     store: StoreOption = STORE,
     as_json: JsonOption = False,
 ) -> None:
