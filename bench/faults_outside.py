@@ -1,11 +1,10 @@
 """Faults from outside: bad configuration, folders that cannot be written, bad servers and clients.
 
-    python bench/faults_outside.py          all cases, about three minutes
+    python bench/faults_outside.py          all cases, about two minutes
     python bench/faults_outside.py yaml     one group: yaml, outputs, download or network
 
 Every case does what a user, a server or a client can do. A good end is an exit code of
-`kollama2.errors` with one sentence, soon; counted is the rest: ends without a word, tracebacks,
-sentences as long as a page, and what takes too long. `cases` yields them for other programs.
+`kollama2.errors` with one sentence, soon; counted is the rest. `cases` is for other programs too.
 """
 
 import contextlib
@@ -139,14 +138,14 @@ def download_cases(root: Path) -> Iterator[tuple[str, Callable[[], Ended]]]:
 
     from kollama2.llama import download
 
+    get = download.download
     vars(download).update(_GIGABYTES={"7B": 1e-3}, _LARGEST_SHARD=1_000_000, _LARGEST=1_000_000)
     faults = ["403", "200 html", "200 xml", "redirect", "500", "silence", "endless", *HEADERS]
 
     def run(name: str, fault: str, number: int) -> Ended:
         with serving(dict(files())) as server:
-            server.faults[name, -1] = fault
-            link, to = server.link, root / f"llama-{number}"
-            return call(lambda: download.download(link, ["7B"], to, patience=0.3, pause=0.001))
+            server.faults[name, -1], to = fault, root / f"llama-{number}"
+            return call(lambda: get(server.link, ["7B"], to, patience=0.3, pause=0.001))
 
     for number, (name, fault) in enumerate(product(files(), faults)):
         yield f"{fault} at {name}", lambda one=(name, fault, number): run(*one)
@@ -220,10 +219,9 @@ def _request(port: int, request: bytes) -> Ended:
     began = time.monotonic()
     with socket.create_connection(("127.0.0.1", port), timeout=LONGEST) as client:
         client.sendall(request)
-        try:
+        status = ""
+        with contextlib.suppress(ConnectionError):
             status = client.recv(65536)[9:12].decode("latin-1")
-        except ConnectionError:
-            status = ""
     code = 64 if not status or "400" <= status < "500" else 1
     return Ended(code, f"kollama2: {status or 'closed'}\n", time.monotonic() - began)
 

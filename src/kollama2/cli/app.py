@@ -1,5 +1,6 @@
 """The commands of kollama2. Heavy libraries are imported inside the commands that need them."""
 
+import io
 import os
 import signal
 import sys
@@ -70,6 +71,8 @@ app.add_typer(tokenizer.app, name="tokenizer")
 def main() -> None:
     """Run a command; a fault is one sentence on stderr and an exit code, never a traceback."""
     warnings.showwarning = _tell
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal may know no Korean
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         for name in ("SIGTERM", "SIGHUP"):
             number = getattr(signal, name, None)  # Windows has no hang-up
