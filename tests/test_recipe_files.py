@@ -8,9 +8,9 @@ import pytest
 import yaml
 
 from kollama2 import recipes
+from kollama2.engine.document import Document
 from kollama2.miniature.corpora import NAMES
 from kollama2.model.templates import check_template
-from kollama2.study.document import Document
 from kollama2.study.pages import page
 from kollama2.study.schema import Budget, RecipeFile
 from kollama2.study.steps import TrainStep, parse_step

@@ -15,13 +15,16 @@ from typing import ClassVar
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _REFUSED = frozenset({errno.EACCES, errno.EPERM})
-_BROKEN = frozenset({errno.EROFS, errno.EIO, errno.ENAMETOOLONG, errno.ESTALE})
+_BROKEN = frozenset({errno.EROFS, errno.EIO, errno.ENAMETOOLONG, errno.ESTALE, errno.ENOTDIR})
+_LONGEST = 400  # characters of a path that a message repeats
 _REMEDIES = {
     errno.EROFS: "the disk is read-only, so choose a folder on another",
     errno.ENAMETOOLONG: "choose a shorter one",
+    errno.EFBIG: "raise the limit (ulimit -f) or choose another disk",
     errno.ENOTDIR: "a part of this path is a file, so correct it",
 }
-# Libraries written in Rust or C++ report a full disk in words only.
+# Libraries written in Rust or C++ report such things in words only.
+_TOO_LARGE_WORDS = re.compile(r"File too large|os error 27\b")
 _FULL_WORDS = re.compile(r"No space left on device|os error 28\b|Disk quota exceeded")
 
 
@@ -100,6 +103,8 @@ def storage_fault(error: BaseException, path: Path) -> Fault | None:
                 f"the disk of {path} is full; everything finished is kept: "
                 "free some space and give the same command again"
             )
+        if number == errno.EFBIG or _TOO_LARGE_WORDS.search(str(link)):
+            return _trouble(OSError(errno.EFBIG, "the file is too large"), path)
         if link is error and number in _REFUSED:
             return Denied(f"{_named(link, path)} may not be written or read; check its permissions")
         if link is error and number in _BROKEN:
@@ -116,7 +121,8 @@ def _trouble(error: BaseException, path: Path) -> StorageTrouble:
 
 def _named(error: BaseException, path: Path) -> str:
     filename = error.filename if isinstance(error, OSError) else None
-    return os.fsdecode(filename) if isinstance(filename, (str, bytes)) else str(path)
+    name = os.fsdecode(filename) if isinstance(filename, (str, bytes)) else str(path)
+    return name if len(name) <= _LONGEST else f"{name[:_LONGEST]}…"
 
 
 @contextmanager
@@ -130,8 +136,15 @@ def storage(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except OSError as error:
-        raise storage_fault(error, path) or _trouble(error, path) from error
+    except Fault:
+        raise
+    except Exception as error:  # libraries raise errors of their own while they handle such a one
+        fault = storage_fault(error, path)
+        if fault is None and isinstance(error, OSError):
+            fault = _trouble(error, path)
+        if fault is None:
+            raise
+        raise fault from error
 
 
 def visible(text: str) -> str:

@@ -150,6 +150,30 @@ def test_what_is_no_vote_is_refused(store: Path, vote: dict[str, Any]) -> None:
     assert votes(store) == []
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"voter": "someone-1", "token": "x", "choice": "left", "seconds": NaN}',
+        b'{"voter": "someone-1", "token": "x", "choice": "left", "seconds": 1e999}',
+        b'{"voter": "someone-1", "token": "x", "choice": "left", "seconds": -1e999}',
+        b'{"voter": "someone-1", "token": "\\ud800", "choice": "left"}',
+        b'{"voter": "someone-\\udfff", "token": "x", "choice": "left"}',
+        b'{"voter": ' + b"[" * 3000,
+        b'{"voter": ' + b"9" * 4000 + b"}",
+        b'{"voter": "\xff"}',
+        b"",
+        b"[]",
+        b"null",
+    ],
+)
+def test_numbers_and_letters_that_are_none(store: Path, body: bytes) -> None:
+    for path in ("/api/vote", "/api/pair"):
+        sent = client(store).post(path, content=body, headers={"content-type": "application/json"})
+        assert sent.status_code in (400, 422)
+        assert len(sent.content) < 200
+    assert votes(store) == []
+
+
 def test_other_pages_cannot_reach_it(store: Path) -> None:
     browser = client(store)
     assert browser.get("/", headers={"host": "evil.example"}).status_code == 400

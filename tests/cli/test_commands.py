@@ -205,7 +205,7 @@ LONG = "n" * 300
         (("status", "--store", LONG), 74, "File name too long; choose a shorter one"),
         (("plan", LONG), 74, "File name too long; choose a shorter one"),
         (("evaluate", f"file:{LONG}"), 74, "File name too long; choose a shorter one"),
-        (("run", "s.yaml"), 74, "File name too long; choose a shorter one"),
+        (("run", "s.yaml"), 64, "s.yaml:1: name: string should have at most 100 characters"),
     ],
 )
 def test_a_path_that_cannot_be_is_one_sentence(
@@ -230,7 +230,7 @@ def test_what_may_not_be_read_is_one_sentence(
 
     monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # `main` sets its own
     (tmp_path / "s.yaml").write_text("")
-    monkeypatch.setattr(Path, "read_text", refuse)
+    monkeypatch.setattr(Path, "open", refuse)
     monkeypatch.setattr(sys, "argv", ["kollama2", "plan", str(tmp_path / "s.yaml")])
     with pytest.raises(SystemExit) as ended:
         app.main()

@@ -196,3 +196,17 @@ def test_models_behind_an_endpoint_are_asked_once(
     asked = [(body["model"], body["messages"][0]["content"]) for body in server.bodies]
     assert (len(asked), len(set(asked))) == (11, 10)
     assert {headers["authorization"] for headers in server.headers} == {"Bearer secret"}
+
+
+def test_a_damaged_evaluation_is_healed_and_said(place: Path) -> None:
+    arguments = ("evaluate", "one", "--suite", "small.yaml", "--store", "healed", "--json")
+    first = kollama2(*arguments, folder=place)
+    assert first.returncode == 0, first.stderr
+    (items,) = (place / "healed").glob("evaluate-*/items.jsonl")
+    content = bytearray(items.read_bytes())
+    content[len(content) // 2] ^= 1
+    items.write_bytes(content)
+    again = kollama2(*arguments, folder=place)
+    assert (again.returncode, again.stdout) == (0, first.stdout), again.stderr
+    assert "its SHA-256 has changed" in again.stderr
+    assert again.stderr.count("is computed again") == 1

@@ -1,5 +1,6 @@
 import json
 import os
+import platform
 import subprocess
 import sys
 import threading
@@ -194,3 +195,83 @@ def test_a_watcher_that_died_while_taking_over_blocks_nobody(file: Path) -> None
     with take(file, clock):
         assert 10 <= clock.now < 13
     assert list(file.parent.iterdir()) == []
+
+
+def test_a_host_that_was_renamed_is_waited_for_no_longer_than_a_lease(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold(file, host="its-old-name", pid=dead_pid())
+    clock = Clock()
+    with take(file, clock):
+        assert lease.EXPIRE_SECONDS <= clock.now < lease.EXPIRE_SECONDS + 3
+    # Who was renamed while it holds is still itself: its counter moves, and its file is its own.
+    with Lease(file) as held:
+        monkeypatch.setattr(platform, "node", lambda: "its-new-name")
+        assert held.held()
+        held.fence()
+    assert not file.exists()
+
+
+@pytest.mark.parametrize("jump", [-86_400.0, -30.0, 30.0, 86_400.0])
+def test_a_clock_that_jumps_costs_one_lease_at_most(file: Path, jump: float) -> None:
+    """A monotonic clock does not jump where it is sound; after a sleep of the machine some do."""
+    hold(file, host="far")
+    jumped = False
+
+    waited, clock = 0.0, Clock()
+
+    def sleep(seconds: float) -> None:
+        nonlocal waited, jumped
+        waited += seconds
+        clock.now += seconds
+        if not jumped and waited > 20:
+            jumped, clock.now = True, clock.now + jump
+        assert waited < 1000, "it would wait for ever"
+
+    with Lease(file, clock=clock, sleep=sleep) as held:
+        assert held.held()
+    assert waited < 20 + lease.EXPIRE_SECONDS + 3
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from kollama2.engine.lease import Lease
+file, seconds, expire = Path(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3])
+with Lease(file, expire=expire, renew=0.05) as held:
+    print("held", flush=True)
+    time.sleep(seconds)
+    held.fence()
+    with file.with_name("log").open("a") as log:
+        log.write(f"{time.monotonic_ns()} {sys.argv[4]}\\n")
+"""
+
+
+def process(file: Path, seconds: float, name: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(file), str(seconds), "2", name],
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def test_two_processes_take_turns(file: Path) -> None:
+    both = [process(file, 0.3, name) for name in ("first", "second")]
+    assert [one.communicate(timeout=30)[0] for one in both] == ["held\n"] * 2
+    times = [int(line.split()[0]) for line in file.with_name("log").read_text().splitlines()]
+    assert times[1] - times[0] >= 0.3e9
+    assert not file.exists()
+
+
+def test_a_process_takes_over_at_once_from_one_that_was_killed(file: Path) -> None:
+    first = process(file, 100, "first")
+    assert first.stdout is not None
+    assert first.stdout.readline() == "held\n"
+    second = process(file, 0, "second")
+    time.sleep(0.5)
+    assert second.poll() is None or not file.with_name("log").exists()
+    first.kill()
+    first.communicate()
+    began = time.monotonic()
+    assert second.communicate(timeout=30)[0] == "held\n"
+    assert time.monotonic() - began < 5
+    assert file.with_name("log").read_text().split()[1] == "second"

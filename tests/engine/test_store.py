@@ -348,3 +348,16 @@ def test_progress_is_shown_at_most_four_times_a_second(here: Store) -> None:
     shown = [figures for what, figures in told if what == "progress"]
     assert len(shown) <= 3
     assert (shown[-1]["done"], shown[-1]["loss"]) == (1000, 1.5)
+
+
+def test_a_manifest_of_a_newer_version_names_both_and_stays(tmp_path: Path) -> None:
+    store, stage = Store(tmp_path), Corpus(text="나무")
+    store.compute(stage)
+    folder = store.path(stage)
+    for name, more in {"done.json": {"kollama2": "10.2.0"}, "MANIFEST.json": {"by": "x"}}.items():
+        content = json.loads((folder / name).read_text(encoding="utf-8"))
+        (folder / name).write_text(json.dumps({**content, **more}), encoding="utf-8")
+    for ask in (store.record, store.compute):
+        with pytest.raises(Missing, match=r"MANIFEST.json was written by kollama2 10\.2\.0 and"):
+            ask(stage)
+    assert folder.is_dir()

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from kollama2.errors import BadUsage, Denied, Missing, TryLater
+from kollama2.evaluation import endpoint
 from kollama2.evaluation.endpoint import Endpoint
 from tests.evaluation.server import said, serving
 
@@ -91,3 +92,47 @@ def test_nobody_there() -> None:
         endpoint.ask(ASKED, 9)
     with Endpoint("gopher://x", "small") as endpoint, pytest.raises(BadUsage, match="no address"):
         endpoint.ask(ASKED, 9)
+
+
+@pytest.mark.parametrize("text", ["x" * 200_000, "[" * 90_000])
+def test_an_answer_that_is_too_large_is_not_read(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoint, "LARGEST", 100_000)
+    answer = (200, [text] if text[0] == "x" else text)
+    with (
+        serving(lambda *_: answer) as server,
+        Endpoint(server.url, "m", wait=lambda _: None) as model,
+        pytest.raises(TryLater, match=r"more than 100,000 bytes|no chat completion"),
+    ):
+        model.ask([{"role": "user", "content": "?"}], 8)
+
+
+def test_an_answer_that_never_ends_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endpoint, "LONGEST", -1.0)
+    with (
+        serving(lambda *_: said("hello")) as server,
+        Endpoint(server.url, "m", wait=lambda _: None) as model,
+        pytest.raises(TryLater, match="an answer that takes longer than -1 s, 5 times in a row"),
+    ):
+        model.ask([{"role": "user", "content": "?"}], 8)
+
+
+def test_halves_of_characters_and_counts_that_are_none() -> None:
+    body = {
+        "choices": [{"message": {"content": "여\ud800우"}, "finish_reason": "stop"}],
+        "usage": {"completion_tokens": "many"},
+    }
+    with (
+        serving(lambda *_: (200, body)) as server,
+        Endpoint(server.url, "m", wait=lambda _: None) as model,
+    ):
+        assert model.ask([{"role": "user", "content": "?"}], 8) == ("여\ufffd우", True, None, False)
+
+
+@pytest.mark.parametrize("key", ["sk-한국어", "sk-\nx", "sk \x07"])
+def test_a_key_that_is_none_is_not_shown(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    with pytest.raises(BadUsage, match="OPENAI_API_KEY holds no key") as caught:
+        Endpoint("http://127.0.0.1:9/v1", "m")
+    assert "sk" not in str(caught.value)

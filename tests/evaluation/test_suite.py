@@ -84,7 +84,7 @@ def test_a_missing_suite_names_the_shipped_ones() -> None:
 def test_yaml_that_is_none(tmp_path: Path) -> None:
     path = tmp_path / "suite.yaml"
     path.write_text("name: [", encoding="utf-8")
-    with pytest.raises(BadUsage, match="not YAML"):
+    with pytest.raises(BadUsage, match=r"suite\.yaml:1: not valid YAML"):
         load_suite(path)
 
 

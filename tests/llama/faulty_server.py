@@ -7,6 +7,13 @@ from contextlib import AbstractContextManager
 from tests.loopback import Loopback, Quiet, running
 
 SECRET = "Policy=eyJTdGF0&Signature=sEcReT-sIgNaTuRe"
+HEADERS: dict[str, tuple[int, dict[str, str]]] = {
+    "huge": (200, {"Content-Length": "99999999999999"}),
+    "no number": (206, {"Content-Range": "bytes \xb2-\xb2/\xb2"}),
+    "long number": (206, {"Content-Range": f"bytes {'9' * 5000}-/{'9' * 5000}"}),
+    "not modified": (304, {}),
+    "no place": (302, {"Location": "http://["}),
+}
 PAGE = b"<!DOCTYPE html><html><title>403 ERROR</title>The request could not be satisfied.</html>"
 
 
@@ -75,6 +82,19 @@ class _Handler(Quiet):
             self.send_header("Location", f"http://example.com/{path}?{SECRET}")
             self.end_headers()
             return None
+        if fault in HEADERS:
+            self.send_response(HEADERS[fault][0])
+            for name, value in HEADERS[fault][1].items():
+                self.send_header(name, value)
+            self.end_headers()
+            return None
+        if fault == "endless":
+            self.send_response(200)
+            self.end_headers()
+            while self.server.sent.get(path, 0) < 100_000_000:  # it fails where nobody stops it
+                self.wfile.write(b"PK" * 50_000)
+                self.server.sent[path] = self.server.sent.get(path, 0) + 100_000
+            return None
         if fault == "500":
             return self._answer(500, b"oops", "text/plain")
         body = self.server.contents.get(path)
@@ -95,14 +115,15 @@ class _Handler(Quiet):
                 self.end_headers()
                 return
             self.send_response(206)
-            self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
+            told = start + 1 if fault == "range wrong" else start
+            self.send_header("Content-Range", f"bytes {told}-{len(body) - 1}/{len(body)}")
         else:
             self.send_response(200)
         self.send_header("ETag", tag)
         self.send_header("Content-Type", "binary/octet-stream")
         self.send_header("Content-Length", str(len(body) - start))
         self.end_headers()
-        cut = fault in ("short", "stall", "silence")
+        cut = fault in ("short", "stall", "silence", "range wrong")
         half = 0 if fault == "silence" else (len(body) - start) // 2
         piece = body[start : start + half if cut else None]
         self.wfile.write(piece)

@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import shutil
+import time
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ CONTENTS = files()
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setattr(download, "_GIGABYTES", {"7B": 1e-3, "13B": 1e-3, "70B": 1e-3})
+    monkeypatch.setattr(download, "_LARGEST_SHARD", 1_000_000)
     with serving(dict(CONTENTS)) as server:
         yield server
 
@@ -86,6 +88,13 @@ def test_all_models_and_their_shards(server: Server, tmp_path: Path) -> None:
         ("redirect", Denied, "to http://example.com/llama-2-7b/consolidated.00.pth, which is not"),
         ("500", TryLater, "the server answered 500; the 0 bytes that came are kept"),
         ("silence", TryLater, "the server stopped sending; the 0 bytes that came are kept"),
+        ("range wrong", TryLater, "ended the transfer early|the connection broke"),
+        ("endless", Missing, "sends more than the 1,000,000 bytes that llama-2-7b/consolidated"),
+        ("huge", Missing, "sends more than the 1,000,000 bytes that llama-2-7b/consolidated"),
+        ("no number", TryLater, "could not be fetched"),
+        ("long number", TryLater, "could not be fetched"),
+        ("not modified", Missing, "the server answered 304"),
+        ("no place", Denied, "to what is no address, which is not https"),
         ("wrong content", Corrupt, "with the MD5 .* demands .*; it was deleted, give the same"),
     ],
 )
@@ -95,6 +104,7 @@ def test_a_fault_that_stays_is_one_sentence_and_no_bad_file(
     server.faults[SHARD, -1] = fault
     with pytest.raises(kind, match=says) as error:
         get(server, tmp_path)
+    assert server.sent.get(SHARD, 0) < 20_000_000
     assert "\n" not in str(error.value)
     assert "sEcReT" not in "".join(traceback.format_exception(error.value))
     found = finals(tmp_path)
@@ -137,6 +147,32 @@ def test_a_server_that_ignores_ranges_begins_again(server: Server, tmp_path: Pat
     server.faults = {(SHARD, 0): "short", (SHARD, 1): "range ignored"}
     get(server, tmp_path)
     assert finals(tmp_path) == CONTENTS
+
+
+def test_a_byte_a_try_is_no_progress_for_ever(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetch, "_ALL_TRIES", 30)
+    monkeypatch.setattr(fetch.Fetcher, "_chunks", lambda *_: iter([b"P"]))
+    server.contents["LICENSE"] = b"P" * 200
+    with pytest.raises(TryLater, match="the 30 bytes that came are kept"):
+        get(server, tmp_path, pause=0)
+    assert server.asked == ["LICENSE"] * 30
+
+
+def test_a_server_that_drips_is_given_up(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def chunks(*_: object) -> Iterator[bytes]:
+        for _ in range(100):
+            time.sleep(0.01)
+            yield b"P"
+
+    monkeypatch.setattr(fetch, "_TRIES", 1)
+    monkeypatch.setattr(fetch.Fetcher, "_chunks", chunks)
+    server.contents["LICENSE"] = b"P" * 200
+    with pytest.raises(TryLater, match="the server sends less than 1,000 bytes a second"):
+        get(server, tmp_path, patience=0.1)
 
 
 def test_content_that_changes_midway_is_never_mixed(server: Server, tmp_path: Path) -> None:

@@ -60,10 +60,13 @@ def test_names(tmp_path: Path) -> None:
 
 def test_a_mirrors_file_that_is_none(tmp_path: Path) -> None:
     path = tmp_path / "mirrors.yaml"
-    with pytest.raises(BadUsage, match="cannot be read"):
+    with pytest.raises(BadUsage, match=r"mirrors\.yaml: no such file"):
         load_mirrors(path)
     path.write_text("- hf:a/b\n", encoding="utf-8")
-    with pytest.raises(BadUsage, match="expected lines such as 'hf:owner/name: path/to/copy'"):
+    with pytest.raises(BadUsage, match="expected a mapping of keys at the top, found a list"):
+        load_mirrors(path)
+    path.write_text("hf:a/b: x\nhf:c/d: [x]\n", encoding="utf-8")
+    with pytest.raises(BadUsage, match="yaml:2: expected lines such as 'hf:owner/name: path/to"):
         load_mirrors(path)
     path.write_text("hf:a/b: $NOWHERE_SET/x\n", encoding="utf-8")
     with pytest.raises(BadUsage, match="hf:a/b: the environment variable NOWHERE_SET is not set"):

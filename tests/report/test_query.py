@@ -1,8 +1,11 @@
+import json
+import time
 from pathlib import Path
 
 import pytest
 
 from kollama2.errors import BadUsage
+from kollama2.report import query as asked
 from kollama2.report.query import query
 
 
@@ -62,3 +65,38 @@ def test_no_store(tmp_path: Path) -> None:
 
 def test_an_empty_store_has_empty_views(tmp_path: Path) -> None:
     assert query(tmp_path, "SELECT count(*) FROM items, scores, stages, curves").rows == ((0,),)
+
+
+@pytest.mark.parametrize(
+    ("sql", "says"),
+    [
+        (
+            "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT 1 FROM t) SELECT count(*) FROM t",
+            "took longer than 1 s",
+        ),
+        ("SELECT count(*) FROM range(10000000) a, range(10000000) b", "took longer than 1 s"),
+        ("SELECT * FROM range(1000)", "has more than 100 rows"),
+        ("SELECT list(repeat('x', 1000000) || i) FROM range(100000) t(i)", "Out of Memory|longer"),
+        ("SELECT '\udcff'", "holds bytes that are no UTF-8"),
+    ],
+)
+def test_what_takes_too_much(
+    store: Path, monkeypatch: pytest.MonkeyPatch, sql: str, says: str
+) -> None:
+    monkeypatch.setattr(asked, "SECONDS", 1.0)
+    monkeypatch.setattr(asked, "MEMORY", "200MB")
+    monkeypatch.setattr(asked, "ROWS", 100)
+    began = time.monotonic()
+    with pytest.raises(BadUsage, match=says) as caught:
+        query(store, sql)
+    assert "\n" not in str(caught.value)
+    assert time.monotonic() - began < 10
+
+
+def test_half_a_character_is_no_trouble(store: Path) -> None:
+    path = next(path for path in sorted(store.glob("evaluate-*/items.jsonl")))
+    lines = path.read_text(encoding="utf-8").splitlines()
+    first = json.loads(lines[0]) | {"item": "half \ud800"}
+    path.write_text("\n".join([json.dumps(first), *lines[1:]]) + "\n", encoding="utf-8")
+    found = query(store, "SELECT item FROM items WHERE item LIKE 'half%'")
+    assert found.rows == (("half ?",),)

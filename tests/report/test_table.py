@@ -1,5 +1,6 @@
 import json
 import math
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from kollama2 import __version__
 from kollama2.errors import BadUsage, Corrupt, Fault, Missing
 from kollama2.report.board import Leaderboard, Row
 from kollama2.report.query import query
@@ -377,3 +379,7 @@ def test_a_leaderboard_comes_back_from_its_json(store: Path) -> None:
     assert row.score is None
     with pytest.raises(Corrupt, match=r"no leaderboard: rows: .*run the study again"):
         Leaderboard.from_json(text.replace('"rows"', '"lines"'))
+    later = re.sub('"kollama2": "[^"]+"', '"kollama2": "99.1"', text)
+    assert later != text
+    with pytest.raises(Missing, match=rf"by kollama2 99\.1 and cannot .* kollama2 {__version__}"):
+        Leaderboard.from_json(later.replace('"rows"', '"lines"'))

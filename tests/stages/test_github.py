@@ -2,12 +2,14 @@ import io
 import urllib.error
 import urllib.request
 import zipfile
+from http.client import IncompleteRead
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from kollama2.errors import Missing
+from kollama2.stages import github
 from kollama2.stages.github import fetch
 
 
@@ -55,4 +57,20 @@ def test_what_cannot_be_fetched_names_the_mirror(
 ) -> None:
     served(monkeypatch, error)
     with pytest.raises(Missing, match=f"{message}.*github:owner/name/a.tsv: path/to/copy"):
+        fetch("github:owner/name/a.tsv", "c0ffee", tmp_path)
+
+
+def test_what_is_too_large_packed_or_not(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(github, "_LARGEST", 10_000)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("bomb.csv", bytes(1_000_000))
+    served(monkeypatch, packed.getvalue())
+    with pytest.raises(Missing, match="GitHub sends more than 10,000 bytes of it; name a local"):
+        fetch("github:owner/name/sets.zip/bomb.csv", "c0ffee", tmp_path)
+    served(monkeypatch, bytes(10_001))
+    with pytest.raises(Missing, match="GitHub sends more than 10,000 bytes of it; name a local"):
+        fetch("github:owner/name/a.tsv", "c0ffee", tmp_path)
+    served(monkeypatch, IncompleteRead(b"x", 9))
+    with pytest.raises(Missing, match="GitHub cannot be reached"):
         fetch("github:owner/name/a.tsv", "c0ffee", tmp_path)

@@ -6,12 +6,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from kollama2.engine.document import Document
 from kollama2.errors import BadUsage
 from kollama2.model.card import read_card
 from kollama2.model.load import load_model
 from kollama2.stages import ExpandBlocks, Merge, Model, Source, Train, parse
 from kollama2.study.cells import cells
-from kollama2.study.document import Document
 from kollama2.study.locate import Locator
 from kollama2.study.schema import Study
 from kollama2.train.blocks import expand_blocks, places

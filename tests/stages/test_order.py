@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from pyarrow import parquet
 
+from kollama2.engine.document import Document
 from kollama2.engine.profile import Resources
 from kollama2.engine.stage import Work
 from kollama2.errors import BadUsage
@@ -14,7 +15,6 @@ from kollama2.stages import Derive, Encode, Order, Source, Train
 from kollama2.stages.encode import Part
 from kollama2.stages.order import Knot
 from kollama2.study.cells import cells
-from kollama2.study.document import Document
 from kollama2.study.locate import Locator
 from kollama2.study.schema import Study
 from kollama2.train.batches import Plan, Rows

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from kollama2.engine.document import Document
 from kollama2.errors import BadUsage
 from kollama2.stages import ExpandTokenizer, ExpandVocab, Train, parse
 from kollama2.study.cells import Cell, cells
-from kollama2.study.document import Document
 from kollama2.study.locate import Locator
 from kollama2.study.schema import Study
 
@@ -65,3 +65,35 @@ def test_every_stage_is_read_again_from_its_recipe(tmp_path: Path) -> None:
 def test_a_shared_key_that_no_step_knows(tmp_path: Path) -> None:
     with pytest.raises(BadUsage, match=r"study.yaml:8: unknown key 'innit'; did you mean 'init'"):
         of(STUDY.replace("{init: mean}", "{innit: mean}"), tmp_path)
+
+
+def test_a_study_that_is_too_large_is_counted_and_not_built(tmp_path: Path) -> None:
+    axis = ", ".join(f"o{n}: none" for n in range(10))
+    wide = "".join(f"  a{n}: {{{axis}}}\n" for n in range(7))
+    with pytest.raises(BadUsage, match=r"yaml:7: the axes have 40,000,000 combinations"):
+        of(STUDY.replace("suites:", wide + "suites:"), tmp_path)
+    seeds = STUDY.replace("[0, 1]", str(list(range(3000))))
+    with pytest.raises(BadUsage, match=r"yaml:6: 4 recipes x 3,000 seeds x 1 suites are 12,000 "):
+        of(seeds, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("[0, 1]", "[1, 1]", "1 is given twice"),
+        ("[quick]", "[quick, quick]", "'quick' is given twice"),
+        ("[0, 1]", "[-1]", "seeds: |0: input should be greater than or equal to 0"),
+        ("10KB", "9e99GB", "'9e99GB' is more than any disk holds"),
+        ("10KB", "infGB", "'infGB' is more than any disk holds"),
+        ("text-ko}", "text-ko, size: 100000000}", "less than or equal to 10000000"),
+    ],
+)
+def test_what_cannot_be_meant(tmp_path: Path, old: str, new: str, says: str) -> None:
+    with pytest.raises(BadUsage, match=says):
+        of(STUDY.replace(old, new), tmp_path)
+
+
+def test_a_pattern_stays_in_its_folder(tmp_path: Path) -> None:
+    text = STUDY.replace("{uri: builtin:miniature/text-ko}", "{uri: 'file:.', file: ../*}")
+    with pytest.raises(BadUsage, match=r"`file` is '\.\./\*'; name a file inside"):
+        of(text, tmp_path)

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from kollama2.engine import graph
+from kollama2.engine.document import Document
 from kollama2.engine.store import Store
 from kollama2.errors import BadUsage
 from kollama2.stages import Ask
-from kollama2.study.document import Document
 from kollama2.study.lock import Locked, lock
 from tests.evaluation.server import said, serving
 

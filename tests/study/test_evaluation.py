@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from kollama2.errors import BadUsage
+from kollama2.errors import BadUsage, Notice
+from kollama2.evaluation.kinds import Mean
 from kollama2.evaluation.suite import load_suite
 from kollama2.study.evaluation import Wanted, wanted_suite
 
@@ -31,3 +32,11 @@ def test_a_limit_holds_in_every_task_of_a_suite() -> None:
 def test_no_wish_is_ignored(wanted: Wanted, message: str) -> None:
     with pytest.raises(BadUsage, match=message):
         wanted_suite(wanted, Path())
+
+
+def test_a_task_gets_as_many_items_as_it_needs() -> None:
+    with pytest.warns(Notice, match="^instruct-ko measures nothing with less than 2 items, so it"):
+        found = wanted_suite(Wanted("quick", limit=1), Path())
+    limits = {task.name: task.limit for task in found.tasks if not isinstance(task, Mean)}
+    assert limits.pop("instruct-ko") == 2
+    assert set(limits.values()) == {1}

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from kollama2.engine.commit import keep_json
+from kollama2.engine.document import Document
 from kollama2.errors import BadUsage
 from kollama2.records.lock import Lock
 from kollama2.records.read import read
-from kollama2.study.document import Document
 from kollama2.study.lock import find, lock, name_of
 
 STUDY = """\

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from kollama2.engine.document import Document
 from kollama2.engine.store import Store
 from kollama2.errors import BadUsage
 from kollama2.stages import ExpandBlocks, Merge, Source
 from kollama2.study.adapt import adaptation
-from kollama2.study.document import Document
 from kollama2.study.frontier import frontier
 from kollama2.study.lock import lock
 from kollama2.study.merges import check_merges

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from kollama2.engine.document import Document
 from kollama2.errors import BadUsage
-from kollama2.study.document import Document
 from kollama2.study.schema import Budget
 from kollama2.study.steps import PruneStep, VocabStep, parse_step
 

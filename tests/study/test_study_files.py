@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from kollama2.engine.document import Document
 from kollama2.engine.graph import plan
 from kollama2.engine.store import Store
-from kollama2.study.document import Document
 from kollama2.study.lock import QUICK, lock
 
 STUDIES = Path(__file__).parent.parent.parent / "studies"

@@ -2,6 +2,7 @@
 
 import random
 import secrets
+import socket
 import threading
 from collections import OrderedDict
 from datetime import datetime, timezone
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from kollama2.arena.pairs import Answers, Ballot, Pair, answers, votes_file
+from kollama2.arena.server import LOOPBACK, Gate, run
 from kollama2.errors import Fault, storage, visible
 from kollama2.evaluation.journal import append, entries
 from kollama2.report.study import Study
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 OPEN = 10_000  # pairs that are shown and not voted on yet
 LONGEST = 8_000  # characters of an answer that the page shows
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class Ask(BaseModel):
@@ -110,22 +111,18 @@ class Arena:
             return "kept"
 
 
-def create(arena: Arena, hosts: tuple[str, ...] = LOOPBACK) -> "FastAPI":
-    """The web application.
-
-    Args:
-        arena: the state.
-        hosts: names by which it may be addressed; other requests are refused, so that no page
-            elsewhere can reach a local arena through a name of its own.
-    """
+def create(
+    arena: Arena, hosts: tuple[str, ...] | None = LOOPBACK, token: str | None = None
+) -> "FastAPI":
+    """The web application; `hosts` and `token` as in `server.Gate`."""
     from fastapi import FastAPI, Request
+    from fastapi.exceptions import RequestValidationError
     from fastapi.responses import HTMLResponse, JSONResponse
-    from starlette.middleware.trustedhost import TrustedHostMiddleware
 
     from kollama2.arena.page import page
 
     app = FastAPI(title="kollama2 arena", docs_url=None, redoc_url=None, openapi_url=None)
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*hosts])
+    app.add_middleware(Gate, hosts=hosts, token=token)
     html, policy = page(arena.study.name)
 
     @app.get("/")
@@ -151,12 +148,14 @@ def create(arena: Arena, hosts: tuple[str, ...] = LOOPBACK) -> "FastAPI":
     def failed(request: Request, fault: Exception) -> JSONResponse:
         return JSONResponse({"error": str(fault)}, status_code=503)
 
+    @app.exception_handler(RequestValidationError)
+    def unreadable(request: Request, error: Exception) -> JSONResponse:
+        # What was sent is not repeated: NaN, infinity and halves of characters cannot be.
+        return JSONResponse({"error": "this is no request of the page"}, status_code=422)
+
     return app
 
 
-def serve(study: Study, host: str, port: int) -> None:
-    """Serve the arena until it is interrupted."""
-    import uvicorn
-
-    hosts = LOOPBACK if host in LOOPBACK else ("*",)
-    uvicorn.run(create(Arena(study), hosts), host=host, port=port, log_level="warning")
+def serve(study: Study, listening: socket.socket, token: str | None) -> None:
+    """Serve the arena until it is interrupted; a token means that anyone may be the host's name."""
+    run(create(Arena(study), None if token else LOOPBACK, token), listening)

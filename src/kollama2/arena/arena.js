@@ -27,7 +27,7 @@
     });
   };
   const send = async (path, body) => {
-    const response = await fetch(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ voter, ...body }) });
+    const response = await fetch(path + location.search, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ voter, ...body }) });
     return { status: response.status, body: await response.json() };
   };
   const next = async () => {

@@ -38,18 +38,27 @@ def compute(
     from kollama2.engine.failure import fault_of
     from kollama2.engine.graph import plan
     from kollama2.engine.store import Store
+    from kollama2.errors import Corrupt
 
     kept = Store(store)
     machine = load_profile(profile, None)
-    todo = plan(stages, kept)
-    said = warn(todo, store)
-    outcome = launch(todo, store, machine, told)
-    warn(todo, store, said)  # what nobody knew before the rows were read
-    if outcome.failed:
-        first, *others = outcome.failed.values()
-        more = f" (and {len(others)} more, told above)" if others else ""
-        raise fault_of(outcome.exit_code, first + more)
-    return [kept.input(stage) for stage in stages]
+    said: list[str] = []
+    for again in (True, False):
+        todo = plan(stages, kept)
+        said = warn(todo, store, said)
+        outcome = launch(todo, store, machine, told)
+        warn(todo, store, said)  # what nobody knew before the rows were read
+        if outcome.failed:
+            first, *others = outcome.failed.values()
+            more = f" (and {len(others)} more, told above)" if others else ""
+            raise fault_of(outcome.exit_code, first + more)
+        try:
+            return [kept.input(stage) for stage in stages]
+        except Corrupt:
+            # It is moved aside and said; twice the same means that the disk is damaged.
+            if not again or all(kept.record(stage) is not None for stage in stages):
+                raise
+    raise AssertionError("the second time returns or raises")
 
 
 def export(model: Path, output: Path, onto: Path | None = None) -> None:

@@ -1,8 +1,11 @@
 """The commands of kollama2. Heavy libraries are imported inside the commands that need them."""
 
+import io
 import os
+import signal
 import sys
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +24,7 @@ from kollama2.cli import (
     study,
     tokenizer,
 )
-from kollama2.errors import Fault, Notice, storage_fault, visible
+from kollama2.errors import Fault, Notice, TryLater, storage_fault, visible
 
 app = typer.Typer(
     name="kollama2",
@@ -68,13 +71,22 @@ app.add_typer(tokenizer.app, name="tokenizer")
 def main() -> None:
     """Run a command; a fault is one sentence on stderr and an exit code, never a traceback."""
     warnings.showwarning = _tell
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal may know no Korean
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
+        for name in ("SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)  # Windows has no hang-up
+            if number and signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores it
+                signal.signal(number, _end)
         code = app(standalone_mode=False)
     except Fault as fault:
         _say(str(fault))
         code = fault.exit_code
     except typer.Abort:
         code = 130
+    except _Ended as end:
+        _say(f"ended by {end}; nothing finished is lost and the same command continues")
+        code = TryLater.exit_code
     except KeyboardInterrupt:
         _say("interrupted; the same command continues where this one stopped")
         code = 130
@@ -82,18 +94,28 @@ def main() -> None:
         # The reader of our output has gone, e.g. `kollama2 query … | head`.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
-    except OSError as error:
-        # Permissions, full and read-only disks, names that are too long; all else is a defect.
-        trouble = storage_fault(error, Path(error.filename or "what was to be written"))
-        if trouble is None:
-            raise
-        _say(str(trouble))
-        code = trouble.exit_code
     except typer.TyperException as error:
         # Everything that the command line itself can have wrong: an option, a missing argument.
         _say(error.format_message() if isinstance(error, typer.BadParameter) else str(error))
         code = 64
+    except Exception as error:
+        # Permissions, full and read-only disks, names that are too long; all else is a defect.
+        place = getattr(error, "filename", None) or "what was to be written"
+        trouble = storage_fault(error, Path(place))
+        if trouble is None:
+            raise
+        _say(str(trouble))
+        code = trouble.exit_code
     sys.exit(code or 0)
+
+
+class _Ended(BaseException):
+    """Somebody asked the process to end: a scheduler, or a terminal that was closed."""
+
+
+def _end(number: int, frame: object) -> None:
+    signal.signal(number, signal.SIG_IGN)  # what is being tidied up now takes a moment
+    raise _Ended(signal.Signals(number).name)
 
 
 _show = warnings.showwarning
@@ -108,4 +130,5 @@ def _tell(message: Warning | str, category: type[Warning], *place: Any, **more: 
 
 
 def _say(message: str) -> None:
-    print(f"kollama2: {visible(message)}", file=sys.stderr)
+    with suppress(OSError):  # the terminal may be gone
+        print(f"kollama2: {visible(message)}", file=sys.stderr)

@@ -28,17 +28,25 @@ def arena(
     host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port.")] = 8321,
 ) -> None:
-    """Serve a page on which people compare two anonymous answers; votes go into the report."""
-    from kollama2.arena.app import LOOPBACK, serve
+    """Serve a page on which people compare two anonymous answers; votes go into the report.
+
+    An address that other machines reach carries a token, new at every start.
+    """
+    import secrets
+
+    from kollama2.arena.app import serve
+    from kollama2.arena.server import is_loopback, listen
 
     found = _study(study, store)
-    talk().print(f"arena of {found.name}: http://{host}:{port}/ (stop with Ctrl-C)")
-    if host not in LOOPBACK:
-        talk().print(
-            "this address can be reached from other machines, and the page asks nobody for a "
-            "password"
-        )
-    serve(found, host, port)
+    host = host.removeprefix("[").removesuffix("]")
+    token = None if is_loopback(host) else secrets.token_urlsafe(18)
+    with listen(host, port) as listening:
+        shown = f"[{host}]" if ":" in host else host
+        place = f"http://{shown}:{listening.getsockname()[1]}/{f'?token={token}' if token else ''}"
+        talk().print(f"arena of {found.name}: {place} (stop with Ctrl-C)", markup=False)
+        if token:
+            talk().print("other machines reach this address; only who knows all of it may vote")
+        serve(found, listening, token)
 
 
 def judge(
@@ -55,7 +63,7 @@ def judge(
         typer.Option("--against", help="Compare with this recipe only; by default all pairs."),
     ] = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Prompts at most.")] = None,
-    jobs: Annotated[int, typer.Option("--jobs", min=1, help="Questions at a time.")] = 4,
+    jobs: Annotated[int, typer.Option("--jobs", min=1, max=256, help="Questions at a time.")] = 4,
     store: StoreOption = STORE,
     as_json: JsonOption = False,
 ) -> None:

@@ -113,15 +113,21 @@ def _careful(console: "Console") -> "Console":
 
 
 def check_new(folder: Path) -> None:
-    """Refuse a folder for output that holds something.
+    """Refuse a folder for output that holds something or cannot be written, before the work.
 
     Raises:
-        BadUsage: it does.
+        BadUsage: it holds something.
+        TryLater, Denied, StorageTrouble: it cannot be written.
     """
-    from kollama2.errors import BadUsage
+    from kollama2.errors import BadUsage, storage
 
-    if folder.exists() and any(folder.iterdir() if folder.is_dir() else [folder]):
-        raise BadUsage(f"{folder} is not empty; name a new folder with -o")
+    with storage(folder):
+        if folder.exists() and any(folder.iterdir() if folder.is_dir() else [folder]):
+            raise BadUsage(f"{folder} is not empty; name a new folder with -o")
+        whole = folder.absolute()
+        probe = whole.with_name(f".{whole.name}.partial-{os.getpid():08x}.owner")
+        probe.mkdir(parents=True)
+        probe.rmdir()
 
 
 def print_json(value: Any) -> None:

@@ -220,14 +220,20 @@ def gc(
     store: StoreOption = STORE,
     delete: Annotated[bool, typer.Option("--delete", help="Delete, instead of listing.")] = False,
 ) -> None:
-    """List folders of the store that no study names, or delete them."""
+    """List folders of the store that no study names and what was left unfinished, or delete them.
+
+    Left unfinished is looked for in the store, beside it and in this folder.
+    """
     from kollama2.cli.plan import kept_names
     from kollama2.engine.gc import gc as collect
     from kollama2.engine.store import Store
 
-    found = collect(Store(store), kept_names(store, studies or []), delete=delete)
+    found = collect(
+        Store(store), kept_names(store, studies or []), delete=delete, beside=(Path(), store.parent)
+    )
     for folder, size in found:
-        out().print(f"{size / 1e6:10.1f} MB  {folder.name}")
+        name = folder.name if folder.parent == store else os.path.relpath(folder)
+        out().print(f"{size / 1e6:10.1f} MB  {name}")
     total = sum(size for _, size in found) / 1e6
     done = "deleted" if delete else "could be deleted with --delete"
     talk().print(f"{Count(len(found)):folder}, {total:.1f} MB {done}")
@@ -244,8 +250,8 @@ def _planned(study: str | None, store: Path, mirrors: Path | None) -> "tuple[Loc
 
 def load_profile(path: Path | None, jobs: int | None) -> "Profile":
     """The profile of a file, or this machine's: one stage a core, one thread each."""
+    from kollama2.engine.document import Document
     from kollama2.engine.profile import Profile
-    from kollama2.study.document import Document
 
     profile = Document(path).read(Profile) if path else Profile()
     return profile.model_copy(update={"jobs": jobs}) if jobs else profile

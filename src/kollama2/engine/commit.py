@@ -8,22 +8,22 @@ final name finds all of it.
 import hashlib
 import json
 import os
-import re
 import shutil
 import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from kollama2.engine.identity import identity
+from kollama2.engine.leftovers import LEFTOVER, leftovers, owner_of, remove
 from kollama2.errors import Corrupt, Fault, StorageTrouble, storage
-from kollama2.records.read import Json, read
+from kollama2.records.read import Json, newer, read
 
 MANIFEST = "MANIFEST.json"
-_LEFTOVER = re.compile(r"\..+\.(partial-[0-9a-f]{8}|[0-9a-f]{32})")
 
 
 def write_json(path: Path, value: object, *, durable: bool = True) -> None:
@@ -106,10 +106,14 @@ def move(sealed: Path, final: Path) -> None:
         Denied, StorageTrouble: as `storage`.
     """
     with storage(final):
-        if final.exists():
-            raise StorageTrouble(f"{final} exists already and is never overwritten; move it away")
+        _check_free(final)
         sealed.rename(final)
         sync_folder(final.parent)
+
+
+def _check_free(final: Path) -> None:
+    if final.exists() and not (final.is_dir() and next(final.iterdir(), None) is None):
+        raise StorageTrouble(f"{final} exists already and is never overwritten; move it away")
 
 
 def seal(partial: Path, leave: Path | None = None) -> None:
@@ -150,16 +154,21 @@ def seal(partial: Path, leave: Path | None = None) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what `write_json` and `committing` leave in a folder when they are killed."""
+    """Remove what `write_json` and `committing` leave in a folder when they are killed.
+
+    The folder must be nobody else's, as that of a stage is which holds its lease.
+    """
     with storage(folder):
         for path in sorted(folder.rglob(".*")):
-            if _LEFTOVER.fullmatch(path.name):
-                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+            if LEFTOVER.fullmatch(path.name):
+                remove(path)
 
 
 @contextmanager
 def committing(final: Path) -> Iterator[Path]:
     """Give a folder to write into that becomes `final` when the block ends without an error.
+
+    What a killed process left of the same folder is removed first.
 
     Example:
         >>> with committing(folder / "checkpoint-10") as partial:
@@ -168,14 +177,23 @@ def committing(final: Path) -> Iterator[Path]:
     Raises:
         TryLater, Denied, StorageTrouble: as `publish`; nothing is left behind.
     """
-    partial = final.with_name(f".{final.name}.partial-{uuid.uuid4().hex[:8]}")
+    whole = final.absolute()  # `.` has no name
+    with storage(final):
+        _check_free(final)
+        whole.parent.mkdir(parents=True, exist_ok=True)
+        for left in leftovers(whole.parent, whole.name):
+            remove(left)
+    partial = whole.with_name(f".{whole.name}.partial-{uuid.uuid4().hex[:8]}")
     try:
         with storage(final):
-            partial.mkdir(parents=True)
+            owner_of(partial).write_text(json.dumps(identity()), encoding="utf-8")
+            partial.mkdir()
         yield partial
         publish(partial, final)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+        with suppress(OSError):
+            owner_of(partial).unlink(missing_ok=True)
 
 
 def verify(folder: Path, full: bool = False, *, once: bool = False) -> None:
@@ -232,6 +250,7 @@ def manifest(folder: Path) -> dict[str, dict[str, Any]]:
 
     Raises:
         Corrupt: there is no manifest or it was changed.
+        Missing: a newer kollama2 wrote it, in another form.
     """
     path = folder / MANIFEST
     if not path.is_file():
@@ -242,9 +261,11 @@ def manifest(folder: Path) -> dict[str, dict[str, Any]]:
         files = json.loads(content)["files"]
         whole = _manifest_bytes(files) == content
     except (ValueError, KeyError, TypeError) as error:
-        raise Corrupt(f"{path} is damaged: {error}") from error
+        raise newer(path, "is damaged") or Corrupt(f"{path} is damaged: {error}") from error
     if not whole:
-        raise Corrupt(f"{path} is damaged: its own checksum does not fit")
+        raise newer(path, "is damaged") or Corrupt(
+            f"{path} is damaged: its own checksum does not fit"
+        )
     return dict(files)
 
 

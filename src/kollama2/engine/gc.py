@@ -3,10 +3,12 @@
 import re
 import shutil
 import uuid
+from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 from kollama2.engine import lease
+from kollama2.engine.leftovers import leftovers, remove
 from kollama2.engine.store import Store
 from kollama2.errors import storage
 
@@ -15,16 +17,20 @@ _OURS = re.compile(
 )
 
 
-def gc(store: Store, keep: AbstractSet[str], *, delete: bool = False) -> list[tuple[Path, int]]:
+def gc(
+    store: Store, keep: AbstractSet[str], *, delete: bool = False, beside: Iterable[Path] = ()
+) -> list[tuple[Path, int]]:
     """Find, and with `delete` remove, the folders that are not wanted.
 
-    Finished and partial folders of stages outside `keep` go, and damaged folders that were moved
-    aside. Whatever somebody is working on stays, and so does everything that is not a stage.
+    Finished and partial folders of stages outside `keep` go, damaged folders that were moved aside,
+    and what killed commands left there or in the folders `beside`. Whatever somebody is working on
+    stays, and so does everything that is not a stage.
 
     Args:
         store: where to look.
         keep: names of stages, inputs included (e.g. all of `plan(...).stages`).
         delete: remove them; otherwise they are only listed.
+        beside: folders that commands write their results into.
 
     Returns:
         Each folder with its size in bytes.
@@ -42,6 +48,11 @@ def gc(store: Store, keep: AbstractSet[str], *, delete: bool = False) -> list[tu
                 found.append((folder, _bytes(folder)))
                 if delete:
                     _remove(folder, name)
+        for place in {one.resolve() for one in (store.root, store.root / "studies", *beside)}:
+            for left in leftovers(place):
+                found.append((left, _bytes(left)))
+                if delete:
+                    remove(left)
         for file in store.root.glob("*.lease") if delete else ():
             if lease.holder(file) is None and not file.with_suffix(".partial").exists():
                 file.unlink(missing_ok=True)
@@ -56,4 +67,6 @@ def _remove(folder: Path, name: str) -> None:
 
 
 def _bytes(folder: Path) -> int:
+    if not folder.is_dir():
+        return folder.lstat().st_size
     return sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir())

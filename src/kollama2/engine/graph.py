@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol
 
 from kollama2.engine.progress import Tell
 from kollama2.engine.stage import Stage
+from kollama2.engine.stage import closure as closure
 from kollama2.engine.store import Store, say_damage
 from kollama2.errors import Corrupt, Fault, Missing
 from kollama2.records.done import Done
@@ -126,15 +127,6 @@ def inline(store: Store) -> Launch:
         return store.compute(stage, tell=tell)
 
     return launch
-
-
-def closure(stage: Stage) -> dict[str, Stage]:
-    """A stage and all it is made of, inputs first."""
-    found: dict[str, Stage] = {}
-    for needed in stage.inputs():
-        found.update(closure(needed))
-    found[stage.name] = stage
-    return found
 
 
 class _Interrupted(Fault):

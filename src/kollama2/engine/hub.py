@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from kollama2.errors import BadUsage, Denied, Missing, one_line, storage_fault
+from kollama2.errors import BadUsage, Denied, Missing, storage_fault
 
 PREFIX = "hf:"
 MODEL_FILES = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja", "*.md")
@@ -31,18 +31,17 @@ def load_mirrors(path: Path | None) -> dict[str, Path]:
 
     Raises:
         BadUsage: the file is missing or not such a mapping.
+        Denied, StorageTrouble: it cannot be read.
     """
-    import yaml
+    from kollama2.engine.document import Document
 
     if path is None:
         return {}
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise BadUsage(f"mirrors file {path} cannot be read: {one_line(error)}") from error
-    if not isinstance(tree, dict) or not all(isinstance(v, str) for v in tree.values()):
-        raise BadUsage(f"mirrors file {path}: expected lines such as 'hf:owner/name: path/to/copy'")
-    return {uri: path.parent / expanded(uri, place) for uri, place in tree.items()}
+    document = Document(path)
+    for uri, place in document.tree.items():
+        if not isinstance(uri, str) or not isinstance(place, str):
+            raise document.fault((uri,), "expected lines such as 'hf:owner/name: path/to/copy'")
+    return {uri: path.parent / expanded(uri, place) for uri, place in document.tree.items()}
 
 
 def expanded(uri: str, place: str) -> str:

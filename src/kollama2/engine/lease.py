@@ -9,19 +9,16 @@ lease over, so no two clocks are ever compared and no `flock` is needed.
 import json
 import os
 import platform
-import sys
 import threading
 import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import psutil
-
+from kollama2.engine.identity import alive, identity
 from kollama2.errors import TryLater, storage
 
 RENEW_SECONDS = 5.0
@@ -53,16 +50,20 @@ class Lease:
             Denied, StorageTrouble, TryLater: its file cannot be written.
         """
         self._owner = {**identity(), "uuid": uuid.uuid4().hex, "count": 0}
-        watched, since, told, pause = b"", self.clock(), False, 0.02
+        watched, unchanged, told, pause, before = b"", 0.0, False, 0.02, self.clock()
         with storage(self.file):
             while not self._create():
                 content = read(self.file)
                 if content is None:
                     continue  # released between the two looks
+                # A clock that jumps, as after a sleep of the machine, counts as one pause.
+                now = self.clock()
+                unchanged += min(max(now - before, 0.0), pause + 1.0)
+                before = now
                 if content != watched:
-                    watched, since = content, self.clock()
+                    watched, unchanged = content, 0.0
                 holder = parse(content)
-                if is_stale(holder, self.clock() - since, self.expire):
+                if is_stale(holder, unchanged, self.expire):
                     if self._take_over(content):
                         break
                 elif holder and not told:
@@ -171,17 +172,6 @@ class Lease:
         return json.dumps(self._owner).encode().ljust(_WIDTH - 1) + b"\n"
 
 
-def identity() -> dict[str, Any]:
-    """Who this process is, in the words of a lease."""
-    return {
-        "host": platform.node(),
-        "boot": _boot(),
-        "space": _process_space(),
-        "pid": os.getpid(),
-        "ticks": _start_ticks(os.getpid()),
-    }
-
-
 def read(file: Path) -> bytes | None:
     """The content of a lease, or None where there is none."""
     try:
@@ -209,10 +199,8 @@ def is_stale(holder: dict[str, Any] | None, unchanged: float, expire: float) -> 
     """
     if holder is None:
         return unchanged >= min(expire, _EMPTY_SECONDS)
-    here = (platform.node(), _boot(), _process_space())
-    if (holder["host"], holder["boot"], holder["space"]) == here:
-        return bool(_start_ticks(holder["pid"]) != holder["ticks"])
-    return unchanged >= expire
+    lives = alive(holder)
+    return unchanged >= expire if lives is None else not lives
 
 
 def holder(file: Path) -> str | None:
@@ -233,32 +221,3 @@ def describe(holder: dict[str, Any]) -> str:
 def _fingerprint(content: bytes) -> str:
     holder = parse(content)
     return f"after-{holder['uuid']}" if holder else "after-empty"
-
-
-@cache
-def _boot() -> str:
-    file = Path("/proc/sys/kernel/random/boot_id")
-    return file.read_text().strip() if file.exists() else str(round(psutil.boot_time()))
-
-
-@cache
-def _process_space() -> str:
-    """Containers on one machine share its boot but not its process numbers."""
-    file = Path("/proc/self/ns/pid")
-    return str(file.readlink()) if file.is_symlink() else ""
-
-
-def _start_ticks(pid: int) -> float | None:
-    """When a living process started, in clock ticks since boot; None for a dead or zombie one."""
-    if sys.platform == "linux":
-        try:
-            text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            return None
-        state, *rest = text.rpartition(")")[2].split()  # the name before may hold blanks
-        return None if state in "ZX" else int(rest[18])
-    try:
-        process = psutil.Process(pid)
-        return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
-    except psutil.Error:
-        return None

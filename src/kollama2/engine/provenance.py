@@ -72,7 +72,8 @@ def git_commit() -> str | None:
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
-    command = ["git", "-C", str(folder), *arguments]
+    # A look at the tree must not refresh its index: killed in between, it would leave a lock.
+    command = ["git", "--no-optional-locks", "-C", str(folder), *arguments]
     try:
         result = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)
     except (OSError, subprocess.SubprocessError):

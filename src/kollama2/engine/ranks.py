@@ -12,7 +12,7 @@ from typing import Any
 
 from kollama2.engine import commit
 from kollama2.engine.failure import Failed, fault_of
-from kollama2.engine.lease import identity, is_stale
+from kollama2.engine.identity import alive, identity
 from kollama2.engine.profile import Resources
 from kollama2.engine.stage import Stage, Work
 from kollama2.engine.store import Store
@@ -98,6 +98,6 @@ def _follow(process: "subprocess.Popen[bytes]", work: Work) -> None:
 
 
 def _die_with(leader: dict[str, Any]) -> None:
-    while not is_stale(leader, 0.0, float("inf")):
+    while alive(leader) is not False:
         time.sleep(1)
     os._exit(1)

@@ -71,6 +71,15 @@ class Stage(BaseModel):
         """Do the work into `work.out` and return the metrics for `done.json`."""
         raise TypeError(f"a stage of kind {self.kind} cannot be run: it defines no run()")
 
+    def stands(self, root: Path, *, direct: bool = True) -> bool:
+        """Whether what this finished stage points at outside the store is what it was.
+
+        Args:
+            root: the store.
+            direct: whether it is read itself, or only what was made of it.
+        """
+        return True
+
     def model_post_init(self, context: object, /) -> None:
         """Refuse what has no stable key where it is written, not hours later."""
         _ = self.key
@@ -115,6 +124,15 @@ class Work:
             **figures: more to show, e.g. loss or tokens_per_second.
         """
         self.tell({"done": done, "total": total, "unit": unit, **figures})
+
+
+def closure(stage: Stage) -> dict[str, Stage]:
+    """A stage and all it is made of, inputs first."""
+    found: dict[str, Stage] = {}
+    for needed in stage.inputs():
+        found.update(closure(needed))
+    found[stage.name] = stage
+    return found
 
 
 def why(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:

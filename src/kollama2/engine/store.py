@@ -18,8 +18,8 @@ from kollama2.engine import commit, lease, provenance
 from kollama2.engine.failure import Guard
 from kollama2.engine.profile import Resources
 from kollama2.engine.progress import Progress, Tell
-from kollama2.engine.stage import Stage, Work
-from kollama2.errors import Corrupt, Denied, Fault, Missing, StorageTrouble, storage
+from kollama2.engine.stage import Stage, Work, closure
+from kollama2.errors import Corrupt, Denied, Fault, Missing, StorageTrouble, TryLater, storage
 from kollama2.records.done import Done
 from kollama2.records.read import DONE, Json, read
 
@@ -82,7 +82,7 @@ class Store:
         Names and sizes of all files are compared with the manifest.
         """
         try:
-            return self._verified(self.path(stage))
+            return self._verified(self.path(stage), stage=stage)
         except Corrupt:
             return None
 
@@ -150,6 +150,7 @@ class Store:
                 return record
             for needed in stage.inputs():
                 self._need(needed, stage, tell)
+            self._check_outside(stage)
             tell("started", {})
             return self._work(stage, resources or Resources(), tell, execute, held)
 
@@ -177,6 +178,7 @@ class Store:
             )
             cpu, begun = provenance.cpu_seconds(), datetime.now(timezone.utc)
             metrics = execute(stage, work)
+            self._check_outside(stage)  # it may have changed while it was read
             record = Done(
                 name=stage.name,
                 kind=stage.kind,
@@ -218,7 +220,7 @@ class Store:
         """The record if the stage is finished; a damaged folder is moved aside."""
         folder = self.path(stage)
         try:
-            return self._verified(folder, full)
+            return self._verified(folder, full, stage)
         except Corrupt as fault:
             n = 1
             while (aside := folder.with_name(f"{folder.name}.corrupt-{n}")).exists():
@@ -229,7 +231,9 @@ class Store:
             tell("damaged", {"message": message})
             return None
 
-    def _verified(self, folder: Path, full: bool = False) -> Done | None:
+    def _verified(
+        self, folder: Path, full: bool = False, stage: Stage | None = None
+    ) -> Done | None:
         try:
             with storage(folder):
                 if not folder.is_dir():
@@ -243,12 +247,23 @@ class Store:
         # The manifest binds the files to each other, this binds them to the folder's name.
         if record.name != folder.name:
             raise Corrupt(f"{folder} holds the result of {record.name}")
+        if stage is not None and not stage.stands(self.root):
+            raise Corrupt(f"{folder} points at a place where its content is not any more")
         return record
 
     def _need(self, needed: Stage, stage: Stage, tell: Tell) -> None:
         if not self.path(needed).is_dir():
             raise Missing(f"{stage.name} needs {needed.name}, which is not in {self.root}")
         self.input(needed, tell)
+
+    def _check_outside(self, stage: Stage) -> None:
+        direct = {stage.name, *(one.name for one in stage.inputs())}
+        for one in closure(stage).values():
+            if not one.stands(self.root, direct=one.name in direct):
+                raise TryLater(
+                    f"what {one.name} points at has changed since this study was read, so nothing "
+                    "made of it is kept under the old name: give the same command again"
+                )
 
     def _finished(self) -> Iterator[Path]:
         if self.root.is_dir():

@@ -1,11 +1,12 @@
 """An OpenAI-compatible endpoint: one chat in, one answer out, patient with what passes."""
 
 import os
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from kollama2.errors import BadUsage, Denied, Missing, TryLater
+from kollama2.errors import BadUsage, Denied, Missing, TryLater, first_line
 
 if TYPE_CHECKING:
     import httpx
@@ -13,9 +14,12 @@ if TYPE_CHECKING:
 ATTEMPTS = 5
 # Seconds before the second attempt; each further one waits twice as long, at most the second.
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
-TIMEOUT = 120.0
+TIMEOUT = 120.0  # seconds without a byte
+LONGEST = 600.0  # seconds for one answer
+LARGEST = 16_000_000  # bytes of one answer
 # The environment variable that holds the key of an endpoint, unless another one is named.
 KEY = "OPENAI_API_KEY"
+_HALVES = re.compile("[\ud800-\udfff]")
 
 
 class Reply(NamedTuple):
@@ -52,7 +56,9 @@ class Endpoint:
 
         self.url, self.model = url.rstrip("/"), model
         self._variable, self._temperature, self._wait = key_variable, temperature, wait
-        key = os.environ.get(key_variable)
+        key = os.environ.get(key_variable, "").strip()
+        if not re.fullmatch("[!-~]*", key):
+            raise BadUsage(f"{key_variable} holds no key: it has blanks or no ASCII in it")
         headers = {"authorization": f"Bearer {key}"} if key else {}
         self._client = httpx.Client(headers=headers, timeout=TIMEOUT)
 
@@ -88,7 +94,7 @@ class Endpoint:
             pause = FIRST_WAIT * 2**attempt
             response = self._post(body)
             if isinstance(response, str):
-                trouble = response
+                trouble, reached = response, reached or not response.startswith("no answer")
                 continue
             reached = True
             if response.status_code == 429 or response.status_code >= 500:
@@ -106,12 +112,23 @@ class Endpoint:
     def _post(self, body: dict[str, Any]) -> "httpx.Response | str":
         import httpx
 
+        began, content = time.monotonic(), bytearray()
         try:
-            return self._client.post(f"{self.url}/chat/completions", json=body)
-        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-            raise BadUsage(f"{self.url} is no address of an endpoint: {error}") from error
-        except httpx.TransportError as error:
-            return f"no answer ({type(error).__name__}: {error})"
+            with self._client.stream("POST", f"{self.url}/chat/completions", json=body) as answer:
+                for piece in answer.iter_bytes():
+                    content += piece
+                    if len(content) > LARGEST:
+                        return f"an answer of more than {LARGEST:,} bytes"
+                    if time.monotonic() - began > LONGEST:
+                        return f"an answer that takes longer than {LONGEST:g} s"
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError) as error:
+            raise BadUsage(
+                f"{self.url} is no address of an endpoint: {first_line(error)}"
+            ) from error
+        except httpx.RequestError as error:
+            return f"no answer ({type(error).__name__}: {first_line(error)})"
+        plain = {n: v for n, v in answer.headers.items() if n in ("content-type", "retry-after")}
+        return httpx.Response(answer.status_code, headers=plain, content=bytes(content))
 
     def _check(self, response: "httpx.Response") -> None:
         """Raise for what no further attempt would mend."""
@@ -126,7 +143,8 @@ class Endpoint:
 
 
 def _seconds(text: str | None) -> float:
-    return float(text) if text and text.replace(".", "", 1).isdigit() else 0.0
+    plain = text and text.isascii() and text.replace(".", "", 1).isdigit()
+    return float(text) if text and plain else 0.0
 
 
 def _filtered(response: "httpx.Response") -> bool:
@@ -143,7 +161,11 @@ def _reply(response: "httpx.Response") -> Reply | None:
         choice = found["choices"][0]
         text = choice["message"]["content"] or ""
         tokens = (found.get("usage") or {}).get("completion_tokens")
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+        reason = choice.get("finish_reason")
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
         return None
-    reason = choice.get("finish_reason")
-    return Reply(str(text), reason == "stop", tokens, reason == "content_filter")
+    if not isinstance(text, str):
+        return None
+    whole = _HALVES.sub("\ufffd", text)  # JSON can hold halves of a character, a file cannot
+    counted = isinstance(tokens, int) and 0 <= tokens < 1 << 53
+    return Reply(whole, reason == "stop", tokens if counted else None, reason == "content_filter")

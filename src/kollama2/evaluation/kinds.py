@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _URI = re.compile(r"(builtin|hf|file|github):.+")
 
 FileFormat: TypeAlias = Literal["jsonl", "json", "lines", "tsv", "csv", "parquet"]
-Name: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+Name: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=100)]
 
 
 class _Task(BaseModel):
@@ -31,6 +31,9 @@ class _Task(BaseModel):
     format: FileFormat | None = Field(None, description="by the file's suffix when not given")
     columns: dict[str, str | int] = {}
     limit: int | None = Field(None, gt=0, description="only the first so many rows")
+
+    least: ClassVar[int] = 1
+    """Rows without which it measures nothing."""
 
     def uris(self) -> tuple[str, ...]:
         """The uris that the task names."""
@@ -120,6 +123,7 @@ class InstructionGain(_Task):
 
     measure_kind: Literal["instruction_gain"]
 
+    least: ClassVar[int] = 2  # one lends the other its prompt
     measures: ClassVar[tuple[str, ...]] = ("gain",)
 
 

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, TypeAlias
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from kollama2.errors import BadUsage, one_line
+from kollama2.engine.document import Document
+from kollama2.errors import BadUsage
 from kollama2.evaluation.chats import ExactMatch, InstructionRules
 from kollama2.evaluation.fidelity import VERSION as FIDELITY_VERSION
 from kollama2.evaluation.kinds import (
@@ -187,12 +187,4 @@ def load_suite(name_or_path: str | Path) -> Suite:
     elif not path.is_file():
         known = ", ".join(shipped())
         raise BadUsage(f"no suite {str(name_or_path)!r}: give a YAML file or one of {known}")
-    try:
-        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return Suite.model_validate(content).defined()
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise BadUsage(f"suite {path}: not YAML: {one_line(error)}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "suite"
-        raise BadUsage(f"suite {path}: {where}: {first['msg']}") from error
+    return Document(path).read(Suite).defined()

@@ -204,7 +204,8 @@ def to_meta(folder: Path, out: Path, shards: int = 1) -> dict[str, Any]:
             }
             if rope is not None:
                 shard[ROPE] = torch.tensor(rope, dtype=dtype)
-            torch.save(shard, partial / name)
+            with (partial / name).open("wb") as file:  # torch's own does not say what went wrong
+                torch.save(shard, file)
         write_json(partial / "params.json", params, durable=False)
         sums = {name: checklist.md5(partial / name) for name in [*names, "params.json"]}
         (partial / checklist.NAME).write_text(checklist.text(sums), encoding="utf-8")

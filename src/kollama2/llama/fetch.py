@@ -21,7 +21,9 @@ Heard = Callable[[str, int, int | None], None]
 
 ASK = "https://www.llama.com/llama-downloads/"
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
-_TRIES = 5
+_TRIES = 5  # in a row that brought nothing new
+_ALL_TRIES = 1000
+_SLOWEST = 1000  # bytes a second
 _REDIRECTS = 5
 _PAGES = (b"<!doctype", b"<html", b"<?xml")
 _PICKLE_OR_ZIP = (b"PK", b"\x80")
@@ -36,8 +38,11 @@ class Broken(Exception):
 
 def shown(url: str) -> str:
     """What of a link may be shown: not its query, which holds the signature."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.hostname}{parts.path}"
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "what is no address"
+    return f"{parts.scheme}://{parts.hostname}{parts.path}"[:200]
 
 
 def check_link(url: str) -> None:
@@ -46,7 +51,10 @@ def check_link(url: str) -> None:
     Raises:
         BadUsage: no https link.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise BadUsage("the link is none; copy it whole from the e-mail") from None
     loopback = parts.scheme == "http" and parts.hostname in _LOOPBACK
     if not parts.hostname or not (parts.scheme == "https" or loopback):
         raise BadUsage("the link must begin with https://; copy it whole from the e-mail")
@@ -74,44 +82,49 @@ class Fetcher:
         self, heard: Heard = lambda *_: None, patience: float = 60.0, pause: float = 1.0
     ) -> None:
         self._client = httpx.Client(timeout=patience, follow_redirects=False)
-        self._heard, self._pause = heard, pause
+        self._heard, self._patience, self._pause = heard, patience, pause
 
     def close(self) -> None:
         """Close the connection."""
         self._client.close()
 
-    def fetch(self, url: str, partial: Path, name: str) -> None:
+    def fetch(self, url: str, partial: Path, name: str, most: int) -> None:
         """Make `partial` the whole content of a link; what it holds already is continued.
+
+        Only bytes beyond all that were ever there count as progress, so that a server which breaks
+        off, or whose ranges do not fit, is given up.
 
         Args:
             url: the signed link.
             partial: file to write; beside it lies what is known of the content.
             name: how messages call the file.
+            most: bytes that such a file can have.
 
         Raises:
             Denied: the link expired, is not for this file, or leads away from https.
-            Missing: the server has no such file.
+            Missing: the server has no such file, or sends more than such a file can be.
             TryLater: the connection broke again and again, or the disk is full; nothing is lost.
         """
-        failures = 0
-        while True:
-            before = _size(partial)
+        failures, furthest = 0, _size(partial)
+        for _ in range(_ALL_TRIES):
             try:
-                if self._once(url, partial, name):
+                if self._once(url, partial, name, most):
                     _about(partial).unlink(missing_ok=True)
                     return
                 reason = "the server ended the transfer early"
             except Broken as broken:
                 reason = str(broken)
-            failures = 1 if _size(partial) > before else failures + 1
+            failures = 1 if _size(partial) > furthest else failures + 1
+            furthest = max(furthest, _size(partial))
             if failures >= _TRIES:
-                raise TryLater(
-                    f"{name} could not be fetched: {reason}; the {_size(partial):,} bytes that "
-                    "came are kept, give the same command again"
-                )
+                break
             time.sleep(self._pause * 2 ** (failures - 1))
+        raise TryLater(
+            f"{name} could not be fetched: {reason}; the {_size(partial):,} bytes that came are "
+            "kept, give the same command again"
+        )
 
-    def _once(self, url: str, partial: Path, name: str) -> bool:
+    def _once(self, url: str, partial: Path, name: str, most: int) -> bool:
         have = _size(partial)
         with self._response(url, have, name) as answer:
             if answer.status_code == 416:
@@ -128,6 +141,8 @@ class Fetcher:
                 partial.unlink(missing_ok=True)  # the content is another one now
                 return False
             have = have if resumed else 0
+            if total is not None and total > most:
+                raise _too_much(name, most)
             room = shutil.disk_usage(partial.parent).free
             if total is not None and total - have > room:
                 raise TryLater(
@@ -135,21 +150,35 @@ class Fetcher:
                     f"has {room:,}; free some space and give the same command again"
                 )
             write_json(_about(partial), {"etag": tag, "total": total}, durable=False)
-            self._write(answer, partial, name, have, total)
+            self._write(answer, partial, name, have, total, most)
         return total is None or _size(partial) == total
 
     def _write(
-        self, answer: httpx.Response, partial: Path, name: str, have: int, total: int | None
+        self,
+        answer: httpx.Response,
+        partial: Path,
+        name: str,
+        have: int,
+        total: int | None,
+        most: int,
     ) -> None:
         chunks = self._chunks(answer)
         first = next(chunks, b"")
         if have == 0:
             _check_start(first, name)
+        looked, then = time.monotonic(), have
         with storage(partial), partial.open("ab" if have else "wb") as file:
             while first:
-                file.write(first)
                 have += len(first)
+                if have > (most if total is None else total):
+                    file.truncate(0)
+                    raise _too_much(name, most if total is None else total)
+                file.write(first)
                 self._heard(name, have, total)
+                if (passed := time.monotonic() - looked) > self._patience:
+                    if have - then < passed * _SLOWEST:
+                        raise Broken(f"the server sends less than {_SLOWEST:,} bytes a second")
+                    looked, then = time.monotonic(), have
                 first = next(chunks, b"")
 
     @staticmethod
@@ -168,20 +197,21 @@ class Fetcher:
             try:
                 request = self._client.build_request("GET", url, headers=headers)
                 answer = self._client.send(request, stream=True)
-            except (httpx.HTTPError, httpx.InvalidURL) as error:
+            except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
                 raise Broken(_reason(error)) from None
             try:
-                if not answer.is_redirect:
+                if not answer.has_redirect_location:
                     yield answer
                     return
-                url = urljoin(url, answer.headers["location"])
+                place = answer.headers["location"]
             finally:
                 answer.close()
             try:
+                url = urljoin(url, place)
                 check_link(url)
-            except BadUsage:
+            except ValueError:  # a Fault is one
                 raise Denied(
-                    f"the server leads {name} to {shown(url)}, which is not https; nothing was "
+                    f"the server leads {name} to {shown(place)}, which is not https; nothing was "
                     "fetched from there. Use the link of the e-mail, without a proxy"
                 ) from None
         raise Denied(f"the server redirects {name} in circles; request a new link")
@@ -233,15 +263,29 @@ def _same(partial: Path, tag: str | None, total: int | None) -> bool:
         known = json.loads(_about(partial).read_bytes())
     except (OSError, ValueError):
         return False
+    if not isinstance(known, dict):
+        return False
     return (known.get("etag"), known.get("total")) == (tag, total)
 
 
 def _start(answer: httpx.Response) -> int | None:
     span = answer.headers.get("content-range", "").removeprefix("bytes ").split("-")[0]
-    return int(span) if span.isdigit() else None
+    return _number(span)
 
 
 def _total(answer: httpx.Response) -> int | None:
     ranged = answer.headers.get("content-range")
     value = ranged.rpartition("/")[2] if ranged else answer.headers.get("content-length", "")
-    return int(value) if value.isdigit() else None
+    return _number(value)
+
+
+def _number(text: str) -> int | None:
+    """A size in a header; one of more digits than any file needs is none."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 18 else None
+
+
+def _too_much(name: str, most: int) -> Missing:
+    return Missing(
+        f"the server sends more than the {most:,} bytes that {name} can have; is the link the one "
+        "of the e-mail?"
+    )

@@ -50,7 +50,8 @@ def need_space(out: Path, size: int) -> None:
     Raises:
         TryLater: there are fewer.
     """
-    parent = next(p for p in out.absolute().parents if p.exists())
+    whole = out.absolute()
+    parent = next(p for p in (whole, *whole.parents) if p.exists())
     free = shutil.disk_usage(parent).free
     if free < size * 1.05:
         raise TryLater(

@@ -104,13 +104,22 @@ def unreadable(path: Path, how: str) -> Fault:
     Returns:
         Missing, where a newer kollama2 wrote it; otherwise Corrupt.
     """
-    writer = written_by(path)
-    if writer is not None and _number(writer) > _number(__version__):
-        return Missing(
-            f"{path} was written by kollama2 {writer} and cannot be read by this kollama2 "
-            f"{__version__}, for which it {how}; install {writer}, or name another store"
-        )
-    return damaged(path, how)
+    return newer(path, how) or damaged(path, how)
+
+
+def newer(path: Path, how: str) -> Missing | None:
+    """The fault of a file that a newer kollama2 wrote; None for any other."""
+    return of_newer(str(path), written_by(path), how)
+
+
+def of_newer(name: str, writer: str | None, how: str) -> Missing | None:
+    """The same, of something by this name that says itself who wrote it."""
+    if writer is None or _number(writer) <= _number(__version__):
+        return None
+    return Missing(
+        f"{name} was written by kollama2 {writer} and cannot be read by this kollama2 "
+        f"{__version__}, for which it {how}; install {writer}, or name another store"
+    )
 
 
 def damaged(path: Path, how: str) -> Corrupt:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import re
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from kollama2.errors import Corrupt
-from kollama2.records.read import Number
+from kollama2.records.read import Number, of_newer
 
 
 @dataclass(frozen=True)
@@ -219,14 +220,16 @@ class Leaderboard:
         """What `to_json` wrote; a number that was not finite comes back as NaN.
 
         Raises:
-            Corrupt: the text is no leaderboard.
+            Corrupt, Missing: the text is no leaderboard; a newer kollama2 wrote it.
         """
         try:
             return _reader().validate_json(text)
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"])) or "the file"
-            raise Corrupt(
+            told = re.search(r'"kollama2": "([\d.]+)', text)
+            writer = told and told[1]
+            raise of_newer("the leaderboard", writer, f"is none: {where}") or Corrupt(
                 f"no leaderboard: {where}: {first['msg']}; run the study again"
             ) from error
 

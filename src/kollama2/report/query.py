@@ -4,6 +4,7 @@ import json
 import math
 import re
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from kollama2.report.study import Stage, load, read_stage
 if TYPE_CHECKING:
     import duckdb
 
+SECONDS, MEMORY, ROWS = 60.0, "2GB", 1_000_000  # that one statement may take
 VIEWS = {
     "stages": "stage VARCHAR, kind VARCHAR, key VARCHAR, seconds DOUBLE, peak_memory_bytes BIGINT, "
     "finished VARCHAR, kollama2 VARCHAR, metrics JSON, record JSON, settings JSON",
@@ -49,7 +51,7 @@ def query(store: Path, sql: str) -> Rows:
         sql: one statement, e.g. `SELECT recipe, avg(score) FROM scores GROUP BY recipe`.
 
     Raises:
-        BadUsage: the statement is not valid, or there is no such store.
+        BadUsage: the statement is not valid or takes too much, or there is no such store.
         Corrupt: a record cannot be read.
     """
     import duckdb
@@ -57,6 +59,8 @@ def query(store: Path, sql: str) -> Rows:
     store = Path(store)
     if not store.is_dir():
         raise BadUsage(f"There is no store at {store}; give its folder with --store")
+    if any("\ud800" <= one <= "\udfff" for one in sql):  # what the shell gave was no text
+        raise BadUsage("The query holds bytes that are no UTF-8; type it again")
     readers: dict[str, Callable[[Path], Iterator[Json]]] = {
         "stages": _stages,
         "scores": _scores,
@@ -69,8 +73,12 @@ def query(store: Path, sql: str) -> Rows:
             rows = readers[name](store) if name in wanted else iter(())
             _table(connection, name, rows, Path(scratch) / f"{name}.jsonl")
         # From here on the statement is a stranger's.
+        connection.execute(f"SET memory_limit = '{MEMORY}'")
+        connection.execute("SET temp_directory = ''")
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
+        stop = threading.Timer(SECONDS, connection.interrupt)
+        stop.daemon = True
         try:
             statements = duckdb.extract_statements(sql)
             kinds = [one.type for one in statements]
@@ -79,9 +87,14 @@ def query(store: Path, sql: str) -> Rows:
                 duckdb.StatementType.EXPLAIN,
             ):
                 raise BadUsage("A query is exactly one SELECT (or DESCRIBE, SHOW, EXPLAIN)")
+            stop.start()
             answer = connection.execute(statements[0])
             columns = tuple(column[0] for column in answer.description or ())
-            return Rows(columns, tuple(answer.fetchall()))
+            found = tuple(answer.fetchmany(ROWS + 1))
+        except duckdb.InterruptException as error:
+            raise BadUsage(
+                f"The query took longer than {SECONDS:g} s; ask for less of it (WHERE, LIMIT)"
+            ) from error
         except duckdb.Error as error:
             first = first_line(error)
             views = "; ".join(
@@ -89,6 +102,11 @@ def query(store: Path, sql: str) -> Rows:
                 for name, columns in VIEWS.items()
             )
             raise BadUsage(f"The query cannot be answered: {first}. Views: {views}") from error
+        finally:
+            stop.cancel()
+    if len(found) > ROWS:
+        raise BadUsage(f"The query has more than {ROWS:,} rows; ask for less of it (WHERE, LIMIT)")
+    return Rows(columns, found)
 
 
 def _table(
@@ -97,11 +115,13 @@ def _table(
     """Fills a table through a file of JSON lines, which DuckDB reads far faster than values."""
     connection.execute(f"CREATE TABLE {name} ({VIEWS[name]})")
     fields = dict(column.split() for column in VIEWS[name].split(", "))
-    with file.open("w", encoding="utf-8") as lines:
+    # Halves of characters, which JSON can hold, become question marks.
+    with file.open("w", encoding="utf-8", errors="replace") as lines:
         empty = True
         for row in rows:
             empty = False
-            lines.write(json.dumps({field: row.get(field) for field in fields}) + "\n")
+            known = {field: row.get(field) for field in fields}
+            lines.write(json.dumps(known, ensure_ascii=False) + "\n")
     if empty:
         return
     types = ", ".join(f"{field}: '{kind}'" for field, kind in fields.items())

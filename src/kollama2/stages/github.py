@@ -4,6 +4,8 @@ import io
 import urllib.error
 import urllib.request
 import zipfile
+import zlib
+from http.client import HTTPException
 from pathlib import Path
 
 from kollama2.engine.hub import by_mirror
@@ -11,6 +13,7 @@ from kollama2.errors import Missing
 
 _RAW = "https://raw.githubusercontent.com"
 _SECONDS = 60
+_LARGEST = 500_000_000  # bytes of a file, also of one that is packed
 
 
 def fetch(uri: str, revision: str, folder: Path) -> Path:
@@ -34,19 +37,21 @@ def fetch(uri: str, revision: str, folder: Path) -> Path:
     remedy = f"name {by_mirror(uri)}"
     try:
         with urllib.request.urlopen(address, timeout=_SECONDS) as answer:  # noqa: S310 https only
-            content = answer.read()
+            content = answer.read(_LARGEST + 1)
     except urllib.error.HTTPError as error:
         raise Missing(
             f"{uri}: GitHub answers {error.code} at commit {revision}; {remedy}"
         ) from error
-    except OSError as error:
+    except (OSError, HTTPException) as error:
         raise Missing(f"{uri}: GitHub cannot be reached; {remedy}") from error
     target = folder / Path(path).name
     if inside:
         try:
-            target.write_bytes(zipfile.ZipFile(io.BytesIO(content)).read(member))
-        except (KeyError, zipfile.BadZipFile) as error:
+            with zipfile.ZipFile(io.BytesIO(content)).open(member) as packed:
+                content = packed.read(_LARGEST + 1)
+        except (KeyError, zipfile.BadZipFile, zlib.error, RuntimeError, EOFError) as error:
             raise Missing(f"{uri}: the archive holds no file {member!r}; {remedy}") from error
-    else:
-        target.write_bytes(content)
+    if len(content) > _LARGEST:
+        raise Missing(f"{uri}: GitHub sends more than {_LARGEST:,} bytes of it; {remedy}")
+    target.write_bytes(content)
     return target

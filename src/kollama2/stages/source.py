@@ -12,16 +12,19 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import PrivateAttr
 
+from kollama2.data.read import aligned_files
 from kollama2.engine.commit import write_json
+from kollama2.engine.hashes import FILE, Hashes
 from kollama2.engine.hub import DATA_FILES, MODEL_FILES, by_mirror, snapshot
 from kollama2.engine.stage import Stage, Work
-from kollama2.errors import Missing, StorageTrouble, TryLater
+from kollama2.errors import BadUsage, Missing, StorageTrouble, TryLater, storage
 from kollama2.model.gguf.file import is_gguf
 from kollama2.stages.github import fetch
 
 if TYPE_CHECKING:
     from kollama2.data.forms import Example
 
+PLACE = "place.json"
 MINIATURE = "builtin:miniature"
 
 
@@ -102,8 +105,31 @@ class Source(Stage):
             raise StorageTrouble(f"{self.uri}: nothing lies at {place}; correct the source's uri")
         if self.what == "model" and is_gguf(place):
             return _unpack(place, work)
-        write_json(work.out / "place.json", {"path": str(place.resolve())})
+        write_json(work.out / PLACE, {"path": str(place.resolve())})
         return {"bytes": _size(place)}
+
+    def stands(self, root: Path, *, direct: bool = True) -> bool:
+        """Compare what lies outside the store with the hash in the key.
+
+        Data that a model was made of may change afterwards; a base is read by every adapter on it.
+        The store may know an older place than this source does: that of a file which was moved.
+        """
+        pointer = root / self.name / PLACE
+        place = self._place
+        if pointer.is_file():
+            place = Path(json.loads(pointer.read_text(encoding="utf-8"))["path"])
+        if self.sha256 is None or place is None or not (direct or self.what == "model"):
+            return True
+        with storage(place):
+            if not place.exists():
+                return self._place is None  # who reads it says that it is gone
+            return _digest(self, place, Hashes(root / FILE)) == self.sha256
+
+
+def _digest(source: Source, place: Path, hashes: Hashes) -> str:
+    """The hash of what lies at a place, as the locator pins it."""
+    sides = aligned_files(place, source.form) if source.what == "data" else None
+    return hashes.of_pair(*sides)[0] if sides else hashes.of(place)
 
 
 def content(folder: Path) -> Path:
@@ -112,7 +138,7 @@ def content(folder: Path) -> Path:
     Raises:
         StorageTrouble: the file or folder was moved away since.
     """
-    pointer = folder / "place.json"
+    pointer = folder / PLACE
     if not pointer.exists():
         return folder / "content"
     place = Path(json.loads(pointer.read_text(encoding="utf-8"))["path"])
@@ -191,10 +217,13 @@ def one_file(place: Path, file: str | None) -> Path:
     A pattern that fits several files means their folder.
 
     Raises:
+        BadUsage: it names a place outside the folder.
         Missing: the folder has no such file.
     """
     if file is None or place.is_file():
         return place
+    if not file or Path(file).is_absolute() or ".." in Path(file).parts:
+        raise BadUsage(f"`file` is {file!r}; name a file inside {place}, or a pattern of files")
     found = sorted(place.glob(file))
     if not found:
         raise Missing(f"{place} has no file {file!r}; correct the source's `file`")

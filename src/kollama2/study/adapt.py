@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kollama2.data.forms import form_of
+from kollama2.engine.document import near
 from kollama2.engine.hub import load_mirrors
 from kollama2.engine.store import Store
 from kollama2.errors import BadUsage
@@ -13,7 +14,6 @@ from kollama2.stages import Model, Source
 from kollama2.study import recipes
 from kollama2.study.build import build
 from kollama2.study.cells import named
-from kollama2.study.document import near
 from kollama2.study.locate import Locator
 from kollama2.study.merges import check_merges
 from kollama2.study.schema import RecipeFile, SourceSpec, Study

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from kollama2.engine.document import Document, near
 from kollama2.stages import (
     Derive,
     Encode,
@@ -22,7 +23,6 @@ from kollama2.stages import (
 )
 from kollama2.stages.encode import Part
 from kollama2.stages.order import Knot
-from kollama2.study.document import Document, near
 from kollama2.study.locate import Locator
 from kollama2.study.schema import MADE, SourceSpec
 from kollama2.study.steps import (

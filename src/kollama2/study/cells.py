@@ -1,5 +1,6 @@
 """Cells: recipe x suite x seed, built as stages from the axes of a study."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
@@ -7,6 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from kollama2.engine.document import Document, near
 from kollama2.engine.graph import closure
 from kollama2.engine.stage import Stage
 from kollama2.errors import BadUsage
@@ -14,11 +16,11 @@ from kollama2.evaluation.suite import Asked, Suite, load_suite
 from kollama2.stages import Ask, Contamination, Evaluate, Fresh, Source
 from kollama2.study import recipes
 from kollama2.study.build import Recipe, build
-from kollama2.study.document import Document, near
 from kollama2.study.locate import Locator
 from kollama2.study.schema import EndpointSpec, RecipeFile, SourceSpec, Study
 from kollama2.study.steps import KEYS, Step, TrainStep, parse_step
 
+COMBINATIONS, CELLS = 10_000, 2_000  # that a study may have, so that its plan takes seconds
 BASE = "base"
 COPY = "base-copy"
 SKIPPED = (None, "none")
@@ -60,6 +62,7 @@ def cells(study: Study, document: Document, locator: Locator) -> list[Cell]:
     Raises:
         BadUsage: the study names something that does not exist.
     """
+    _count(study, document)
     base = locator.source(study.base, "model")
     suites = [resolve_suite(name, locator) for name in study.suites]
     found: list[Cell] = []
@@ -166,6 +169,33 @@ def suite_sources(suite: Suite, locator: Locator) -> dict[str, Source]:
     return {uri: locator.source(spec, "data") for uri, spec in specs.items()}
 
 
+def _count(study: Study, document: Document) -> None:
+    """Refuse a study that is too large, before anything of it is built."""
+    crossed = math.prod(len(options) for options in study.axes.values())
+    if crossed > COMBINATIONS or len(study.exclude) > COMBINATIONS // 10:
+        raise document.fault(
+            ("axes",),
+            f"the axes have {crossed:,} combinations with {len(study.exclude):,} rules of "
+            f"exclusion; at most {COMBINATIONS:,} and {COMBINATIONS // 10:,} are read: make "
+            "several studies of one store, which share what they have in common",
+        )
+    recipes = len(_combinations(study)) + len(study.recipes) + len(study.controls.random)
+    total = recipes * len(study.seeds) * len(study.suites)
+    if total > CELLS:
+        raise document.fault(
+            ("seeds",),
+            f"{recipes:,} recipes x {len(study.seeds):,} seeds x {len(study.suites):,} suites are "
+            f"{total:,} cells, and a study has at most {CELLS:,}: make several studies of one "
+            "store, which share what they have in common",
+        )
+
+
+def _combinations(study: Study) -> list[dict[str, str]]:
+    """Every way to choose an option of each axis, without those that are excluded."""
+    crossed = (dict(zip(study.axes, one, strict=True)) for one in product(*study.axes.values()))
+    return [one for one in crossed if not any(r.items() <= one.items() for r in study.exclude)]
+
+
 def _paths(study: Study, document: Document) -> Iterator[Recipe]:
     for name in study.axes:
         if not study.axes[name]:
@@ -182,10 +212,7 @@ def _paths(study: Study, document: Document) -> Iterator[Recipe]:
                     ("exclude",),
                     f"the axis {axis!r} has no option {option!r}; {near(option, list(known))}",
                 )
-    for combination in product(*(options for options in study.axes.values())):
-        options = dict(zip(study.axes, combination, strict=True))
-        if any(rule.items() <= options.items() for rule in study.exclude):
-            continue
+    for options in _combinations(study):
         path = _crossed(study, document, options)
         if path.steps:
             yield path

@@ -1,14 +1,17 @@
 """Evaluation: models beside a study, each measured on the same suite by the same stage."""
 
 import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
+from pydantic import ValidationError
 
+from kollama2.engine.document import nodes
 from kollama2.engine.hub import PREFIX, load_mirrors, snapshot
-from kollama2.errors import BadUsage
+from kollama2.errors import BadUsage, Notice
 from kollama2.evaluation.endpoint import KEY
 from kollama2.evaluation.suite import Harness, Induction, Mean, Suite, load_suite
 from kollama2.model.files import ADAPTER_CONFIG
@@ -64,16 +67,20 @@ def wanted_suite(wanted: Wanted, folder: Path) -> Suite:
         raise BadUsage("name a suite or tasks of lm-eval, not both; a suite can hold such tasks")
     if wanted.only:
         raise BadUsage("--only chooses among the tasks of a suite; name the tasks by --task")
-    tasks = tuple(
-        Harness(
-            name=re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-"),
-            measure_kind="harness",
-            tasks=(name,),
-            num_fewshot=wanted.num_fewshot,
+    try:
+        tasks = tuple(
+            Harness(
+                name=re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-"),
+                measure_kind="harness",
+                tasks=(name,),
+                num_fewshot=wanted.num_fewshot,
+            )
+            for name in names
         )
-        for name in names
-    )
-    suite = Suite(name="tasks", primary=f"{tasks[0].name}/acc", tasks=tasks)
+        suite = Suite(name="tasks", primary=f"{tasks[0].name}/acc", tasks=tasks)
+    except ValidationError as error:
+        said = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise BadUsage(f"{', '.join(names)} can be no tasks: {said}") from error
     return _limited(_including(suite, wanted.include), wanted.limit).defined()
 
 
@@ -82,6 +89,8 @@ def _including(suite: Suite, include: Path | None) -> Suite:
         return suite
     if not include.exists():
         raise BadUsage(f"nothing lies at {include}; --include names a folder of lm-eval task files")
+    for file in _task_files(include):
+        nodes(file)  # lm-eval's own reader has no limits
     return _included(suite, f"file:{include.resolve()}")
 
 
@@ -107,15 +116,27 @@ def _only(suite: Suite, names: Sequence[str]) -> Suite:
 
 
 def _limited(suite: Suite, limit: int | None) -> Suite:
-    """The suite with at most so many items in each task; means are of what is left."""
+    """The suite with at most so many items in each task; means are of what is left.
+
+    A task that needs more items to measure anything gets as many as it needs.
+    """
     if limit is None:
         return suite
+    for one in suite.tasks:
+        if one.least > limit:
+            warnings.warn(
+                Notice(
+                    f"{one.name} measures nothing with less than {one.least} items, "
+                    f"so it gets {one.least}"
+                ),
+                stacklevel=2,
+            )
     tasks = tuple(
         one
         if isinstance(one, Mean)
         else one.model_copy(update={"size": min(limit, one.size)})
         if isinstance(one, Induction)
-        else one.model_copy(update={"limit": min(limit, one.limit or limit)})
+        else one.model_copy(update={"limit": max(one.least, min(limit, one.limit or limit))})
         for one in suite.tasks
     )
     return suite.model_copy(update={"tasks": tasks})
@@ -127,10 +148,9 @@ def _names(include: Path) -> tuple[str, ...]:
     Raises:
         BadUsage: it holds none.
     """
-    files = [include] if include.is_file() else sorted(include.rglob("*.yaml"))
     names = []
-    for file in files:
-        for node in yaml.compose_all(file.read_text(encoding="utf-8")):
+    for file in _task_files(include):
+        for node in nodes(file):
             if not isinstance(node, yaml.MappingNode):
                 continue
             # Composed, not loaded: a task's file may name functions by a tag of its own.
@@ -139,7 +159,11 @@ def _names(include: Path) -> tuple[str, ...]:
                     names.append(str(value.value))
     if not names:
         raise BadUsage(f"{include} holds no lm-eval task file (a YAML file with a `task:`)")
-    return tuple(names)
+    return tuple(dict.fromkeys(names))
+
+
+def _task_files(include: Path) -> list[Path]:
+    return [include] if include.is_file() else sorted(include.rglob("*.yaml"))
 
 
 def evaluations(

@@ -1,29 +1,21 @@
 """Locate: from a uri to a pinned source."""
 
-import hashlib
-import os
-import re
-from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from kollama2.data.forms import form_of
 from kollama2.data.lines import check_regular
 from kollama2.data.read import aligned_files, check_aligned
-from kollama2.engine.commit import keep_json
+from kollama2.engine.document import near
+from kollama2.engine.hashes import Hashes
 from kollama2.engine.hub import What, by_mirror, commit_of, expanded
-from kollama2.errors import BadData, BadUsage, Denied, Fault, StorageTrouble, TryLater, storage
+from kollama2.errors import BadData, BadUsage, storage
 from kollama2.model.gguf.architectures import config_of
 from kollama2.model.gguf.convert import EDITION
 from kollama2.model.gguf.file import SUFFIX, Gguf, is_gguf
-from kollama2.records.read import Json, read
 from kollama2.stages import Source
 from kollama2.stages.source import one_file
-from kollama2.study.document import near
 from kollama2.study.schema import SourceSpec
-
-_SHA256 = re.compile("[0-9a-f]{64}")
 
 
 class Locator:
@@ -38,8 +30,7 @@ class Locator:
     def __init__(self, folder: Path, mirrors: dict[str, Path], cache: Path) -> None:
         self.folder = folder
         self.mirrors = mirrors
-        self._cache = cache
-        self._hashes = _remembered(cache)
+        self._hashes = Hashes(cache)
 
     def source(self, spec: SourceSpec, what: What, alias: str | None = None) -> Source:
         """The pinned source of a spec.
@@ -96,61 +87,21 @@ class Locator:
         return Source(uri=uri, sha256=found, **fields).at(place)
 
     def _hash(self, place: Path) -> str:
-        if place.is_file():
-            return self._file_hash(place)
-        files = sorted(file for file in _below(place) if file.is_file())
-        if not files:
-            raise BadUsage(f"the folder {place} is empty")
-        whole = hashlib.sha256()
-        for file in files:
-            relative = file.relative_to(place).as_posix()
-            whole.update(f"{relative}\0{self._file_hash(file)}\n".encode())
-        return whole.hexdigest()
+        try:
+            return self._hashes.of(place)
+        except FileNotFoundError as error:
+            raise BadUsage(f"{error}; name one that holds something") from error
 
     def _hash_pair(self, english: Path, korean: Path) -> str:
         """Of two aligned files, which are one source; their lines are counted the first time."""
-        name = f"aligned\0{self._file_hash(english)}\0{self._file_hash(korean)}"
-        if name not in self._hashes:
+        found, known = self._hashes.of_pair(english, korean)
+        if not known:
             check_aligned(english, korean)
-            self._hashes[name] = hashlib.sha256(name.encode()).hexdigest()
-        return self._hashes[name]
-
-    def _file_hash(self, file: Path) -> str:
-        stat = file.stat()
-        # The time of the last write can be set back; ctime and inode cannot.
-        known_by = (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
-        name = "\0".join([str(file.resolve()), *map(str, known_by)])
-        if name not in self._hashes:
-            with file.open("rb") as stream:
-                self._hashes[name] = _sha256(stream.read)
-        return self._hashes[name]
+        return found
 
     def save(self) -> None:
-        """Remember the hashes, so that the next start does not read large files again.
-
-        Where nothing may be written they are computed again each time; no answer depends on them.
-        """
-        with suppress(Denied, StorageTrouble, TryLater):
-            keep_json(self._cache, self._hashes)
-
-
-def _below(folder: Path) -> Iterator[Path]:
-    """All files below a folder; `rglob` would pass over folders that may not be read."""
-
-    def refuse(error: OSError) -> None:
-        raise error
-
-    for place, _, names in os.walk(folder, onerror=refuse):
-        yield from (Path(place, name) for name in names)
-
-
-def _remembered(cache: Path) -> dict[str, str]:
-    """The hashes of a cache; none where it is missing, cut or no cache of ours."""
-    try:
-        found = read(cache, Json)
-    except Fault:
-        return {}
-    return {name: one for name, one in found.items() if _SHA256.fullmatch(str(one))}
+        """Remember the hashes, as `Hashes.save`."""
+        self._hashes.save()
 
 
 def _check_gguf(spec: SourceSpec, file: Path) -> None:
@@ -163,13 +114,6 @@ def _check_gguf(spec: SourceSpec, file: Path) -> None:
     if not is_gguf(file):
         raise BadUsage(f"{spec.uri}: {file} is a file; a model is a folder, or a {SUFFIX} file")
     config_of(Gguf(file))
-
-
-def _sha256(read: Callable[[int], bytes]) -> str:
-    digest = hashlib.sha256()
-    while block := read(1 << 20):
-        digest.update(block)
-    return digest.hexdigest()
 
 
 def _builtin(spec: SourceSpec, name: str, fields: dict[str, Any]) -> Source:

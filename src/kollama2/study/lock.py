@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kollama2 import __version__
+from kollama2.engine.document import Document
 from kollama2.engine.graph import closure
 from kollama2.engine.hub import load_mirrors
 from kollama2.engine.stage import Stage
@@ -14,7 +15,6 @@ from kollama2.records.lock import Lock, Suite
 from kollama2.records.read import read
 from kollama2.stages import Ask
 from kollama2.study.cells import Cell, cells
-from kollama2.study.document import Document
 from kollama2.study.locate import Locator
 from kollama2.study.merges import check_merges
 from kollama2.study.schema import Study

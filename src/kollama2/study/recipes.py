@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from kollama2 import recipes as _package
+from kollama2.engine.document import Document, near
 from kollama2.errors import BadUsage
-from kollama2.study.document import Document, near
 from kollama2.study.schema import RecipeFile
 
 FOLDER = Path(_package.__file__).parent

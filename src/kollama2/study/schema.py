@@ -10,6 +10,7 @@ from pydantic import (
     Field,
     PositiveFloat,
     PositiveInt,
+    field_validator,
     model_validator,
 )
 
@@ -28,13 +29,17 @@ def parse_bytes(value: Any) -> Any:
     text = value.strip().upper().replace("_", "").replace(",", "")
     for unit in sorted(UNITS, key=len, reverse=True):
         if text.endswith(unit):
-            return round(float(text[: -len(unit)]) * UNITS[unit])
+            size = float(text[: -len(unit)]) * UNITS[unit]
+            if not size < 1 << 63:
+                raise ValueError(f"{value!r} is more than any disk holds")
+            return round(size)
     return value
 
 
 Bytes = Annotated[PositiveInt, BeforeValidator(parse_bytes)]
 TemplateName = Annotated[str, AfterValidator(check_template)]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$", max_length=100)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 
 class Closed(BaseModel):
@@ -58,8 +63,8 @@ class SourceSpec(Closed):
     sha256: str | None = None
     form: str | None = None
     columns: dict[str, str] = {}
-    seed: int = 0
-    size: PositiveInt | None = None
+    seed: Seed = 0
+    size: PositiveInt | None = Field(None, le=10_000_000)
     pairs: str | None = None
     text: str | None = None
     switched: float = Field(0.5, ge=0, le=1)
@@ -125,13 +130,21 @@ class Study(Closed):
     template: TemplateName = "own"
     sources: dict[str, SourceSpec] = {}
     budget: Budget = Budget()
-    seeds: tuple[int, ...] = Field((0,), min_length=1)
+    seeds: tuple[Seed, ...] = Field((0,), min_length=1)
     axes: dict[Name, dict[Name, dict[str, Any] | Literal["none"] | None]] = {}
     exclude: tuple[dict[str, str], ...] = ()
     recipes: tuple[str, ...] = ()
     controls: Controls = Controls()
     endpoints: dict[Name, EndpointSpec] = {}
     suites: tuple[str, ...] = Field(min_length=1)
+
+    @field_validator("seeds", "recipes", "suites")
+    @classmethod
+    def _each_once(cls, given: tuple[Any, ...]) -> tuple[Any, ...]:
+        for number, one in enumerate(given):
+            if one in given[:number]:
+                raise ValueError(f"{one!r} is given twice, which would count one result as two")
+        return given
 
 
 class Twin(Closed):

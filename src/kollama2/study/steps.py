@@ -8,15 +8,16 @@ from pydantic import BaseModel, Field, PositiveFloat, TypeAdapter, ValidationErr
 
 from kollama2.data.curriculum import Curriculum, OrderName, curriculum
 from kollama2.data.difficulty import Measure
+from kollama2.engine.document import Document, near
 from kollama2.errors import BadUsage
 from kollama2.model.templates import check_template
-from kollama2.study.document import Document, near
 from kollama2.study.schema import Budget, Closed, RateProbe, parse_bytes
 from kollama2.train.merging.settings import MergeSettings
 from kollama2.train.preference_settings import PreferSettings
 from kollama2.train.settings import TrainSettings
 from kollama2.vocab.settings import InitSettings, PruneSettings, VocabSettings
 
+_MOST = 1000  # copies of a model, blocks
 BUDGETS = tuple(Budget.model_fields)
 
 _data = TypeAdapter[dict[str, float]](dict[str, PositiveFloat])
@@ -301,8 +302,9 @@ def _count(
     path: Sequence[str | int],
 ) -> int:
     value = fields.get(key, default)
-    if not isinstance(value, int) or value < least:
-        raise document.fault((*path, key), f"{key} is {value!r}; give a whole number from {least}")
+    if not isinstance(value, int) or not least <= value <= _MOST:
+        wanted = f"give a whole number from {least} to {_MOST}"
+        raise document.fault((*path, key), f"{key} is {value!r}; {wanted}")
     return value
 
 

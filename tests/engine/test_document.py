@@ -1,13 +1,14 @@
 """Errors of a YAML file name the file, the line, the key and the near one."""
 
+import time
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kollama2.engine.document import Document, nodes
 from kollama2.errors import BadUsage
-from kollama2.study.document import Document
 from kollama2.study.schema import Study
 
 GOOD = """\
@@ -20,6 +21,11 @@ axes:
     lora: {kind: finetune, data: ko, method: lora, lr: 1.0e-3}
 suites: [quick]
 """
+
+
+BOMB = "a0: &a0 x\n" + "".join(
+    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 9)
+)
 
 
 def read(path: Path, text: str) -> Study:
@@ -98,3 +104,48 @@ def test_any_text_gives_a_study_or_one_sentence(
         Document(path).read(Study)
     except BadUsage as fault:
         assert str(fault)
+
+
+@pytest.mark.parametrize(
+    ("more", "line", "says"),
+    [
+        (BOMB, 9, "it holds more than 20,000 values"),
+        ("more: &more [*more]\n", 9, "nested deeper than 40"),
+        ("more: &more {<<: *more}\n", 9, "nested deeper than 40"),
+        ("more: " + "[" * 400 + "\n", 9, "nested deeper than 40"),
+        ("more: [" + "x," * 30_000 + "]\n", 9, "it holds more than 20,000 values"),
+        ("? [a, b]\n: x\n", 9, "a key must be a word, not a list or a mapping"),
+        ("more: " + "9" * 5000 + "\n", 9, "is no int"),
+        ("more: 99999999999999999999\n", 9, "'99999999999999999999' is too large a number"),
+        ("more: -.inf\n", 9, "'-.inf' is no finite number"),
+        ("more: 1.0e+999\n", 9, "'1.0e+999' is no finite number"),
+        ("more: 2026-99-99\n", 9, "'2026-99-99' is no timestamp"),
+        ('more: "\\ud800"\n', 9, "holds a NUL or half of a character"),
+        ('more: "a\\0b"\n', 9, "holds a NUL or half of a character"),
+        ("more:\n\t- x\n", 10, "not valid YAML: found character '\\t' that cannot start any token"),
+        ("more: \x07\n", 9, "not valid YAML: the character #x0007 is not allowed"),
+        ("---\nname: x\n", 9, "not valid YAML: but found another document"),
+    ],
+)
+def test_what_no_file_may_hold(tmp_path: Path, more: str, line: int, says: str) -> None:
+    path = tmp_path / "s.yaml"
+    began = time.monotonic()
+    found = sentence(path, GOOD + more)
+    assert found.startswith(f"{path}:{line}: ")
+    assert says in found
+    assert len(found) < len(str(path)) + 300
+    assert time.monotonic() - began < 5
+
+
+def test_a_file_that_is_too_large_is_not_read_to_its_end(tmp_path: Path) -> None:
+    with pytest.raises(BadUsage, match="/dev/zero is larger than the 1,048,576 bytes"):
+        Document(Path("/dev/zero"))
+
+
+def test_several_documents_are_counted_too(tmp_path: Path) -> None:
+    path = tmp_path / "task.yaml"
+    path.write_text("task: !function f.g\n---\na: 1\n", encoding="utf-8")
+    assert len(nodes(path)) == 2
+    path.write_text(f"task: x\n---\n{BOMB}", encoding="utf-8")
+    with pytest.raises(BadUsage, match="it holds more than 20,000 values"):
+        nodes(path)
