@@ -103,7 +103,7 @@ def write_adapter(base: Path, out: Path, *, named: str | None = None, **options:
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
 
-    from kollama2.model.load import quiet_peft
+    from kollama2.model.adapter import quiet_peft
 
     model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
     settings = {"r": 4, "lora_alpha": 16, "target_modules": "all-linear", **options}

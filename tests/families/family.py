@@ -15,9 +15,9 @@ from transformers import AutoConfig, AutoTokenizer
 from kollama2.data.encode import encode
 from kollama2.engine.profile import Resources
 from kollama2.miniature import corpora
+from kollama2.model.adapter import quiet_peft
 from kollama2.model.chat import ChatEncoder
 from kollama2.model.folder import ModelFolder
-from kollama2.model.load import quiet_peft
 from kollama2.model.messages import Message
 from kollama2.train.loop import train
 from kollama2.train.settings import TrainSettings

@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 
 from kollama2.cli.model import convert as convert_command
-from kollama2.model.load import load_model, quiet_peft
+from kollama2.model.adapter import quiet_peft
+from kollama2.model.load import load_model
 from kollama2.train.batches import Rows
 from kollama2.train.forward import held_out_loss
 from kollama2.train.merging.merge import merge_models

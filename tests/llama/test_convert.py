@@ -162,6 +162,10 @@ def quantise(meta: Path) -> None:
     rewrite(meta, lambda t: t.update({"norm.weight": torch.ones(64, dtype=torch.int8)}))
 
 
+def not_a_number(meta: Path) -> None:
+    rewrite(meta, lambda tensors: tensors["layers.1.attention.wo.weight"].fill_(float("nan")))
+
+
 def rewrite(meta: Path, change: Callable[[dict[str, torch.Tensor]], object]) -> None:
     path = meta / "consolidated.01.pth"
     tensors = torch.load(path, weights_only=True)
@@ -203,6 +207,13 @@ def error_page(meta: Path) -> None:
         (params(n_layers=3), BadData, "such as layers.2"),
         (params(max_seq_len=9), BadData, "has the key 'max_seq_len', which no Llama 2 model has"),
         (params(n_heads=5), BadData, "dim = 64 cannot be shared by 5 heads of even width"),
+        (
+            params(n_layers=10**6),
+            BadData,
+            "asks for 1,000,000 layers: it is the params",
+        ),
+        (params(norm_eps=float("inf")), BadData, "norm_eps is inf, not a positive number"),
+        (not_a_number, BadData, "layers.1.attention.wo.weight holds NaN or infinities"),
         (params(n_layers=True), BadData, "n_layers is True, not a positive whole number"),
         (params(norm_eps="x"), BadData, "norm_eps is 'x', not a positive number"),
         (checklist, Corrupt, "checklist.chk demands 00000000000000000000000000000000"),

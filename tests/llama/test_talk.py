@@ -16,7 +16,7 @@ from kollama2.errors import BadData, BadUsage
 from kollama2.llama import Llama
 from kollama2.llama.generate import Generator
 from kollama2.llama.talk import Talker, open_talker
-from kollama2.model.load import quiet_peft
+from kollama2.model.adapter import quiet_peft
 from kollama2.model.messages import Message
 from tests.chat_folders import DATED, QWEN, write_adapter, write_folder
 from tests.family_models import FAMILIES

@@ -1,5 +1,6 @@
 """Adapters that peft saved elsewhere, on bases that have other rows."""
 
+import json
 import warnings
 from pathlib import Path
 
@@ -9,9 +10,10 @@ from peft import LoraConfig, PrefixTuningConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from kollama2.errors import BadData
+from kollama2.errors import BadData, Notice
+from kollama2.model.adapter import quiet_peft
 from kollama2.model.folder import ModelFolder
-from kollama2.model.load import load_model, quiet_peft
+from kollama2.model.load import load_model
 from kollama2.model.write import merge
 from tests.chat_folders import write_folder
 
@@ -75,3 +77,52 @@ def test_adapters_that_change_no_weights_are_refused(tmp_path: Path) -> None:
         prefix.save_pretrained(tmp_path / "adapter")
     with pytest.raises(BadData, match="of the kind PREFIX_TUNING, which puts tokens before"):
         load_model(tmp_path / "adapter", device="cpu")
+
+
+@pytest.fixture
+def adapter(tmp_path: Path) -> Path:
+    base = write_folder(tmp_path / "base", "mistral-wide")
+    with quiet_peft():
+        model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+        config = LoraConfig(task_type="CAUSAL_LM", r=4, target_modules=["q_proj"])
+        get_peft_model(model, config).save_pretrained(tmp_path / "adapter")
+    return tmp_path / "adapter"
+
+
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [
+        ({"r": 10**9}, "says a rank of 1000000000, which its weights do not have"),
+        ({"r": 8}, "is an adapter that does not fit its base: size mismatch for"),
+        ({"target_modules": ["nosuch"]}, "is an adapter that does not fit its base: Target modul"),
+        ({"target_modules": ["q_proj", "k_proj"]}, r"lacks \d+ weights of its adapter, such as"),
+        ({"use_dora": True}, r"lacks \d+ weights of its adapter, such as .*lora_magnitude_vector"),
+        ({"peft_type": "NOSUCH"}, "is an adapter that does not fit its base"),
+        ({"lora_alpha": "x"}, "lora_alpha is 'x', and it should be a valid number"),
+        ({"lora_alpha": float("nan")}, "lora_alpha is nan, and it should be a finite number"),
+    ],
+)
+def test_a_configuration_of_another_adapter(
+    said: dict[str, object], sentence: str, adapter: Path
+) -> None:
+    path = adapter / "adapter_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **said}))
+    with pytest.raises(BadData, match=sentence):
+        load_model(adapter, device="cpu")
+
+
+def test_weights_that_an_adapter_does_not_read_are_told(adapter: Path) -> None:
+    path = adapter / "adapter_model.safetensors"
+    tensors = load_file(path)
+    name = min(tensors)
+    save_file({**tensors, name.replace("layers.0", "layers.9"): tensors[name].clone()}, path)
+    with pytest.warns(Notice, match="holds 1 tensors that are not read, such as .*layers.9"):
+        load_model(adapter, device="cpu")
+
+
+@pytest.mark.parametrize(("number", "sentence"), [(float("nan"), "holds NaN"), (0.0, "all zero")])
+def test_numbers_of_an_adapter(number: float, sentence: str, adapter: Path) -> None:
+    path = adapter / "adapter_model.safetensors"
+    save_file({name: one.fill_(number) for name, one in load_file(path).items()}, path)
+    with pytest.raises(BadData, match=sentence):
+        load_model(adapter, device="cpu")

@@ -135,3 +135,24 @@ def test_the_card_is_typed(tmp_path: Path) -> None:
     (tmp_path / "kollama2.json").write_text("{", encoding="utf-8")
     with pytest.raises(BadData, match=r"kollama2\.json: the file: Invalid JSON"):
         read_card(tmp_path)
+
+
+def test_an_adapter_that_is_its_own_base_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "adapter"
+    folder.mkdir()
+    write(folder, "adapter_config.json", base_model_name_or_path=str(folder))
+    with pytest.raises(BadData, match="is an adapter that stands on itself, by way of"):
+        ModelFolder.read(folder)
+    (folder / "kollama2.json").write_text('{"base": "."}')
+    with pytest.raises(BadData, match="is an adapter that stands on itself"):
+        ModelFolder.read(folder)
+
+
+def test_a_circle_of_adapters_is_refused(tmp_path: Path) -> None:
+    for number in range(3):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        above = tmp_path / str((number + 1) % 3)
+        write(folder, "adapter_config.json", base_model_name_or_path=str(above))
+    with pytest.raises(BadData, match="is an adapter that stands on itself, by way of"):
+        ModelFolder.read(tmp_path / "0")

@@ -1,11 +1,13 @@
 """ModelArgs: the numbers of a Llama 2 model, as Meta's `params.json` states them."""
 
 import json
+import math
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from kollama2.errors import BadData, storage
+from kollama2.model.reading import reading
 
 CONTEXT = 4096  # of every Llama 2 model; params.json does not say it
 ROPE_THETA = 10000.0
@@ -87,10 +89,8 @@ def read_params(path: Path) -> ModelArgs:
     """
     with storage(path):
         text = path.read_bytes()
-    try:
+    with reading(path, "is not JSON; fetch it again"):
         raw = json.loads(text)
-    except ValueError as error:
-        raise BadData(f"{path} is not JSON: {error}; fetch it again") from error
     if not isinstance(raw, dict):
         raise BadData(f"{path} holds no JSON object; fetch it again")
     known = {field.name for field in fields(ModelArgs)} - _NEVER_IN_A_FILE
@@ -117,7 +117,7 @@ def checked(args: ModelArgs, path: Path) -> ModelArgs:
             raise BadData(f"{path}: {name} is {value!r}, not a positive whole number")
     for name in ("norm_eps", "rope_theta", "ffn_dim_multiplier"):
         value = getattr(args, name)
-        if value is not None and not (isinstance(value, (int, float)) and value > 0):
+        if value is not None and not (isinstance(value, (int, float)) and 0 < value < math.inf):
             raise BadData(f"{path}: {name} is {value!r}, not a positive number")
     if args.dim % args.n_heads or args.head_dim % 2 or args.n_heads % args.kv_heads:
         raise BadData(

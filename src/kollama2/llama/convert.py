@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from kollama2.engine.commit import committing, verify, write_json
-from kollama2.errors import BadData, BadUsage, Denied, StorageTrouble, storage, storage_fault
+from kollama2.errors import BadData, BadUsage, StorageTrouble, storage, storage_fault
 from kollama2.llama import checklist
 from kollama2.llama.args import ModelArgs, params_of, read_params
 from kollama2.llama.meta import ROPE, Part, Shards, parts, shard_files, to_pair_layout
@@ -18,7 +18,9 @@ from kollama2.model.card import Card, read_card
 from kollama2.model.files import (
     CONFIG,
     GENERATION,
+    INDEX,
     PIECES,
+    SINGLE,
     TOKENIZER_CONFIG,
     has_tokenizer,
 )
@@ -26,9 +28,9 @@ from kollama2.model.folder import ModelFolder
 from kollama2.model.handover import hand_over
 from kollama2.model.kept import fingerprint, need_space, place
 from kollama2.model.load import check, root
+from kollama2.model.stored import opened
 
 _FILE_BYTES = 4 << 30
-_INDEX = "model.safetensors.index.json"
 
 
 def is_meta(folder: Path) -> bool:
@@ -132,7 +134,7 @@ def _write_weights(shards: Shards, out: Path) -> None:
     groups = _grouped(shards)
     index: dict[str, str] = {}
     for number, group in enumerate(groups, 1):
-        name = "model.safetensors"
+        name = SINGLE
         if len(groups) > 1:
             name = f"model-{number:05d}-of-{len(groups):05d}.safetensors"
         tensors = {part.hugging_face: shards.hugging_face(part) for part in group}
@@ -140,7 +142,7 @@ def _write_weights(shards: Shards, out: Path) -> None:
         index |= dict.fromkeys(tensors, name)
     if len(groups) > 1:
         total = {"total_size": sum(_bytes(part, shards.dtype) for part in shards.parts)}
-        write_json(out / _INDEX, {"metadata": total, "weight_map": index}, durable=False)
+        write_json(out / INDEX, {"metadata": total, "weight_map": index}, durable=False)
 
 
 def _grouped(shards: Shards) -> list[list[Part]]:
@@ -241,14 +243,8 @@ class _Weights:
 
     def __init__(self, folder: Path, tied: bool) -> None:
         self._folder, self._tied = folder, tied
-        index = folder / _INDEX
-        if index.is_file():
-            found = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
-            self._map = {name: folder / file for name, file in found.items()}
-        else:
-            file = folder / "model.safetensors"
-            with _opened(file) as tensors:
-                self._map = dict.fromkeys(tensors.keys(), file)
+        with opened(folder) as files:
+            self._map = {name: file.path for name, file in files.items()}
 
     def check(self, listed: list[Part]) -> None:
         names = {self._name(part) for part in listed}
@@ -262,8 +258,9 @@ class _Weights:
                 f"{extra[0]}"
             )
         for part in listed:
-            with _opened(self._map[self._name(part)]) as tensors:
-                shape = tensors.get_slice(self._name(part)).get_shape()
+            name = self._name(part)
+            with opened(self._folder, [self._map[name]]) as files:
+                shape = files[name].shape(name)
             if tuple(shape) != part.shape:
                 raise BadData(
                     f"{self._folder}: {part.hugging_face} has the shape {shape}, its config.json "
@@ -272,22 +269,11 @@ class _Weights:
 
     def tensor(self, part: Part) -> torch.Tensor:
         name = self._name(part)
-        with _opened(self._map[name]) as tensors:
-            whole: torch.Tensor = tensors.get_tensor(name)
+        with opened(self._folder, [self._map[name]]) as files:
+            whole = files[name].get(name)
         return to_pair_layout(whole, part.heads) if part.heads else whole
 
     def _name(self, part: Part) -> str:
         if self._tied and part.meta == "output.weight":
             return "model.embed_tokens.weight"
         return part.hugging_face
-
-
-def _opened(file: Path) -> Any:
-    try:
-        return safe_open(file, framework="pt")
-    except SafetensorError as error:
-        raise BadData(f"{file} is damaged: {error}") from error
-    except PermissionError as error:
-        raise Denied(f"{file} may not be read; check its permissions") from error
-    except OSError as error:
-        raise StorageTrouble(f"{file} cannot be read: {error}") from error

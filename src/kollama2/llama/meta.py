@@ -10,13 +10,15 @@ import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 
 from kollama2.errors import BadData, storage
 from kollama2.llama.args import ModelArgs
 from kollama2.llama.faults import Unmet
+from kollama2.model.reading import reading
+from kollama2.model.stored import finite
 
 ROPE = "rope.freqs"  # a table that every program computes itself; Meta's files hold it all the same
 
@@ -123,6 +125,11 @@ class Shards:
         self._shards = [_load(file) for file in files]
         first = self._shards[0].get("tok_embeddings.weight")
         self.vocab = 0 if first is None or first.ndim != 2 else int(first.shape[0])
+        if args.n_layers > len(self._shards[0]):
+            raise BadData(
+                f"{files[0]} holds {len(self._shards[0])} tensors, params.json asks for "
+                f"{args.n_layers:,} layers: it is the params.json of another model"
+            )
         self.parts = list(parts(args, self.vocab))
         for file, shard in zip(files, self._shards, strict=True):
             self._check(file, shard)
@@ -132,12 +139,14 @@ class Shards:
     def rope(self) -> list[float] | None:
         """The stored rotary table, so that the way back can write the same bits."""
         table = self._shards[0].get(ROPE)
-        return None if table is None else [float(x) for x in table]
+        return None if table is None else [float(x) for x in table.flatten()]
 
     def hugging_face(self, part: Part) -> torch.Tensor:
         """The whole tensor in Hugging Face's layout."""
         slices = [shard[part.meta] for shard in self._shards]
         whole = slices[0] if part.split is None else torch.cat(slices, part.split)
+        if not finite(whole):
+            raise BadData(f"{self.files[0].parent}: {part.meta} holds NaN or infinities")
         return (to_half_layout(whole, part.heads) if part.heads else whole).contiguous()
 
     def _check(self, file: Path, shard: dict[str, torch.Tensor]) -> None:
@@ -170,14 +179,15 @@ def _load(path: Path) -> dict[str, torch.Tensor]:
     if zipped and not zipfile.is_zipfile(path):
         raise BadData(f"{path} is truncated; fetch it again")
     try:
-        found: Any = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped or None)
-    except pickle.UnpicklingError as error:
+        with reading(path, "is damaged or truncated; fetch it again"):
+            found = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped or None)
+    except BadData as fault:
+        if not isinstance(fault.__cause__, pickle.UnpicklingError):
+            raise
         raise BadData(
             f"{path} is no file of tensors, or holds code beside them; it was not executed. "
             "Fetch the checkpoint from its author again"
-        ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise BadData(f"{path} is damaged or truncated; fetch it again") from error
+        ) from fault
     if not isinstance(found, dict) or not found:
         raise BadData(f"{path} holds no named tensors")
     for name, tensor in found.items():

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Protocol
 
 import torch
-from transformers.utils import logging as hf_logging
 
 from kollama2.errors import BadUsage
 from kollama2.llama.args import CONTEXT
@@ -88,13 +87,12 @@ def open_talker(
     whole = folder.root.path
     if is_meta(whole) or not (whole / CONFIG).is_file() or tokenizer is not None:
         return _reference(folder, tokenizer, context, seed)
-    hf_logging.set_verbosity_error()  # its remarks on kernels would stand in the middle of answers
     encoder = folder.encoder(otherwise=_otherwise(folder)).on(date.today())
     model = load_folder(folder)
     torch.manual_seed(seed)
     if model.config.model_type != "llama" or rules_of(model):
         return Generator(model, encoder, context)
-    context = context or min(CONTEXT, model.config.max_position_embeddings)
+    context = context or min(CONTEXT, model.config.max_position_embeddings or CONTEXT)
     return Llama(Decoder(model, 1, context), Tokenizer(folder.tokenizer_path), encoder)
 
 
@@ -113,7 +111,7 @@ def _reference(
 
     if folder.base is not None:
         raise BadUsage(f"{folder.path} is an adapter; put the tokenizer's files into its folder")
-    path, positions = folder.path, folder.config.get("max_position_embeddings", CONTEXT)
+    path, positions = folder.path, folder.config.get("max_position_embeddings") or CONTEXT
     if is_meta(path) and tokenizer is None:
         beside = (path / "tokenizer.model", path.parent / "tokenizer.model")
         tokenizer = next((file for file in beside if file.is_file()), beside[0])

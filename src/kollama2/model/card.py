@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
 
-from kollama2.errors import BadData
+from kollama2.errors import BadData, storage
 
 CARD = "kollama2.json"
 
@@ -29,10 +29,10 @@ class Vocabulary(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     procedure: str
-    first: int
-    new: int
-    reserve: int = 0
-    size: int
+    first: NonNegativeInt
+    new: NonNegativeInt
+    reserve: NonNegativeInt = 0
+    size: NonNegativeInt
     keep: tuple[str, ...] = ()
     init: dict[str, Any] = {}
     base: str | None = None
@@ -77,10 +77,12 @@ def read_card(folder: Path) -> Card:
         BadData: the file is no such card.
     """
     path = folder / CARD
-    if not path.is_file():
-        return Card()
+    with storage(path):
+        if not path.exists():
+            return Card()
+        content = path.read_bytes()
     try:
-        return Card.model_validate_json(path.read_bytes())
+        return Card.model_validate_json(content)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "the file"

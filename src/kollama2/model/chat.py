@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from kollama2.errors import BadData, BadUsage
 from kollama2.model.jinja import jinja_template
 from kollama2.model.messages import Message, Sample, Tool, contents, is_learned
+from kollama2.model.reading import reading
 from kollama2.model.templates import FORMS, TEMPLATES, Template, check_template
 from kollama2.model.tokenizer import Tokenizer
 
@@ -176,7 +177,8 @@ def chat_encoder(folder: "ModelFolder", template: str) -> ChatEncoder:
                 f"{tokenizer.folder} does not have; use the model's own template, or one of "
                 f"{', '.join(TEMPLATES)}, which need no tokens of their own"
             )
-    return JinjaEncoder(tokenizer, folder.plain_tokenizer, folder.stop_ids, template, source)
+    with reading(folder.tokenizer_path, "holds a tokenizer that cannot write chats"):
+        return JinjaEncoder(tokenizer, folder.plain_tokenizer, folder.stop_ids, template, source)
 
 
 class TextEncoder(ChatEncoder):

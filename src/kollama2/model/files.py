@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kollama2.errors import BadData, storage
+from kollama2.model.shapes import check_shape
 
 CONFIG, GENERATION = "config.json", "generation_config.json"
 PIECES, FAST = "tokenizer.model", "tokenizer.json"
@@ -25,6 +26,7 @@ TOKENIZER_FILES = (
     "merges.txt",
     TEMPLATE_FILE,
 )
+SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 _LARGEST_HEADER = 100 << 20  # what safetensors itself allows
 _SAMPLE = 4 << 10
 
@@ -33,16 +35,20 @@ def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object; an empty one where there is no file.
 
     Raises:
-        BadData: it is not JSON, or no object.
+        BadData: it is not JSON, no object, or says what a file of its name cannot (`shapes`).
+        Denied, StorageTrouble: it cannot be read.
     """
-    if not path.is_file():
-        return {}
+    with storage(path):
+        if not path.exists():
+            return {}
+        text = path.read_bytes()
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise BadData(f"{path} is not valid JSON: {error}") from error
     if not isinstance(value, dict):
         raise BadData(f"{path} holds no JSON object")
+    check_shape(path, value)
     return value
 
 
@@ -53,7 +59,42 @@ def write_json(path: Path, tree: Any, *, indent: int | None = 2) -> None:
 
 def has_tokenizer(folder: Path) -> bool:
     """Whether a folder holds a tokenizer of its own."""
-    return (folder / PIECES).is_file() or (folder / FAST).is_file()
+    return (folder / PIECES).exists() or (folder / FAST).exists()
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The files of whole weights: those that transformers loads, and all of them safetensors.
+
+    Files may be links, as in a hub's cache; what an index or `config.json` names lies in the
+    folder itself.
+
+    Raises:
+        BadData: there are none, or one that is named is not there, lies elsewhere or is of another
+            kind.
+    """
+    said = read_json(folder / CONFIG).get("transformers_weights")
+    index = folder / (said or INDEX)
+    if said is None and (folder / SINGLE).is_file():
+        return [folder / SINGLE]
+    if said and not said.endswith(".json"):
+        index, names = folder / CONFIG, {said}
+    elif index.is_file():
+        names = set(read_json(index).get("weight_map", {}).values())
+    elif any(folder.glob("pytorch_model*.bin")):
+        raise BadData(
+            f"{folder} holds only pickled weights, which are never read here; make safetensors "
+            f"of them: kollama2 convert {folder} -o OUT"
+        )
+    else:
+        raise BadData(f"{folder} holds no weights; expected {SINGLE}")
+    for name in sorted(names):
+        if Path(name).name != name or not name.endswith(".safetensors"):
+            raise BadData(f"{index} names {name}, and only .safetensors beside it are ever read")
+        if not (folder / name).is_file():
+            raise BadData(f"{index} names {name}, which is not in the folder")
+    if not names:
+        raise BadData(f"{index} names no files")
+    return [folder / name for name in sorted(names)]
 
 
 def copy_files(source: Path, out: Path, names: tuple[str, ...]) -> None:

@@ -180,8 +180,23 @@ def named_base(folder: Path) -> str:
     """What an adapter names as its base: a folder that is there, or a hub's `hf:owner/name`.
 
     Raises:
-        BadData: it names none, or a folder that is not there or holds other weights.
+        BadData: it names none, or a folder that is not there, holds other weights or stands on the
+            adapter itself.
     """
+    name, seen = _named(folder), [folder.resolve()]
+    above = name
+    while not above.startswith(PREFIX) and is_adapter(Path(above)):
+        if Path(above).resolve() in seen:
+            raise BadData(
+                f"{folder} is an adapter that stands on itself, by way of {above}; name its base "
+                "with --onto FOLDER or --onto hf:owner/name"
+            )
+        seen.append(Path(above).resolve())
+        above = _named(Path(above))
+    return name
+
+
+def _named(folder: Path) -> str:
     card = read_card(folder)
     name = str(read_json(folder / ADAPTER_CONFIG).get("base_model_name_or_path") or "")
     if not (card.base or name):
@@ -190,8 +205,9 @@ def named_base(folder: Path) -> str:
             "name it with --onto"
         )
     # Either may be out of date: a store moves as a whole, an adapter alone.
-    places = [*([folder / card.base] if card.base else []), Path(name), folder / name]
-    found = dict.fromkeys(path.resolve() for path in places if path != folder and path.is_dir())
+    places = [folder / card.base] if card.base else []
+    places += [Path(name), folder / name] if name else []
+    found = dict.fromkeys(path.resolve() for path in places if path.is_dir())
     for path in found:
         if card.base_weights is None or weights_id(path) == card.base_weights:
             return str(path)

@@ -4,26 +4,25 @@ Only safetensors is read, never pickle, and no code of a model folder is ever ex
 """
 
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 import transformers
-from safetensors import SafetensorError, safe_open
-from transformers import AutoConfig, BitsAndBytesConfig
+from transformers import BitsAndBytesConfig
 from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
     MODEL_FOR_MULTIMODAL_LM_MAPPING_NAMES,
 )
 from transformers.utils import logging as hf_logging
 
-from kollama2.errors import BadData, BadUsage, Missing, Notice, first_line, one_line
+from kollama2.errors import BadData, BadUsage, Missing, Notice, first_line
+from kollama2.model.adapter import adapter_of
 from kollama2.model.card import read_card
-from kollama2.model.files import ADAPTER, ADAPTER_CONFIG, CONFIG, read_json
+from kollama2.model.files import ADAPTER_CONFIG, CONFIG, read_json, weight_files
 from kollama2.model.folder import ModelFolder, base_of
-from kollama2.model.tables import of_table, table_names, tied
+from kollama2.model.reading import reading
+from kollama2.model.sound import check_numbers, check_report, check_size, configuration, try_once
 from kollama2.model.tokenizer import tokenizer_size
 
 NF4_BLOCK = 64
@@ -32,6 +31,7 @@ _WITHOUT_ROWS = 8
 Dtype = Literal["auto", "float32", "bfloat16"]
 
 hf_logging.disable_progress_bar()  # stderr belongs to the caller's own progress
+hf_logging.set_verbosity_error()  # and what matters of its remarks is said here
 
 
 def root(folder: Path) -> Path:
@@ -57,14 +57,8 @@ def check(folder: Path) -> Any:
             its embeddings are smaller than its tokenizer.
     """
     model_class(folder)
-    if not any(folder.glob("*.safetensors")):
-        if any(folder.glob("pytorch_model*.bin")):
-            raise BadData(
-                f"{folder} holds only pickled weights, which are never read here; make safetensors "
-                f"of them: kollama2 convert {folder} -o OUT"
-            )
-        raise BadData(f"{folder} holds no weights; expected model.safetensors")
-    config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    weight_files(folder)
+    config = configuration(folder)
     need, have = tokenizer_size(folder), int(config.get_text_config().vocab_size)
     if need > have + _WITHOUT_ROWS:
         raise BadData(
@@ -214,17 +208,19 @@ def nf4(folder: Path, dtype: Dtype = "auto", device: str = "auto") -> Any:
         model = _from_pretrained(
             folder, dtype, quantization_config=quantization, device_map={"": target}
         )
-    except torch.OutOfMemoryError:
-        raise  # a RuntimeError too, but no missing kernel
-    except (ImportError, NotImplementedError, RuntimeError) as error:
+        # Else 0.50.2 packs the weights at the first look without gradients, on a CPU with
+        # AVX512-BF16: from then on it computes in bfloat16 and no gradient passes the layer.
+        for module in model.modules():
+            if hasattr(module, "support_avx512bf16_for_cpu"):
+                module.support_avx512bf16_for_cpu = False
+        try_once(model)
+    except (BadData, Missing) as fault:
+        error = fault.__cause__
+        if not isinstance(error, ImportError | NotImplementedError | RuntimeError):
+            raise
         raise Missing(
             f"bitsandbytes cannot quantise to NF4 on {target} here ({first_line(error)}); use lora"
         ) from error
-    # Else 0.50.2 packs the weights at the first look without gradients, on a CPU with AVX512-BF16:
-    # from then on it computes in bfloat16 and no gradient passes the layer.
-    for module in model.modules():
-        if hasattr(module, "support_avx512bf16_for_cpu"):
-            module.support_avx512bf16_for_cpu = False
     return model
 
 
@@ -235,7 +231,8 @@ def stored_dtype(config: Any) -> torch.dtype:
 
 
 def _from_pretrained(folder: Path, dtype: Dtype, **options: Any) -> Any:
-    try:
+    check_size(folder, model_class(folder))
+    with reading(folder, "cannot be loaded"):
         model, report = model_class(folder).from_pretrained(
             folder,
             dtype=dtype if dtype == "auto" else getattr(torch, dtype),
@@ -243,83 +240,12 @@ def _from_pretrained(folder: Path, dtype: Dtype, **options: Any) -> Any:
             local_files_only=True,
             trust_remote_code=False,
             output_loading_info=True,
+            ignore_mismatched_sizes=True,  # else it draws a table and refuses to say more
             **options,
         )
-    except (OSError, SafetensorError, ValueError) as error:
-        raise BadData(f"{folder} cannot be loaded: {one_line(error)}") from error
-    absent = sorted(report["missing_keys"])
-    if absent:
-        raise BadData(f"{folder} lacks {len(absent)} weights of its model, such as {absent[0]}")
+    check_report(folder, model, report)
+    check_numbers(folder, model)
     return model
-
-
-def adapter_of(model: Any, folder: Path) -> Any:
-    """An adapter's folder on the model that it belongs to.
-
-    Raises:
-        BadData: it does not belong there, or is of a kind that adds no weights to a model.
-    """
-    from peft import PeftModel
-
-    if not (folder / ADAPTER).is_file():
-        raise BadData(f"{folder} holds no {ADAPTER}; pickled adapters are never read")
-    try:
-        _fit_rows(model, folder)
-        with quiet_peft():
-            found = PeftModel.from_pretrained(model, folder)
-    except (RuntimeError, SafetensorError) as error:
-        raise BadData(f"the adapter {folder} does not fit its base: {_first(error)}") from error
-    kind = found.active_peft_config
-    if kind.is_prompt_learning:
-        raise BadData(
-            f"{folder} is an adapter of the kind {kind.peft_type.value}, which puts tokens before "
-            "a prompt; those that change weights are read, such as LoRA"
-        )
-    return found
-
-
-def _first(error: Exception) -> str:
-    """What an error says, the first of many mismatches only."""
-    lines = [" ".join(line.split()) for line in str(error).splitlines() if line.strip()]
-    mismatches = [line for line in lines if "size mismatch" in line]
-    if not mismatches:
-        return " ".join(lines)
-    more = f" (and {len(mismatches) - 1} more)" if len(mismatches) > 1 else ""
-    return mismatches[0].rstrip(".") + more
-
-
-def _fit_rows(model: Any, folder: Path) -> None:
-    """Give a base as many rows as the tables have that an adapter brings.
-
-    Who added tokens before training saved both tables with the adapter, and no larger base.
-    """
-    tables = table_names(model)
-    with safe_open(folder / ADAPTER, framework="pt") as file:
-        brought = {
-            table: int(file.get_slice(name).get_shape()[0])
-            for name in file.keys()  # noqa: SIM118 (not a dictionary)
-            if name.endswith(".weight") and "lora_" not in name
-            if (table := of_table(name, tables))
-        }
-    have = int(model.get_input_embeddings().weight.shape[0])
-    rows = max(brought.values(), default=have)
-    if rows == have:
-        return
-    if len(brought) == 1 and not tied(model):
-        (table,) = brought
-        raise BadData(
-            f"{folder} was trained with {rows} tokens on a base of {have}, and brings the rows of "
-            f"its {'embeddings' if table == 'embed' else 'head'} only; save both tables with it"
-        )
-    model.resize_token_embeddings(rows, mean_resizing=False)
-
-
-@contextmanager
-def quiet_peft() -> Iterator[None]:
-    """PEFT 0.21 asks transformers 5 for a property by its old name."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is", FutureWarning)
-        yield
 
 
 def _device(device: str) -> str:
@@ -331,5 +257,12 @@ def _device(device: str) -> str:
 
 
 def place(model: Any, device: str) -> Any:
-    """A model on a device by the name that a profile gives it."""
-    return model.to(_device(device))
+    """A model on a device by the name that a profile gives it; it computes there once.
+
+    Raises:
+        BadData: what it computes is no distribution over its tokens.
+        Missing: there is no such device, or a kernel that it needs is not installed.
+    """
+    model = model.to(_device(device))
+    try_once(model)
+    return model

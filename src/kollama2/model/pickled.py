@@ -3,16 +3,14 @@
 `torch.load(weights_only=True)` builds tensors alone; a pickle that wants more is refused.
 """
 
-import pickle
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import AutoConfig
 
-from kollama2.errors import BadData, first_line
+from kollama2.errors import BadData
 from kollama2.model.files import (
     CONFIG,
     GENERATION,
@@ -20,9 +18,14 @@ from kollama2.model.files import (
     TOKENIZER_FILES,
     copy_files,
     fresh,
+    has_tokenizer,
     read_json,
 )
 from kollama2.model.load import model_class
+from kollama2.model.reading import reading
+from kollama2.model.sound import configuration
+from kollama2.model.stored import finite
+from kollama2.model.tokenizer import load_tokenizer
 from kollama2.model.weights import ShardWriter
 
 SINGLE, INDEX = "pytorch_model.bin", "pytorch_model.bin.index.json"
@@ -49,7 +52,7 @@ def from_pickle(folder: Path, out: Path) -> dict[str, Any]:
             tensors.
     """
     ties = model_class(folder)._tied_weights_keys or {}
-    config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    config = configuration(folder)
     fresh(out)
     copy_files(folder, out, (CONFIG, GENERATION, *PROCESSOR, *TOKENIZER_FILES))
     writer, count = ShardWriter(out), 0
@@ -57,16 +60,20 @@ def from_pickle(folder: Path, out: Path) -> dict[str, Any]:
         for name, tensor in _tensors(path).items():
             if config.tie_word_embeddings and name in ties:
                 continue  # the embeddings once more
+            if tensor.dim() and tensor.is_floating_point() and not finite(tensor):
+                raise BadData(f"{path}: {name} holds NaN or infinities; fetch it again")
             writer.add(name, tensor.clone())  # a part of a larger storage would be refused
             count += tensor.numel()
     writer.close()
+    if has_tokenizer(folder):
+        load_tokenizer(folder)
     return {"parameters": count}
 
 
 def _files(folder: Path) -> list[Path]:
     if (folder / SINGLE).is_file():
         return [folder / SINGLE]
-    named = sorted(set(read_json(folder / INDEX).get("weight_map", {}).values()))
+    named = sorted(set(read_json(folder / INDEX)["weight_map"].values()))
     for name in named:
         if Path(name).name != name or not (folder / name).is_file():
             raise BadData(f"{folder / INDEX} names {name}, which is not in the folder")
@@ -74,12 +81,9 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _tensors(path: Path) -> dict[str, Tensor]:
-    try:
+    with reading(path, "is no file of tensors alone"):
         mapped = zipfile.is_zipfile(path)  # files of before torch 1.6 are none
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        first = first_line(error)
-        raise BadData(f"{path} is no file of tensors alone: {first}") from error
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise BadData(f"{path} holds something else than tensors by name")
     return state

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kollama2.errors import BadData
+from kollama2.errors import BadData, storage
 from kollama2.model.added import Added, added_tokens
 from kollama2.model.files import FAST, PIECES, write_json
 
@@ -43,8 +43,10 @@ def read_proto(path: Path) -> Any:
     from google.protobuf.message import DecodeError
     from sentencepiece import sentencepiece_model_pb2
 
+    with storage(path):
+        content = path.read_bytes()
     try:
-        proto = sentencepiece_model_pb2.ModelProto.FromString(path.read_bytes())
+        proto = sentencepiece_model_pb2.ModelProto.FromString(content)
     except DecodeError as error:
         raise BadData(f"{path} is not a SentencePiece model") from error
     if not proto.pieces:

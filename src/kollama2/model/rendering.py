@@ -15,8 +15,10 @@ from datetime import date
 from typing import Any
 
 from kollama2.errors import BadData
+from kollama2.model.bounded import render
 from kollama2.model.marks import MARK, mark, marked, places
 from kollama2.model.messages import Message, Tool, is_learned
+from kollama2.model.reading import said
 
 BREAK = "\ufdd0"
 """A noncharacter that stands where a rendered text has to be encoded in parts."""
@@ -198,25 +200,22 @@ class Rendering:
     def _render(
         self, chats: list[list[dict[str, Any]]], tools: list[Any], *, prompt: bool = False
     ) -> list[str]:
-        from jinja2 import TemplateError
-
-        try:
-            texts: list[str] = self._plain.apply_chat_template(
-                chats,
-                chat_template=self._source(tools),
-                tools=tools or None,
-                add_generation_prompt=prompt,
-                tokenize=False,
-            )
-        except (TemplateError, TypeError, ValueError, KeyError) as error:
-            first = (str(error).splitlines() or [repr(error)])[0]
-            raise BadData(f"the model's chat template refuses it: {first}") from error
+        texts: list[str] = render(
+            self._plain,
+            chats,
+            self._source(tools),
+            tools=tools or None,
+            add_generation_prompt=prompt,
+        )
         return texts
 
     def _source(self, tools: list[Any]) -> str:
         """The Jinja text on the day; a folder may have one of its own for chats with tools."""
         if bool(tools) not in self._sources:
-            source = self._given or self._plain.get_chat_template(tools=tools or None)
+            try:
+                source = self._given or self._plain.get_chat_template(tools=tools or None)
+            except ValueError as error:
+                raise BadData(f"the model has no chat template for it: {said(error)}") from error
             self._sources[bool(tools)] = dated(source, self._day)
         return self._sources[bool(tools)]
 

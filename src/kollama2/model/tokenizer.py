@@ -22,6 +22,7 @@ from kollama2.model.files import (
     read_json,
 )
 from kollama2.model.pieces import processor, write_fast
+from kollama2.model.reading import reading
 
 # A private-use character that no vocabulary merges with its neighbours: what follows it is
 # encoded as the middle of a text, without the dummy prefix of its start.
@@ -48,10 +49,8 @@ class _Pieces:
     listed = None
 
     def __init__(self, path: Path) -> None:
-        try:
+        with reading(path, "is not a SentencePiece model"):
             self._model = processor(path)
-        except (OSError, RuntimeError) as error:
-            raise BadData(f"{path} is not a SentencePiece model: {error}") from error
         self.size: int = self._model.get_piece_size()
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
@@ -77,7 +76,7 @@ class _Json:
     """A tokenizer of the tokenizers library, as transformers reads it from a folder."""
 
     def __init__(self, folder: Path, *, as_filed: bool = False) -> None:
-        path = folder / FAST
+        self._path = path = folder / FAST
         tree = read_json(path)
         model = tree.get("model")
         if not isinstance(model, dict) or "vocab" not in model:
@@ -99,11 +98,13 @@ class _Json:
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         texts = [self._space + text if text.startswith(" ") else text for text in texts]
-        encoded = self._fast.encode_batch_fast(texts, add_special_tokens=False)
+        with reading(self._path, "cannot encode a text"):
+            encoded = self._fast.encode_batch_fast(texts, add_special_tokens=False)
         return [one.ids for one in encoded]
 
     def decode(self, ids: list[int]) -> str:
-        text: str = self._fast.decode(ids, skip_special_tokens=True)
+        with reading(self._path, "cannot decode ids"):
+            text: str = self._fast.decode(ids, skip_special_tokens=True)
         return text
 
     def vocabulary(self) -> dict[str, int]:
@@ -133,7 +134,8 @@ def filed(folder: Path) -> Any:
     """The `tokenizer.json` of a folder as it stands; transformers may read it otherwise."""
     from tokenizers import Tokenizer as Fast
 
-    return Fast.from_file(str(folder / FAST))
+    with reading(folder / FAST):
+        return Fast.from_file(str(folder / FAST))
 
 
 def plain(folder: Path, config: Path | None = None) -> Any:
@@ -151,14 +153,9 @@ def plain(folder: Path, config: Path | None = None) -> Any:
     """
     from transformers import AutoTokenizer
 
-    with _complete(folder, config) as whole:
-        try:
-            return AutoTokenizer.from_pretrained(
-                whole, local_files_only=True, trust_remote_code=False
-            )
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            first = (str(error).splitlines() or [repr(error)])[0]
-            raise BadData(f"transformers cannot read the tokenizer of {folder}: {first}") from error
+    verdict = "holds a tokenizer that transformers cannot read"
+    with _complete(folder, config) as whole, reading(folder, verdict):
+        return AutoTokenizer.from_pretrained(whole, local_files_only=True, trust_remote_code=False)
 
 
 @contextmanager
@@ -341,11 +338,12 @@ def load_tokenizer(folder: str | Path) -> Tokenizer:
         BadData: it has none, or it cannot be read.
     """
     folder = Path(folder)
-    pieces = _pieces_of(folder)
-    if pieces is not None:
-        return Tokenizer(pieces, folder, PIECES)
     why = f" ({PIECES} gives other ids or is none; transformers uses the former)"
-    return Tokenizer(_Json(folder), folder, FAST + why * (folder / PIECES).is_file())
+    with reading(folder, "holds a tokenizer that cannot be used"):
+        pieces = _pieces_of(folder)
+        if pieces is not None:
+            return Tokenizer(pieces, folder, PIECES)
+        return Tokenizer(_Json(folder), folder, FAST + why * (folder / PIECES).is_file())
 
 
 def load_sentencepiece(path: Path) -> Tokenizer:
@@ -354,7 +352,8 @@ def load_sentencepiece(path: Path) -> Tokenizer:
     Raises:
         BadData: it is not a SentencePiece model.
     """
-    return Tokenizer(_Pieces(path), path.parent, path.name)
+    with reading(path, "cannot be used as a tokenizer"):
+        return Tokenizer(_Pieces(path), path.parent, path.name)
 
 
 def tokenizer_size(folder: Path) -> int:
@@ -363,7 +362,7 @@ def tokenizer_size(folder: Path) -> int:
     if (folder / FAST).is_file():
         tree = read_json(folder / FAST)
         listed = tree.get("added_tokens") or []
-        vocab = tree.get("model", {}).get("vocab", [])
+        vocab = (tree.get("model") or {}).get("vocab") or []
         size = 1 + max(vocab.values(), default=-1) if isinstance(vocab, dict) else len(vocab)
     elif (folder / PIECES).is_file():
         size = _Pieces(folder / PIECES).size

@@ -1,64 +1,21 @@
 """The weights of a model folder, one tensor at a time, and the tokens that its rows belong to."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 from transformers.core_model_loading import revert_weight_conversion
 
-from kollama2.model.files import ADAPTER_CONFIG, readable, write_json
+from kollama2.model.files import ADAPTER_CONFIG, INDEX, SINGLE, readable, write_json
 from kollama2.model.folder import ModelFolder
 from kollama2.model.load import check, model_class, whole
+from kollama2.model.stored import Opened, opened
 from kollama2.model.tables import tensor_names
 from kollama2.model.tokenizer import tokens
 
-INDEX = "model.safetensors.index.json"
 _SHARD_BYTES = 4 << 30
-
-
-_FLOATS = {
-    "F64": torch.float64,
-    "F32": torch.float32,
-    "F16": torch.float16,
-    "BF16": torch.bfloat16,
-}
-
-
-@contextmanager
-def opened(folder: Path) -> Iterator[dict[str, "Opened"]]:
-    """The file of each tensor of a folder with whole weights, by name."""
-    with ExitStack() as stack:
-        found: dict[str, Opened] = {}
-        for path in sorted(folder.glob("*.safetensors")):
-            file = Opened(stack.enter_context(safe_open(path, framework="pt")))
-            found.update(dict.fromkeys(file.names, file))
-        yield found
-
-
-class Opened:
-    """One open safetensors file."""
-
-    def __init__(self, file: Any) -> None:
-        self._file = file
-        self.names: list[str] = list(file.keys())
-
-    def get(self, name: str) -> Tensor:
-        """A tensor as stored."""
-        tensor: Tensor = self._file.get_tensor(name)
-        return tensor
-
-    def shape(self, name: str) -> list[int]:
-        """The shape of a tensor, without reading it."""
-        return list(self._file.get_slice(name).get_shape())
-
-    def dtype(self, name: str) -> torch.dtype | None:
-        """What numbers a tensor is stored in, without reading it; None if not floating."""
-        return _FLOATS.get(self._file.get_slice(name).get_dtype())
 
 
 def file_state(model: Any) -> dict[str, Tensor]:
@@ -160,7 +117,7 @@ class ShardWriter:
         self._flush()
         count, where = len(self._shards), {}
         for number, names in enumerate(self._shards):
-            file = "model.safetensors"
+            file = SINGLE
             if count > 1:
                 file = f"model-{number + 1:05d}-of-{count:05d}.safetensors"
             (self.out / f"shard-{number}.safetensors").rename(self.out / file)

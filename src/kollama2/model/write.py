@@ -25,8 +25,9 @@ from kollama2.model.files import (
 from kollama2.model.folder import ModelFolder
 from kollama2.model.handover import hand_over, taught
 from kollama2.model.load import check, stored_dtype, whole
+from kollama2.model.stored import opened
 from kollama2.model.tables import of_table, table_names, tensor_names, tied
-from kollama2.model.weights import ShardWriter, file_state, opened
+from kollama2.model.weights import ShardWriter, file_state
 
 
 def write_model(

@@ -3,7 +3,6 @@
 Only safetensors is read, and no code of a repository is ever executed.
 """
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,9 @@ from typing import Any
 import torch
 
 from kollama2.errors import BadData, BadUsage
+from kollama2.model.files import read_json, weight_files
+from kollama2.model.reading import reading
+from kollama2.model.sound import check_numbers, check_report
 from kollama2.safety.verdict import Classifier, Dialog, Side, Verdict, last_text
 
 _ANSWER = re.compile(r"\s*(safe|unsafe)\b\s*([\w, ]*)", re.IGNORECASE)
@@ -37,7 +39,7 @@ def load_model(folder: Path, threshold: float | None = None) -> Classifier:
     config = folder / "config.json"
     if not config.is_file():
         raise BadData(f"{folder} holds no config.json; it is no model in Hugging Face's form")
-    raw = json.loads(config.read_text(encoding="utf-8"))
+    raw = read_json(config)
     if "auto_map" in raw:
         raise BadData(f"{config} asks to run code of its own (auto_map); kollama2 never does that")
     kind = (raw.get("architectures") or ["nothing"])[0]
@@ -53,11 +55,18 @@ def _parts(folder: Path, kind: Any) -> tuple[Any, Any]:
     from transformers import AutoTokenizer
 
     options = {"local_files_only": True, "trust_remote_code": False}
-    try:
-        model = kind.from_pretrained(folder, use_safetensors=True, **options)
+    weight_files(folder)
+    with reading(folder, "cannot be loaded"):
+        model, report = kind.from_pretrained(
+            folder,
+            use_safetensors=True,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
+            **options,
+        )
         tokenizer = AutoTokenizer.from_pretrained(folder, **options)
-    except (OSError, ValueError) as error:
-        raise BadData(f"{folder} cannot be loaded: {str(error).splitlines()[0]}") from error
+    check_report(folder, model, report)
+    check_numbers(folder, model)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return model.to(device).eval(), tokenizer
 

@@ -15,8 +15,8 @@ from kollama2.model.folder import ModelFolder
 from kollama2.model.handover import hand_over, taught
 from kollama2.model.load import root
 from kollama2.model.renumber import renumber_config
+from kollama2.model.stored import opened
 from kollama2.model.tables import tied
-from kollama2.model.weights import opened
 from kollama2.model.write import write_whole
 
 

@@ -9,14 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from kollama2.errors import BadData
+from kollama2.model.adapter import adapter_of
 from kollama2.model.card import Vocabulary, read_card
 from kollama2.model.files import fresh, readable
 from kollama2.model.folder import ModelFolder
 from kollama2.model.handover import hand_over
-from kollama2.model.load import Dtype, adapter_of, load_model, nf4, place, whole
+from kollama2.model.load import Dtype, load_model, nf4, place, whole
+from kollama2.model.reading import reading
+from kollama2.model.stored import opened
 from kollama2.model.write import merged_card, write_whole
 from kollama2.train.grow import grow, tables, weights_hash
 
@@ -121,6 +124,10 @@ def _fitting(adapter: Path, base: Path) -> Vocabulary:
 
 
 def _grow(model: Any, adapter: Path, about: Vocabulary) -> None:
-    rows = load_file(adapter / ROWS)
-    ids = list(range(about.first, about.size))
-    grow(model, about.first, ids, rows["embed"], rows.get("head"), about.size)
+    with (
+        reading(adapter, f"holds {ROWS} that do not fit the vocabulary of its card"),
+        opened(adapter, [adapter / ROWS]) as files,
+    ):
+        rows = {name: file.get(name) for name, file in files.items()}
+        ids = list(range(about.first, about.size))
+        grow(model, about.first, ids, rows["embed"], rows.get("head"), about.size)

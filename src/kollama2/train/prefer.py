@@ -19,7 +19,7 @@ from trl import DPOConfig, DPOTrainer
 
 from kollama2.engine.profile import Resources
 from kollama2.errors import BadData, Corrupt
-from kollama2.model.load import quiet_peft
+from kollama2.model.adapter import quiet_peft
 from kollama2.model.write import write_model
 from kollama2.train import checkpoint
 from kollama2.train.loop import Diverged

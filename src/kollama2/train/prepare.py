@@ -7,9 +7,10 @@ import torch
 from transformers.pytorch_utils import Conv1D
 
 from kollama2.errors import BadData, BadUsage
+from kollama2.model.adapter import quiet_peft
 from kollama2.model.card import Card, read_card
 from kollama2.model.files import CONFIG, read_json
-from kollama2.model.load import nf4, place, quiet_peft, root, whole
+from kollama2.model.load import nf4, place, root, whole
 from kollama2.model.tables import table_names
 from kollama2.train.settings import TrainSettings
 

@@ -10,6 +10,8 @@ from kollama2.errors import BadData, Fault
 from kollama2.model.bytelevel import as_bytes
 from kollama2.model.files import FAST, PIECES
 from kollama2.model.pieces import SPACE, processor, read_proto
+from kollama2.model.reading import reading
+from kollama2.model.tokenizer import filed
 from kollama2.vocab.audit import unreachable
 from kollama2.vocab.learn import HANGUL
 from kollama2.vocab.places import tokenizer_folder
@@ -78,7 +80,9 @@ def fertility(
     found: list[Fertility] = []
     for name in map(str, tokenizers):
         try:
-            with tokenizer_folder(find(name)) as folder:
+            place = find(name)
+            verdict = "holds a tokenizer that cannot be measured"
+            with tokenizer_folder(place) as folder, reading(place, verdict):
                 first = found[0] if found else None
                 found.append(_measured(name, _reading(folder), lines, english, first))
         except Fault as fault:
@@ -97,12 +101,7 @@ def _reading(folder: Path) -> Runtimes:
         return Runtimes(
             {"": lambda texts: list(model.encode(list(texts)))}, model.decode, names, ()
         )
-    from tokenizers import Tokenizer
-
-    try:
-        fast = Tokenizer.from_file(str(folder / FAST))
-    except Exception as error:  # the library raises nothing narrower
-        raise BadData(f"{FAST} cannot be read: {error}") from error
+    fast = filed(folder)
     fast.encode_special_tokens = True
     ids = {i: name for name, i in fast.get_vocab().items()}
 

@@ -94,12 +94,15 @@ def config_of(file: Gguf) -> Config:
         raise BadData(f"{file.path} holds no {TABLE}; it is a vocabulary without a model")
     heads, hidden = keys.take("attention.head_count"), keys.take("embedding_length")
     head = keys.take("attention.key_length", hidden // heads)
+    layers = keys.take("block_count")
+    if not 0 < layers <= len(file.tensors):
+        raise BadData(f"{file.path} describes {layers:,} layers in {len(file.tensors)} tensors")
     config: Config = {
         "model_type": family.model_type,
         "vocab_size": file.tensors[TABLE].shape[0],
         "hidden_size": hidden,
         "intermediate_size": keys.take("feed_forward_length"),
-        "num_hidden_layers": keys.take("block_count"),
+        "num_hidden_layers": layers,
         "num_attention_heads": heads,
         "num_key_value_heads": keys.take("attention.head_count_kv", heads),
         "head_dim": head,

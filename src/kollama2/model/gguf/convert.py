@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from kollama2.engine.commit import committing, verify
-from kollama2.errors import StorageTrouble
+from kollama2.errors import StorageTrouble, storage
 from kollama2.model.card import Card, write_card
 from kollama2.model.files import TEMPLATE_FILE
 from kollama2.model.folder import OWN
@@ -13,6 +13,7 @@ from kollama2.model.gguf.architectures import config_of
 from kollama2.model.gguf.file import Gguf, is_gguf
 from kollama2.model.gguf.tokenizer import write_tokenizer
 from kollama2.model.kept import fingerprint, need_space, place
+from kollama2.model.reading import reading
 
 EDITION = 1
 """Raise it when the same file would become another folder."""
@@ -67,7 +68,7 @@ def to_hugging_face(path: Path, out: Path) -> dict[str, Any]:
         Fault: as `Gguf`, `write_folder` and `committing`.
     """
     file = Gguf(path)
-    with committing(out) as partial:
+    with committing(out) as partial, reading(path, "cannot be unpacked"), storage(out):
         return write_folder(file, partial)
 
 
@@ -87,7 +88,8 @@ def cached(path: Path, tell: Tell = lambda text: None) -> Path:
     name = f"{path.name}-safetensors-{fingerprint([path], EDITION)}"
     out = place(path.parent, name)
     if not out.exists():
-        config_of(Gguf(path))  # what cannot be read is said before anything else is
+        with reading(path, "cannot be unpacked"):
+            config_of(Gguf(path))  # what cannot be read is said before anything else is
         tell(f"{path}: unpacked once, into {out}")
         try:
             found = to_hugging_face(path, out)

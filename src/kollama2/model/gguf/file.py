@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kollama2.errors import BadData, storage
+from kollama2.model.reading import reading
 
 if TYPE_CHECKING:
     import numpy as np
@@ -76,20 +77,22 @@ class Gguf:
             self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         self._at = 4
         try:
-            self._read()
-        except struct.error as error:
+            with reading(path, "is damaged: its head cannot be read"):
+                self._read()
+                parts = int(self.metadata.get("split.count", 1))
+                self._check()
+        except BadData as fault:
+            if not isinstance(fault.__cause__, struct.error):
+                raise
             raise BadData(
                 f"{path} is cut off: its {len(self._map):,} bytes end inside its head; "
                 "download it again"
-            ) from error
-        except ValueError as error:
-            raise BadData(f"{path} is damaged: its head cannot be read ({error})") from error
-        if int(self.metadata.get("split.count", 1)) > 1:
+            ) from fault
+        if parts > 1:
             raise BadData(
-                f"{path} is one of {self.metadata['split.count']} parts; join them with "
-                "llama-gguf-split --merge, and name the whole file"
+                f"{path} is one of {parts} parts; join them with llama-gguf-split --merge, and "
+                "name the whole file"
             )
-        self._check()
 
     def _read(self) -> None:
         (version,) = self._next("I")
@@ -131,8 +134,8 @@ class Gguf:
         if kind != _ARRAY:
             raise ValueError(f"a value of the unknown type {kind}")
         inner, count = self._next("IQ")
-        if count > len(self._map):
-            raise ValueError(f"an array of {count} values")
+        if count > len(self._map) or inner == _ARRAY:
+            raise ValueError(f"an array of {count} values of type {inner}")
         if inner in _FIXED:
             return list(self._next(f"{count}{_FIXED[inner]}"))
         return [self._value(inner) for _ in range(count)]

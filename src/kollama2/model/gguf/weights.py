@@ -12,6 +12,7 @@ from kollama2.errors import BadData
 from kollama2.model.files import CONFIG, write_json
 from kollama2.model.gguf.architectures import FREQUENCIES, Family, config_of, family_of
 from kollama2.model.gguf.file import Gguf
+from kollama2.model.stored import finite
 from kollama2.model.weights import ShardWriter
 
 _NUMBERS = 1 << 24  # unpacked at once
@@ -123,6 +124,8 @@ def _tensor(file: Gguf, name: str, dtype: torch.dtype, family: Family, config: A
         if family.shifted and name.endswith("norm.weight"):
             part -= 1
         whole[first : first + len(part)] = part
+    if not finite(whole):
+        raise BadData(f"{file.path}: {name} holds NaN or infinities; download it again")
     if family.paired and (heads := _heads(name, config)):
         pairs = whole.view(heads, len(whole) // heads // 2, 2, *whole.shape[1:])
         whole = pairs.transpose(1, 2).reshape(whole.shape)
