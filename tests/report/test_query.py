@@ -1,9 +1,11 @@
 import json
+import shutil
 import time
 from pathlib import Path
 
 import pytest
 
+from kollama2.engine.commit import seal
 from kollama2.errors import BadUsage
 from kollama2.report import query as asked
 from kollama2.report.query import query
@@ -93,10 +95,12 @@ def test_what_takes_too_much(
     assert time.monotonic() - began < 10
 
 
-def test_half_a_character_is_no_trouble(store: Path) -> None:
-    path = next(path for path in sorted(store.glob("evaluate-*/items.jsonl")))
+def test_half_a_character_is_no_trouble(store: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(store, tmp_path / "store")
+    path = next(path for path in sorted(copy.glob("evaluate-*/items.jsonl")))
     lines = path.read_text(encoding="utf-8").splitlines()
     first = json.loads(lines[0]) | {"item": "half \ud800"}
     path.write_text("\n".join([json.dumps(first), *lines[1:]]) + "\n", encoding="utf-8")
-    found = query(store, "SELECT item FROM items WHERE item LIKE 'half%'")
+    seal(path.parent)
+    found = query(copy, "SELECT item FROM items WHERE item LIKE 'half%'")
     assert found.rows == (("half ?",),)
