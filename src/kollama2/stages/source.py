@@ -114,8 +114,10 @@ class Source(Stage):
         Data that a model was made of may change afterwards; a base is read by every adapter on it.
         The store may know an older place than this source does: that of a file which was moved.
         """
-        pointer = root / self.name / PLACE
-        place = self._place
+        folder, place = root / self.name, self._place
+        pointer = folder / PLACE
+        if folder.is_dir() and not pointer.is_file():
+            return True  # the store itself holds it
         if pointer.is_file():
             place = Path(json.loads(pointer.read_text(encoding="utf-8"))["path"])
         if self.sha256 is None or place is None or not (direct or self.what == "model"):
