@@ -22,6 +22,7 @@ _REMEDIES = {
     errno.ENAMETOOLONG: "choose a shorter one",
     errno.EFBIG: "raise the limit (ulimit -f) or choose another disk",
     errno.ENOTDIR: "a part of this path is a file, so correct it",
+    errno.EEXIST: "a folder is needed there, so correct the path",
 }
 # Libraries written in Rust or C++ report such things in words only.
 _TOO_LARGE_WORDS = re.compile(r"File too large|os error 27\b")

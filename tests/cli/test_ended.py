@@ -1,7 +1,7 @@
 """Ended from outside: what signals, kills and limits leave of a command that writes a folder."""
 
 import json
-import os
+import random
 import resource
 import signal
 import subprocess
@@ -29,8 +29,11 @@ def command(*arguments: str, folder: Path) -> "subprocess.Popen[str]":
 
 @pytest.fixture
 def endless(tmp_path: Path) -> "subprocess.Popen[str]":
-    """A cleaning that has begun to write and waits for its source."""
-    os.mkfifo(tmp_path / "in.txt")
+    """A cleaning that has begun to write and has far to go."""
+    draw = random.Random(0)
+    words = ["".join(chr(draw.randrange(0xAC00, 0xD7A4)) for _ in range(3)) for _ in range(2_000)]
+    lines = (" ".join(draw.choices(words, k=40)) for _ in range(40_000))
+    (tmp_path / "in.txt").write_text("\n".join(lines), encoding="utf-8")
     process = command("data", "clean", "in.txt", "-o", "out", folder=tmp_path)
     for _ in range(300):
         if (tmp_path / "in.txt").exists() and any(tmp_path.glob(".out.partial-*/corpus.jsonl")):

@@ -83,9 +83,9 @@ def test_rows_left_out_and_templates_not_meant_are_told(tmp_path: Path) -> None:
     good, bad = {"instruction": "a", "output": "b"}, {"instruction": "a"}
     file = tmp_path / "rows.json"
     file.write_text(json.dumps([good, bad, bad]), encoding="utf-8")
-    source = Source(what="data", uri="file:rows.json", sha256="0", form="alpaca").at(file)
+    source = Source(what="data", uri="file:rows.json", form="alpaca").at(file)
     base = write_folder(tmp_path / "base", "llama", template=None)
-    model = Source(what="model", uri="file:base", sha256="1").at(base)
+    model = Source(what="model", uri="file:base").at(base)
     rows = Encode(data=(Part(source=source),), tokenizer=model, template="own", max_length=64)
     store = Store(tmp_path / "runs")
     assert encoded([rows], store) == []

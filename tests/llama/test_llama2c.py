@@ -170,7 +170,7 @@ def test_missing_files_and_a_blocked_folder_are_storage_trouble(
     checkpoint.write_bytes(GOOD)
     with pytest.raises(StorageTrouble, match=r"none\.bin cannot be written or read: No such file"):
         llama2c.convert(checkpoint, tmp_path / "none.bin", tmp_path / "out")
-    with pytest.raises(StorageTrouble, match="out"):
+    with pytest.raises(StorageTrouble, match=r"model\.bin cannot be .* a folder is needed there"):
         llama2c.convert(checkpoint, tokenizer_bin, checkpoint / "out")
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "precious").touch()
