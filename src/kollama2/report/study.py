@@ -165,9 +165,9 @@ def read_stage(folder: Path) -> Stage | None:
     Raises:
         Corrupt, Missing: its record or its settings are damaged, or of a newer kollama2.
     """
-    done = folder / DONE
-    if not done.is_file():
+    if not folder.is_dir():
         return None
+    done = folder / DONE
     record = read(verified(done), Done)
     if record.name != folder.name:
         raise damaged(done, f"holds the result of {record.name}")
