@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from kollama2.engine.commit import manifest, verified
+from kollama2.engine.commit import MANIFEST, manifest, verified
 from kollama2.errors import BadUsage
 from kollama2.evaluation.contrast import Measured
 from kollama2.records import lock
@@ -165,9 +165,9 @@ def read_stage(folder: Path) -> Stage | None:
     Raises:
         Corrupt, Missing: its record or its settings are damaged, or of a newer kollama2.
     """
-    if not folder.is_dir():
-        return None
     done = folder / DONE
+    if not (done.exists() or (folder / MANIFEST).exists()):
+        return None
     record = read(verified(done), Done)
     if record.name != folder.name:
         raise damaged(done, f"holds the result of {record.name}")
