@@ -46,7 +46,7 @@ SafeOption = Annotated[
     typer.Option(
         "--safe-by",
         help="Classifier of input and output: default, or a folder or hf: id of Llama Guard or a "
-        "text classifier. May be repeated.",
+        "text classifier. Repeatable.",
     ),
 ]
 SafeFlag = Annotated[bool, typer.Option("--safe", help="Same as --safe-by default.")]

@@ -39,7 +39,7 @@ def frontier(
 ) -> None:
     """Evaluate every merge of models, and mark the best trade-offs.
 
-    Marked are merges that no other beats in both languages.
+    A merge is marked if no other beats it in both languages.
 
     The relative gap between the models is printed first: beyond a few per cent their differences do
     not transfer.

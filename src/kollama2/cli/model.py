@@ -114,7 +114,9 @@ def convert(
     tokenizer: Annotated[
         Path | None, typer.Option(help="Meta's tokenizer.model, or llama2.c's tokenizer.bin.")
     ] = None,
-    to: Annotated[str, typer.Option(help="hf, or meta for consolidated.NN.pth files.")] = "hf",
+    to: Annotated[
+        str, typer.Option(help="What to write: hf, or meta (consolidated.NN.pth files).")
+    ] = "hf",
     shards: Annotated[
         int, typer.Option(min=1, help="Number of files to write with --to meta.")
     ] = 1,
