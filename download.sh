@@ -18,9 +18,11 @@ need() {
 need wget "sudo apt install wget, or brew install wget"
 need md5sum "sudo apt install coreutils, or brew install coreutils md5sha1sum"
 
-read -r -p "Enter the URL from email: " PRESIGNED_URL
+read -r -p "Enter the URL from email: " PRESIGNED_URL || [ -n "$PRESIGNED_URL" ] ||
+    fail 64 "no link was given: answer on the terminal, or by lines on standard input"
 echo ""
-read -r -p "Enter the list of models to download without spaces (7B,13B,70B,7B-chat,13B-chat,70B-chat), or press Enter for all: " MODEL_SIZE
+read -r -p "Enter the list of models to download without spaces (7B,13B,70B,7B-chat,13B-chat,70B-chat), or press Enter for all: " MODEL_SIZE || [ -n "$MODEL_SIZE" ] ||
+    fail 64 "no models were named: answer on the terminal, or by lines on standard input"
 TARGET_FOLDER="${TARGET_FOLDER:-.}"
 
 case "$PRESIGNED_URL" in

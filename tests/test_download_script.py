@@ -41,9 +41,13 @@ def tool(folder: Path, name: str, line: str) -> None:
 
 
 def script(link: str, models: str, target: Path, tools: Path) -> subprocess.CompletedProcess[str]:
+    return typed(f"{link}\n{models}\n", target, tools)
+
+
+def typed(answers: str, target: Path, tools: Path) -> subprocess.CompletedProcess[str]:
     environment = {"PATH": f"{tools}:{os.environ['PATH']}", "TARGET_FOLDER": str(target)}
     done = subprocess.run(
-        ["bash", str(REPOSITORY / "download.sh")], input=f"{link}\n{models}\n",
+        ["bash", str(REPOSITORY / "download.sh")], input=answers,
         env=environment, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert "sEcReT" not in done.stdout + done.stderr
@@ -116,6 +120,9 @@ def test_the_script_says_what_it_needs(server: Server, tools: Path, tmp_path: Pa
     full = script(server.link, "", tmp_path / "out", tools)
     assert (full.returncode, server.asked) == (75, [])
     assert "need 358 GB and" in full.stderr
+    for answers, lacking in (("", "no link was given"), ("https://a/*", "no models were named")):
+        ended = typed(answers, tmp_path / "out", tools)
+        assert (ended.returncode, f"download.sh: {lacking}" in ended.stderr) == (64, True)
     bare = tmp_path / "bare"
     bare.mkdir()
     tool(bare, "wget", "exit 0")

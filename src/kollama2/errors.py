@@ -36,7 +36,7 @@ class Fault(ValueError):
 
 
 class BadUsage(Fault):
-    """A command, a study or a recipe says something that cannot be meant (exit 64)."""
+    """A command, a study or a recipe asks for something impossible (exit 64)."""
 
     exit_code = 64
 

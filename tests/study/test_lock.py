@@ -40,7 +40,10 @@ def test_a_study_in_the_store_is_locked_again_as_it_was(store: Path) -> None:
     assert again.record() == read(store / "studies/mine.json", Lock)
     assert name_of("mine", store) == "mine"
     assert (name_of(None, store), name_of("quick", store)) == ("quick", "quick")
-    with pytest.raises(BadUsage, match=r"no study 'other': .* or one of quick, mine$"):
+    Path("studies").mkdir()
+    for name in ("ready.yaml", "ready.suite.yaml", "ready.mirrors.yaml"):
+        Path("studies", name).touch()
+    with pytest.raises(BadUsage, match=r"no study 'other': .* or one of quick, ready, mine$"):
         find("other", store)
 
 

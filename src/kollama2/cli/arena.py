@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from kollama2.report.study import Study
 
 StudyArgument = Annotated[
-    str, typer.Argument(help="Name or YAML file of a study that is computed in the store.")
+    str, typer.Argument(help="Name or YAML file of a study whose results are in the store.")
 ]
 
 
@@ -26,11 +26,13 @@ def arena(
     study: StudyArgument,
     store: StoreOption = STORE,
     host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port.")] = 8321,
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0 takes a free one.")
+    ] = 8321,
 ) -> None:
-    """Serve a page on which people compare two anonymous answers; votes go into the report.
+    """Serve a page for blind comparison of answers. Votes go into the report.
 
-    An address that other machines reach carries a token, new at every start.
+    If other machines can reach the address, it contains a token, new at each start.
     """
     import secrets
 
@@ -52,22 +54,22 @@ def arena(
 def judge(
     study: StudyArgument,
     url: Annotated[
-        str, typer.Option("--url", help="Address of an OpenAI-compatible endpoint, up to /v1.")
+        str, typer.Option("--url", help="URL of an OpenAI-compatible endpoint, up to /v1.")
     ],
-    model: Annotated[str, typer.Option("--model", help="The judge's name there.")],
-    key: Annotated[
-        str, typer.Option("--key", help="Environment variable that holds the key.")
-    ] = KEY,
+    model: Annotated[str, typer.Option("--model", help="Name of the judge model there.")],
+    key: Annotated[str, typer.Option("--key", help="Environment variable with the API key.")] = KEY,
     against: Annotated[
         str | None,
-        typer.Option("--against", help="Compare with this recipe only; by default all pairs."),
+        typer.Option("--against", help="Only pairs with this recipe; all pairs by default."),
     ] = None,
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Prompts at most.")] = None,
-    jobs: Annotated[int, typer.Option("--jobs", min=1, max=256, help="Questions at a time.")] = 4,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="Maximum number of prompts.")
+    ] = None,
+    jobs: Annotated[int, typer.Option("--jobs", min=1, max=256, help="Requests at once.")] = 4,
     store: StoreOption = STORE,
     as_json: JsonOption = False,
 ) -> None:
-    """Have a model compare the answers of a study, both orders; verdicts go into the report."""
+    """Let a model judge the answers of a study, in both orders. Verdicts go into the report."""
     import dataclasses
 
     from kollama2.arena.judge import judge as have_judged

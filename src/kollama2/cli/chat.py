@@ -23,28 +23,33 @@ ModelArgument = Annotated[
     ),
 ]
 SystemOption = Annotated[str | None, typer.Option(help="System prompt.")]
-TemperatureOption = Annotated[float, typer.Option(min=0, help="0 is greedy.")]
+TemperatureOption = Annotated[float, typer.Option(min=0, help="Sampling temperature; 0 is greedy.")]
 TopPOption = Annotated[
-    float, typer.Option("--top-p", min=0, max=1, help="Share of the probability sampled from.")
+    float,
+    typer.Option(
+        "--top-p", min=0, max=1, help="Nucleus sampling: share of the probability to sample from."
+    ),
 ]
-SeedOption = Annotated[int, typer.Option(min=0, help="Seed of sampling.")]
-LengthOption = Annotated[int, typer.Option(min=1, help="Longest answer in tokens.")]
+SeedOption = Annotated[int, typer.Option(min=0, help="Seed for sampling.")]
+LengthOption = Annotated[int, typer.Option(min=1, help="Maximum length of an answer in tokens.")]
 ContextOption = Annotated[
     int | None,
-    typer.Option(min=1, help="Tokens of prompt and answer; the model's own, of a Llama to 4096."),
+    typer.Option(
+        min=1, help="Maximum tokens of prompt and answer; the model's own, up to 4096 for Llama."
+    ),
 ]
 TokenizerOption = Annotated[
-    Path | None, typer.Option(help="tokenizer.model, where the folder holds none.")
+    Path | None, typer.Option(help="tokenizer.model, if the folder has none.")
 ]
 SafeOption = Annotated[
     list[str] | None,
     typer.Option(
         "--safe-by",
-        help="Classifier in front and behind: default, or a folder or hf: id of Llama Guard or a "
-        "text classifier. May be repeated.",
+        help="Classifier of input and output: default, or a folder or hf: id of Llama Guard or a "
+        "text classifier. Repeatable.",
     ),
 ]
-SafeFlag = Annotated[bool, typer.Option("--safe", help="The same as --safe-by default.")]
+SafeFlag = Annotated[bool, typer.Option("--safe", help="Same as --safe-by default.")]
 
 _HELP = "/new begins a new dialog, /exit ends, Ctrl-C stops an answer"
 
@@ -58,9 +63,9 @@ def add_to(app: typer.Typer) -> None:
 def complete(
     model: ModelArgument,
     prompt: Annotated[
-        str | None, typer.Argument(help="What the user says; standard input if left out or -.")
+        str | None, typer.Argument(help="Prompt; standard input if omitted or -.")
     ] = None,
-    raw: Annotated[bool, typer.Option("--raw", help="Continue the text, without a chat.")] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="Continue the prompt as plain text.")] = False,
     system: SystemOption = None,
     max_new_tokens: LengthOption = 256,
     temperature: TemperatureOption = 0.0,
@@ -73,7 +78,7 @@ def complete(
     safe: SafeFlag = False,
     safe_by: SafeOption = None,
 ) -> None:
-    """Answer one prompt by the model's own chat template, or continue it with --raw."""
+    """Answer a prompt in the model's own chat template. With --raw, continue it as text."""
     from kollama2.errors import BadUsage
 
     text = sys.stdin.read() if prompt in (None, "-") else prompt
@@ -100,7 +105,7 @@ def chat(
     safe: SafeFlag = False,
     safe_by: SafeOption = None,
 ) -> None:
-    """Talk with a model in several turns; from a pipe, each line is a turn."""
+    """Chat with a model over several turns. From a pipe, each line is a turn."""
     from kollama2.errors import Fault
 
     guard, talker = _opened(model, tokenizer, context, seed, onto, mirrors, safe, safe_by)

@@ -39,7 +39,7 @@ StoreOption = Annotated[
     typer.Option(
         "--store",
         envvar="KOLLAMA2_STORE",
-        help="Folder that keeps all results.",
+        help="Folder in which all results are kept.",
         callback=check_store,
     ),
 ]
@@ -52,7 +52,7 @@ MirrorsOption = Annotated[
 OntoOption = Annotated[
     str | None,
     typer.Option(
-        "--onto", help="Base of an adapter (folder, hf: id), in the place of the one it names."
+        "--onto", help="Base for an adapter (folder, hf: id), instead of the one it names."
     ),
 ]
 ColumnsOption = Annotated[

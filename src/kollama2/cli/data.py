@@ -29,16 +29,21 @@ def check(
     file: Annotated[Path, typer.Argument(help="File or folder of training data.")],
     tokenizer: Annotated[
         Path | None,
-        typer.Option(help="Model folder whose tokenizer counts; the miniature's by default."),
+        typer.Option(help="Model folder whose tokenizer is used; the miniature's by default."),
     ] = None,
     template: Annotated[
-        str, typer.Option(help="Chat template of the example; the model's own by default.")
+        str, typer.Option(help="Chat template; by default the model's own.")
     ] = "own",
-    form: Annotated[str | None, typer.Option(help="Data form, when it is not detected.")] = None,
+    form: Annotated[
+        str | None, typer.Option(help="Form of the data, if it is not detected.")
+    ] = None,
     columns: ColumnsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show format, counts, Hangul share, duplicates, lengths and one example with its loss mask."""
+    """Show what a file of training data holds.
+
+    Format, counts, share of Hangul, duplicates, lengths, and an example with its loss mask.
+    """
     from kollama2.data.check import check as examine
     from kollama2.data.check import render
     from kollama2.data.forms import columns_of
@@ -62,7 +67,7 @@ def stats(
     files: Annotated[list[Path], typer.Argument(help="Files or folders of text.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Show the share of each language in a corpus, by bytes, and the share of Hangul."""
+    """Show the share of each language and of Hangul in a corpus."""
     from kollama2.cli.clean import render_languages
     from kollama2.data.languages import languages
 
@@ -78,24 +83,34 @@ def clean(
     sources: Annotated[list[Path], typer.Argument(help="Files or folders of running text.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the corpus.")],
     min_hangul: Annotated[
-        float, typer.Option(min=0, max=1, help="Least share of Hangul among letters.")
+        float, typer.Option(min=0, max=1, help="Minimum share of Hangul among letters.")
     ] = 0.3,
-    min_characters: Annotated[int, typer.Option(min=1, help="Shortest document.")] = 50,
+    min_characters: Annotated[int, typer.Option(min=1, help="Minimum length of a document.")] = 50,
     near_duplicates: Annotated[
-        float, typer.Option(min=0, max=1, help="Similarity of a copy; 1 keeps near-duplicates.")
+        float,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Similarity from which a document is a copy; 1 keeps near-duplicates.",
+        ),
     ] = 0.8,
     suite: Annotated[
-        list[str] | None, typer.Option(help="Suite whose texts no document may hold; repeatable.")
+        list[str] | None,
+        typer.Option(help="Suite whose texts no document may contain. Repeatable."),
     ] = None,
     columns: ColumnsOption = None,
     mask: Annotated[
-        bool, typer.Option(help="Mask e-mail addresses, phone and resident numbers.")
+        bool, typer.Option(help="Mask e-mail addresses, phone and resident registration numbers.")
     ] = True,
     store: StoreOption = STORE,
     mirrors: MirrorsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Clean a corpus: NFC, boilerplate, length, language, copies, personal data, suite items."""
+    """Clean a corpus.
+
+    Normalises to NFC, removes boilerplate, masks personal data, and rejects documents that are
+    short, not Korean, copies, or contain items of a suite.
+    """
     from kollama2.cli.clean import held_out, render_cleaned
     from kollama2.data.clean import clean as clean_corpus
     from kollama2.data.forms import columns_of

@@ -24,14 +24,18 @@ def add_to(app: typer.Typer) -> None:
 
 def download(
     models: Annotated[
-        str | None, typer.Option(help="7B,13B,70B,7B-chat,13B-chat,70B-chat; asked if not given.")
+        str | None,
+        typer.Option(help="Some of 7B,13B,70B,7B-chat,13B-chat,70B-chat; asks if omitted."),
     ] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to fill.")] = Path(),
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to download to.")] = Path(),
     source: Annotated[
-        str, typer.Option("--from", help="meta (the link of the e-mail) or hub (with HF_TOKEN).")
+        str, typer.Option("--from", help="meta (the link in its e-mail) or hub (with HF_TOKEN).")
     ] = "meta",
 ) -> None:
-    """Download Llama 2: by the link of Meta's e-mail (asked, or LLAMA2_URL), or from the hub."""
+    """Download Llama 2 from Meta or from the Hugging Face hub.
+
+    From Meta with the link in its e-mail: asks for it unless LLAMA2_URL is set.
+    """
     from kollama2.errors import BadUsage
     from kollama2.llama import download as meta
 

@@ -26,31 +26,34 @@ if TYPE_CHECKING:
     from kollama2.study.evaluation import Wanted
 
 SuiteOption = Annotated[
-    str | None, typer.Option(help="Name or YAML file of a suite; `quick` if nothing is named.")
+    str | None, typer.Option(help="Name or YAML file of a suite; `quick` by default.")
 ]
 TasksOption = Annotated[
-    list[str] | None, typer.Option("--task", help="A task of lm-eval, in place of a suite.")
+    list[str] | None,
+    typer.Option("--task", help="An lm-eval task, instead of a suite. Repeatable."),
 ]
 IncludeOption = Annotated[
-    Path | None, typer.Option(help="Folder with your own lm-eval task files; all of them run.")
+    Path | None, typer.Option(help="Folder of your own lm-eval task files; all of them run.")
 ]
 OnlyOption = Annotated[
-    list[str] | None, typer.Option(help="Only this task of the suite; makes another suite id.")
+    list[str] | None,
+    typer.Option(help="Only this task of the suite; the suite id changes. Repeatable."),
 ]
 FewshotOption = Annotated[
-    int | None, typer.Option(min=0, help="Examples before each item, with --task or --include.")
+    int | None,
+    typer.Option(min=0, help="Few-shot examples before each item, with --task or --include."),
 ]
 LimitOption = Annotated[
-    int | None, typer.Option(min=1, help="First items of each task; makes another suite id.")
+    int | None, typer.Option(min=1, help="Only the first items of each task; the suite id changes.")
 ]
 TemplateOption = Annotated[
-    str | None, typer.Option(help="Chat template for all models; else each one's own.")
+    str | None, typer.Option(help="Chat template for all models; by default each model's own.")
 ]
 KeyOption = Annotated[
     str | None,
-    typer.Option(help="Environment variable with the key of https: models; else OPENAI_API_KEY."),
+    typer.Option(help="Environment variable with the API key; OPENAI_API_KEY by default."),
 ]
-ProfileOption = Annotated[Path | None, typer.Option(help="YAML file: the machine's size.")]
+ProfileOption = Annotated[Path | None, typer.Option(help="YAML file with the resources to use.")]
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ def evaluate(
     ],
     suite: SuiteOption = None,
     against: Annotated[
-        str | None, typer.Option(help="A base model: print paired differences to it.")
+        str | None, typer.Option(help="Base model; prints paired differences from it.")
     ] = None,
     task: TasksOption = None,
     include: IncludeOption = None,
@@ -95,7 +98,7 @@ def evaluate(
     profile: ProfileOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Score one model on a suite or on lm-eval tasks; the per-item records stay in the store."""
+    """Score one model on a suite or on lm-eval tasks. Per-item records stay in the store."""
     from kollama2.evaluation.contrast import load_measured
 
     wanted = _wanted(suite, task, include, only, num_fewshot, limit)
@@ -118,12 +121,13 @@ def compare(
     models: Annotated[
         list[str],
         typer.Argument(
-            help="Models (the first is the base), also https://host/v1#model behind an "
-            "OpenAI-compatible endpoint, or folders of finished evaluations."
+            help="Models, the base first: as in `evaluate`, or folders of finished evaluations."
         ),
     ],
     suite: SuiteOption = None,
-    base: Annotated[str | None, typer.Option(help="The model to compare with.")] = None,
+    base: Annotated[
+        str | None, typer.Option(help="Model to compare the others with, if not the first.")
+    ] = None,
     task: TasksOption = None,
     include: IncludeOption = None,
     only: OnlyOption = None,
@@ -137,7 +141,10 @@ def compare(
     profile: ProfileOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Compare models on one suite: paired differences, tiers, and what could not be told apart."""
+    """Compare models on one suite.
+
+    Shows paired differences, tiers, and what could not be told apart.
+    """
     wanted = _wanted(suite, task, include, only, num_fewshot, limit)
     how = _How(store, mirrors, profile, template, onto, key)
     found = _compared(models, wanted, how, base=base)

@@ -17,26 +17,32 @@ from kollama2.cli.console import (
 
 
 def frontier(
-    base: Annotated[str, typer.Option(help="The model that all others came from.")],
-    korean: Annotated[str, typer.Option(help="The base after Korean pre-training.")],
-    chat: Annotated[str | None, typer.Option(help="The base's own chat model.")] = None,
+    base: Annotated[str, typer.Option(help="Base model, from which all others were made.")],
+    korean: Annotated[str, typer.Option(help="The base model after Korean pre-training.")],
+    chat: Annotated[
+        str | None, typer.Option(help="The chat model that was made from the base.")
+    ] = None,
     instruct: Annotated[
-        str | None, typer.Option(help="The model after Korean instructions.")
+        str | None, typer.Option(help="The Korean model after instruction tuning.")
     ] = None,
     suite: Annotated[str, typer.Option(help="Name or YAML file of a suite.")] = "quick",
-    template: Annotated[str, typer.Option(help="Chat template of the results.")] = "own",
+    template: Annotated[str, typer.Option(help="Chat template for the merged models.")] = "own",
     store: StoreOption = STORE,
     mirrors: MirrorsOption = None,
-    profile: Annotated[Path | None, typer.Option(help="YAML file: the machine's size.")] = None,
+    profile: Annotated[
+        Path | None, typer.Option(help="YAML file with the resources to use.")
+    ] = None,
     plot: Annotated[
-        Path | None, typer.Option(help="Draw gain against loss in FILE.svg, .png or .html.")
+        Path | None, typer.Option(help="Plot gain against loss to FILE.svg, .png or .html.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Evaluate every merge of these models, and mark those that no other beats in both languages.
+    """Evaluate every merge of models, and mark the best trade-offs.
 
-    The relative gap of the models is printed first: beyond a few per cent their differences cannot
-    be carried over.
+    A merge is marked if no other beats it in both languages.
+
+    The relative gap between the models is printed first: beyond a few per cent their differences do
+    not transfer.
     """
     from rich.table import Table
 

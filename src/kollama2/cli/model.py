@@ -30,10 +30,10 @@ def add_to(app: typer.Typer) -> None:
 
 
 def recipes(
-    name: Annotated[str | None, typer.Argument(help="A recipe to explain.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Recipe to explain.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the named recipes by family, or explain one with the source of every number."""
+    """List the named recipes, or explain one. Names the source of every number."""
     from kollama2.cli.recipes import explain, listing
     from kollama2.study import recipes as known
 
@@ -53,26 +53,32 @@ def recipes(
 
 def adapt(
     base: ModelArgument,
-    recipe: Annotated[str, typer.Option(help="Name of a recipe; see `kollama2 recipes`.")],
+    recipe: Annotated[str, typer.Option(help="Name of a recipe (see `kollama2 recipes`).")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the new model.")],
     data: Annotated[
         list[str] | None,
-        typer.Option(help="Training file; NAME=FILE when the recipe has several sources."),
+        typer.Option(
+            help="Training file; NAME=FILE if the recipe has several sources. Repeatable."
+        ),
     ] = None,
     columns: ColumnsOption = None,
     miniature: Annotated[
-        bool, typer.Option("--miniature", help="Use the recipe's numbers for tiny models.")
+        bool, typer.Option("--miniature", help="Use the recipe's settings for tiny models.")
     ] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the training.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed for training.")] = 0,
     template: Annotated[
         str | None,
-        typer.Option(help="Chat template: `own` for the base's, or a name; else the recipe's."),
+        typer.Option(
+            help="Chat template: a name, or `own` for the base's; by default the recipe's."
+        ),
     ] = None,
     store: StoreOption = STORE,
     mirrors: MirrorsOption = None,
-    profile: Annotated[Path | None, typer.Option(help="YAML file: the machine's size.")] = None,
+    profile: Annotated[
+        Path | None, typer.Option(help="YAML file with the resources to use.")
+    ] = None,
 ) -> None:
-    """Make one model: BASE adapted by a named recipe, ready for any tool that reads safetensors."""
+    """Adapt a base model with a named recipe. Any tool that reads safetensors can use it."""
     from kollama2.cli.adapt import compute_one, export
     from kollama2.data.forms import columns_of
     from kollama2.study.adapt import adaptation
@@ -106,14 +112,21 @@ def convert(
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the model.")],
     tokenizer: Annotated[
-        Path | None, typer.Option(help="tokenizer.model of Meta's, tokenizer.bin of llama2.c.")
+        Path | None, typer.Option(help="Meta's tokenizer.model, or llama2.c's tokenizer.bin.")
     ] = None,
-    to: Annotated[str, typer.Option(help="hf, or meta for consolidated.NN.pth files.")] = "hf",
-    shards: Annotated[int, typer.Option(min=1, help="Files to write with --to meta.")] = 1,
+    to: Annotated[
+        str, typer.Option(help="What to write: hf, or meta (consolidated.NN.pth files).")
+    ] = "hf",
+    shards: Annotated[
+        int, typer.Option(min=1, help="Number of files to write with --to meta.")
+    ] = 1,
     onto: OntoOption = None,
     mirrors: MirrorsOption = None,
 ) -> None:
-    """Turn Meta's, GGUF, llama2.c's, pickled checkpoints and adapters into Hugging Face folders."""
+    """Convert checkpoints and adapters to Hugging Face folders.
+
+    Reads Meta's, GGUF, llama2.c's and pickled checkpoints; writes Meta's with --to meta.
+    """
     from kollama2.engine.hub import load_mirrors
     from kollama2.errors import BadUsage
     from kollama2.model.find import find_model, find_place

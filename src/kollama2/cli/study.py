@@ -30,10 +30,12 @@ StudyArgument = Annotated[
     str | None, typer.Argument(help="YAML file or name of a study; the embedded one by default.")
 ]
 ProfileOption = Annotated[
-    Path | None, typer.Option("--profile", help="YAML file: how big a machine each stage gets.")
+    Path | None,
+    typer.Option("--profile", help="YAML file with the resources for each kind of stage."),
 ]
 JobsOption = Annotated[
-    int | None, typer.Option("--jobs", min=1, help="Stages at a time; by default one a core.")
+    int | None,
+    typer.Option("--jobs", min=1, help="Stages to run at once; one per core by default."),
 ]
 
 
@@ -51,7 +53,7 @@ def run(
     jobs: JobsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Compute a study, resume it or extend it; ends with a leaderboard and report.html."""
+    """Compute, resume or extend a study. Ends with a leaderboard and report.html."""
     locked, todo = _planned(study, store, mirrors)
     said = warn(todo, store)
     outcome = compute(locked, todo, store, load_profile(profile, jobs))
@@ -69,7 +71,10 @@ def plan(
     profile: ProfileOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what a study would compute and cost, what is cached and what shared stages save."""
+    """Show what a study would compute and cost.
+
+    Also what is cached already, and what shared stages save.
+    """
     from kollama2.cli.mixtures import drawings
     from kollama2.cli.plan import cost_line, describe, table
     from kollama2.engine.store import Store
@@ -99,7 +104,7 @@ def status(
     mirrors: MirrorsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show how far each cell of a study is, also while another process computes it."""
+    """Show the progress of each cell of a study. Works while another process computes it."""
     from rich.table import Table
 
     from kollama2.cli.plan import states
@@ -117,11 +122,11 @@ def status(
 
 def why(
     first: Annotated[str, typer.Argument(help="Key or folder name of a stage, or its beginning.")],
-    second: Annotated[str, typer.Argument(help="Another one.")],
+    second: Annotated[str, typer.Argument(help="The other stage.")],
     store: StoreOption = STORE,
     as_json: JsonOption = False,
 ) -> None:
-    """Explain why two stages are not the same: the fields in which they differ."""
+    """Explain why two stages differ. Lists the fields that are not equal."""
     from rich.table import Table
 
     from kollama2.cli.plan import recipe_of
@@ -142,25 +147,27 @@ def report(
     store: StoreOption = STORE,
     as_json: JsonOption = False,
 ) -> None:
-    """Write the report of what is computed so far and print the leaderboard."""
+    """Report on what is computed so far. Writes report.html and prints the leaderboard."""
     from kollama2.study.lock import name_of
 
     show(name_of(study, store), store, as_json=as_json)
 
 
 def predict(
-    small: Annotated[str, typer.Argument(help="Study that predicts, such as the miniature's.")],
-    large: Annotated[str, typer.Argument(help="Study that is predicted, on a larger model.")],
+    small: Annotated[str, typer.Argument(help="Study that predicts, e.g. one on the miniature.")],
+    large: Annotated[str, typer.Argument(help="Study to predict, on a larger model.")],
     store: StoreOption = STORE,
     large_store: Annotated[
         Path | None,
         typer.Option(
-            "--large-store", help="Store of the second study, if another.", callback=check_store
+            "--large-store",
+            help="Store of the second study, if it is a different one.",
+            callback=check_store,
         ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Tell how well the ranking of one study holds in another that shares its recipes."""
+    """Tell how well one study predicts the ranking in another. They must share recipes."""
     from rich.table import Table
 
     from kollama2.errors import BadUsage
@@ -198,7 +205,7 @@ def query(
     store: StoreOption = STORE,
     as_json: JsonOption = False,
 ) -> None:
-    """Ask the records of all stages with SQL."""
+    """Query the records of all stages with SQL."""
     from rich.table import Table
 
     from kollama2.report.query import query as ask
@@ -215,12 +222,15 @@ def query(
 
 def gc(
     studies: Annotated[
-        list[str] | None, typer.Argument(help="Studies whose stages stay; all locked ones.")
+        list[str] | None,
+        typer.Argument(help="Studies to keep; by default all that the store knows."),
     ] = None,
     store: StoreOption = STORE,
-    delete: Annotated[bool, typer.Option("--delete", help="Delete, instead of listing.")] = False,
+    delete: Annotated[
+        bool, typer.Option("--delete", help="Delete them instead of listing them.")
+    ] = False,
 ) -> None:
-    """List folders of the store that no study names and what was left unfinished, or delete them.
+    """List or delete what no study uses and what was left unfinished.
 
     Left unfinished is looked for in the store, beside it and in this folder.
     """

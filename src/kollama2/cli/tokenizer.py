@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     _Settings = TypeVar("_Settings", bound=BaseModel)
 
-app = typer.Typer(help="Measure tokenizers on Korean, expand and prune them.", no_args_is_help=True)
+app = typer.Typer(help="Measure tokenizers on Korean; expand and prune them.", no_args_is_help=True)
 
 _KOREAN = 0.2  # share of Hangul in the Korean side of a pair, at least
 CorpusOption = Annotated[
@@ -29,27 +29,29 @@ CorpusOption = Annotated[
 
 @app.callback()
 def _group() -> None:
-    """Measure tokenizers on Korean, expand and prune them."""
+    """Measure tokenizers on Korean; expand and prune them."""
 
 
 @app.command()
 def report(
     tokenizers: Annotated[
         list[str],
-        typer.Argument(help=f"Model folders, {PIECES}, {FAST}, GGUF files, hf: ids; each a row."),
+        typer.Argument(help=f"Model folders, {PIECES}, {FAST}, GGUF files, hf: ids; one row each."),
     ],
     corpus: CorpusOption = None,
     plot: Annotated[
         Path | None,
-        typer.Option(help="Write fertility against vocabulary size to FILE.svg, .png or .html."),
+        typer.Option(help="Plot fertility against vocabulary size to FILE.svg, .png or .html."),
     ] = None,
     mirrors: MirrorsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Compare what tokenizers spend on Korean: tokens, bytes, premium over English, window, speed.
+    """Compare what tokenizers spend on Korean.
 
-    With English beside it (pairs, or FILE.ko with its FILE.en) the premium is known too. A
-    tokenizer that cannot be read is told and left out.
+    Shows tokens, bytes, premium over English, window and speed.
+
+    The premium needs English too (pairs, or FILE.ko beside FILE.en). A tokenizer that cannot be
+    read is reported and left out.
     """
     from dataclasses import asdict
 
@@ -91,23 +93,28 @@ def expand(
     corpus: Annotated[list[Path], typer.Option(help="Korean text to learn from. Repeatable.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the new tokenizer.")],
     size: Annotated[
-        int | None, typer.Option(min=1, help="New pieces at most; as the procedure has it.")
+        int | None,
+        typer.Option(min=1, help="Maximum number of new pieces; by default the procedure's."),
     ] = None,
     procedure: Annotated[
-        str, typer.Option(help="hangul-append, or to reproduce chinese-llama2, llama2-ko, eeve.")
+        str,
+        typer.Option(help="hangul-append; or a published one: chinese-llama2, llama2-ko, eeve."),
     ] = "hangul-append",
     syllables: Annotated[
-        bool, typer.Option(help="Begin with the 2,350 syllables of KS X 1001.")
+        bool, typer.Option(help="Start with the 2,350 syllables of KS X 1001.")
     ] = True,
     min_count: Annotated[
-        int, typer.Option(min=0, help="Of these only those that the corpus holds so often.")
+        int, typer.Option(min=0, help="Only syllables that occur this often in the corpus.")
     ] = 0,
     endings: Annotated[
-        bool, typer.Option("--endings", help="Pieces may end in a full stop or comma, like 다.")
+        bool, typer.Option("--endings", help="Let pieces end in a full stop or comma, like 다.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Add Hangul pieces to a tokenizer, audited: nothing else changes, all runtimes agree."""
+    """Add Hangul pieces to a tokenizer.
+
+    An audit proves that nothing else changes and that all runtimes agree.
+    """
     from kollama2.engine.commit import committing
     from kollama2.model.gguf.convert import as_folder
     from kollama2.vocab.expand import expand as grow
@@ -143,12 +150,15 @@ def expand(
 def prune(
     folder: Annotated[Path, typer.Argument(help="Folder with the tokenizer to prune.")],
     keep: Annotated[
-        list[str], typer.Option(help="Language whose scripts stay: ko, en, zh, … Repeatable.")
+        list[str], typer.Option(help="Language whose scripts to keep: ko, en, zh, … Repeatable.")
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the new tokenizer.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Take the tokens of other scripts out of a tokenizer, audited: texts of the kept ones stay."""
+    """Remove tokens of other scripts from a tokenizer.
+
+    An audit proves that texts in the scripts that are kept are encoded as before.
+    """
     from kollama2.engine.commit import committing
     from kollama2.model.gguf.convert import as_folder
     from kollama2.vocab.prune import prune as shrink

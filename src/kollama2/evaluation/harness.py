@@ -330,7 +330,7 @@ def _told(task: Any, doc: Any) -> list[Any]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """lm-eval's remarks on every task, without those on what goes wrong, are not for a user."""
+    """Silence lm-eval's per-task logging, except its errors."""
     logger = logging.getLogger("lm_eval")
     before = logger.level
     logger.setLevel(logging.ERROR)

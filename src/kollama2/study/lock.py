@@ -92,7 +92,9 @@ def find(name: str | None, store: Path) -> Document:
     kept = {path.stem: path for path in sorted((store / "studies").glob("*.json"))}
     if name in kept:
         return Document(kept[name], read(kept[name], Lock).yaml)
-    ready = dict.fromkeys(["quick", *sorted(f.stem for f in Path("studies").glob("*.yaml")), *kept])
+    # `NAME.suite.yaml` and `NAME.mirrors.yaml` lie beside the studies and are none.
+    files = sorted(f.stem for f in Path("studies").glob("*.yaml") if "." not in f.stem)
+    ready = dict.fromkeys(["quick", *files, *kept])
     raise BadUsage(f"no study {name!r}: give the path of a YAML file or one of {', '.join(ready)}")
 
 
