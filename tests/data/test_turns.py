@@ -1,4 +1,5 @@
 import json
+import math
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -322,6 +323,32 @@ def test_a_weight_that_cannot_be_meant():
     assert reason(ASK, {**SAYS, "weight": 0.5}) == (
         "a turn of the weight 0.5, which is neither 0 nor 1"
     )
+
+
+def test_marks_of_other_tools_say_that_an_answer_is_not_learned():
+    first, last = {**SAYS, "content": "6"}, {**SAYS, "weight": math.nan}
+    for mark in ({"training": False}, {"loss": False}, {"loss": 0.0}, {"train": 1, "weight": 0}):
+        found = example({"messages": [ASK, {**first, **mark}, ASK, last]})
+        assert [m.get("weight") for m in found.messages] == [None, 0, None, None]
+    assert (
+        reason(ASK, {**SAYS, "loss": "no"}) == 'a turn of the loss "no", which is neither 0 nor 1'
+    )
+
+
+def test_what_a_turn_says_in_vain_is_counted():
+    counts = Counter[str]()
+    row = {"messages": [{**ASK, "name": "kim", "id": None}, {**SAYS, "mask": True}]}
+    Normaliser("messages", "f", None, counts).example(Row(1, row))
+    assert counts == {'"mask" of turns not used': 1}
+
+
+def test_a_turn_with_the_keys_of_both_forms():
+    empty = {"from": None, "value": None}
+    found = example({"messages": [{**ASK, **empty}, {**SAYS, **empty}]})
+    assert found.messages == (ASK, SAYS)
+    assert example({"messages": [{**ASK, "from": "Human"}, SAYS]}).messages == (ASK, SAYS)
+    assert reason({**ASK, "from": "gpt"}, SAYS) == 'a turn whose "from" and "role" differ'
+    assert reason({**ASK, "value": "x"}, SAYS) == 'a turn whose "value" and "content" differ'
 
 
 def test_turns_that_are_json_text(tmp_path: Path):

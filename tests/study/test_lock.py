@@ -7,7 +7,7 @@ import pytest
 
 from kollama2.engine.commit import keep_json
 from kollama2.engine.document import Document
-from kollama2.errors import BadUsage
+from kollama2.errors import BadUsage, Corrupt
 from kollama2.records.lock import Lock
 from kollama2.records.read import read
 from kollama2.study.lock import find, lock, name_of
@@ -57,8 +57,20 @@ def test_what_is_wrong_with_a_kept_study_names_its_lock_and_a_report_does_not_mi
     store: Path,
 ) -> None:
     kept = store / "studies/mine.json"
-    value = json.loads(kept.read_text(encoding="utf-8"))
-    keep_json(kept, {**value, "yaml": STUDY.replace("lr:", "rate:")})
+    wrong = read(kept, Lock).model_copy(update={"yaml": STUDY.replace("lr:", "rate:")})
+    keep_json(kept, wrong.sealed().plain())
     with pytest.raises(BadUsage, match=rf"^{kept}:5: unknown key 'rate'"):
         lock(find("mine", store), store)
     assert name_of("mine", store) == "mine"
+
+
+def test_a_lock_that_names_another_stage_is_damaged(store: Path) -> None:
+    kept = store / "studies/mine.json"
+    value = json.loads(kept.read_text(encoding="utf-8"))
+    older = {name: one for name, one in value.items() if name != "sha256"}
+    keep_json(kept, {**older, "note": "by another version"})
+    assert read(kept, Lock).cells == Lock(**value).cells
+    value["cells"][0]["evaluate"] = value["cells"][-1]["evaluate"] + "0"
+    keep_json(kept, value)
+    with pytest.raises(Corrupt, match=f"{kept} is damaged: its own checksum does not fit; move it"):
+        read(kept, Lock)

@@ -44,6 +44,7 @@ _CONTROL = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1b"))
 _BAD_CELLS = (UnicodeDecodeError, OverflowError, ValueError)
 _LIST_OF_DATA = re.compile(rb'^\s*\{[^\[{]*"data"\s*:\s*\[\s*[\[{]')
 _FOREIGN = {
+    b"\xff\xfe\0\0": "UTF-32 text; convert it with: iconv -f UTF-32 -t UTF-8",
     b"\xff\xfe": "UTF-16 text; convert it with: iconv -f UTF-16 -t UTF-8",
     b"\xfe\xff": "UTF-16 text; convert it with: iconv -f UTF-16 -t UTF-8",
     b"PK\x03\x04": "a ZIP archive (or an Excel sheet); unpack it or save it as CSV",

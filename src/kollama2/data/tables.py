@@ -82,6 +82,10 @@ def _records(
             continue
         if not first.value.strip(" "):
             continue
+        if "\r" in first.value and '"' not in first.value:  # where old Macs end a line
+            reason = "holds a carriage return outside quotes; end each line with a line feed"
+            yield Reject(first.line, reason, sample_of(first.value))
+            continue
         if not quoted or '"' not in first.value:
             yield Row(first.line, first.value.split(delimiter))
             continue

@@ -3,10 +3,11 @@
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from kollama2.data.decode import parse
+from kollama2.data.forms import is_filled
 from kollama2.data.lines import what_is
 from kollama2.korean import hangul
 from kollama2.model.messages import Message, Role, Tool, is_learned
@@ -38,6 +39,14 @@ _SPEAKERS: Mapping[str, Role] = {
     ),
 }
 _THOUGHTS = ("reasoning_content", "reasoning", "thinking")
+# Whether an answer is learned: OpenAI's name, Axolotl's two, ms-swift's.
+_MARKS = ("weight", "train", "training", "loss")
+_READ = frozenset(
+    (
+        *("from", "role", "value", "content", "name", "tool_calls", "function_call"),
+        *("tool_call_id", *_THOUGHTS, *_MARKS),
+    )
+)
 _SCALARS = (bool, int, float, type(None))
 
 
@@ -53,12 +62,15 @@ def read_turn(turn: Any, changes: Counter[str]) -> Message:
     """
     if not isinstance(turn, dict):
         raise Unusable("a turn is not an object")
-    speaker = turn.get("from", turn.get("role"))
-    named = speaker.strip().lower() if isinstance(speaker, str) else ""
+    speaker = _either(turn, "from", "role", _meant)
+    named = _named(speaker)
     role = _SPEAKERS.get(named)
     if role is None:
         raise Unusable(f"a turn of the unknown role {_shown(speaker)}")
-    content, calls = turn.get("value", turn.get("content")), turn.get("tool_calls")
+    changes.update(
+        f'"{key}" of turns not used' for key in turn.keys() - _READ if is_filled(turn[key])
+    )
+    content, calls = _either(turn, "value", "content"), turn.get("tool_calls")
     if named in _CALLERS:
         content, calls = None, content
     elif turn.get("function_call"):  # OpenAI's form before there were several
@@ -85,20 +97,40 @@ def read_turn(turn: Any, changes: Counter[str]) -> Message:
     return message
 
 
+def _named(speaker: Any) -> str:
+    return speaker.strip().lower() if isinstance(speaker, str) else ""
+
+
+def _meant(speaker: Any) -> Any:
+    return _SPEAKERS.get(_named(speaker), speaker)
+
+
+def _either(
+    turn: Mapping[str, Any], one: str, other: str, means: Callable[[Any], Any] = lambda value: value
+) -> Any:
+    """What a turn says under ShareGPT's or OpenAI's name, of which one may be empty."""
+    said = [turn[name] for name in (one, other) if turn.get(name) is not None]
+    if len(said) > 1 and means(said[0]) != means(said[1]):
+        raise Unusable(f'a turn whose "{one}" and "{other}" differ')
+    return said[0] if said else None
+
+
 def _shown(value: Any) -> str:
     """A value as JSON writes it."""
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _is_taught(turn: Mapping[str, Any]) -> bool:
-    """Whether an answer is learned: OpenAI's `weight` of 0 or 1, or `train`, may say that not."""
-    weight = turn.get("weight")
-    if weight not in (None, 0, 1):
-        raise Unusable(f"a turn of the weight {_shown(weight)}, which is neither 0 nor 1")
-    train = turn.get("train")
-    if train not in (None, False, True):
-        raise Unusable(f"a turn with train {_shown(train)}, which is neither true nor false")
-    return weight != 0 and (train is None or bool(train))
+    """Whether an answer is learned; any of the marks that tools have for this may deny it."""
+    taught = True
+    for mark in _MARKS:
+        value = turn.get(mark)
+        if value is None or value != value:  # NaN, pandas' empty cell
+            continue
+        if value not in (0, 1):
+            raise Unusable(f"a turn of the {mark} {_shown(value)}, which is neither 0 nor 1")
+        taught = taught and bool(value)
+    return taught
 
 
 def read_turns(value: Any, column: str, changes: Counter[str]) -> list[Message]:

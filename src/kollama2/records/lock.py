@@ -1,5 +1,7 @@
 """The lock of a study: its cells by the names of the stages that answer them."""
 
+import hashlib
+import json
 from typing import Annotated
 
 from pydantic import Field, model_validator
@@ -45,7 +47,11 @@ class Suite(Record):
 
 
 class Lock(Record):
-    """A study with every source pinned; without any path of a machine."""
+    """A study with every source pinned; without any path of a machine.
+
+    Attributes:
+        sha256: of all the rest, so that any changed letter is found; None in an older lock.
+    """
 
     study: str
     about: str = ""
@@ -56,9 +62,20 @@ class Lock(Record):
     suites: dict[str, Suite]
     seeds: tuple[int, ...]
     cells: tuple[Cell, ...]
+    sha256: str | None = None
+
+    def sealed(self) -> Self:
+        """The same with its checksum."""
+        return self.model_copy(update={"sha256": self._sha256()})
+
+    def _sha256(self) -> str:
+        body = self.model_dump(mode="json", exclude_unset=True, exclude={"sha256"})
+        return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
     @model_validator(mode="after")
     def _one_base(self) -> Self:
         if len({cell.recipe for cell in self.cells if cell.base}) != 1:
             raise ValueError("must mark exactly one recipe as the base")
+        if self.sha256 not in (None, self._sha256()):
+            raise ValueError("is damaged: its own checksum does not fit")
         return self

@@ -59,7 +59,7 @@ class Locked:
             suites={cell.suite: _suite(cell) for cell in self.cells},
             seeds=self.study.seeds,
             cells=tuple(map(_cell, self.cells)),
-        )
+        ).sealed()
 
 
 def lock(document: Document, store: Path, mirrors: Path | None = None) -> Locked:
