@@ -7,12 +7,50 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from kollama2.engine.profile import Profile
     from kollama2.engine.stage import Stage
+    from kollama2.study.adapt import Adaptation
 
 
 def compute_one(stage: "Stage", store: Path, profile: Path | None, label: str) -> Path:
     """Compute one stage and what it needs, told under one label; as `compute`."""
     return compute([stage], store, profile, under(label))[0]
+
+
+def for_one(profile: Path | None) -> "Profile":
+    """The profile of a file, or all cores that are idle now for one stage at a time.
+
+    Threads that wait for each other on busy cores are many times slower than one.
+    """
+    import psutil
+
+    from kollama2.cli.study import load_profile
+    from kollama2.engine.profile import Profile, Resources
+
+    if profile is not None:
+        return load_profile(profile, None)
+    cores = psutil.cpu_count(logical=False) or 1
+    idle = cores - round(psutil.getloadavg()[0])
+    return Profile(jobs=1, default=Resources(threads=max(1, idle)))
+
+
+def train(made: "Adaptation", store: Path, machine: "Profile", label: str) -> Path:
+    """Compute a model, having said what it will cost; as `compute`.
+
+    The sources come first: what they hold is counted by the base's own tokenizer.
+    """
+    from kollama2.cli.console import talk
+    from kollama2.cli.plan import cost_line, cost_of
+    from kollama2.engine.graph import closure, plan
+    from kollama2.engine.store import Store
+    from kollama2.stages import Source
+
+    sources = [one for one in closure(made.stage).values() if isinstance(one, Source)]
+    compute(sources, store, machine, under(label))
+    talk().print(cost_line(cost_of(plan([made.stage], Store(store)), Store(store), machine)))
+    if made.dtypes:
+        talk().print(f"arithmetic: {', '.join(made.dtypes)}; --set dtype=… takes another")
+    return compute([made.stage], store, machine, under(label))[0]
 
 
 def under(label: str) -> "Callable[[str], str]":
@@ -21,14 +59,17 @@ def under(label: str) -> "Callable[[str], str]":
 
 
 def compute(
-    stages: "Sequence[Stage]", store: Path, profile: Path | None, told: "Callable[[str], str]"
+    stages: "Sequence[Stage]",
+    store: Path,
+    profile: "Path | Profile | None",
+    told: "Callable[[str], str]",
 ) -> list[Path]:
     """Compute stages and what they need, with a display; returns their folders.
 
     Args:
         stages: what is asked for.
         store: where results are kept.
-        profile: YAML file of the machine's size; None: as it is found.
+        profile: the machine's size, or the YAML file that says it; None: as it is found.
         told: how a stage is called before people, from its name.
 
     Raises:
@@ -37,11 +78,12 @@ def compute(
     from kollama2.cli.study import launch, load_profile, warn
     from kollama2.engine.failure import fault_of
     from kollama2.engine.graph import plan
+    from kollama2.engine.profile import Profile
     from kollama2.engine.store import Store
     from kollama2.errors import Corrupt
 
     kept = Store(store)
-    machine = load_profile(profile, None)
+    machine = profile if isinstance(profile, Profile) else load_profile(profile, None)
     said: list[str] = []
     for again in (True, False):
         todo = plan(stages, kept)

@@ -63,6 +63,18 @@ def adapt(
     miniature: Annotated[
         bool, typer.Option("--miniature", help="Use the recipe's numbers for tiny models.")
     ] = False,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="Replaces a setting of the recipe: lr=1e-4, max_length=512, rank=16, epochs=1, "
+            "dtype=bfloat16; 2.lr=1e-4 for its second step alone. May be repeated.",
+        ),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Train on the first rows of each source only.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the training.")] = 0,
     template: Annotated[
         str | None,
@@ -73,11 +85,12 @@ def adapt(
     profile: Annotated[Path | None, typer.Option(help="YAML file: the machine's size.")] = None,
 ) -> None:
     """Make one model: BASE adapted by a named recipe, ready for any tool that reads safetensors."""
-    from kollama2.cli.adapt import compute_one, export
+    from kollama2.cli.adapt import export, for_one, train
     from kollama2.data.forms import columns_of
     from kollama2.study.adapt import adaptation
 
     check_new(output)
+    machine = for_one(profile)
     made = adaptation(
         base,
         recipe,
@@ -88,8 +101,11 @@ def adapt(
         small=miniature,
         seed=seed,
         template=template,
+        given=setting or [],
+        limit=limit,
+        device=machine.default.device,
     )
-    folder = compute_one(made.stage, store, profile, f"adapt {recipe}")
+    folder = train(made, store, machine, f"adapt {recipe}")
     export(folder / "model", output)
     out().print(f"the model is in {output}; use it with")
     out().print(f'  kollama2 complete {output} "안녕하세요"')

@@ -63,7 +63,8 @@ def train(
         out: gets `model/` and `metrics.jsonl`.
         scratch: checkpoints; the caller removes it when the result is safe.
         resources: what changes only the speed.
-        progress: called after each step with (done, total, "steps", loss=, tokens_per_second=).
+        progress: called with (0, 0, "loading the model"), then before the first step and after each
+            with (done, total, "steps", loss=, tokens_per_second=).
         calibration: folder of encoded rows whose columns `settings.shield` freezes.
 
     Returns:
@@ -83,6 +84,7 @@ def train(
         )
     if settings.shield and calibration is None:
         raise BadUsage(f"shield is {settings.shield}, but no calibration rows are given")
+    progress(0, 0, "loading the model")
     torch.set_num_threads(resources.threads)
     out.mkdir(parents=True, exist_ok=True)
     scratch.mkdir(parents=True, exist_ok=True)

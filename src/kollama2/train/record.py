@@ -47,6 +47,10 @@ class Record(TrainerCallback):  # type: ignore[misc]
         self.file.truncate(end_of(path, done))
         self.started = 0.0
 
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Say how many steps there are before the first, which may take minutes."""
+        self.progress(state.global_step, self.plan.steps, "steps")
+
     def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Start the step's clock."""
         self.started = time.perf_counter()
