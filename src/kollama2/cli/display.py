@@ -110,7 +110,7 @@ def _figures(figures: dict[str, Any]) -> str:
     if not total:
         unit = figures.get("unit", "starting")
         return f"{done:,.0f} {unit}" if done else unit
-    parts = [f"{done:,.0f}/{total:,.0f} {figures.get('unit', '')}"]
+    parts = [f"{done:,.{0 if done == int(done) else 1}f}/{total:,.0f} {figures.get('unit', '')}"]
     if "loss" in figures:
         parts.append(f"loss {figures['loss']:.3f}")
     if "tokens_per_second" in figures:

@@ -85,7 +85,7 @@ def adapt(
     profile: Annotated[Path | None, typer.Option(help="YAML file: the machine's size.")] = None,
 ) -> None:
     """Make one model: BASE adapted by a named recipe, ready for any tool that reads safetensors."""
-    from kollama2.cli.adapt import export, for_one, train
+    from kollama2.cli.adapt import export, for_one, next_steps, train
     from kollama2.data.forms import columns_of
     from kollama2.study.adapt import adaptation
 
@@ -107,9 +107,9 @@ def adapt(
     )
     folder = train(made, store, machine, f"adapt {recipe}")
     export(folder / "model", output)
-    out().print(f"the model is in {output}; use it with")
-    out().print(f'  kollama2 complete {output} "안녕하세요"')
-    out().print(f"  kollama2 evaluate {output} --suite quick")
+    out().print(f"the model is in {output}, a Hugging Face folder")
+    for command in next_steps(output):
+        out().print(f"  {command}", markup=False)
 
 
 def convert(

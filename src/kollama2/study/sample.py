@@ -29,7 +29,7 @@ _known: dict[str, dict[str, float] | None] = {}  # a plan asks for the same rows
 
 
 def sampled(rows: Encode | Order, store: Store) -> Mapping[str, float] | None:
-    """About how many rows, tokens, bytes and ko_bytes encoding will find.
+    """About how many rows, tokens, bytes and ko_bytes encoding will find, and chats to cut.
 
     None where a source or the tokenizer is not on this machine, or cannot be read: what is wrong
     with it is said by the stage that needs it.
@@ -84,6 +84,7 @@ def _counted(source: Source, place: Path, encoder: ChatEncoder, rows: Encode) ->
     for one, encoded in zip(chosen, encoder.encode_batch(chosen, rows.loss), strict=True):
         parts = encoder.contents(one)
         fitted = (fit_chat if encoder.is_chat(one) else fit_text)(encoded, rows.max_length)
+        found["cut"] += encoder.is_chat(one) and bool(fitted.change)
         if not fitted.reason:
             found["rows"] += len(fitted.rows)
             found["tokens"] += sum(len(ids) for ids, _, _ in fitted.rows)

@@ -108,6 +108,7 @@ def train(
             return {}
         with closing(Record(out / "metrics.jsonl", plan, done, progress)) as record:
             loop.add_callback(record)
+            loop.within = record.within
             loop.keep(record.sync, identity, resources.checkpoint_seconds)
             loop.run(folder)
     answer = figures(read(out / "metrics.jsonl"), network, settings)
@@ -181,6 +182,7 @@ class Loop(Resuming, SFTTrainer):  # type: ignore[misc]
         self.sums: dict[str, int] = {}
         self.average: Average = Average(settings, plan.steps, network)
         self.freezing: Freezing | None = None
+        self.within: Callable[[float], None] = lambda done: None
         before = {name: weight.data for name, weight in trained(network)}
         super().__init__(
             model=network,
@@ -229,7 +231,8 @@ class Loop(Resuming, SFTTrainer):  # type: ignore[misc]
         device = self.args.device.type
         total = torch.zeros((), device=device)
         with autocast(self.settings.dtype, device):  # around all: weights are cast once a step
-            for micro in inputs["micro_batches"]:
+            for number, micro in enumerate(inputs["micro_batches"]):
+                self.within(self.state.global_step + number / len(inputs["micro_batches"]))
                 loss = summed_loss(model, micro) / inputs["trained_tokens"]
                 with torch.autocast(device, enabled=False):
                     self.accelerator.backward(loss)
