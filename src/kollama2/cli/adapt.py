@@ -1,5 +1,6 @@
 """What `adapt` and `evaluate` do beside a study: one stage, one export."""
 
+import shlex
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,12 +8,63 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from kollama2.engine.profile import Profile
     from kollama2.engine.stage import Stage
+    from kollama2.study.adapt import Adaptation
+
+SMALL = {"micro_batch_tokens": 1024}
+"""On a CPU, where a larger one takes more memory and is no faster."""
 
 
 def compute_one(stage: "Stage", store: Path, profile: Path | None, label: str) -> Path:
     """Compute one stage and what it needs, told under one label; as `compute`."""
     return compute([stage], store, profile, under(label))[0]
+
+
+def for_one(profile: Path | None) -> "Profile":
+    """The profile of a file, or all cores that are idle now for one stage at a time.
+
+    Threads that wait for each other on busy cores are many times slower than one.
+    """
+    import psutil
+
+    from kollama2.cli.study import load_profile
+    from kollama2.engine.profile import Profile, Resources
+    from kollama2.engine.provenance import gpu_names
+
+    if profile is not None:
+        return load_profile(profile, None)
+    cores = psutil.cpu_count(logical=False) or 1
+    idle = cores - round(psutil.getloadavg()[0])
+    found = Resources(threads=max(1, idle), **({} if gpu_names() else SMALL))
+    return Profile(jobs=1, default=found)
+
+
+def train(made: "Adaptation", store: Path, machine: "Profile", label: str) -> Path:
+    """Compute a model, having said what it will cost; as `compute`.
+
+    The sources come first: what they hold is counted by the base's own tokenizer.
+    """
+    from kollama2.cli.console import talk
+    from kollama2.cli.plan import cost_line, cost_of
+    from kollama2.engine.graph import closure, plan
+    from kollama2.engine.store import Store
+    from kollama2.stages import Encode, Source
+    from kollama2.study.sample import sampled
+
+    sources = [one for one in closure(made.stage).values() if isinstance(one, Source)]
+    compute(sources, store, machine, under(label))
+    talk().print(cost_line(cost_of(plan([made.stage], Store(store)), Store(store), machine)))
+    for one in closure(made.stage).values():
+        found = sampled(one, Store(store)) if isinstance(one, Encode) else None
+        if found and isinstance(one, Encode) and found["cut"]:
+            talk().print(
+                f"about {found['cut'] / found['rows']:.0%} of the rows are longer than max_length "
+                f"({one.max_length}) and will be cut; --set max_length=… takes another"
+            )
+    if made.dtypes:
+        talk().print(f"arithmetic: {', '.join(made.dtypes)}; --set dtype=… takes another")
+    return compute([made.stage], store, machine, under(label))[0]
 
 
 def under(label: str) -> "Callable[[str], str]":
@@ -21,14 +73,17 @@ def under(label: str) -> "Callable[[str], str]":
 
 
 def compute(
-    stages: "Sequence[Stage]", store: Path, profile: Path | None, told: "Callable[[str], str]"
+    stages: "Sequence[Stage]",
+    store: Path,
+    profile: "Path | Profile | None",
+    told: "Callable[[str], str]",
 ) -> list[Path]:
     """Compute stages and what they need, with a display; returns their folders.
 
     Args:
         stages: what is asked for.
         store: where results are kept.
-        profile: YAML file of the machine's size; None: as it is found.
+        profile: the machine's size, or the YAML file that says it; None: as it is found.
         told: how a stage is called before people, from its name.
 
     Raises:
@@ -37,11 +92,12 @@ def compute(
     from kollama2.cli.study import launch, load_profile, warn
     from kollama2.engine.failure import fault_of
     from kollama2.engine.graph import plan
+    from kollama2.engine.profile import Profile
     from kollama2.engine.store import Store
     from kollama2.errors import Corrupt
 
     kept = Store(store)
-    machine = load_profile(profile, None)
+    machine = profile if isinstance(profile, Profile) else load_profile(profile, None)
     said: list[str] = []
     for again in (True, False):
         todo = plan(stages, kept)
@@ -59,6 +115,24 @@ def compute(
             if not again or all(kept.record(stage) is not None for stage in stages):
                 raise
     raise AssertionError("the second time returns or raises")
+
+
+def next_steps(output: Path) -> list[str]:
+    """Commands to talk to a new model, to measure it and to take it away, where it can go."""
+    from kollama2.model.files import PIECES
+    from kollama2.model.folder import ModelFolder
+
+    name, folder = shlex.quote(str(output)), ModelFolder.read(output)
+    spoken = folder.template not in (None, "plain")
+    rotary = folder.config.get("rope_parameters") or folder.config.get("rope_scaling") or {}
+    llama = folder.config["model_type"] == "llama" and (output / PIECES).is_file()
+    steps = [
+        f"kollama2 chat {name}" if spoken else f'kollama2 complete {name} --raw "안녕하세요"',
+        f"kollama2 evaluate {name} --suite quick",
+    ]
+    if llama and rotary.get("rope_type", "default") == "default":
+        steps.append(f"kollama2 convert {name} --to meta -o {shlex.quote(f'{output}-meta')}")
+    return steps
 
 
 def export(model: Path, output: Path, onto: Path | None = None) -> None:

@@ -32,7 +32,9 @@ class Display(AbstractContextManager["Display"]):
         self._begun = time.monotonic()
         self._running: dict[str, dict[str, Any]] = {}
         self._said: dict[str, float] = {}
-        self._live = Live(console=console, transient=True, refresh_per_second=4)
+        self._live = Live(
+            console=console, transient=True, refresh_per_second=4, get_renderable=self._table
+        )
 
     def __enter__(self) -> "Display":
         if self._console.is_terminal and self._total:
@@ -53,9 +55,10 @@ class Display(AbstractContextManager["Display"]):
         if event.what == "started":
             self._running[name] = {}
         elif event.what == "progress":
+            phase = self._running.get(name, {}).get("unit")
             self._running[name] = event.figures
             if not self._console.is_terminal:
-                self._say_sometimes(name)
+                self._say_sometimes(name, at_once=phase != event.figures.get("unit"))
         elif event.what == "launching" and not self._said:
             self._said[""] = time.monotonic()
             self._print("starting workers; the training stack takes some seconds to import")
@@ -69,8 +72,6 @@ class Display(AbstractContextManager["Display"]):
             self._print(
                 f"{self._names(name)}: not tried, {self._names(event.figures['by'])} failed"
             )
-        if self._live.is_started:
-            self._live.update(self._table())
 
     def _end(self, name: str, how: str) -> None:
         self._running.pop(name, None)
@@ -80,9 +81,9 @@ class Display(AbstractContextManager["Display"]):
     def _print(self, line: str) -> None:
         self._console.print(line)
 
-    def _say_sometimes(self, name: str) -> None:
+    def _say_sometimes(self, name: str, *, at_once: bool) -> None:
         now = time.monotonic()
-        if now - self._said.setdefault(name, now) >= PLAIN_SECONDS:
+        if at_once or now - self._said[name] >= PLAIN_SECONDS:
             self._said[name] = now
             self._print(f"{self._names(name)}: {_figures(self._running[name])}")
 
@@ -92,7 +93,7 @@ class Display(AbstractContextManager["Display"]):
         table.add_row(
             f"[bold]{self._done}/{self._total} stages[/]", f"{_clock(elapsed)} so far", ""
         )
-        for name, figures in self._running.items():
+        for name, figures in list(self._running.items()):  # another thread draws
             table.add_row(f"  {self._names(name)}", _bar(figures), _figures(figures))
         return table
 
@@ -107,8 +108,9 @@ def _bar(figures: dict[str, Any], width: int = 20) -> str:
 def _figures(figures: dict[str, Any]) -> str:
     done, total = figures.get("done", 0), figures.get("total", 0)
     if not total:
-        return "starting"
-    parts = [f"{done:,.0f}/{total:,.0f} {figures.get('unit', '')}"]
+        unit = figures.get("unit", "starting")
+        return f"{done:,.0f} {unit}" if done else unit
+    parts = [f"{done:,.{0 if done == int(done) else 1}f}/{total:,.0f} {figures.get('unit', '')}"]
     if "loss" in figures:
         parts.append(f"loss {figures['loss']:.3f}")
     if "tokens_per_second" in figures:

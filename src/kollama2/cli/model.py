@@ -65,6 +65,18 @@ def adapt(
     miniature: Annotated[
         bool, typer.Option("--miniature", help="Use the recipe's settings for tiny models.")
     ] = False,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="Setting to replace in the recipe: lr=1e-4, max_length=512, rank=16, epochs=1, "
+            "dtype=bfloat16; 2.lr=1e-4 for its second step only. Repeatable.",
+        ),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Use only this many rows of each source.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed for training.")] = 0,
     template: Annotated[
         str | None,
@@ -79,11 +91,12 @@ def adapt(
     ] = None,
 ) -> None:
     """Adapt a base model with a named recipe. Any tool that reads safetensors can use it."""
-    from kollama2.cli.adapt import compute_one, export
+    from kollama2.cli.adapt import export, for_one, next_steps, train
     from kollama2.data.forms import columns_of
     from kollama2.study.adapt import adaptation
 
     check_new(output)
+    machine = for_one(profile)
     made = adaptation(
         base,
         recipe,
@@ -94,12 +107,15 @@ def adapt(
         small=miniature,
         seed=seed,
         template=template,
+        given=setting or [],
+        limit=limit,
+        device=machine.default.device,
     )
-    folder = compute_one(made.stage, store, profile, f"adapt {recipe}")
+    folder = train(made, store, machine, f"adapt {recipe}")
     export(folder / "model", output)
-    out().print(f"the model is in {output}; use it with")
-    out().print(f'  kollama2 complete {output} "안녕하세요"')
-    out().print(f"  kollama2 evaluate {output} --suite quick")
+    out().print(f"the model is in {output}, a Hugging Face folder")
+    for command in next_steps(output):
+        out().print(f"  {command}", markup=False)
 
 
 def convert(

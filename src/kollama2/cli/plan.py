@@ -5,13 +5,16 @@ from typing import Any
 
 from rich.table import Table
 
+from kollama2.engine.arithmetic import cpu_flops
 from kollama2.engine.graph import Plan
+from kollama2.engine.profile import Profile
+from kollama2.engine.provenance import gpu_names
 from kollama2.engine.store import Store
 from kollama2.errors import BadUsage
 from kollama2.records.lock import Lock
 from kollama2.records.read import Json, read
 from kollama2.report.texts import Count
-from kollama2.study.estimate import Estimate
+from kollama2.study.estimate import Estimate, estimate
 from kollama2.study.lock import Locked
 
 
@@ -41,6 +44,19 @@ def describe(locked: Locked, todo: Plan, cost: Estimate) -> dict[str, Any]:
     }
 
 
+TRAINS = 0.5
+"""Share of what a CPU multiplies at its best that a training reaches (see the journal)."""
+
+
+def cost_of(todo: Plan, store: Store, profile: Profile) -> Estimate:
+    """The estimate of a plan; on a CPU with hours, also where the store has seen no training."""
+    cost = estimate(todo, store, profile)
+    if not cost.flops or (profile.default.device != "cpu" and gpu_names()):
+        return cost
+    speed = cpu_flops(profile.default.threads)
+    return cost if speed is None else estimate(todo, store, profile, TRAINS * speed)
+
+
 def cost_line(cost: Estimate) -> str:
     """The estimate as one sentence."""
     if not cost.trainings:
@@ -53,7 +69,7 @@ def cost_line(cost: Estimate) -> str:
     assert cost.tokens is not None
     assert cost.memory_bytes is not None
     assert cost.disk_bytes is not None
-    time = "" if cost.seconds is None else f"; {_duration(cost.seconds)} at this store's speed"
+    time = "" if cost.seconds is None else f"; about {_duration(cost.seconds)} on this machine"
     return (
         f"{Count(cost.trainings):training} of {cost.tokens:,} tokens and {cost.flops:.1e} FLOPs "
         f"in all; memory up to {_size(cost.memory_bytes)}, disk {_size(cost.disk_bytes)}{time}"
@@ -61,6 +77,8 @@ def cost_line(cost: Estimate) -> str:
 
 
 def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} seconds"
     return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
 
 
@@ -99,6 +117,8 @@ def _state(missing: list[Any], store: Store) -> str:
         figures = store.progress(stage)
         if figures and figures.get("total"):
             return f"{stage.name}: {100 * figures['done'] / figures['total']:.0f} %"
+        if figures and store.holder(stage):
+            return f"{stage.name}: {figures.get('unit', 'starting')}"
     return f"waiting: {Count(len(missing)):stage} to compute"
 
 

@@ -76,12 +76,11 @@ def plan(
     Also what is cached already, and what shared stages save.
     """
     from kollama2.cli.mixtures import drawings
-    from kollama2.cli.plan import cost_line, describe, table
+    from kollama2.cli.plan import cost_line, cost_of, describe, table
     from kollama2.engine.store import Store
-    from kollama2.study.estimate import estimate
 
     locked, todo = _planned(study, store, mirrors)
-    cost = estimate(todo, Store(store), load_profile(profile, None))
+    cost = cost_of(todo, Store(store), load_profile(profile, None))
     described = describe(locked, todo, cost)
     if as_json:
         print_json(described)

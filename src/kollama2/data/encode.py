@@ -52,6 +52,7 @@ def encode(
     loss: Loss = "assistant",
     budget_bytes: int | None = None,
     seed: int = 0,
+    limit: int | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Encode sources into `out/rows.parquet`, `encoding.json` and `rejected.jsonl`.
@@ -70,6 +71,7 @@ def encode(
         budget_bytes: UTF-8 bytes of text to take, in an order that depends only on `seed` and
             each row's number; None takes all. The last text is cut to the byte, a chat is whole.
         seed: chooses the rows of a budget.
+        limit: of each source only the first usable rows, so many; None takes all.
         progress: called with (rows done, rows in all or 0 where unknown, "rows").
 
     Returns:
@@ -91,11 +93,12 @@ def encode(
     allowed = None
     weights = [one.weight for one in listed]
     if budget_bytes is not None or (len(listed) > 1 and any(w is not None for w in weights)):
-        allowed = select(_sizes(encoder, listed), weights, budget_bytes, seed)
+        allowed = select(_sizes(encoder, listed, limit), weights, budget_bytes, seed)
     work = _Encoding(encoder, max_length, loss, folder)
-    total = sum(map(len, allowed)) if allowed is not None else 0
+    total = sum(map(len, allowed)) if allowed is not None else (limit or 0) * len(listed)
     try:
-        _fill(work, listed, allowed, lambda done: progress and progress(done, total, "rows"))
+        walk = _walk(listed, work.counts, limit)
+        _fill(work, walk, allowed, lambda done: progress and progress(done, total, "rows"))
     finally:
         work.close()
     summary = {
@@ -127,7 +130,7 @@ def _inputs(sources: str | Path | Input | Sequence[str | Path | Input]) -> list[
 
 
 def _walk(
-    sources: Sequence[Input], counts: Counter[str]
+    sources: Sequence[Input], counts: Counter[str], limit: int | None
 ) -> Iterator[tuple[int, int, Example | Reject]]:
     """Yield (source, row, example) with rows numbered over what is no duplicate; rejects too."""
     seen = set[bytes]()
@@ -145,6 +148,8 @@ def _walk(
             seen.add(digest)
             yield number, row, one
             row += 1
+            if row == limit:
+                break
         _add_up(counts, reading)
 
 
@@ -157,9 +162,11 @@ def _size(parts: Sequence[str]) -> int:
     return sum(len(part.encode()) for part in parts)
 
 
-def _sizes(encoder: ChatEncoder, sources: Sequence[Input]) -> list[NDArray[np.int64]]:
+def _sizes(
+    encoder: ChatEncoder, sources: Sequence[Input], limit: int | None
+) -> list[NDArray[np.int64]]:
     sizes: list[list[int]] = [[] for _ in sources]
-    for number, _, one in _walk(sources, Counter()):
+    for number, _, one in _walk(sources, Counter(), limit):
         if isinstance(one, Example):
             sizes[number].append(_size(encoder.contents(one)))
     return [np.array(size, dtype=np.int64) for size in sizes]
@@ -167,12 +174,12 @@ def _sizes(encoder: ChatEncoder, sources: Sequence[Input]) -> list[NDArray[np.in
 
 def _fill(
     work: "_Encoding",
-    sources: Sequence[Input],
+    walk: Iterator[tuple[int, int, Example | Reject]],
     allowed: Sequence[NDArray[np.int64]] | None,
     tell: Callable[[int], object],
 ) -> None:
     batch, held, done = list[Example](), 0, 0
-    for number, row, one in _walk(sources, work.counts):
+    for number, row, one in walk:
         if isinstance(one, Reject):
             work.reject(one)
             continue

@@ -18,7 +18,9 @@ class Resources(BaseModel):
     )
     micro_batch_tokens: PositiveInt = Field(4096, description="tokens in one forward pass")
     gradient_checkpointing: bool = False
-    checkpoint_seconds: float = Field(60, gt=0, description="seconds between two checkpoints")
+    checkpoint_seconds: float = Field(
+        60, gt=0, description="seconds of work between two checkpoints"
+    )
     report_to: str = Field(
         "none", description="tracker of the curves: trackio, wandb, tensorboard, mlflow"
     )

@@ -35,6 +35,7 @@ class Encode(Stage):
         loss: learn the assistant's turns only, or everything.
         bytes: stop after this many UTF-8 bytes of text; None takes all.
         seed: decides which rows fall under a byte limit.
+        limit: take only so many rows of each source, its first; None takes all.
     """
 
     kind: Literal["encode"] = "encode"
@@ -46,6 +47,7 @@ class Encode(Stage):
     loss: Literal["assistant", "all"] = "assistant"
     bytes: PositiveInt | None = None
     seed: int = 0
+    limit: PositiveInt | None = None
 
     preload: ClassVar[tuple[str, ...]] = ("pyarrow.parquet", "sentencepiece")
 
@@ -70,5 +72,6 @@ class Encode(Stage):
             loss=self.loss,
             budget_bytes=self.bytes,
             seed=self.seed,
+            limit=self.limit,
             progress=work.progress,
         )

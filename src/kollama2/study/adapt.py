@@ -1,23 +1,28 @@
 """Adapt: one base, one named recipe, one model; the same stages as in a study."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kollama2.data.forms import form_of
+from kollama2.engine.arithmetic import Dtype, fast_dtype
 from kollama2.engine.document import near
+from kollama2.engine.graph import closure
 from kollama2.engine.hub import load_mirrors
 from kollama2.engine.store import Store
 from kollama2.errors import BadUsage
 from kollama2.model.templates import check_template
-from kollama2.stages import Model, Source
+from kollama2.stages import Model, Prefer, Probe, Source, Train
 from kollama2.study import recipes
 from kollama2.study.build import build
 from kollama2.study.cells import named
+from kollama2.study.given import settings
 from kollama2.study.locate import Locator
 from kollama2.study.merges import check_merges
 from kollama2.study.schema import RecipeFile, SourceSpec, Study
+from kollama2.study.steps import MergeStep, PreferStep, Step, TrainStep
 
+_TRAININGS = (Train, Probe, Prefer)
 SCHEMES = ("builtin:", "hf:", "file:")
 
 
@@ -28,6 +33,8 @@ class Adaptation:
     stage: Model
     base: Source
     template: str
+    dtypes: tuple[str, ...] = ()
+    """Of the arithmetic of its trainings."""
 
 
 def adaptation(
@@ -41,6 +48,9 @@ def adaptation(
     small: bool = False,
     seed: int = 0,
     template: str | None = None,
+    given: Sequence[str] = (),
+    limit: int | None = None,
+    device: str = "auto",
 ) -> Adaptation:
     """The stage that makes one model.
 
@@ -54,6 +64,11 @@ def adaptation(
         small: use the numbers of the recipe's miniature twin.
         seed: of the training.
         template: chat template in the place of the recipe's.
+        given: `NAME=VALUE` in the place of the recipe's settings, see `given.settings`. A dtype
+            of bfloat16 that nobody gave is `auto`: what the machine computes fast. The stages hold
+            the one that was found, so the key says what was computed.
+        limit: rows of each source that a training takes, its first; None takes all.
+        device: of the profile, which decides what is fast.
 
     Raises:
         BadUsage: something named does not exist or does not fit the recipe.
@@ -78,7 +93,16 @@ def adaptation(
         suites=("quick",),
     )
     locator = Locator(Path.cwd(), load_mirrors(mirrors), store / "hashes.json")
-    path = named(study, recipe, small=small)
+    fast = fast_dtype(device)
+    changes = settings(given, [str(one["kind"]) for one in named_there.steps], fast)
+    path = named(study, recipe, small=small, changes=changes)
+    steps = tuple(
+        step if "dtype" in change else _fast(step, fast)
+        for step, change in zip(path.steps, changes, strict=True)
+    )
+    if limit is not None and any(isinstance(step, PreferStep) for step in steps):
+        raise BadUsage(f"--limit counts rows of chats and text, and {recipe} learns preferences")
+    path = replace(path, steps=steps, limit=limit)
     if template is not None:
         check_template(template)
         path = replace(path, template=template)
@@ -86,7 +110,23 @@ def adaptation(
     stage = build(path, start, seed, locator, document)
     locator.save()
     check_merges([stage], Store(store))
-    return Adaptation(stage, start, path.template)
+    dtypes = (one.settings.dtype for one in closure(stage).values() if isinstance(one, _TRAININGS))
+    return Adaptation(stage, start, path.template, tuple(dict.fromkeys(dtypes)))
+
+
+def _fast(step: Step, dtype: Dtype) -> Step:
+    """The same step without bfloat16 where that is slow; what asks for float32 keeps it."""
+    if isinstance(step, MergeStep):
+        others = (
+            one if isinstance(one, str) else tuple(_fast(inner, dtype) for inner in one)
+            for one in step.others
+        )
+        return replace(step, others=tuple(others))
+    if isinstance(step, TrainStep) and step.settings.dtype == "bfloat16":
+        return replace(step, settings=step.settings.model_copy(update={"dtype": dtype}))
+    if isinstance(step, PreferStep) and step.settings.dtype == "bfloat16":
+        return replace(step, settings=step.settings.model_copy(update={"dtype": dtype}))
+    return step
 
 
 def _replaced(

@@ -40,13 +40,17 @@ from kollama2.vocab.settings import NEEDS_TEXT
 
 @dataclass(frozen=True)
 class Recipe:
-    """A recipe before seeds: named options, their steps and the sources these name."""
+    """A recipe before seeds: named options, their steps and the sources these name.
+
+    `limit` is how many rows of each source a training takes; None: all.
+    """
 
     recipe: str
     options: Mapping[str, str]
     steps: tuple[Step, ...]
     sources: Mapping[str, SourceSpec]
     template: str
+    limit: int | None = None
 
 
 def build(
@@ -128,6 +132,7 @@ class _Builder:
             template=step.template or ("plain" if step.kind == "pretrain" else self.path.template),
             max_length=step.settings.max_length,
             loss=step.loss,
+            limit=self.path.limit,
         )
 
     def _ordered(self, step: TrainStep, phases: PhaseSettings, model: Model, seed: int) -> Order:

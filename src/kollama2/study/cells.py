@@ -245,13 +245,16 @@ def _crossed(study: Study, document: Document, options: dict[str, str]) -> Recip
     return Recipe("-".join(named), options, tuple(steps), study.sources, template)
 
 
-def named(study: Study, name: str, *, small: bool) -> Recipe:
+def named(
+    study: Study, name: str, *, small: bool, changes: Sequence[Mapping[str, Any]] = ()
+) -> Recipe:
     """A named recipe on the study's base.
 
     Args:
         study: gives the budget, and sources that replace the recipe's own of the same name.
         name: the recipe.
         small: use the numbers of the recipe's twin at the size of the miniature.
+        changes: keys that replace those of each step.
 
     Raises:
         BadUsage: no recipe has this name, or the study does not fit it.
@@ -262,6 +265,8 @@ def named(study: Study, name: str, *, small: bool) -> Recipe:
     sources = {**recipe.sources, **(recipe.miniature.sources if small else {}), **study.sources}
     steps = []
     for index, fields in enumerate(recipe.steps):
-        merged = {**fields, **(overrides[index] if index < len(overrides) else {})}
+        merged = dict(fields)
+        for more in (overrides, changes):
+            merged |= more[index] if index < len(more) else {}
         steps.append(parse_step(merged, study.budget, document, ("steps", index)))
     return Recipe(name, {"recipe": name}, tuple(steps), sources, recipe.template)

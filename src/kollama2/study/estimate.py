@@ -23,6 +23,7 @@ from kollama2.stages import (
     Train,
 )
 from kollama2.study.repeats import bytes_at_hand
+from kollama2.study.sample import sampled
 from kollama2.study.shape import Shape, shape_of, start_of, tokens_left
 
 _Tuning = Train | Probe | Prefer
@@ -46,7 +47,8 @@ class Estimate:
         memory_bytes: of the largest training; activations are a rough bound.
         disk_bytes: of the models that they and changed vocabularies leave behind.
         seconds: of all stages at the speed of those of their kind in the store, as many at a time
-            as the profile says; None until the store has seen one of each kind.
+            as the profile says; None until the store has seen one of each kind. With the speed of
+            a machine: of the trainings alone.
         unknown: names of the inputs whose size is not known yet.
     """
 
@@ -73,17 +75,19 @@ class _Cost:
     disk: int
 
 
-def estimate(todo: Plan, store: Store, profile: Profile) -> Estimate:
+def estimate(todo: Plan, store: Store, profile: Profile, speed: float | None = None) -> Estimate:
     """Estimate what is to be computed.
 
     Args:
         todo: the plan.
         store: where encoded sources tell their size and finished stages their speed.
         profile: how many stages run at a time, and how many tokens at once.
+        speed: FLOPs a second at which this machine trains, for a store that has not trained any
+            model of such a size.
     """
     costs: list[_Cost] = []
     unknown: dict[str, None] = {}
-    trainings = 0
+    trainings = size = 0
     for stage in todo.todo:
         if not isinstance(stage, _Costly):
             continue
@@ -95,6 +99,7 @@ def estimate(todo: Plan, store: Store, profile: Profile) -> Estimate:
         if tokens is None:
             unknown |= dict.fromkeys(source.uri for source in _sources(stage))
         if shape is not None and tokens is not None:
+            size = max(size, shape.parameters)
             micro = profile.resources(stage.kind).micro_batch_tokens
             if isinstance(stage, ExpandVocab | PruneVocab):
                 costs.append(_growth(stage, shape, tokens, store))
@@ -109,7 +114,9 @@ def estimate(todo: Plan, store: Store, profile: Profile) -> Estimate:
         flops=flops,
         memory_bytes=max((cost.memory for cost in costs), default=0),
         disk_bytes=sum(cost.disk for cost in costs),
-        seconds=_seconds(todo, flops, store, profile.jobs),
+        seconds=_seconds(todo, flops, store, profile.jobs)
+        if speed is None
+        else flops / _trains(store, size, speed) / max(1, min(profile.jobs, trainings)),
         unknown=(),
     )
 
@@ -196,7 +203,7 @@ def _trained(stage: Train | Probe, store: Store) -> int | None:
     """Tokens that a training on its whole budget reads."""
     settings = stage.settings
     record = store.record(stage.rows)
-    seen: dict[str, float] | None = None if record is None else record.metrics
+    seen = record.metrics if record is not None else sampled(stage.rows, store)
     width = _bytes_a_token(stage.rows)
     if settings.steps is not None:
         row = seen["tokens"] / seen["rows"] if seen and not settings.packing else None
@@ -254,6 +261,18 @@ def _sources(stage: _Costly) -> Sequence[Source | Derive]:
             rows = stage.rows
             encoded = rows.rows if isinstance(rows, Order) else (rows,)
             return [part.source for one in encoded for part in one.data]
+
+
+def _trains(store: Store, parameters: int, speed: float) -> float:
+    """FLOPs a second of the trainings in the store of models of about this size; else `speed`."""
+    done = trained = 0.0
+    for record in store.records():
+        if record.metrics.get("flops") and (
+            parameters / 4 < record.metrics.get("total_parameters", 0) < parameters * 4
+        ):
+            done += record.metrics["flops"]
+            trained += record.seconds
+    return done / trained if trained else speed
 
 
 def _seconds(todo: Plan, flops: int, store: Store, jobs: int) -> float | None:

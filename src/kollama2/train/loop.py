@@ -63,7 +63,8 @@ def train(
         out: gets `model/` and `metrics.jsonl`.
         scratch: checkpoints; the caller removes it when the result is safe.
         resources: what changes only the speed.
-        progress: called after each step with (done, total, "steps", loss=, tokens_per_second=).
+        progress: called with (0, 0, "loading the model"), then before the first step and after each
+            with (done, total, "steps", loss=, tokens_per_second=).
         calibration: folder of encoded rows whose columns `settings.shield` freezes.
 
     Returns:
@@ -83,6 +84,7 @@ def train(
         )
     if settings.shield and calibration is None:
         raise BadUsage(f"shield is {settings.shield}, but no calibration rows are given")
+    progress(0, 0, "loading the model")
     torch.set_num_threads(resources.threads)
     out.mkdir(parents=True, exist_ok=True)
     scratch.mkdir(parents=True, exist_ok=True)
@@ -106,6 +108,7 @@ def train(
             return {}
         with closing(Record(out / "metrics.jsonl", plan, done, progress)) as record:
             loop.add_callback(record)
+            loop.within = record.within
             loop.keep(record.sync, identity, resources.checkpoint_seconds)
             loop.run(folder)
     answer = figures(read(out / "metrics.jsonl"), network, settings)
@@ -179,6 +182,7 @@ class Loop(Resuming, SFTTrainer):  # type: ignore[misc]
         self.sums: dict[str, int] = {}
         self.average: Average = Average(settings, plan.steps, network)
         self.freezing: Freezing | None = None
+        self.within: Callable[[float], None] = lambda done: None
         before = {name: weight.data for name, weight in trained(network)}
         super().__init__(
             model=network,
@@ -227,7 +231,8 @@ class Loop(Resuming, SFTTrainer):  # type: ignore[misc]
         device = self.args.device.type
         total = torch.zeros((), device=device)
         with autocast(self.settings.dtype, device):  # around all: weights are cast once a step
-            for micro in inputs["micro_batches"]:
+            for number, micro in enumerate(inputs["micro_batches"]):
+                self.within(self.state.global_step + number / len(inputs["micro_batches"]))
                 loss = summed_loss(model, micro) / inputs["trained_tokens"]
                 with torch.autocast(device, enabled=False):
                     self.accelerator.backward(loss)

@@ -74,6 +74,7 @@ def prefer(
     """
     if not pairs:
         raise BadData("there are no preference pairs to learn from")
+    progress(0, 0, "loading the model")
     torch.set_num_threads(resources.threads)
     torch.manual_seed(settings.seed)
     network = prepare(model, settings.training(), resources.device)

@@ -28,7 +28,8 @@ class Record(TrainerCallback):  # type: ignore[misc]
         path: of `metrics.jsonl`; lines after step `done` are dropped.
         plan: the steps.
         done: steps that a checkpoint holds already.
-        progress: called with (steps done, steps in all, "steps", loss=, tokens_per_second=).
+        progress: called with (steps done, steps in all, "steps", loss=, tokens_per_second=), the
+            figures of the last whole step.
     """
 
     def __init__(self, path: Path, plan: Plan, done: int, progress: Callable[..., None]) -> None:
@@ -40,12 +41,21 @@ class Record(TrainerCallback):  # type: ignore[misc]
                 f"{path} has {len(lines)} lines, but a checkpoint holds {done} steps; "
                 "remove the folder and train again"
             )
+        self.shown: dict[str, float] = {}
         self.sums: dict[str, Any] = dict.fromkeys(SUMS, 0)
         if lines:
             self.sums = {name: lines[-1][name] for name in SUMS}
         self.file = path.open("ab")
         self.file.truncate(end_of(path, done))
         self.started = 0.0
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Say how many steps there are before the first, which may take minutes."""
+        self.within(state.global_step)
+
+    def within(self, done: float) -> None:
+        """Tell how far the training is, also in the midst of a step, which may take minutes."""
+        self.progress(done, self.plan.steps, "steps", **self.shown)
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Start the step's clock."""
@@ -70,13 +80,8 @@ class Record(TrainerCallback):  # type: ignore[misc]
         }
         self.file.write(json.dumps(line).encode() + b"\n")
         self.file.flush()
-        self.progress(
-            state.global_step,
-            self.plan.steps,
-            "steps",
-            loss=logs["loss"],
-            tokens_per_second=speed,
-        )
+        self.shown = {"loss": logs["loss"], "tokens_per_second": speed}
+        self.within(state.global_step)
 
     def close(self) -> None:
         """No more lines follow."""

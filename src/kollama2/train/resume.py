@@ -11,6 +11,9 @@ from transformers import TrainerCallback
 from kollama2.train import checkpoint
 from kollama2.train.average import Average
 
+TIMES = 20
+"""How many times what a checkpoint takes, where that is over a second, is worked in between."""
+
 
 class Resuming:
     """Mixed into a trainer, in front of it; `keep` decides when checkpoints are written."""
@@ -23,7 +26,7 @@ class Resuming:
     average: Average | None = None
 
     def keep(self, sync: Callable[[], None], identity: dict[str, Any], seconds: float) -> None:
-        """Write a checkpoint every so many seconds and at the end.
+        """Write a checkpoint after each so many seconds of work, and at the end.
 
         Args:
             sync: brings the curve to the disk, ahead of each checkpoint.
@@ -60,14 +63,22 @@ class Resuming:
 
 
 class _Clock(TrainerCallback):  # type: ignore[misc]
-    """Asks for a checkpoint every so many seconds and after the last step."""
+    """Asks for a checkpoint after so many seconds and after the last step.
+
+    One that takes long itself is made less often.
+    """
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         self.last = time.monotonic()
+        self.asked = 0.0
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        now = time.monotonic()
-        if now - self.last >= self.seconds or state.global_step == state.max_steps:
+        self.asked = time.monotonic()
+        if self.asked - self.last >= self.seconds or state.global_step == state.max_steps:
             control.should_save = True
-            self.last = now
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self.last = time.monotonic()
+        if (took := self.last - self.asked) > 1:
+            self.seconds = max(self.seconds, TIMES * took)

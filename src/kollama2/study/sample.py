@@ -1,0 +1,120 @@
+"""Sample: what rows will hold, from some of them read by the tokenizer that will encode them."""
+
+from collections import Counter
+from collections.abc import Mapping
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from kollama2.data.fit import fit_chat, fit_text
+from kollama2.data.forms import Example
+from kollama2.data.read import read
+from kollama2.engine.store import Store
+from kollama2.errors import Fault
+from kollama2.korean import hangul
+from kollama2.miniature import base as miniature
+from kollama2.model.chat import ChatEncoder
+from kollama2.model.files import has_tokenizer
+from kollama2.model.folder import ModelFolder
+from kollama2.model.gguf.file import Gguf
+from kollama2.stages import Encode, ExpandTokenizer, Order, PruneTokenizer, Source
+from kollama2.stages.source import content
+from kollama2.study.repeats import bytes_at_hand
+from kollama2.study.shape import tokens_left
+
+ENCODED, COUNTED = 300, 20_000
+"""Rows of a source that are encoded, evenly spaced among those that are counted at most."""
+
+_known: dict[str, dict[str, float] | None] = {}  # a plan asks for the same rows many times
+
+
+def sampled(rows: Encode | Order, store: Store) -> Mapping[str, float] | None:
+    """About how many rows, tokens, bytes and ko_bytes encoding will find, and chats to cut.
+
+    None where a source or the tokenizer is not on this machine, or cannot be read: what is wrong
+    with it is said by the stage that needs it.
+    """
+    total = Counter[str]()
+    for one in rows.rows if isinstance(rows, Order) else (rows,):
+        if one.name not in _known:
+            try:
+                _known[one.name] = _sampled(one, store)
+            except Fault:
+                _known[one.name] = None
+        found = _known[one.name]
+        if found is None:
+            return None
+        total.update(found)
+    return total
+
+
+def _sampled(rows: Encode, store: Store) -> dict[str, float] | None:
+    tokenizer, left = rows.tokenizer, 1.0
+    while store.record(tokenizer) is None and isinstance(
+        tokenizer, ExpandTokenizer | PruneTokenizer
+    ):
+        if isinstance(tokenizer, ExpandTokenizer):
+            left *= tokens_left(tokenizer.settings)
+        tokenizer = tokenizer.tokenizer
+    places = [_place(part.source, store) for part in rows.data if isinstance(part.source, Source)]
+    with TemporaryDirectory() as scratch:
+        folder = _folder(tokenizer, store, Path(scratch))
+        if folder is None or None in places or len(places) < len(rows.data):
+            return None
+        encoder = ModelFolder.read(folder).encoder(rows.template)
+        total = Counter[str]()
+        for part, place in zip(rows.data, places, strict=True):
+            assert place is not None, "looked at above"
+            assert isinstance(part.source, Source), "counted above"
+            total.update(_counted(part.source, place, encoder, rows))
+    return {**total, "tokens": left * total["tokens"]}
+
+
+def _counted(source: Source, place: Path, encoder: ChatEncoder, rows: Encode) -> dict[str, float]:
+    most = min(COUNTED, rows.limit or COUNTED)
+    usable = (one for one in read(place, source.form, dict(source.columns))
+              if isinstance(one, Example))  # fmt: skip
+    counted = list(islice(usable, most))
+    times = float(len(counted))
+    if len(counted) == COUNTED and rows.limit is None and next(usable, None) is not None:
+        texts = sum(len(t.encode()) for one in counted for t in encoder.contents(one))
+        times *= max(1.0, (bytes_at_hand([source]) or 0) / texts)
+    chosen = counted[:: -(-len(counted) // ENCODED)]
+    found = Counter[str]()
+    for one, encoded in zip(chosen, encoder.encode_batch(chosen, rows.loss), strict=True):
+        parts = encoder.contents(one)
+        fitted = (fit_chat if encoder.is_chat(one) else fit_text)(encoded, rows.max_length)
+        found["cut"] += encoder.is_chat(one) and bool(fitted.change)
+        if not fitted.reason:
+            found["rows"] += len(fitted.rows)
+            found["tokens"] += sum(len(ids) for ids, _, _ in fitted.rows)
+            found["bytes"] += sum(len(part.encode()) for part in parts)
+            found["ko_bytes"] += sum(map(hangul.hangul_bytes, parts))
+    return {name: count * times / len(chosen) for name, count in found.items()}
+
+
+def _place(source: Source, store: Store) -> Path | None:
+    if source.place is not None:
+        return source.place
+    return content(store.path(source)) if store.record(source) is not None else None
+
+
+def _folder(tokenizer: object, store: Store, scratch: Path) -> Path | None:
+    """A folder with the tokenizer; that of a GGUF which is not unpacked is written to scratch."""
+    if not isinstance(tokenizer, Source):
+        assert isinstance(tokenizer, ExpandTokenizer | PruneTokenizer)
+        return store.path(tokenizer) / "model"
+    if tokenizer.uri == "builtin:miniature":
+        return miniature.FOLDER
+    if store.record(tokenizer) is not None:
+        place = content(store.path(tokenizer))
+    elif tokenizer.place is not None and tokenizer.place.is_file():
+        from kollama2.model.gguf.tokenizer import write_tokenizer
+
+        write_tokenizer(Gguf(tokenizer.place), scratch)
+        return scratch
+    elif tokenizer.place is not None:
+        place = tokenizer.place
+    else:
+        return None
+    return place if has_tokenizer(ModelFolder.read(place).tokenizer_path) else None
