@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -93,7 +94,8 @@ def test_the_commands_of_the_readme(folder: Path) -> None:
             trained = sorted(d.name for d in (folder / "runs").glob("finetune-*"))[:2]
             line = f"kollama2 why {' '.join(trained)}"
         if line.startswith("kollama2 predict"):  # only one study is computed here
-            line = "kollama2 predict which-method which-method"
+            shutil.copytree(folder / "runs", folder / "larger")
+            line = "kollama2 predict which-method which-method --large-store larger"
         answers[line] = run(line)
     said = "\n".join(answers.values())
     assert "40 = 40 kept + 0 rejected" in said

@@ -190,7 +190,7 @@ def predict(
         table.add_row(
             one.measure,
             str(len(one.recipes)),
-            f"{one.tau:.2f}",
+            "–" if math.isnan(one.tau) else f"{one.tau:.2f}",
             "–" if math.isnan(one.low) else rf"\[{one.low:.2f}, {one.high:.2f}]",
             str(one.separable),
             str(one.right),

@@ -211,7 +211,7 @@ class Errors:
 
     @property
     def ranked(self) -> bool:
-        """Whether a verdict can be given: there are items enough, and seeds where they matter."""
+        """Whether a verdict can be given: there are enough items, and seeds where they matter."""
         return self.knows_seeds and self.clusters >= FEWEST
 
     @property

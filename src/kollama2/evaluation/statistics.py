@@ -79,7 +79,7 @@ class Comparison:
     """All models on one measure, the best first.
 
     Attributes:
-        ranked: whether a verdict is given: there are items enough, and where models were trained,
+        ranked: whether a verdict is given: there are enough items, and where models were trained,
             some recipe was trained twice. Else differences are between these very models.
         pairs: the difference of every two models, one family; those to the base are another.
         uncertainty: "items only" if no model was trained with two or more seeds.

@@ -41,7 +41,7 @@ class Prediction(NamedTuple):
         if not self.separable:
             return (
                 f"{large} tells no two recipes apart on {self.measure}, so {small} cannot be "
-                "judged by it; it takes several seeds and items enough"
+                "judged by it; that takes several seeds and enough items"
             )
         kept = f"{self.right} of {self.separable} separable pairs"
         return (
