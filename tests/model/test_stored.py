@@ -103,3 +103,17 @@ def test_a_tensor_that_is_no_number_is_refused(wrong: float, tmp_path: Path) -> 
         assert files["mask"].get("mask") == -float("inf")
         with pytest.raises(BadData, match=r"a\.weight holds NaN or infinities"):
             files["a.weight"].get("a.weight")
+
+
+def test_a_tensor_that_two_files_hold(copied: Path) -> None:
+    folder = in_parts(copied)
+    first = load_file(folder / "part-0.safetensors")
+    name, weight = next(iter(load_file(folder / PART).items()))
+    save_file({**first, name: weight}, folder / "part-0.safetensors", metadata={"format": "pt"})
+    with opened(folder) as files:
+        assert torch.equal(files[name].get(name), weight)
+    for other in (weight * 2, weight.double(), weight[:1]):
+        save_file({**first, name: other.contiguous()}, folder / "part-0.safetensors")
+        said = f"^{folder / PART} holds another {name} than part-0.safetensors; only one"
+        with pytest.raises(BadData, match=said), opened(folder):
+            pass

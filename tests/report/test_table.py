@@ -216,6 +216,15 @@ def test_no_recipe_beats_the_base(tmp_path: Path) -> None:
     assert leaderboard(tmp_path, "quick").headline["en"][1].startswith("No recipe beats")
 
 
+def test_a_recipe_with_one_of_three_seeds_is_named(tmp_path: Path) -> None:
+    gone = frozenset({("alpaca-full", 0), ("alpaca-full", 1)})
+    fake.write(tmp_path, missing=gone)
+    said = leaderboard(tmp_path, "quick").headline
+    assert any(text.startswith("Trained once so far: alpaca-full. How") for text in said["en"])
+    assert any(text.startswith("아직 한 번만 학습한 레시피: alpaca-full.") for text in said["ko"])
+    assert not any(text.startswith("Leaving out any one") for text in said["en"])
+
+
 def test_what_is_equal_has_no_detectable_difference(store: Path, tmp_path: Path) -> None:
     versus = rows(store)["base-copy"].standing
     assert versus is not None and versus.versus_base is not None

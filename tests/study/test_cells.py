@@ -97,3 +97,25 @@ def test_a_pattern_stays_in_its_folder(tmp_path: Path) -> None:
     text = STUDY.replace("{uri: builtin:miniature/text-ko}", "{uri: 'file:.', file: ../*}")
     with pytest.raises(BadUsage, match=r"`file` is '\.\./\*'; name a file inside"):
         of(text, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("{full: {kind", "{base: {kind", "study.yaml: 2 models of this study are called 'base'"),
+        ("[quick]", "[quick, again.suite.yaml]", "2 suites call themselves 'quick'"),
+    ],
+)
+def test_two_models_or_suites_of_one_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: str, new: str, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "again.suite.yaml").write_text(
+        "name: quick\nprimary: text-ko/bpb\ntasks:\n"
+        "  - {name: text-ko, measure_kind: bits_per_byte, lang: ko, "
+        "data: builtin:miniature/suite/text-ko}\n"
+    )
+    study = STUDY.replace("  init: {mean: {init: mean}, weighted: {init: weighted_mean}}\n", "")
+    assert old in study
+    with pytest.raises(BadUsage, match=said):
+        of(study.replace(old, new), tmp_path)

@@ -104,3 +104,12 @@ def test_a_folder_that_may_not_be_read_is_not_passed_over(
     monkeypatch.setattr(os, "scandir", refuse)
     with pytest.raises(Denied, match=r"secret may not be written or read; check its permissions"):
         Locator(tmp_path, {}, tmp_path / "hashes.json").source(SourceSpec(uri="file:data"), "data")
+
+
+def test_a_source_that_holds_the_store_would_change_with_each_run(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/a.txt").write_text("가")
+    inside = Locator(tmp_path, {}, tmp_path / "data/runs/hashes.json")
+    with pytest.raises(BadUsage, match=r"^file:data: .*data holds the store .*data/runs, so that"):
+        inside.source(SourceSpec(uri="file:data"), "data")
+    Locator(tmp_path, {}, tmp_path / "runs/hashes.json").source(SourceSpec(uri="file:data"), "data")

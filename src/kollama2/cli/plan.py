@@ -6,13 +6,14 @@ from typing import Any
 from rich.table import Table
 
 from kollama2.engine.arithmetic import cpu_flops
+from kollama2.engine.commit import verified
 from kollama2.engine.graph import Plan
 from kollama2.engine.profile import Profile
 from kollama2.engine.provenance import gpu_names
 from kollama2.engine.store import Store
 from kollama2.errors import BadUsage
 from kollama2.records.lock import Lock
-from kollama2.records.read import Json, read
+from kollama2.records.read import DONE, Json, read
 from kollama2.report.texts import Count
 from kollama2.study.estimate import Estimate, estimate
 from kollama2.study.lock import Locked
@@ -127,7 +128,7 @@ def recipe_of(store: Path, name: str) -> dict[str, Any]:
 
     Raises:
         BadUsage: no folder or more than one begins so.
-        Corrupt: the file is damaged.
+        Corrupt: the file is damaged, or of a finished stage and not what was written.
     """
     found = [
         file.parent
@@ -138,7 +139,8 @@ def recipe_of(store: Path, name: str) -> dict[str, Any]:
         names = ", ".join(folder.name for folder in found[:5])
         problem = f"{len(found)} stages begin so: {names}" if found else "no stage begins so"
         raise BadUsage(f"{name!r} in the store {store}: {problem}; give more of the key")
-    return read(found[0] / "stage.json", Json)
+    file = found[0] / "stage.json"
+    return read(verified(file) if file.with_name(DONE).is_file() else file, Json)
 
 
 def kept_names(store: Path, studies: list[str]) -> set[str]:

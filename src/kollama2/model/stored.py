@@ -31,7 +31,7 @@ def opened(folder: Path, files: Sequence[Path] | None = None) -> Iterator[dict[s
         files: other files than those of its weights.
 
     Raises:
-        BadData: one is not there, or is damaged.
+        BadData: one is not there, or is damaged, or two have another tensor under one name.
     """
     with ExitStack() as stack:
         found: dict[str, Opened] = {}
@@ -40,6 +40,13 @@ def opened(folder: Path, files: Sequence[Path] | None = None) -> Iterator[dict[s
                 path.open("rb").close()  # safetensors takes what is forbidden for missing
             with reading(path, "is damaged"):
                 file = Opened(stack.enter_context(safe_open(path, framework="pt")), path)
+            for name in sorted(found.keys() & set(file.names)):
+                one, other = found[name].get(name), file.get(name)
+                if one.dtype != other.dtype or not torch.equal(one, other):
+                    raise BadData(
+                        f"{path} holds another {name} than {found[name].path.name}; only one of "
+                        "them is the model's, so fetch both again"
+                    )
             found.update(dict.fromkeys(file.names, file))
         yield found
 

@@ -74,7 +74,10 @@ def headline(
     once = "items_only" if any(row.cost.flops for row, _ in others) else "untrained"
     key = f"headline.{'seeds' if seeds > 1 else once}"
     said.append(say_all(key, seeds=seeds, items=comparison.items, resamples=comparison.resamples))
-    if comparison.ranked and seeds >= LEAVE_ONE_OUT and not fragile(comparison):
+    lent = [row.recipe for row, place in others if row.cost.flops and len(place.seeds) == 1 < seeds]
+    if lent and comparison.ranked:
+        said.append(say_all("headline.lent", names=", ".join(lent)))
+    elif comparison.ranked and seeds >= LEAVE_ONE_OUT and not fragile(comparison):
         said.append(say_all("headline.steady", seeds=seeds))
     return gathered(said)
 

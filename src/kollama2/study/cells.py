@@ -1,6 +1,7 @@
 """Cells: recipe x suite x seed, built as stages from the axes of a study."""
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
@@ -65,6 +66,10 @@ def cells(study: Study, document: Document, locator: Locator) -> list[Cell]:
     _count(study, document)
     base = locator.source(study.base, "model")
     suites = [resolve_suite(name, locator) for name in study.suites]
+    for name, times in Counter(suite.name for suite, _ in suites).items():
+        if times > 1:
+            what = f"{times} suites call themselves {name!r}; rename all but one"
+            raise document.fault(("suites",), what)
     found: list[Cell] = []
 
     def add(recipe: str, options: Mapping[str, str], seed: int, model: Any, template: str) -> None:
@@ -93,7 +98,17 @@ def cells(study: Study, document: Document, locator: Locator) -> list[Cell]:
                 start = Fresh(model=base, seed=seed)
                 model = build(path, start, seed, locator, document)
                 add(f"random-{path.recipe}", path.options, seed, model, path.template)
+    _check_names(found, document)
     return found
+
+
+def _check_names(found: Sequence[Cell], document: Document) -> None:
+    """Refuse two models of one name, such as an option that is called as the base is."""
+    cells = Counter((cell.recipe, cell.seed, cell.suite) for cell in found)
+    for (name, _, _), times in cells.items():
+        if times > 1:
+            what = f"{times} models of this study are called {name!r}; rename all but one"
+            raise document.fault((), what)
 
 
 def _answered(

@@ -24,12 +24,14 @@ class Locator:
     Args:
         folder: what relative `file:` paths are relative to.
         mirrors: local copies of hub repositories.
-        cache: file that remembers content hashes by path, size, inode and times of change.
+        cache: file of the store that remembers content hashes by path, size, inode and times of
+            change.
     """
 
     def __init__(self, folder: Path, mirrors: dict[str, Path], cache: Path) -> None:
         self.folder = folder
         self.mirrors = mirrors
+        self._store = cache.parent
         self._hashes = Hashes(cache)
 
     def source(self, spec: SourceSpec, what: What, alias: str | None = None) -> Source:
@@ -73,6 +75,11 @@ class Locator:
             raise BadUsage(f"{spec.uri}: nothing lies at {place}; correct the path")
         check_regular(place)
         place = one_file(place, spec.file)
+        if self._store.resolve().is_relative_to(place.resolve()):
+            raise BadUsage(
+                f"{spec.uri}: {place} holds the store {self._store}, so that it would be another "
+                "source after each run; name a folder elsewhere with --store"
+            )
         if what == "model" and place.is_file():
             _check_gguf(spec, place)
             fields["edition"] = EDITION
