@@ -205,7 +205,7 @@ def command(*arguments: str) -> tuple[int, str, str]:
 def study_cases(root: Path, name: str, targets: list[Stage], scratch: Path) -> Iterator[Case]:
     """What commands read is spoilt: the answer is the one of a sound store, or a sentence."""
     evaluation = next(stage for stage in _closure(targets) if stage.kind == "evaluate")
-    asked = "select model, measure, value from scores order by all"
+    asked = "select * from scores order by all"
     commands = {
         "report": ("report", name, "--json"),
         "status": ("status", name, "--json"),
@@ -215,7 +215,9 @@ def study_cases(root: Path, name: str, targets: list[Stage], scratch: Path) -> I
     files += [f"studies/{name}.json", "hashes.json"]
     files += [f"studies/{name}/{file.name}" for file in (root / "studies" / name).iterdir()
               if file.is_file()]  # fmt: skip
-    sound = {word: command(*line, "--store", str(root))[1] for word, line in commands.items()}
+    answers = {word: command(*line, "--store", str(root)) for word, line in commands.items()}
+    assert not any(code for code, *_ in answers.values()), answers
+    sound = {word: out for word, (_, out, _) in answers.items()}
 
     def case(place: str, spoil: Spoil, word: str) -> str:
         with tempfile.TemporaryDirectory(dir=scratch) as folder:

@@ -76,7 +76,11 @@ def test_loss_falls_and_figures_add_up(
     lines = read(tmp_path / "out" / "metrics.jsonl")
     assert [line["step"] for line in lines] == [1, 2, 3, 4, 5, 6]
     assert lines[-1]["loss"] < lines[0]["loss"] - 0.2
-    assert calls == [(k, 6, "steps", "loss", "tokens_per_second") for k in range(1, 7)]
+    assert calls == [
+        (0, 0, "loading the model"),
+        (0, 6, "steps"),
+        *((k, 6, "steps", "loss", "tokens_per_second") for k in range(1, 7)),
+    ]
     # 48 rows are six steps of eight: one epoch.
     table = Rows(rows)
     assert answer["steps"] == 6
@@ -188,7 +192,7 @@ def test_resumes_to_the_bit(method: str, tiny_model: Path, rows: Path, tmp_path:
     damaged.write_bytes(content)
     first: list[int] = []
     run(chosen, tiny_model, rows, tmp_path / "cut", lambda done, *_, **__: first.append(done))
-    assert first == [4, 5, 6]
+    assert first == [0, 3, 4, 5, 6]  # loading, where it goes on, its steps
     assert weights(tmp_path / "cut") == weights(tmp_path / "whole")
     assert curve(tmp_path / "cut") == curve(tmp_path / "whole")
 
@@ -200,7 +204,7 @@ def test_a_finished_training_trains_nothing(tiny_model: Path, rows: Path, tmp_pa
     after = run(
         settings(), tiny_model, rows, tmp_path / "out", lambda done, *_, **__: calls.append(done)
     )
-    assert calls == []
+    assert calls == [0, 6]
     assert after == before
     assert weights(tmp_path / "out") == digest
 

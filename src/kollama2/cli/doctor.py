@@ -10,6 +10,7 @@ from pathlib import Path
 import typer
 
 from kollama2.cli.console import STORE, JsonOption, StoreOption, out, print_json
+from kollama2.engine.arithmetic import fast_dtype
 
 PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "bitsandbytes")
 GIB = 1 << 30
@@ -95,9 +96,12 @@ def _bfloat16() -> Finding:
         return min(tries)
 
     ratio = seconds(torch.bfloat16) / seconds(torch.float32)
+    takes = f"adapt computes in {fast_dtype('cpu')}"
     if ratio <= 1:
-        return Finding("bfloat16", "ok", f"{1 / ratio:.1f} times as fast as float32 here")
-    return Finding("bfloat16", "note", f"{ratio:.1f} times slower than float32 here; use float32")
+        said = f"{1 / ratio:.1f} times as fast as float32 here; {takes}"
+        return Finding("bfloat16", "ok", said)
+    said = f"{ratio:.1f} times slower than float32 here; {takes}, a study should say float32"
+    return Finding("bfloat16", "note", said)
 
 
 def _qlora() -> Finding:

@@ -113,7 +113,7 @@ def adapt(
     )
     folder = train(made, store, machine, f"adapt {recipe}")
     export(folder / "model", output)
-    out().print(f"the model is in {output}, a Hugging Face folder")
+    out().print(f"the model is in {output.resolve()}, a Hugging Face folder", markup=False)
     for command in next_steps(output):
         out().print(f"  {command}", markup=False)
 

@@ -39,7 +39,7 @@ class Encode(Stage):
     """
 
     kind: Literal["encode"] = "encode"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     data: tuple[Part, ...]
     tokenizer: "Tokens"
     template: str = "own"

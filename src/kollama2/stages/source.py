@@ -95,6 +95,7 @@ class Source(Stage):
         if self._place is not None:
             place = self._place
         elif self.uri.startswith("hf:"):
+            work.progress(0, 0, "fetching from the hub")
             place = _download(self)
         else:
             raise StorageTrouble(
@@ -104,6 +105,7 @@ class Source(Stage):
         if not place.exists():
             raise StorageTrouble(f"{self.uri}: nothing lies at {place}; correct the source's uri")
         if self.what == "model" and is_gguf(place):
+            work.progress(0, 0, "unpacking the file")
             return _unpack(place, work)
         write_json(work.out / PLACE, {"path": str(place.resolve())})
         return {"bytes": _size(place)}

@@ -88,8 +88,9 @@ def _counted(source: Source, place: Path, encoder: ChatEncoder, rows: Encode) ->
         if not fitted.reason:
             found["rows"] += len(fitted.rows)
             found["tokens"] += sum(len(ids) for ids, _, _ in fitted.rows)
-            found["bytes"] += sum(len(part.encode()) for part in parts)
-            found["ko_bytes"] += sum(map(hangul.hangul_bytes, parts))
+            kept = sum(share for _, _, share in fitted.rows)
+            found["bytes"] += round(kept * sum(len(part.encode()) for part in parts))
+            found["ko_bytes"] += round(kept * sum(map(hangul.hangul_bytes, parts)))
     return {name: count * times / len(chosen) for name, count in found.items()}
 
 

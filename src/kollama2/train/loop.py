@@ -232,7 +232,8 @@ class Loop(Resuming, SFTTrainer):  # type: ignore[misc]
         total = torch.zeros((), device=device)
         with autocast(self.settings.dtype, device):  # around all: weights are cast once a step
             for number, micro in enumerate(inputs["micro_batches"]):
-                self.within(self.state.global_step + number / len(inputs["micro_batches"]))
+                if number:
+                    self.within(self.state.global_step + number / len(inputs["micro_batches"]))
                 loss = summed_loss(model, micro) / inputs["trained_tokens"]
                 with torch.autocast(device, enabled=False):
                     self.accelerator.backward(loss)

@@ -1,0 +1,41 @@
+"""What is set in the place of a recipe's numbers: typed, for the steps that have it."""
+
+import pytest
+
+from kollama2.errors import BadUsage
+from kollama2.study.given import settings
+
+ONE, TWO = ["finetune"], ["pretrain", "prefer"]
+
+
+def test_values_are_typed_and_reach_the_steps_that_have_them() -> None:
+    given = ["lr=1e-4", "2.beta=0.3", "1.targets=[q_proj, v_proj]", "dtype=auto", "rank=8"]
+    first, second = settings(given, TWO, "float32")
+    assert first == {"lr": 1e-4, "targets": ("q_proj", "v_proj"), "dtype": "float32", "rank": 8}
+    assert second == {"lr": 1e-4, "beta": 0.3, "dtype": "float32", "rank": 8}
+
+
+def test_a_budget_takes_the_place_of_another() -> None:
+    (found,) = settings(["bytes=2MB"], ONE, "float32")
+    assert found == {"bytes": 2_000_000, "korean_bytes": None, "epochs": None, "steps": None}
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("lr", "--set 'lr' has no value; write NAME=VALUE, e.g. lr=1e-4"),
+        ("max_lenght=9", "no setting is called 'max_lenght'; did you mean 'max_length'?"),
+        ("seed=1", "no setting is called 'seed'"),
+        ("2.lr=1", "this recipe has steps 1 to 1; 2 is none"),
+        ("rank=x", "--set rank=x: input should be a valid integer"),
+        ("lr=0", "--set lr=0: input should be greater than 0"),
+        ("dtype=float16", "--set dtype=float16: input should be 'float32' or 'bfloat16'"),
+        ("bytes=MB", "--set bytes=MB: could not convert string to float"),
+        ("lr=[", "--set lr=[: input should be a valid number"),
+    ],
+)
+def test_what_cannot_be_is_one_sentence(text: str, sentence: str) -> None:
+    with pytest.raises(BadUsage) as caught:
+        settings([text], ONE, "float32")
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)
