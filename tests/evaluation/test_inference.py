@@ -83,14 +83,18 @@ def test_variances_are_drawn_to_each_other_as_far_as_they_are_alike() -> None:
     freedom = np.array([2, 2, 2, 0])
     variance, shared, own = moderated(np.array([2.0, 2.2, 1.8, 0.0]), freedom)
     assert variance == pytest.approx([1.0] * 4)
-    assert (shared, own.tolist()) == (6, [0.0] * 4)
+    assert (shared.tolist(), own.tolist()) == ([6] * 4, [0.0] * 4)
     squares, freedom = np.array([0.02, 0.02, 2.0, 2.0]), np.array([9, 9, 9, 9])
     variance, shared, own = moderated(squares, freedom)
     assert 0.02 / 9 < variance[0] < 0.02 < 0.15 < variance[3] < 2 / 9
     logs = np.log(squares / 9)
     excess = logs.var(ddof=1) - polygamma(1, 4.5)
-    assert polygamma(1, shared / 2) == pytest.approx(excess, rel=1e-6)
+    assert polygamma(1, shared[0] / 2) == pytest.approx(excess, rel=1e-6)
     assert own.tolist() == [9, 9, 9, 9]
+    squares, freedom = np.array([2.0, 2.2, 1.8, 200.0]), np.array([2, 2, 2, 2])
+    variance, shared, own = moderated(squares, freedom)
+    assert variance == pytest.approx([1, 1, 1, 100])  # F(2, 6) = 100: one in forty thousand
+    assert (shared.tolist(), own.tolist()) == ([6, 6, 6, 0], [0, 0, 0, 2])
     assert moderated(np.zeros(2), np.zeros(2, dtype=int))[0].tolist() == [0, 0]
 
 

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
-from scipy.special import polygamma, psi
+from scipy.special import fdtrc, polygamma, psi
 
 Floats: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 Whole: TypeAlias = np.ndarray[Any, np.dtype[np.intp]]
 
 REPETITIONS, EACH = 64, 128
 """Repetitions of a study that tell what it would find, and draws in each of them."""
+_WILD = 0.001
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,8 @@ class Trainings:
         """Variances of a training as the squares allow them, shape (draws, models)."""
         variance, shared, own = moderated(self.squares, self.freedom)
         chi = np.where(own > 0, rng.chisquare(np.maximum(own, 1), (draws, len(own))), 0.0)
-        if shared:
-            chi = chi + rng.chisquare(shared, (draws, 1))
+        if shared.any():
+            chi = chi + np.where(shared > 0, rng.chisquare(shared.max(), (draws, 1)), 0.0)
         freedom = own + shared
         relative = np.where(freedom > 0, chi / np.maximum(freedom, 1e-9), 1.0)
         # What the items of one training scatter on their own is in the variance of items already.
@@ -90,32 +91,53 @@ def repeat(rng: np.random.Generator, trainings: Trainings, true: Floats) -> Repe
     return Repetitions(np.stack(variance), np.stack(drawn), np.stack(noise))
 
 
-def moderated(
-    squares: Floats, freedom: np.ndarray[Any, np.dtype[np.intp]]
-) -> tuple[Floats, float, Floats]:
+def moderated(squares: Floats, freedom: Whole) -> tuple[Floats, Floats, Floats]:
     """Variances of several groups, each drawn to the common one as far as they look alike.
 
     Smyth's empirical Bayes: the common variance counts as so many observations as the scatter of
     the groups' own variances leaves it; groups that scatter no more than by chance have it alone.
+    One that scatters far more than all others keeps its own and lends it to nobody (for robustness,
+    as Phipson et al., Ann. Appl. Stat. 2016).
 
     Args:
         squares: the sum of squared deviations of each group, shape (groups,).
         freedom: its degrees of freedom; groups with none take the common variance.
 
     Returns:
-        Variances, the degrees of freedom that all share, and those of each group for itself; zeros
-        where nothing is known.
+        Variances, and of each the degrees of freedom that it shares and those that it has for
+        itself; zeros where nothing is known.
     """
-    total, alone = int(freedom.sum()), np.zeros(len(squares))
+    alone, wild = np.zeros(len(squares)), _wild(squares, freedom)
+    alike = np.where(wild, 0, freedom)
+    total = int(alike.sum())
     if not total:
-        return alone, 0.0, alone
-    common, prior = float(squares.sum()) / total, _prior(squares, freedom)
-    if prior >= total - freedom.max():
-        return np.full(len(squares), common), float(total), alone
-    return (prior * common + squares) / (prior + freedom), prior, freedom.astype(float)
+        return alone, alone, alone
+    common, prior = float(squares[~wild].sum()) / total, _prior(squares, alike)
+    if prior >= total - alike.max():
+        variance, shared, own = np.full(len(squares), common), float(total), alone
+    else:
+        variance = (prior * common + squares) / (prior + freedom)
+        shared, own = prior, freedom.astype(float)
+    return (
+        np.where(wild, squares / np.maximum(freedom, 1), variance),
+        np.where(wild, 0.0, shared),
+        np.where(wild, freedom, own),
+    )
 
 
-def _prior(squares: Floats, freedom: np.ndarray[Any, np.dtype[np.intp]]) -> float:
+def _wild(squares: Floats, freedom: Whole) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Which groups scatter more than the others together as one of a thousand would by chance."""
+    others = freedom.sum() - freedom
+    rest = np.maximum(squares.sum() - squares, 0.0) / np.maximum(others, 1)
+    known = (freedom > 0) & (others > 0) & (rest > 0)
+    ratio = squares / np.maximum(freedom, 1) / np.where(known, rest, 1.0)
+    found: np.ndarray[Any, np.dtype[np.bool_]] = known & (
+        fdtrc(np.maximum(freedom, 1), np.maximum(others, 1), ratio) < _WILD
+    )
+    return found
+
+
+def _prior(squares: Floats, freedom: Whole) -> float:
     """How many observations the common variance is worth; infinite if the groups are alike."""
     known = (freedom > 0) & (squares > 0)
     if known.sum() < 3:
