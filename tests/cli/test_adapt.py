@@ -1,0 +1,50 @@
+"""What `adapt` ends with, and how a training shows in `status` before its first step."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from kollama2.cli.adapt import next_steps
+from kollama2.cli.plan import _state
+from kollama2.engine.store import Store
+from kollama2.miniature.base import FOLDER
+from kollama2.stages import Source
+
+
+def test_the_next_commands_fit_the_model(tmp_path: Path) -> None:
+    out = tmp_path / "a model"
+    shutil.copytree(FOLDER, out)
+    card = json.loads((out / "kollama2.json").read_text()) if (out / "kollama2.json").is_file() \
+        else {}  # fmt: skip
+    (out / "kollama2.json").write_text(json.dumps({**card, "template": "kullm"}))
+    assert next_steps(out) == [
+        f"kollama2 chat '{out}'",
+        f"kollama2 evaluate '{out}' --suite quick",
+        f"kollama2 convert '{out}' --to meta -o '{out}-meta'",
+    ]
+    (out / "kollama2.json").write_text(json.dumps({**card, "template": "plain"}))
+    (out / "tokenizer.model").unlink()
+    assert next_steps(out) == [
+        f"kollama2 complete '{out}' --raw \"안녕하세요\"",
+        f"kollama2 evaluate '{out}' --suite quick",
+    ]
+
+
+def test_a_stage_that_someone_computes_shows_what_it_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, stage = Store(tmp_path), Source(what="model", uri="builtin:miniature")
+    waiting = "waiting: 1 stage to compute"
+    assert _state([stage], store) == waiting
+    store.partial(stage).mkdir()
+    told = store.partial(stage) / "progress.json"
+    told.write_text(json.dumps({"seconds": 0.1, "attempts": 1}))
+    assert _state([stage], store) == waiting
+    monkeypatch.setattr(Store, "holder", lambda self, one: "process 7")
+    assert _state([stage], store) == f"{stage.name}: starting"
+    told.write_text(json.dumps({"done": 0, "total": 0, "unit": "loading the model"}))
+    assert _state([stage], store) == f"{stage.name}: loading the model"
+    told.write_text(json.dumps({"done": 1.5, "total": 3, "unit": "steps"}))
+    assert _state([stage], store) == f"{stage.name}: 50 %"
