@@ -202,13 +202,15 @@ def command(*arguments: str) -> tuple[int, str, str]:
     return code, out.getvalue(), err.getvalue()
 
 
-def study_cases(root: Path, name: str, targets: list[Stage], scratch: Path) -> Iterator[Case]:
+def study_cases(
+    root: Path, study: str, name: str, targets: list[Stage], scratch: Path
+) -> Iterator[Case]:
     """What commands read is spoilt: the answer is the one of a sound store, or a sentence."""
     evaluation = next(stage for stage in _closure(targets) if stage.kind == "evaluate")
     asked = "select * from scores order by all"
     commands = {
         "report": ("report", name, "--json"),
-        "status": ("status", name, "--json"),
+        "status": ("status", study, "--json"),
         "query": ("query", asked, "--json"),
     }
     files = [f"{evaluation.name}/{file.name}" for file in (root / evaluation.name).iterdir()]
@@ -216,7 +218,7 @@ def study_cases(root: Path, name: str, targets: list[Stage], scratch: Path) -> I
     files += [f"studies/{name}/{file.name}" for file in (root / "studies" / name).iterdir()
               if file.is_file()]  # fmt: skip
     answers = {word: command(*line, "--store", str(root)) for word, line in commands.items()}
-    assert not any(code for code, *_ in answers.values()), answers
+    assert not any(code for code, *_ in answers.values()), [err for *_, err in answers.values()]
     sound = {word: out for word, (_, out, _) in answers.items()}
 
     def case(place: str, spoil: Spoil, word: str) -> str:
@@ -244,7 +246,7 @@ def cases(study: str, root: Path, scratch: Path) -> Iterator[Case]:
     """All cases on a finished store, which stays as it is; the scratch is on the same disk."""
     locked = lock(find(study, root), root, None)
     yield from stage_cases(root, locked.targets, scratch)
-    yield from study_cases(root, locked.study.name, locked.targets, scratch)
+    yield from study_cases(root, study, locked.study.name, locked.targets, scratch)
 
 
 def computed(folder: Path) -> tuple[str, Path]:

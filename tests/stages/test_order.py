@@ -145,8 +145,8 @@ def test_killed_and_resumed_the_curriculum_continues(
                 chosen, tiny_model, place, tmp_path / "cut", killer(step), checkpoint_seconds=1e-9
             )
     train(chosen, tiny_model, place, tmp_path / "cut", lambda done, *_, **__: starts.append(done))
-    # The step that a kill interrupts is done again, no other.
-    assert starts == [plan.steps - 1, plan.steps]
+    # Loading, where it goes on, and the step that a kill interrupts is done again, no other.
+    assert starts == [0, plan.steps - 2, plan.steps - 1, plan.steps]
     assert weights(tmp_path / "cut") == weights(tmp_path / "whole")
     # Every step saw the same text: bytes and tokens of each line, and its loss, to the bit.
     assert curve(tmp_path / "cut") == curve(tmp_path / "whole")

@@ -13,7 +13,7 @@ Dtype = Literal["float32", "bfloat16"]
 
 _CPUINFO = Path("/proc/cpuinfo")
 _BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}
-"""As Linux names the instructions on x86 and Arm; a CPU without them is 9 to 19 times slower."""
+"""As Linux names the instructions on x86 and Arm; a CPU without them is ten times slower."""
 _AMPERE = 8.0
 """The compute capability from which NVIDIA's cards have bfloat16."""
 _MULTIPLY = """
