@@ -65,7 +65,7 @@ class Resuming:
 class _Clock(TrainerCallback):  # type: ignore[misc]
     """Asks for a checkpoint after so many seconds and after the last step.
 
-    One that takes long itself is made less often.
+    One that takes long itself is made less often, unless each step was asked for (under a second).
     """
 
     def __init__(self, seconds: float) -> None:
@@ -80,5 +80,5 @@ class _Clock(TrainerCallback):  # type: ignore[misc]
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self.last = time.monotonic()
-        if (took := self.last - self.asked) > 1:
+        if (took := self.last - self.asked) > 1 <= self.seconds:
             self.seconds = max(self.seconds, TIMES * took)
