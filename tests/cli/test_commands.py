@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from kollama2.cli import app
+from kollama2.cli.plan import kept_names
 from kollama2.cli.study import show
-from kollama2.errors import Denied
+from kollama2.errors import Denied, Missing
 from kollama2.report import html
 from tests.report import fake
 
@@ -127,6 +128,15 @@ def test_a_changed_evaluation_is_said_by_all_who_read_it(tmp_path: Path) -> None
         assert (said.returncode, said.stdout) == (76, ""), said.stderr
         wanted = "items.jsonl differs from what was written: its SHA-256 has changed; remove the "
         assert wanted in " ".join(said.stderr.split())
+
+
+def test_a_lost_lock_deletes_nothing(tmp_path: Path) -> None:
+    fake.write(tmp_path, seeds=(0,))
+    html.write_report(tmp_path, "quick", tmp_path / "studies" / "quick")
+    assert kept_names(tmp_path, [])
+    (tmp_path / "studies" / "quick.json").unlink()
+    with pytest.raises(Missing, match=r"'quick' of the store .* has lost its lock"):
+        kept_names(tmp_path, [])
 
 
 def test_columns_are_named_as_the_message_says(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from kollama2.engine.graph import Plan
 from kollama2.engine.profile import Profile
 from kollama2.engine.provenance import gpu_names
 from kollama2.engine.store import Store
-from kollama2.errors import BadUsage
+from kollama2.errors import BadUsage, Missing
 from kollama2.records.lock import Lock
 from kollama2.records.read import DONE, Json, read
 from kollama2.report.texts import Count
@@ -148,12 +148,19 @@ def kept_names(store: Path, studies: list[str]) -> set[str]:
 
     Raises:
         BadUsage: the store has no study of that name.
+        Missing: a study has a report and no lock.
         Corrupt, Missing: a lock is damaged or of a newer kollama2, so nobody knows what it keeps.
     """
     locks = {file.stem: file for file in sorted((store / "studies").glob("*.json"))}
     for name in studies:
         if name not in locks:
             raise BadUsage(f"the store {store} has no study {name!r}; it has {', '.join(locks)}")
+    lost = [one.name for one in (store / "studies").glob("*/") if one.name not in locks]
+    if lost and not studies:
+        raise Missing(
+            f"the study {lost[0]!r} of the store {store} has lost its lock, so nobody knows what "
+            "it stands on: plan it again, or name the studies whose stages stay"
+        )
     keep: set[str] = set()
     for name in studies or locks:
         for cell in read(locks[name], Lock).cells:
