@@ -99,7 +99,7 @@ def test_the_commands_of_the_readme(folder: Path) -> None:
         answers[line] = run(line)
     said = "\n".join(answers.values())
     assert "40 = 40 kept + 0 rejected" in said
-    assert "kollama2 complete my-model" in said
+    assert "kollama2 chat my-model" in said and "kollama2 evaluate my-model" in said
     assert (folder / "runs/studies/which-method/report.html").is_file()
     board = json.loads((folder / "runs/studies/which-method/leaderboard.json").read_text())
     assert {row["recipe"] for row in board["rows"]} == {"base", "full", "lora", "qlora"}
