@@ -10,7 +10,6 @@ from pathlib import Path
 import typer
 
 from kollama2.cli.console import STORE, JsonOption, StoreOption, out, print_json
-from kollama2.engine.arithmetic import fast_dtype
 
 PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "bitsandbytes")
 GIB = 1 << 30
@@ -86,6 +85,8 @@ def _devices() -> list[Finding]:
 def _bfloat16() -> Finding:
     """Multiply for real: instruction sets have too many names to ask for."""
     import torch
+
+    from kollama2.engine.arithmetic import fast_dtype
 
     def seconds(dtype: torch.dtype) -> float:
         square, tries = torch.ones(512, 512, dtype=dtype), []

@@ -155,7 +155,8 @@ def kept_names(store: Path, studies: list[str]) -> set[str]:
     for name in studies:
         if name not in locks:
             raise BadUsage(f"the store {store} has no study {name!r}; it has {', '.join(locks)}")
-    lost = [one.name for one in (store / "studies").glob("*/") if one.name not in locks]
+    folders = [one.name for one in (store / "studies").glob("*") if one.is_dir()]
+    lost = [name for name in sorted(folders) if name not in locks]
     if lost and not studies:
         raise Missing(
             f"the study {lost[0]!r} of the store {store} has lost its lock, so nobody knows what "

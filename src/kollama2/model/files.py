@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from kollama2.errors import BadData, storage
-from kollama2.model.shapes import check_shape
 
 CONFIG, GENERATION = "config.json", "generation_config.json"
 PIECES, FAST = "tokenizer.model", "tokenizer.json"
@@ -38,6 +37,8 @@ def read_json(path: Path) -> dict[str, Any]:
         BadData: it is not JSON, no object, or says what a file of its name cannot (`shapes`).
         Denied, StorageTrouble: it cannot be read.
     """
+    from kollama2.model.shapes import check_shape  # pydantic, which a start can do without
+
     with storage(path):
         if not path.exists():
             return {}
