@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from kollama2.engine import commit
+from kollama2.engine.hashes import Hashes
 from kollama2.errors import BadData, BadUsage, Denied
 from kollama2.study.locate import Locator
 from kollama2.study.schema import SourceSpec
@@ -113,3 +115,17 @@ def test_a_source_that_holds_the_store_would_change_with_each_run(tmp_path: Path
     with pytest.raises(BadUsage, match=r"^file:data: .*data holds the store .*data/runs, so that"):
         inside.source(SourceSpec(uri="file:data"), "data")
     Locator(tmp_path, {}, tmp_path / "runs/hashes.json").source(SourceSpec(uri="file:data"), "data")
+
+
+def test_a_file_is_read_once_a_process_also_where_nothing_is_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, read = tmp_path / "a.txt", list[Path]()
+    file.write_text("one", encoding="utf-8")
+    real = commit.sha256
+    monkeypatch.setattr(commit, "sha256", lambda path: read.append(path) or real(path))
+    monkeypatch.setattr(commit, "_TICK_NS", 0)
+    first, second = (Hashes(tmp_path / "none.json").of(file) for _ in range(2))
+    assert (first == second, read) == (True, [file])
+    file.write_text("two", encoding="utf-8")
+    assert Hashes(tmp_path / "none.json").of(file) != first

@@ -208,7 +208,7 @@ def verify(folder: Path, full: bool = False, *, once: bool = False) -> None:
         Corrupt: a file is missing, added, of another size or (full) of another content.
         Denied, StorageTrouble: a file cannot be read.
     """
-    expected, read = manifest(folder), _sha256_once if once else sha256
+    expected, read = manifest(folder), sha256_once if once else sha256
     with storage(folder):
         found = {path.relative_to(folder).as_posix() for path in _files(folder)} - {MANIFEST}
         for name in sorted(expected.keys() | found):
@@ -224,7 +224,7 @@ def verified(path: Path) -> Path:
     """
     try:
         with storage(path):
-            _compare(path, manifest(path.parent).get(path.name), _sha256_once)
+            _compare(path, manifest(path.parent).get(path.name), sha256_once)
     except Corrupt as fault:
         raise Corrupt(
             f"{fault}; remove the folder {path.parent} and run the study again"
@@ -282,7 +282,8 @@ _hashed: dict[tuple[int, ...], str] = {}
 _TICK_NS = 1_000_000_000  # two changes within a tick of a file system's clock look like one
 
 
-def _sha256_once(path: Path) -> str:
+def sha256_once(path: Path) -> str:
+    """The same, without reading again what this process has read and nobody has touched since."""
     stat = path.stat()
     known_by = (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
     if known_by in _hashed:

@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from kollama2.engine.commit import keep_json, sha256
+from kollama2.engine.commit import keep_json, sha256_once
 from kollama2.errors import Denied, Fault, StorageTrouble, TryLater
 from kollama2.records.read import Json, read
 
 FILE = "hashes.json"
 _SHA256 = re.compile("[0-9a-f]{64}")
-_here: dict[str, str] = {}  # what this process has read, also where nothing may be written
 
 
 class Hashes:
@@ -63,11 +62,10 @@ class Hashes:
         # The time of the last write can be set back; ctime and inode cannot.
         known_by = (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
         name = "\0".join([str(file.resolve()), *map(str, known_by)])
-        found = self._known.get(name) or _here.get(name) or sha256(file)
-        return self._keep(name, found)
+        return self._keep(name, self._known.get(name) or sha256_once(file))
 
     def _keep(self, name: str, found: str) -> str:
-        self._known[name] = _here[name] = found
+        self._known[name] = found
         return found
 
 
