@@ -6,11 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from kollama2.cli import adapt, plan
 from kollama2.cli.adapt import next_steps
 from kollama2.cli.plan import _state
+from kollama2.engine.graph import closure
+from kollama2.engine.profile import Profile
+from kollama2.engine.stage import Stage
 from kollama2.engine.store import Store
 from kollama2.miniature.base import FOLDER
-from kollama2.stages import Source
+from kollama2.stages import Encode, Source
+from kollama2.study import sample
+from kollama2.study.adapt import adaptation
 
 
 def test_the_next_commands_fit_the_model(tmp_path: Path) -> None:
@@ -48,3 +54,25 @@ def test_a_stage_that_someone_computes_shows_what_it_does(
     assert _state([stage], store) == f"{stage.name}: loading the model"
     told.write_text(json.dumps({"done": 1.5, "total": 3, "unit": "steps"}))
     assert _state([stage], store) == f"{stage.name}: 50 %"
+
+
+def test_only_rows_that_are_still_to_be_encoded_are_sampled(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = {"instruction": "수도는?", "input": "", "output": "서울"}
+    (tmp_path / "rows.json").write_text(json.dumps([row] * 8, ensure_ascii=False), "utf-8")
+    store, asked = Store(tmp_path / "runs"), list[Stage]()
+    made = adaptation(str(tiny_model), "kullm-lora", [str(tmp_path / "rows.json")],
+                      store=store.root)  # fmt: skip
+    stages = closure(made.stage).values()
+    (rows,) = (one for one in stages if isinstance(one, Encode))
+    monkeypatch.setattr(adapt, "compute", lambda wanted, *_: [store.path(one) for one in wanted])
+    monkeypatch.setattr(plan, "cost_of", lambda *_: None)
+    monkeypatch.setattr(plan, "cost_line", lambda _: "")
+    monkeypatch.setattr(sample, "sampled", lambda one, _: asked.append(one))
+    adapt.train(made, store.root, Profile(), "adapt")
+    assert asked == [rows]
+    for one in (*(one for one in stages if isinstance(one, Source)), rows):
+        store.compute(one)
+    adapt.train(made, store.root, Profile(), "adapt")
+    assert asked == [rows]

@@ -54,10 +54,11 @@ def train(made: "Adaptation", store: Path, machine: "Profile", label: str) -> Pa
 
     sources = [one for one in closure(made.stage).values() if isinstance(one, Source)]
     compute(sources, store, machine, under(label))
-    talk().print(cost_line(cost_of(plan([made.stage], Store(store)), Store(store), machine)))
-    for one in closure(made.stage).values():
-        found = sampled(one, Store(store)) if isinstance(one, Encode) else None
-        if found and isinstance(one, Encode) and found["cut"]:
+    kept = Store(store)
+    left = plan([made.stage], kept)
+    talk().print(cost_line(cost_of(left, kept, machine)))
+    for one in left.todo:
+        if isinstance(one, Encode) and (found := sampled(one, kept)) and found["cut"]:
             talk().print(
                 f"about {found['cut'] / found['rows']:.0%} of the rows are longer than max_length "
                 f"({one.max_length}) and will be cut; --set max_length=… takes another"
