@@ -6,6 +6,7 @@ import pytest
 from kollama2.engine.commit import seal, write_json
 from kollama2.errors import BadData, Corrupt, Missing
 from kollama2.evaluation.compare import compare
+from kollama2.evaluation.contrast import load_measured, load_metrics
 from kollama2.evaluation.statistics import RESAMPLES
 from kollama2.records.done import Done, Evaluation
 from kollama2.records.items import Item, write_lines
@@ -130,3 +131,14 @@ def test_an_evaluation_of_a_newer_version_names_both(tmp_path: Path) -> None:
     seal(models["b"])
     with pytest.raises(Missing, match=r"written by kollama2 10\.2\.0 .* it has no field 'scores'"):
         compare(models, primary="text/bpb")
+
+
+def test_metrics_are_read_without_the_items(tmp_path: Path) -> None:
+    folder = evaluated(tmp_path / "a", 0.5)
+    (folder / "items.jsonl").write_text("{}")
+    assert load_metrics(folder).scores == {"text/bpb": 3.5}
+    with pytest.raises(Corrupt, match=r"items.jsonl does not have the \d+ bytes"):
+        load_measured(folder)
+    (folder / "items.jsonl").unlink()
+    with pytest.raises(BadData, match="is no finished evaluation"):
+        load_metrics(folder)

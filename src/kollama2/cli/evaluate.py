@@ -99,7 +99,7 @@ def evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """Score one model on a suite or on lm-eval tasks. Per-item records stay in the store."""
-    from kollama2.evaluation.contrast import load_measured
+    from kollama2.evaluation.contrast import load_metrics
 
     wanted = _wanted(suite, task, include, only, num_fewshot, limit)
     how = _How(store, mirrors, profile, template, onto, key)
@@ -108,7 +108,7 @@ def evaluate(
         _print(found, as_json)
         return
     folder, _ = _measured([model], wanted, how)
-    metrics = load_measured(folder[model]).metrics
+    metrics = load_metrics(folder[model])
     if as_json:
         print_json(metrics.scores)
         return

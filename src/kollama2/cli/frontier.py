@@ -49,6 +49,7 @@ def frontier(
     from kollama2.cli import pareto
     from kollama2.cli.adapt import compute
     from kollama2.errors import BadUsage
+    from kollama2.evaluation.contrast import load_metrics
     from kollama2.study.frontier import frontier as combinations
     from kollama2.study.frontier import points
 
@@ -69,7 +70,9 @@ def frontier(
     folders = compute(
         list(made.stages.values()), store, profile, lambda stage: names.get(stage, stage)
     )
-    scores = {name: _scores(folder) for name, folder in zip(made.stages, folders, strict=True)}
+    scores = {
+        name: load_metrics(folder).scores for name, folder in zip(made.stages, folders, strict=True)
+    }
     found = points(scores, asked.primary, asked.english)
     if plot is not None:
         pareto.draw(found, asked.primary, asked.english, plot)
@@ -95,9 +98,3 @@ def _gap(pair: Any, store: Path) -> float:
 
     first, second = (content(compute_one(one, store, None, "frontier")) for one in pair)
     return gap(first, second)
-
-
-def _scores(folder: Path) -> dict[str, float]:
-    from kollama2.evaluation.contrast import load_measured
-
-    return load_measured(folder).metrics.scores

@@ -49,18 +49,26 @@ class Contrast:
         return self.measure.rpartition("/")[2] == "bpb"
 
 
-def load_measured(folder: Path) -> Measured:
-    """The record of a finished evaluation, compared with what was written.
+def load_metrics(folder: Path) -> Evaluation:
+    """The metrics of a finished evaluation, compared with what was written; no item is read.
 
     Raises:
         BadData: the folder is not one.
         Corrupt, Missing: it is damaged; a newer kollama2 wrote it.
     """
-    done, items = folder / DONE, folder / ITEMS
-    if not done.is_file() or not items.is_file():
+    done = folder / DONE
+    if not done.is_file() or not (folder / ITEMS).is_file():
         raise BadData(f"{folder} is no finished evaluation: {DONE} or {ITEMS} is missing")
-    metrics = read(verified(done), Done).metrics
-    return Measured(part(done, metrics, Evaluation), load_items(verified(items)))
+    return part(done, read(verified(done), Done).metrics, Evaluation)
+
+
+def load_measured(folder: Path) -> Measured:
+    """The record of a finished evaluation, compared with what was written.
+
+    Raises:
+        BadData, Corrupt, Missing: as `load_metrics`.
+    """
+    return Measured(load_metrics(folder), load_items(verified(folder / ITEMS)))
 
 
 def contrasts(
