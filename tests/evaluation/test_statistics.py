@@ -168,6 +168,24 @@ def test_the_mde_is_what_would_be_found_in_eight_of_ten() -> None:
     assert 0.73 <= found / trials <= 0.88
 
 
+def test_no_interval_of_shares_leaves_what_a_share_can_be() -> None:
+    right = [1.0] * 38 + [0.0] * 2
+    found = family({"base": [items(np.zeros(40))], "m": [items(right)]}, "base", True)["m"]
+    assert found.versus_base is not None
+    assert (found.versus_base.value, found.versus_base.high) == (0.95, 1.0)
+    assert found.versus_base.low == pytest.approx(0.555, abs=1e-3)
+    turned_round = family({"base": [items(right)], "m": [items(np.zeros(40))]}, "base", True)["m"]
+    assert turned_round.versus_base is not None
+    assert turned_round.versus_base.low == -1.0
+    # Half a point is no answer that is right or wrong: only the measure says that it is a share.
+    halves = {"base": [items([0.0] * 40)], "m": [items([0.5] * 40), items([0.9] * 40)]}
+    free, bounded = (family(halves, "base", True, share=share)["m"] for share in (False, True))
+    assert free.low < 0 < 1 < free.high
+    assert (bounded.low, bounded.high) == (0.0, 1.0)
+    assert bounded.versus_base is not None
+    assert bounded.versus_base.high == 1.0
+
+
 def test_tiers_and_families() -> None:
     value, step = noise(0), noise(9) * 0.01
     found = family(

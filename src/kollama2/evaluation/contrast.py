@@ -102,8 +102,11 @@ def contrasts(
         comparison = None
         if base in items and about.higher is not None:
             draws = RESAMPLES if name in decisive else SIDE_RESAMPLES
+            share = about.unit == "share"
             try:
-                comparison = family(items, base, about.higher, trained=trained, resamples=draws)
+                comparison = family(
+                    items, base, about.higher, share=share, trained=trained, resamples=draws
+                )
             except BadData as error:
                 raise BadData(f"{name}: {error}") from error
         scores = {

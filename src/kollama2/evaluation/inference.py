@@ -57,6 +57,7 @@ class Error:
         skew: of the mean over items, which pulls an interval to one side.
         of_seeds: the share of the variance that trainings make.
         drawn: errors as the data allow them, for intervals and p-values; shape (draws,).
+        least, most: what the value can be.
     """
 
     value: float
@@ -65,6 +66,8 @@ class Error:
     skew: float
     of_seeds: float
     drawn: Floats
+    least: float
+    most: float
 
     @property
     def t(self) -> float:
@@ -79,16 +82,16 @@ class Error:
         found: Floats = np.abs(self.drawn) / self.se if self.se else np.zeros_like(self.drawn)
         return found
 
-    def interval(self, least: float = 0.0) -> tuple[float, float]:
+    def interval(self, more: float = 0.0) -> tuple[float, float]:
         """The 95 % interval, skewness removed by Hall's transformation (JRSS B 1992).
 
         Args:
-            least: the standard error that even equal answers have.
+            more: the standard error that even equal answers have.
         """
-        se = float(np.hypot(self.se, least))
+        se = float(np.hypot(self.se, more))
         quantile = self._quantile if self.se else _Z
         low, high = (_hall(one, self.skew) * se for one in (quantile, -quantile))
-        return self.value - low, self.value - high
+        return max(self.least, self.value - low), min(self.most, self.value - high)
 
     def proportion(self) -> tuple[float, float]:
         """The 95 % interval of a share of right answers (Korn and Graubard, Surv. Method. 1998).
@@ -137,6 +140,7 @@ class Errors:
         draws: of every error.
         seed: of the draws.
         strata: the number of each cluster's stratum, whose share in a score is fixed.
+        share: whether scores are shares, which no interval may take below 0 or above 1.
 
     Attributes:
         point: the score of each model.
@@ -151,8 +155,10 @@ class Errors:
         draws: int,
         seed: int = 0,
         strata: np.ndarray[Any, np.dtype[np.intp]] | None = None,
+        share: bool = False,
     ) -> None:
         rng, self._seed = np.random.default_rng(seed), seed
+        self._least, self._most = (0.0, 1.0) if share else (-np.inf, np.inf)
         self.clusters = tables[0][0].shape[1]
         codes = np.zeros(self.clusters, dtype=np.intp) if strata is None else strata
         size = np.bincount(codes)[codes]
@@ -243,9 +249,9 @@ class Errors:
             largest = np.maximum(largest, sizes)
             # Draws with the signs of the data differ from it by rounding only.
             reached.append(error.t * (1 - 1e-9))
-            least = np.sqrt(2) / self.clusters if shares and set(pair) <= set(shares) else 0.0
+            more = np.sqrt(2) / self.clusters if shares and set(pair) <= set(shares) else 0.0
             p = _p(sizes, reached[-1])
-            said.append(Found(error.value, *error.interval(least), p, nan, error.of_seeds))
+            said.append(Found(error.value, *error.interval(more), p, nan, error.of_seeds))
         return [
             one._replace(p_adjusted=_p(largest, size))
             for one, size in zip(said, reached, strict=True)
@@ -298,6 +304,8 @@ class Errors:
             cube * (1 - of_seeds) ** 1.5 / float(np.sqrt(self.clusters)),
             of_seeds,
             of_trainings + np.sqrt(items) * t if items else of_trainings,
+            self._least if len(models) == 1 else -self._most,
+            self._most,
         )
 
     def _again(self, left: int, right: int) -> Again:

@@ -106,6 +106,7 @@ def family(
     base: str,
     higher: bool,
     *,
+    share: bool = False,
     trained: Collection[str] = (),
     resamples: int = RESAMPLES,
     seed: int = 0,
@@ -119,6 +120,8 @@ def family(
         records: per model one `Items` per training seed.
         base: the model that the others are compared with.
         higher: whether more is better.
+        share: whether the measure is a share, whose intervals end at 0 and 1; so it is where every
+            item is right or wrong.
         trained: models that stand for their recipe, which another seed would have made otherwise;
             those with several different records are such in any case.
         resamples: draws of the errors.
@@ -132,8 +135,9 @@ def family(
     names = sorted(records)
     aligned, dropped = _align(records)
     tables = [_sums(aligned[name]) for name in names]
-    errors = _errors(aligned, tables, trained, resamples, seed)
     shares = {index for index, name in enumerate(names) if _is_share(aligned[name])}
+    bounded = share or len(shares) == len(names)
+    errors = _errors(aligned, tables, trained, resamples, seed, share=bounded)
     at_base = names.index(base)
     every = [(left, right) for right in range(len(names)) for left in range(right)]
     to_base = [(one, at_base) for one in range(len(names)) if one != at_base]
@@ -242,6 +246,8 @@ def _errors(
     trained: Collection[str],
     draws: int,
     seed: int,
+    *,
+    share: bool = False,
 ) -> Errors:
     """The errors of models in the order of their names."""
     names = sorted(aligned)
@@ -251,7 +257,7 @@ def _errors(
         for name, (value, _) in zip(names, tables, strict=True)
     ]
     strata = _strata(aligned[names[0]][0])
-    return Errors(tables, varies, draws=draws, seed=seed, strata=strata)
+    return Errors(tables, varies, draws=draws, seed=seed, strata=strata, share=share)
 
 
 def _standings(
