@@ -1,5 +1,7 @@
 """Cells: from the options of axes to stages that share what they can."""
 
+from collections.abc import Iterable, Iterator
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from kollama2.engine.document import Document
 from kollama2.errors import BadUsage
 from kollama2.stages import ExpandTokenizer, ExpandVocab, Train, parse
+from kollama2.study import cells as study_cells
 from kollama2.study.cells import Cell, cells
 from kollama2.study.locate import Locator
 from kollama2.study.schema import Study
@@ -119,3 +122,15 @@ def test_two_models_or_suites_of_one_name(
     assert old in study
     with pytest.raises(BadUsage, match=said):
         of(study.replace(old, new), tmp_path)
+
+
+def test_combinations_are_crossed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    crossed: list[int] = []
+
+    def counted(*options: Iterable[str]) -> Iterator[tuple[str, ...]]:
+        crossed.append(1)
+        return product(*options)
+
+    monkeypatch.setattr(study_cells, "product", counted)
+    assert len(of(STUDY, tmp_path)) == 9
+    assert len(crossed) == 1

@@ -63,7 +63,7 @@ def cells(study: Study, document: Document, locator: Locator) -> list[Cell]:
     Raises:
         BadUsage: the study names something that does not exist.
     """
-    _count(study, document)
+    crossed = _crossings(study, document)
     base = locator.source(study.base, "model")
     suites = [resolve_suite(name, locator) for name in study.suites]
     for name, times in Counter(suite.name for suite, _ in suites).items():
@@ -83,7 +83,7 @@ def cells(study: Study, document: Document, locator: Locator) -> list[Cell]:
         copy = locator.source(study.base, "model", alias="copy")
         add(COPY, {}, study.seeds[0], copy, study.template)
     found += _answered(study, suites, document)
-    paths = list(_paths(study, document))
+    paths = list(_paths(study, crossed, document))
     known = [path.recipe for path in paths]
     for name in study.controls.random:
         if name not in known:
@@ -184,8 +184,11 @@ def suite_sources(suite: Suite, locator: Locator) -> dict[str, Source]:
     return {uri: locator.source(spec, "data") for uri, spec in specs.items()}
 
 
-def _count(study: Study, document: Document) -> None:
-    """Refuse a study that is too large, before anything of it is built."""
+def _crossings(study: Study, document: Document) -> list[dict[str, str]]:
+    """Every way to choose an option of each axis, without those that are excluded.
+
+    A study that is too large is refused before anything of it is built.
+    """
     crossed = math.prod(len(options) for options in study.axes.values())
     if crossed > COMBINATIONS or len(study.exclude) > COMBINATIONS // 10:
         raise document.fault(
@@ -194,7 +197,9 @@ def _count(study: Study, document: Document) -> None:
             f"exclusion; at most {COMBINATIONS:,} and {COMBINATIONS // 10:,} are read: make "
             "several studies of one store, which share what they have in common",
         )
-    recipes = len(_combinations(study)) + len(study.recipes) + len(study.controls.random)
+    every = (dict(zip(study.axes, one, strict=True)) for one in product(*study.axes.values()))
+    found = [one for one in every if not any(r.items() <= one.items() for r in study.exclude)]
+    recipes = len(found) + len(study.recipes) + len(study.controls.random)
     total = recipes * len(study.seeds) * len(study.suites)
     if total > CELLS:
         raise document.fault(
@@ -203,15 +208,10 @@ def _count(study: Study, document: Document) -> None:
             f"{total:,} cells, and a study has at most {CELLS:,}: make several studies of one "
             "store, which share what they have in common",
         )
+    return found
 
 
-def _combinations(study: Study) -> list[dict[str, str]]:
-    """Every way to choose an option of each axis, without those that are excluded."""
-    crossed = (dict(zip(study.axes, one, strict=True)) for one in product(*study.axes.values()))
-    return [one for one in crossed if not any(r.items() <= one.items() for r in study.exclude)]
-
-
-def _paths(study: Study, document: Document) -> Iterator[Recipe]:
+def _paths(study: Study, crossed: Sequence[dict[str, str]], document: Document) -> Iterator[Recipe]:
     for name in study.axes:
         if not study.axes[name]:
             raise document.fault(("axes", name), f"the axis {name!r} has no options")
@@ -227,7 +227,7 @@ def _paths(study: Study, document: Document) -> Iterator[Recipe]:
                     ("exclude",),
                     f"the axis {axis!r} has no option {option!r}; {near(option, list(known))}",
                 )
-    for options in _combinations(study):
+    for options in crossed:
         path = _crossed(study, document, options)
         if path.steps:
             yield path

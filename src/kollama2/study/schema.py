@@ -141,9 +141,11 @@ class Study(Closed):
     @field_validator("seeds", "recipes", "suites")
     @classmethod
     def _each_once(cls, given: tuple[Any, ...]) -> tuple[Any, ...]:
-        for number, one in enumerate(given):
-            if one in given[:number]:
+        seen = set[Any]()
+        for one in given:
+            if one in seen:
                 raise ValueError(f"{one!r} is given twice, which would count one result as two")
+            seen.add(one)
         return given
 
 
