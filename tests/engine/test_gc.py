@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 from kollama2.engine.gc import gc
@@ -39,3 +40,14 @@ def test_gc_lists_then_removes_only_what_nobody_wants(tmp_path: Path) -> None:
 
 def test_gc_of_a_store_that_is_not_there(tmp_path: Path) -> None:
     assert gc(Store(tmp_path / "none"), set()) == []
+
+
+def test_each_place_is_looked_at_once_and_in_the_given_order(tmp_path: Path) -> None:
+    places = [tmp_path / name for name in ("runs", "b", "a", "c")]
+    left = [place / f".out.{digit * 32}" for place, digit in zip(places, "0123", strict=True)]
+    for file in left:
+        file.parent.mkdir()
+        file.touch()
+        os.utime(file, (0, 0))
+    found = gc(Store(places[0]), set(), beside=[*places[1:], places[1] / "." / ".." / "b"])
+    assert [path for path, _ in found] == left

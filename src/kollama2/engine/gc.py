@@ -48,7 +48,8 @@ def gc(
                 found.append((folder, _bytes(folder)))
                 if delete:
                     _remove(folder, name)
-        for place in {one.resolve() for one in (store.root, store.root / "studies", *beside)}:
+        beside = (store.root, store.root / "studies", *beside)
+        for place in dict.fromkeys(one.resolve() for one in beside):
             for left in leftovers(place):
                 found.append((left, _bytes(left)))
                 if delete:
