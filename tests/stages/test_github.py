@@ -66,6 +66,11 @@ def test_what_is_too_large_packed_or_not(monkeypatch: pytest.MonkeyPatch, tmp_pa
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("bomb.csv", bytes(1_000_000))
     served(monkeypatch, packed.getvalue())
+    with monkeypatch.context() as patched:
+        patched.setattr(zipfile.ZipFile, "open", lambda *_: pytest.fail("nothing is unpacked"))
+        with pytest.raises(Missing, match="GitHub sends more than 10,000 bytes of it; name a"):
+            fetch("github:owner/name/sets.zip/bomb.csv", "c0ffee", tmp_path)
+    served(monkeypatch, packed.getvalue() + bytes(10_000))
     with pytest.raises(Missing, match="GitHub sends more than 10,000 bytes of it; name a local"):
         fetch("github:owner/name/sets.zip/bomb.csv", "c0ffee", tmp_path)
     served(monkeypatch, bytes(10_001))

@@ -44,14 +44,18 @@ def fetch(uri: str, revision: str, folder: Path) -> Path:
         ) from error
     except (OSError, HTTPException) as error:
         raise Missing(f"{uri}: GitHub cannot be reached; {remedy}") from error
-    target = folder / Path(path).name
+    too_large = Missing(f"{uri}: GitHub sends more than {_LARGEST:,} bytes of it; {remedy}")
+    if len(content) > _LARGEST:
+        raise too_large
     if inside:
         try:
-            with zipfile.ZipFile(io.BytesIO(content)).open(member) as packed:
-                content = packed.read(_LARGEST + 1)
+            packed = zipfile.ZipFile(io.BytesIO(content))
+            if packed.getinfo(member).file_size > _LARGEST:
+                raise too_large
+            with packed.open(member) as file:
+                content = file.read(_LARGEST)  # a header may understate it
         except (KeyError, zipfile.BadZipFile, zlib.error, RuntimeError, EOFError) as error:
             raise Missing(f"{uri}: the archive holds no file {member!r}; {remedy}") from error
-    if len(content) > _LARGEST:
-        raise Missing(f"{uri}: GitHub sends more than {_LARGEST:,} bytes of it; {remedy}")
+    target = folder / Path(path).name
     target.write_bytes(content)
     return target
