@@ -119,13 +119,14 @@ def check_new(folder: Path) -> None:
         BadUsage: it holds something.
         TryLater, Denied, StorageTrouble: it cannot be written.
     """
+    from kollama2.engine.leftovers import owner_of
     from kollama2.errors import BadUsage, storage
 
     with storage(folder):
         if folder.exists() and any(folder.iterdir() if folder.is_dir() else [folder]):
             raise BadUsage(f"{folder} is not empty; name a new folder with -o")
         whole = folder.absolute()
-        probe = whole.with_name(f".{whole.name}.partial-{os.getpid():08x}.owner")
+        probe = owner_of(whole.with_name(f".{whole.name}.partial-{os.getpid():08x}"))
         probe.mkdir(parents=True)
         probe.rmdir()
 
