@@ -67,6 +67,14 @@ def study(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
     return folder
 
 
+def test_the_command_line_starts_without_what_it_may_not_need() -> None:
+    code = (
+        "import sys, kollama2.cli.app\n"
+        "assert not {'numpy', 'psutil', 'pydantic', 'rich', 'yaml'} & set(sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 def test_help_and_plan_never_import_torch() -> None:
     code = (
         "import sys, kollama2.cli.app, kollama2.study.lock, kollama2.stages\n"
