@@ -7,9 +7,10 @@ from typing import Any, ClassVar, Literal
 
 import pytest
 
+from kollama2.engine.graph import inline, run
 from kollama2.engine.stage import Stage, Work
 from kollama2.engine.store import Store
-from kollama2.errors import TryLater
+from kollama2.errors import Corrupt, TryLater
 from kollama2.stages import Source
 from kollama2.stages.source import content
 from kollama2.study.locate import Locator
@@ -103,3 +104,37 @@ def test_a_file_that_was_moved_is_found_at_its_new_place(
     assert told == ["damaged", "started"]
     store.compute(Reads(source=again.at(None)))
     assert (store.path(Reads(source=again)) / "copy.txt").read_text() == "one"
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text[:5],
+        lambda text: text.replace(b'"', b"!", 1),
+        lambda text: text.replace(b"path", b"qath"),
+        lambda text: b'{"path": 7}',
+        lambda text: b"[1]",
+        lambda text: b"[" * 100_000,
+        lambda text: b"\xff\xfe",
+    ],
+)
+@pytest.mark.parametrize("same_size", [False, True])
+def test_a_damaged_pointer_is_found_and_made_again(
+    tmp_path: Path, store: Store, damage: Callable[[bytes], bytes], same_size: bool
+) -> None:
+    first = source(tmp_path)
+    store.compute(first)
+    pointer = store.path(first) / "place.json"
+    text = pointer.read_bytes()
+    damaged = damage(text)
+    pointer.write_bytes(damaged.ljust(len(text))[: len(text)] if same_size else damaged)
+    with pytest.raises(Corrupt, match=r"place.json|differs"):
+        content(store.path(first))
+    assert store.record(first) is None
+    told: list[str] = []
+    store.compute(first, tell=lambda what, figures: told.append(what))
+    assert told == ["damaged", "started"]
+    assert pointer.read_bytes() == text
+    pointer.write_bytes(damaged)
+    outcome = run([Reads(source=first)], store, inline(store))
+    assert (outcome.exit_code, pointer.read_bytes()) == (0, text)

@@ -4,7 +4,6 @@ A source's identity is what it holds (hub id and revision, or content hash), nev
 its place on this machine is a private attribute that is not part of the key.
 """
 
-import json
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,6 +18,7 @@ from kollama2.engine.hub import DATA_FILES, MODEL_FILES, by_mirror, snapshot
 from kollama2.engine.stage import Stage, Work
 from kollama2.errors import BadUsage, Missing, StorageTrouble, TryLater, storage
 from kollama2.model.gguf.file import is_gguf
+from kollama2.records.read import Record, read
 from kollama2.stages.github import fetch
 
 if TYPE_CHECKING:
@@ -115,13 +115,15 @@ class Source(Stage):
 
         Data that a model was made of may change afterwards; a base is read by every adapter on it.
         The store may know an older place than this source does: that of a file which was moved.
+
+        Raises:
+            Corrupt: where it lies cannot be read.
         """
-        folder, place = root / self.name, self._place
-        pointer = folder / PLACE
-        if folder.is_dir() and not pointer.is_file():
+        folder = root / self.name
+        pointed = _pointed(folder)
+        if folder.is_dir() and pointed is None:
             return True  # the store itself holds it
-        if pointer.is_file():
-            place = Path(json.loads(pointer.read_text(encoding="utf-8"))["path"])
+        place = pointed or self._place
         if self.sha256 is None or place is None or not (direct or self.what == "model"):
             return True
         with storage(place):
@@ -141,14 +143,24 @@ def content(folder: Path) -> Path:
 
     Raises:
         StorageTrouble: the file or folder was moved away since.
+        Corrupt: where it lies cannot be read.
     """
-    pointer = folder / PLACE
-    if not pointer.exists():
+    place = _pointed(folder)
+    if place is None:
         return folder / "content"
-    place = Path(json.loads(pointer.read_text(encoding="utf-8"))["path"])
     if not place.exists():
         raise StorageTrouble(f"{place} was there when the study was locked and is gone now")
     return place
+
+
+def _pointed(folder: Path) -> Path | None:
+    """The place that a finished source points at; None where the store itself holds it."""
+    pointer = folder / PLACE
+    return Path(read(pointer, _Pointer).path) if pointer.exists() else None
+
+
+class _Pointer(Record):
+    path: str
 
 
 def contents(work: Work, data: Mapping[str, Source]) -> dict[str, Path]:
@@ -158,9 +170,10 @@ def contents(work: Work, data: Mapping[str, Source]) -> dict[str, Path]:
 
 def examples(work: Work, source: Source) -> Iterator["Example"]:
     """The usable rows of a finished source."""
-    from kollama2.data.read import Example, read
+    from kollama2.data.read import Example
+    from kollama2.data.read import read as rows
 
-    for one in read(content(work.path(source)), source.form, dict(source.columns)):
+    for one in rows(content(work.path(source)), source.form, dict(source.columns)):
         if isinstance(one, Example):
             yield one
 
