@@ -82,6 +82,12 @@ def test_what_is_no_study(tmp_path: Path, text: str, says: str) -> None:
     assert says in sentence(tmp_path / "s.yaml", text)
 
 
+def test_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(BadUsage) as caught:
+        Document(tmp_path)
+    assert str(caught.value) == f"{tmp_path} is a folder; name a YAML file"
+
+
 def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(BadUsage, match="no such file"):
         Document(tmp_path / "none.yaml")

@@ -30,7 +30,18 @@ def test_a_budget_takes_the_place_of_another() -> None:
         ("rank=x", "--set rank=x: input should be a valid integer"),
         ("lr=0", "--set lr=0: input should be greater than 0"),
         ("dtype=float16", "--set dtype=float16: input should be 'float32' or 'bfloat16'"),
-        ("bytes=MB", "--set bytes=MB: could not convert string to float"),
+        ("bytes=MB", "--set bytes=MB: 'MB' is no amount of bytes; write 50MB (units: B, KB, MB"),
+        ("bytes=999999999PB", "'999999999PB' is more than any disk holds; at most 1,000 PB can be"),
+        ("lr=inf", "--set lr=inf: input should be a finite number"),
+        ("lr=nan", "--set lr=nan: input should be a finite number"),
+        ("lr=.inf", "--set lr=.inf: '.inf' is no finite number"),
+        ("lr=" + "9" * 5000, "…: '" + "9" * 99 + "… is no int"),
+        ("rank=" + "9" * 4000, "…: '" + "9" * 99 + "… is too large a number"),
+        ("rank=" + "[" * 5000, "nested deeper than 40"),
+        ("9" * 5000 + ".lr=1", "this recipe has steps 1 to 1"),
+        ("rank=true", "--set rank=true: true and false are no numbers"),
+        ("epochs=no", "--set epochs=no: true and false are no numbers"),
+        ("betas=[true, 0.9]", "true and false are no numbers"),
         ("lr=[", "--set lr=[: input should be a valid number"),
     ],
 )
@@ -39,3 +50,4 @@ def test_what_cannot_be_is_one_sentence(text: str, sentence: str) -> None:
         settings([text], ONE, "float32")
     assert sentence in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 400

@@ -139,6 +139,20 @@ def _kind(value: Any) -> str:
     return "nothing" if value is None else f"a {type(value).__name__}"
 
 
+def value_of(text: str) -> Any:
+    """A single value as a document would hold it; what is no YAML is text.
+
+    Raises:
+        ValueError: no document may hold it, such as a number that is not finite.
+    """
+    try:
+        return _Loader(text).get_single_data()
+    except _Broken as error:
+        raise ValueError(error.problem) from error
+    except yaml.YAMLError:
+        return text
+
+
 def nodes(path: Path) -> list[yaml.Node]:
     """The nodes of all documents in a file, whose values are not made: their tags may name code.
 
@@ -188,6 +202,8 @@ def _text(path: Path) -> str:
     with storage(path):
         if not path.exists():
             raise BadUsage(f"{path}: no such file")
+        if path.is_dir():
+            raise BadUsage(f"{path} is a folder; name a YAML file")
         with path.open("rb") as file:  # it may be a pipe, whose size nobody knows
             content = file.read(LARGEST + 1)
     if len(content) > LARGEST:

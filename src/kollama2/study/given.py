@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
-import yaml
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from kollama2.engine.arithmetic import Dtype
-from kollama2.engine.document import near
+from kollama2.engine.closed import no_truth
+from kollama2.engine.document import near, shorten, value_of
 from kollama2.errors import BadUsage
 from kollama2.study.schema import parse_bytes
 from kollama2.study.steps import BUDGETS, KEYS
@@ -18,6 +18,7 @@ from kollama2.train.settings import TrainSettings
 from kollama2.vocab.settings import InitSettings, PruneSettings, VocabSettings
 
 AUTO = "auto"
+_FINITE = ConfigDict(allow_inf_nan=False)
 _MODELS: Mapping[str, tuple[type[BaseModel], ...]] = {
     "pretrain": (TrainSettings,),
     "finetune": (TrainSettings,),
@@ -47,7 +48,9 @@ def settings(given: Sequence[str], kinds: Sequence[str], fast: Dtype) -> list[di
     for text in given:
         name, equals, value = text.partition("=")
         if not equals:
-            raise BadUsage(f"--set {text!r} has no value; write NAME=VALUE, e.g. lr=1e-4")
+            raise BadUsage(
+                f"--set {shorten(repr(text))} has no value; write NAME=VALUE, e.g. lr=1e-4"
+            )
         where, key = _steps(name.strip(), kinds)
         for step in where:
             field = _fields(kinds[step])[key]
@@ -60,13 +63,18 @@ def settings(given: Sequence[str], kinds: Sequence[str], fast: Dtype) -> list[di
 
 def _steps(name: str, kinds: Sequence[str]) -> tuple[list[int], str]:
     number, _, key = name.rpartition(".")
-    if number and not (number.isdecimal() and 1 <= int(number) <= len(kinds)):
-        raise BadUsage(f"--set {name}: this recipe has steps 1 to {len(kinds)}; {number} is none")
+    if number and number not in map(str, range(1, len(kinds) + 1)):
+        raise BadUsage(
+            f"--set {shorten(name)}: this recipe has steps 1 to {len(kinds)}; {shorten(number)} is "
+            "none"
+        )
     steps = [int(number) - 1] if number else list(range(len(kinds)))
     found = [step for step in steps if key in _fields(kinds[step])]
     if not found:
         known = sorted({one for step in steps for one in _fields(kinds[step])})
-        raise BadUsage(f"--set {name}: no setting is called {key!r}; {near(key, known)}")
+        raise BadUsage(
+            f"--set {shorten(name)}: no setting is called {shorten(repr(key))}; {near(key, known)}"
+        )
     return found, key
 
 
@@ -82,14 +90,11 @@ def _fields(kind: str) -> dict[str, FieldInfo]:
 
 def _value(text: str, key: str, value: str, field: FieldInfo) -> Any:
     try:
-        plain = yaml.safe_load(value)
-    except yaml.YAMLError:
-        plain = value
-    try:
+        plain = no_truth(value_of(value), field.annotation)
         if key in ("bytes", "korean_bytes"):
             plain = parse_bytes(plain)
         typed: Any = Annotated[field.annotation, field]
-        return TypeAdapter[Any](typed).validate_python(plain)
-    except (ValidationError, ValueError) as error:
+        return TypeAdapter[Any](typed, config=_FINITE).validate_python(plain)
+    except ValueError as error:
         first = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
-        raise BadUsage(f"--set {text}: {first[:1].lower()}{first[1:]}") from error
+        raise BadUsage(f"--set {shorten(text)}: {first[:1].lower()}{first[1:]}") from error

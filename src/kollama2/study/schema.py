@@ -4,9 +4,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     PositiveFloat,
     PositiveInt,
@@ -14,38 +12,45 @@ from pydantic import (
     model_validator,
 )
 
+from kollama2.engine.closed import Closed as Closed
+from kollama2.engine.document import shorten
 from kollama2.evaluation.endpoint import KEY
 from kollama2.model.templates import check_template
 from kollama2.stages.derive import Made
 
 MADE: tuple[Made, ...] = get_args(Made)
-UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "PB": 10**15}
+LARGEST = 1000 * UNITS["PB"]
 
 
 def parse_bytes(value: Any) -> Any:
-    """`50MB` → 50,000,000; numbers stay as they are."""
-    if not isinstance(value, str):
-        return value
-    text = value.strip().upper().replace("_", "").replace(",", "")
-    for unit in sorted(UNITS, key=len, reverse=True):
-        if text.endswith(unit):
-            size = float(text[: -len(unit)]) * UNITS[unit]
-            if not size < 1 << 63:
-                raise ValueError(f"{value!r} is more than any disk holds")
-            return round(size)
-    return value
+    """`50MB` → 50,000,000; numbers stay as they are.
+
+    Raises:
+        ValueError: it is no amount of bytes, or more than can be meant.
+    """
+    size = value
+    if isinstance(value, str):
+        text = value.strip().upper().replace("_", "").replace(",", "")
+        unit = next((one for one in sorted(UNITS, key=len, reverse=True) if text.endswith(one)), "")
+        try:
+            size = float(text.removesuffix(unit)) * UNITS.get(unit, 1)
+        except ValueError as error:
+            raise ValueError(
+                f"{shorten(repr(value))} is no amount of bytes; write 50MB (units: "
+                f"{', '.join(UNITS)})"
+            ) from error
+    if isinstance(size, int | float) and not size <= LARGEST:
+        raise ValueError(
+            f"{shorten(repr(value))} is more than any disk holds; at most 1,000 PB can be meant"
+        )
+    return round(size) if isinstance(value, str) else value
 
 
 Bytes = Annotated[PositiveInt, BeforeValidator(parse_bytes)]
 TemplateName = Annotated[str, AfterValidator(check_template)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$", max_length=100)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
-
-
-class Closed(BaseModel):
-    """A part of a document: immutable, and an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class SourceSpec(Closed):
@@ -62,7 +67,7 @@ class SourceSpec(Closed):
     file: str | None = None
     sha256: str | None = None
     form: str | None = None
-    columns: dict[str, str] = {}
+    columns: dict[str, str] = Field({})
     seed: Seed = 0
     size: PositiveInt | None = Field(None, le=10_000_000)
     pairs: str | None = None
@@ -88,6 +93,13 @@ class Budget(Closed):
     bytes: Bytes | None = None
     epochs: PositiveFloat | None = None
     steps: PositiveInt | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_what(cls, given: Any) -> Any:
+        if isinstance(given, dict | Budget):
+            return given
+        raise ValueError("say of what: {bytes: 50MB}, or korean_bytes, epochs or steps")
 
 
 class RateProbe(Closed):
@@ -128,14 +140,14 @@ class Study(Closed):
     about: str = ""
     base: SourceSpec
     template: TemplateName = "own"
-    sources: dict[str, SourceSpec] = {}
+    sources: dict[str, SourceSpec] = Field({})
     budget: Budget = Budget()
     seeds: tuple[Seed, ...] = Field((0,), min_length=1)
-    axes: dict[Name, dict[Name, dict[str, Any] | Literal["none"] | None]] = {}
+    axes: dict[Name, dict[Name, dict[str, Any] | Literal["none"] | None]] = Field({})
     exclude: tuple[dict[str, str], ...] = ()
     recipes: tuple[str, ...] = ()
     controls: Controls = Controls()
-    endpoints: dict[Name, EndpointSpec] = {}
+    endpoints: dict[Name, EndpointSpec] = Field({})
     suites: tuple[str, ...] = Field(min_length=1)
 
     @field_validator("seeds", "recipes", "suites")
@@ -153,7 +165,7 @@ class Twin(Closed):
     """What differs when a named recipe runs at the size of the miniature."""
 
     base: SourceSpec
-    sources: dict[str, SourceSpec] = {}
+    sources: dict[str, SourceSpec] = Field({})
     steps: tuple[dict[str, Any], ...] = ()
 
 

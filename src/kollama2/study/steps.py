@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field, PositiveFloat, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, TypeAdapter
 
 from kollama2.data.curriculum import Curriculum, OrderName, curriculum
 from kollama2.data.difficulty import Measure
+from kollama2.engine.closed import no_truth
 from kollama2.engine.document import Document, near
 from kollama2.errors import BadUsage
 from kollama2.model.templates import check_template
@@ -20,8 +21,9 @@ from kollama2.vocab.settings import InitSettings, PruneSettings, VocabSettings
 _MOST = 1000  # copies of a model, blocks
 BUDGETS = tuple(Budget.model_fields)
 
-_data = TypeAdapter[dict[str, float]](dict[str, PositiveFloat])
-_knots = TypeAdapter[list[dict[str, float]]](list[dict[str, float]])
+_FINITE = ConfigDict(allow_inf_nan=False)
+_data = TypeAdapter[dict[str, float]](dict[str, PositiveFloat], config=_FINITE)
+_knots = TypeAdapter[list[dict[str, float]]](list[dict[str, float]], config=_FINITE)
 
 
 class _PhaseFields(Closed):
@@ -230,8 +232,8 @@ def _phases(
     knots = fields["phases"]
     knots = [knots] if isinstance(knots, dict) else knots
     try:
-        checked = _knots.validate_python(knots)
-    except ValidationError as error:
+        checked = _knots.validate_python(no_truth(knots, float))
+    except ValueError as error:
         raise document.fault(
             place, f"phases is {knots!r}; give shares of sources, or a list with `at` from 0 to 1"
         ) from error
@@ -302,7 +304,7 @@ def _count(
     path: Sequence[str | int],
 ) -> int:
     value = fields.get(key, default)
-    if not isinstance(value, int) or not least <= value <= _MOST:
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= _MOST:
         wanted = f"give a whole number from {least} to {_MOST}"
         raise document.fault((*path, key), f"{key} is {value!r}; {wanted}")
     return value
@@ -339,13 +341,13 @@ def _bytes(value: Any, document: Document, path: Sequence[str | int]) -> Any:
     try:
         return parse_bytes(value)
     except ValueError as error:
-        raise document.fault(path, f"{value!r} is no amount of bytes; write 50MB") from error
+        raise document.fault(path, str(error)) from error
 
 
 def _shares(data: Any, document: Document, path: Sequence[str | int]) -> dict[str, float]:
     try:
-        return _data.validate_python(data)
-    except ValidationError as error:
+        return _data.validate_python(no_truth(data, float))
+    except ValueError as error:
         raise document.fault(
             path, f"data is {data!r}; give a source's name, or names and shares above 0"
         ) from error

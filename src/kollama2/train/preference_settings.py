@@ -2,18 +2,17 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
+from kollama2.engine.closed import Closed
 from kollama2.train.settings import TrainSettings
 
 
-class PreferSettings(BaseModel):
+class PreferSettings(Closed):
     """One preference tuning by DPO.
 
     The defaults are those of LoRA at 7B (ALMA-R and komt use beta 0.1).
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     method: Literal["full", "lora"] = "lora"
     rank: PositiveInt = 16

@@ -2,29 +2,21 @@
 
 from typing import Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    NonNegativeFloat,
-    PositiveFloat,
-    PositiveInt,
-    model_validator,
-)
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+
+from kollama2.engine.closed import Closed
 
 ADAPTER_FIELDS = ("rank", "alpha", "dropout", "targets", "dora", "rslora", "train_embeddings")
 BUDGETS = ("epochs", "bytes", "korean_bytes", "steps")
 HEADS = ("embed_tokens", "lm_head", "embed_in", "embed_out")
 
 
-class TrainSettings(BaseModel):
+class TrainSettings(Closed):
     """One training, for continued pre-training and fine-tuning alike.
 
     The defaults are those of LoRA on all linear layers at the usual learning rate of a 7B model.
     Exactly one of `epochs`, `bytes`, `korean_bytes` and `steps` says how much is trained.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     method: Literal["full", "lora", "qlora"] = Field(
         "lora", description="all weights, an adapter, or an adapter on an NF4 base"

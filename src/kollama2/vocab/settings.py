@@ -2,7 +2,9 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+
+from kollama2.engine.closed import Closed
 
 Language = Literal[
     "ar", "bn", "de", "el", "en", "es", "fr", "he", "hi", "ja", "ko", "pt", "ru", "ta", "th", "vi",
@@ -19,10 +21,8 @@ SIZES = {"hangul-append": 8192, "chinese-llama2": 23_296, "llama2-ko": 14_336, "
 """New pieces of each procedure as published; Llama 2's 32,000 become 55,296, 46,336 and 40,960."""
 
 
-class VocabSettings(BaseModel):
+class VocabSettings(Closed):
     """The new pieces of a tokenizer."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     procedure: Procedure = Field(
         "hangul-append",
@@ -57,10 +57,8 @@ class VocabSettings(BaseModel):
         return self.size or SIZES[self.procedure]
 
 
-class PruneSettings(BaseModel):
+class PruneSettings(Closed):
     """The tokens that stay in a smaller tokenizer."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     keep: tuple[Language, ...] = Field(
         description="languages whose scripts stay, by their ISO 639 codes, such as ko and en; the "
@@ -69,10 +67,8 @@ class PruneSettings(BaseModel):
     )
 
 
-class InitSettings(BaseModel):
+class InitSettings(Closed):
     """The first embeddings of new pieces."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     init: Init = Field("weighted_mean", description="how the rows of new pieces begin")
     seed: int = Field(0, ge=0, lt=2**32, description="of random rows and of the order of texts")

@@ -2,7 +2,9 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from kollama2.engine.closed import Closed
 
 SHAPE = (
     "model_type", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
@@ -12,7 +14,7 @@ SHAPE = (
 Method = Literal["chat-vector", "shadow-ft", "elchat", "linear", "slerp", "ties", "dare"]
 
 
-class MergeSettings(BaseModel):
+class MergeSettings(Closed):
     """One merge of a model with others.
 
     Attributes:
@@ -28,8 +30,6 @@ class MergeSettings(BaseModel):
         rates: the share of the chat model in each of them.
         seed: of `dare`.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     method: Method
     weight: float = Field(1.0, ge=0, le=2)
