@@ -105,6 +105,24 @@ def test_the_end_of_a_turn_in_the_template_is_a_stop(folder: Path) -> None:
     assert ModelFolder.read(folder).encoder().stop_ids == (370, 371)
 
 
+@pytest.mark.parametrize("blank", ["", " \n\t"])
+def test_a_blank_template_is_none(folder: Path, blank: str) -> None:
+    change(folder / "tokenizer_config.json", chat_template=blank)
+    read = ModelFolder.read(folder)
+    assert (read.has_template, read.template, read.encoder().template) == (False, None, "llama2")
+    change(folder / "tokenizer_config.json", chat_template="{{ messages[0].content }}")
+    assert ModelFolder.read(folder).has_template
+    (folder / "chat_template.jinja").write_text(blank, encoding="utf-8")  # it comes first
+    assert not ModelFolder.read(folder).has_template
+
+
+def test_a_blank_template_among_several_is_refused(folder: Path) -> None:
+    forms = [{"name": "default", "template": " "}]
+    change(folder / "tokenizer_config.json", chat_template=forms)
+    with pytest.raises(BadData, match="refuses it: it is empty; name another with --template"):
+        ModelFolder.read(folder).encoder()
+
+
 def test_an_adapter_made_elsewhere(folder: Path, tmp_path: Path) -> None:
     adapter = tmp_path / "adapter"
     adapter.mkdir()

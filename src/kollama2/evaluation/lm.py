@@ -111,7 +111,8 @@ class SharedContextLM(TemplateLM):  # type: ignore[misc]
         Raises:
             BadUsage: the tokenizer has no chat template.
         """
-        if self.tokenizer.chat_template is None:
+        form = self.tokenizer.chat_template
+        if form is None or (isinstance(form, str) and not form.strip()):
             raise BadUsage(
                 f"{self.tokenizer.name_or_path} has no chat template; leave `chat` out of the task "
                 "or add chat_template.jinja to the model's folder"

@@ -36,7 +36,8 @@ def render(plain: Any, chats: Sequence[Any], source: str | None = None, **option
         BadData: the template refuses a chat, or comes to no end.
     """
     try:
-        source = source or plain.get_chat_template(tools=options.get("tools"))
+        if source is None:
+            source = plain.get_chat_template(tools=options.get("tools"))
         _check(source)
         with limited(SECONDS):
             found = plain.apply_chat_template(
@@ -52,9 +53,14 @@ def render(plain: Any, chats: Sequence[Any], source: str | None = None, **option
 
 @lru_cache(maxsize=32)
 def _check(source: str) -> None:
-    """Refuse powers and huge numbers: one operation on them can neither be timed nor stopped."""
+    """Refuse what writes nothing, and powers and huge numbers.
+
+    One operation on such numbers can neither be timed nor stopped.
+    """
     from jinja2 import Environment
 
+    if not source.strip():
+        raise ValueError("it is empty; name another with --template")
     for line, kind, value in Environment(autoescape=True).lex(source):
         if (kind == "operator" and value == "**") or (
             kind == "integer" and int(value.replace("_", ""), 0) >= _LARGEST

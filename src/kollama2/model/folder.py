@@ -134,12 +134,14 @@ class ModelFolder:
 
     @cached_property
     def has_template(self) -> bool:
-        """Whether the folder brings a chat template in Jinja."""
+        """Whether the folder brings a chat template in Jinja; one that is blank writes no chat."""
         from kollama2.model.files import TEMPLATE_FILE, TOKENIZER_CONFIG
 
-        place = self.tokenizer_path
-        settings = read_json(place / TOKENIZER_CONFIG)
-        return (place / TEMPLATE_FILE).is_file() or bool(settings.get("chat_template"))
+        file = self.tokenizer_path / TEMPLATE_FILE
+        if file.is_file():
+            return bool(file.read_bytes().strip())
+        said = read_json(self.tokenizer_path / TOKENIZER_CONFIG).get("chat_template")
+        return bool(said.strip() if isinstance(said, str) else said)
 
     def encoder(self, template: str = OWN, otherwise: str = "llama2") -> "ChatEncoder":
         """The encoder of chats by a template.
