@@ -374,8 +374,25 @@ def test_a_long_or_deep_element_costs_itself(tmp_path: Path):
         (3, "nested too deeply to be read"),
         (4, 'says "x" twice, with two values'),
     ]
-    text = f'{{"data": [{good}, {deep}]}}'
-    assert "nested too deeply to be read; mend it" in fault(write(tmp_path, text, "b.json"))
+    text = f'{{"v": 1, "data": [{good},\n{deep},\n{twice}, {good}], "end": [1]}}\n'
+    kept, rejected = split(read(write(tmp_path, text, "b.json")))
+    assert [one.line for one in kept] == [1, 3]
+    assert [(one.line, one.reason) for one in rejected] == [
+        (2, "nested too deeply to be read"),
+        (3, 'says "x" twice, with two values'),
+    ]
+
+
+def test_what_stands_beside_the_list_of_rows_is_read_too(tmp_path: Path):
+    deep = "[" * 5000 + "]" * 5000
+    for text, says in (
+        (f'{{"data": [{{}}], "more": {deep}}}', "nested too deeply to be read; mend it"),
+        (f'{{"data": [\n{deep}], "data": [1]}}', 'says "data" twice, with two values; mend it'),
+        (f'{{"data": [\n{deep}], "more": }}', "Expecting value at line 2, column 10012"),
+        (f'{{"data": [\n{deep}]}} x', "Extra data at line 2, column 10004"),
+        (f'{{"rows": {deep}, "data": [1]}}', "nested too deeply to be read; mend it"),
+    ):
+        assert says in fault(write(tmp_path, text, "a.json")), text[:20]
 
 
 def test_a_long_cell_of_a_table_costs_its_row(tmp_path: Path):

@@ -10,6 +10,7 @@ import re
 from typing import Any
 
 _BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[{]|[\]}]', re.DOTALL)
+BLANK = " \t\r\n"
 DEEP = "nested too deeply to be read"
 
 
@@ -46,9 +47,8 @@ class Decoder:
         Raises:
             JSONDecodeError: it is none.
         """
-        found, end = self.value(text, len(text) - len(text.lstrip(" \t\r\n")))
-        if rest := text[end:].lstrip(" \t\r\n"):
-            raise json.JSONDecodeError("Extra data", text, len(text) - len(rest))
+        found, end = self.value(text, len(text) - len(text.lstrip(BLANK)))
+        check_end(text, end)
         return found
 
     def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -65,6 +65,16 @@ class Decoder:
         except ValueError:
             self.trouble = f"holds a number of {len(digits):,} digits"
             return 0
+
+
+def check_end(text: str, end: int) -> None:
+    """Refuse what follows a value that ends there.
+
+    Raises:
+        JSONDecodeError: there is something.
+    """
+    if rest := text[end:].lstrip(BLANK):
+        raise json.JSONDecodeError("Extra data", text, len(text) - len(rest))
 
 
 def parse(text: str) -> Any:

@@ -7,11 +7,11 @@ import json
 import re
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from kollama2.data.decode import Decoder, said
+from kollama2.data.decode import BLANK, Decoder, check_end, said
 from kollama2.data.documents import read_documents
 from kollama2.data.lines import (
     MAX_LINE,
@@ -43,6 +43,7 @@ _CONTROL = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1b"))
 # Text of no UTF-8; a date or a time out of Python's range.
 _BAD_CELLS = (UnicodeDecodeError, OverflowError, ValueError)
 _LIST_OF_DATA = re.compile(rb'^\s*\{[^\[{]*"data"\s*:\s*\[\s*[\[{]')
+_OPENS_DATA = re.compile(r'\{[^\[{]*"data"\s*:\s*\[')
 _FOREIGN = {
     b"\xff\xfe\0\0": "UTF-32 text; convert it with: iconv -f UTF-32 -t UTF-8",
     b"\xff\xfe": "UTF-16 text; convert it with: iconv -f UTF-16 -t UTF-8",
@@ -189,6 +190,7 @@ def _object(line: int, value: Any, trouble: str = "") -> Row | Reject:
 def read_json(path: Path, limit: int = MAX_LINE) -> Iterator[Row | Reject]:
     """Yield the elements of a JSON list, or of the list under "data" in a JSON object.
 
+    A value that cannot be held (nested too deeply, a name twice) costs the element that holds it.
     Bytes that are not UTF-8 become lone surrogates, so they cost the element that holds them.
     """
     try:
@@ -199,9 +201,17 @@ def read_json(path: Path, limit: int = MAX_LINE) -> Iterator[Row | Reject]:
     start, decoder = len(text) - len(text.lstrip()), Decoder()
     try:
         if text[start : start + 1] == "[":
-            yield from _list_elements(text, start, decoder, limit)
+            end = yield from _list_elements(text, start, decoder, limit)
+            check_end(text, end)
             return
         root = decoder.whole(text)
+        if decoder.trouble and (opened := _OPENS_DATA.match(text, start)):
+            # What makes one element unreadable costs that element, and not all of them.
+            end = yield from _list_elements(text, opened.end() - 1, decoder, limit)
+            blank = re.sub(r"[^\n]", " ", text[opened.end() : end - 1])
+            decoder.whole(text[: opened.end()] + blank + text[end - 1 :])
+            if not decoder.trouble:
+                return
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise BadData(
@@ -221,9 +231,14 @@ def read_json(path: Path, limit: int = MAX_LINE) -> Iterator[Row | Reject]:
         yield _object(number, value)
 
 
-def _list_elements(text: str, start: int, decoder: Decoder, limit: int) -> Iterator[Row | Reject]:
-    # Element by element, so that every row knows its line and only one is held at a time.
-    blank = re.compile(r"[ \t\n\r]*")
+def _list_elements(
+    text: str, start: int, decoder: Decoder, limit: int
+) -> Generator[Row | Reject, None, int]:
+    """Yield the elements of a list one by one, and return where it ends.
+
+    Every row then knows its line, and only one is held at a time.
+    """
+    blank = re.compile(f"[{BLANK}]*")
     line, counted = 1, 0
 
     def skip(position: int) -> int:
@@ -233,7 +248,7 @@ def _list_elements(text: str, start: int, decoder: Decoder, limit: int) -> Itera
 
     position = skip(start + 1)
     if text[position : position + 1] == "]":
-        return
+        return position + 1
     while True:
         line += text.count("\n", counted, position)
         counted = position
@@ -245,10 +260,7 @@ def _list_elements(text: str, start: int, decoder: Decoder, limit: int) -> Itera
         position = skip(position)
         mark = text[position : position + 1]
         if mark == "]":
-            position = skip(position + 1)
-            if position < len(text):
-                raise json.JSONDecodeError("Extra data", text, position)
-            return
+            return position + 1
         if mark != ",":
             raise json.JSONDecodeError("Expecting ',' or ']'", text, position)
         position = skip(position + 1)
