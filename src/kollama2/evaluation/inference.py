@@ -9,24 +9,23 @@ of all differences in each draw gives p-values for a whole family (max-t: Westfa
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from math import nan
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
-from scipy.special import betaincinv
 
+from kollama2.evaluation.error import ALPHA, Error
 from kollama2.evaluation.seeds import EACH, REPETITIONS, Floats, Repetitions, Trainings, repeat
 
 Table: TypeAlias = tuple[Floats, Floats]
+Models: TypeAlias = int | np.ndarray[Any, np.dtype[np.intp]]
 
-ALPHA = 0.05
 POWER = 0.8
 FEWEST = 8
 """Clusters from which intervals cover what they should (bench/statistics.py)."""
 _CELLS = 2**22  # drawn signs held at a time
-_Z = 1.959963984540054  # quantile .975 of the normal distribution
+_BLOCK = 2**17  # draws of several differences held at a time, which fit a cache
 
 
 class Found(NamedTuple):
@@ -44,72 +43,6 @@ class Found(NamedTuple):
     p: float
     p_adjusted: float
     of_seeds: float
-
-
-@dataclass(frozen=True)
-class Error:
-    """A score or a difference with draws of its error.
-
-    Attributes:
-        value: the score or the difference itself.
-        se: its standard error over items and trainings.
-        clusters: of items.
-        skew: of the mean over items, which pulls an interval to one side.
-        of_seeds: the share of the variance that trainings make.
-        drawn: errors as the data allow them, for intervals and p-values; shape (draws,).
-        least, most: what the value can be.
-    """
-
-    value: float
-    se: float
-    clusters: int
-    skew: float
-    of_seeds: float
-    drawn: Floats
-    least: float
-    most: float
-
-    @property
-    def t(self) -> float:
-        """The difference in standard errors."""
-        if self.value == 0:
-            return 0.0
-        return abs(self.value) / self.se if self.se else np.inf
-
-    @property
-    def sizes(self) -> Floats:
-        """The draws in standard errors."""
-        found: Floats = np.abs(self.drawn) / self.se if self.se else np.zeros_like(self.drawn)
-        return found
-
-    def interval(self, more: float = 0.0) -> tuple[float, float]:
-        """The 95 % interval, skewness removed by Hall's transformation (JRSS B 1992).
-
-        Args:
-            more: the standard error that even equal answers have.
-        """
-        se = float(np.hypot(self.se, more))
-        quantile = self._quantile if self.se else _Z
-        low, high = (_hall(one, self.skew) * se for one in (quantile, -quantile))
-        return max(self.least, self.value - low), min(self.most, self.value - high)
-
-    def proportion(self) -> tuple[float, float]:
-        """The 95 % interval of a share of right answers (Korn and Graubard, Surv. Method. 1998).
-
-        Clopper and Pearson's, for as many independent answers as the standard error is worth.
-        """
-        size, share = float(self.clusters), min(1.0, max(0.0, self.value))
-        if self.se:
-            worth = share * (1 - share) / self.se**2 * (_Z / self._quantile) ** 2
-            size = min(size, max(1.0, worth))
-        hits, misses = share * size, (1 - share) * size
-        low = betaincinv(hits, misses + 1, ALPHA / 2) if hits else 0.0
-        high = betaincinv(hits + 1, misses, 1 - ALPHA / 2) if misses else 1.0
-        return float(low), float(high)
-
-    @property
-    def _quantile(self) -> float:
-        return float(np.quantile(self.sizes, 1 - ALPHA))
 
 
 class Again(NamedTuple):
@@ -238,24 +171,28 @@ class Errors:
             shares: models whose scores are shares of right answers; two of them may differ although
                 these items show none (one more answer each way: Bonett and Price, JEBS 2012).
         """
-        if self.clusters < FEWEST:
-            errors = (self.difference(*pair) for pair in pairs)
-            return [Found(one.value, nan, nan, nan, nan, one.of_seeds) for one in errors]
-        said, reached = list[Found](), list[float]()
-        largest = np.zeros(1)
-        for pair in pairs:
-            error = self.difference(*pair)
-            sizes = error.sizes
-            largest = np.maximum(largest, sizes)
+        left, right = np.array(pairs, dtype=np.intp).reshape(-1, 2).T
+        right_or_wrong = np.isin(left, list(shares)) & np.isin(right, list(shares))
+        more = np.where(right_or_wrong, np.sqrt(2) / self.clusters, 0.0)
+        said, reached = list[list[float]](), np.zeros(0)
+        largest: Floats = np.zeros(len(self._drawn_parts))
+        step = max(1, _BLOCK // len(largest))
+        for part in (slice(start, start + step) for start in range(0, len(pairs), step)):
+            error = self.difference(left[part], right[part])
+            largest = np.maximum(largest, error.sizes.max(axis=1))
             # Draws with the signs of the data differ from it by rounding only.
-            reached.append(error.t * (1 - 1e-9))
-            more = np.sqrt(2) / self.clusters if shares and set(pair) <= set(shares) else 0.0
-            p = _p(sizes, reached[-1])
-            said.append(Found(error.value, *error.interval(more), p, nan, error.of_seeds))
-        return [
-            one._replace(p_adjusted=_p(largest, size))
-            for one, size in zip(said, reached, strict=True)
+            t = error.t * (1 - 1e-9)
+            p = _p(error.sizes, t)
+            about = np.stack([error.value, *error.interval(more[part]), p, error.of_seeds])
+            said, reached = said + about.T.tolist(), np.append(reached, t)
+        adjusted = _p(largest[:, None], reached).tolist()
+        found = [
+            Found(value, low, high, p, of_family, of_seeds)
+            for (value, low, high, p, of_seeds), of_family in zip(said, adjusted, strict=True)
         ]
+        if self.clusters >= FEWEST:
+            return found
+        return [one._replace(low=nan, high=nan, p=nan, p_adjusted=nan) for one in found]
 
     def detectable(self, pairs: Sequence[tuple[int, int]]) -> list[float]:
         """The smallest true differences that this family would find in 80 % of repetitions.
@@ -274,15 +211,21 @@ class Errors:
     def score(self, model: int) -> Error:
         """The error of one model's score."""
         part, flipped = self._parts[model], self._drawn_parts[:, model]
-        return self._error(float(self.point[model]), part, part, flipped, [model])
+        seeds, of_trainings = self._seeds[model], self._seed_errors[:, model]
+        about = (part, part, flipped)
+        return self._error(self.point[model], about, seeds, of_trainings, self._least)
 
-    def difference(self, left: int, right: int) -> Error:
-        """The error of the difference of two models, `left` minus `right`."""
+    def difference(self, left: Models, right: Models) -> Error:
+        """The error of the difference of two models, `left` minus `right`, or of several."""
         return self._error(
-            float(self.point[left] - self.point[right]), *self._versus(left, right), [left, right]
+            self.point[left] - self.point[right],
+            self._versus(left, right),
+            self._seeds[left] + self._seeds[right],
+            self._seed_errors[:, left] - self._seed_errors[:, right],
+            -self._most,
         )
 
-    def _versus(self, left: int, right: int) -> tuple[Floats, Floats, Floats]:
+    def _versus(self, left: Models, right: Models) -> tuple[Floats, Floats, Floats]:
         return (
             self._parts[left] - self._parts[right],
             self._whole[left] - self._whole[right],
@@ -290,21 +233,28 @@ class Errors:
         )
 
     def _error(
-        self, value: float, part: Floats, whole: Floats, flipped: Floats, models: list[int]
+        self,
+        value: Floats,
+        of_items: tuple[Floats, Floats, Floats],
+        seeds: Floats,
+        of_trainings: Floats,
+        least: float,
     ) -> Error:
+        part, whole, flipped = of_items
         items, t = self._variance(part), _studentised(whole, flipped)[1]
-        seeds = float(self._seeds[models].sum())
-        of_trainings = self._seed_errors[:, models] @ np.array([1.0, -1.0])[: len(models)]
-        cube = float((part**3).mean() / (part**2).mean() ** 1.5) if items else 0.0
-        of_seeds = seeds / (items + seeds) if items + seeds else 0.0
+        with np.errstate(divide="ignore", invalid="ignore"):
+            cube = (part**3).mean(axis=-1) / (part**2).mean(axis=-1) ** 1.5
+            share = np.nan_to_num(seeds / (items + seeds))
+        skew = np.where(items > 0, cube, 0.0) * (1 - share) ** 1.5 / np.sqrt(self.clusters)
+        of_items_drawn = np.sqrt(items) * np.where(items > 0, t, 0.0)
         return Error(
             value,
-            float(np.sqrt(items + seeds)),
+            np.sqrt(items + seeds),
             self.clusters,
-            cube * (1 - of_seeds) ** 1.5 / float(np.sqrt(self.clusters)),
-            of_seeds,
-            of_trainings + np.sqrt(items) * t if items else of_trainings,
-            self._least if len(models) == 1 else -self._most,
+            skew,
+            share,
+            of_trainings + of_items_drawn,
+            least,
             self._most,
         )
 
@@ -331,15 +281,17 @@ class Errors:
     def _repeated(self) -> Repetitions:
         return repeat(np.random.default_rng(self._seed), self._trained, self._variances)
 
-    def _variance(self, part: Floats) -> float:
-        """The variance of a mean over items."""
-        return float((self._factor * part**2).sum() / self.clusters**2)
+    def _variance(self, part: Floats) -> Floats:
+        """The variance of a mean over items, which are the last axis."""
+        found: Floats = (self._factor * part**2).sum(axis=-1) / self.clusters**2
+        return found
 
 
 def _studentised(whole: Floats, flipped: Floats) -> tuple[Floats, Floats]:
     """Variances of means over items of random sign, and these means in standard errors."""
-    size = len(whole)
-    spread = np.maximum(0.0, (whole**2).sum() - size * flipped**2) / max(1, size * (size - 1))
+    size = whole.shape[-1]
+    squares = (whole**2).sum(axis=-1)
+    spread = np.maximum(0.0, squares - size * flipped**2) / max(1, size * (size - 1))
     with np.errstate(divide="ignore", invalid="ignore"):
         t = np.nan_to_num(flipped / np.sqrt(spread), nan=0.0, posinf=np.inf, neginf=-np.inf)
     return spread, t
@@ -358,15 +310,10 @@ def _mean(weight: Floats) -> Floats:
     return mean
 
 
-def _hall(quantile: float, skew: float) -> float:
-    """A quantile of the studentised mean, from one of a symmetric distribution."""
-    if abs(skew) < 1e-9:
-        return quantile
-    return float(3 / skew * (np.cbrt(1 + skew * (quantile - skew / 6)) - 1))
-
-
-def _p(drawn: Floats, reached: float) -> float:
-    return float(((drawn >= reached).sum() + 1) / (len(drawn) + 1))
+def _p(drawn: Floats, reached: Floats) -> Floats:
+    """How often draws, which come first, are as large by chance."""
+    found: Floats = ((drawn >= reached).sum(axis=0) + 1) / (len(drawn) + 1)
+    return found
 
 
 def ranks(good: Floats) -> tuple[Floats, Floats, Floats]:

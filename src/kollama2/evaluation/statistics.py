@@ -13,13 +13,8 @@ from typing import Any, Literal
 import numpy as np
 
 from kollama2.errors import BadData
-from kollama2.evaluation.inference import (
-    ALPHA,
-    FEWEST,
-    Errors,
-    Table,
-    ranks,
-)
+from kollama2.evaluation.error import ALPHA
+from kollama2.evaluation.inference import FEWEST, Errors, Table, ranks
 from kollama2.evaluation.letters import compact_letters
 from kollama2.records.items import Items
 
@@ -269,10 +264,10 @@ def _standings(
     for index, name in enumerate(names):
         error, low, high = errors.score(index), nan, nan
         if errors.clusters >= FEWEST:
-            low, high = error.proportion() if index in shares else error.interval()
+            low, high = map(float, error.proportion() if index in shares else error.interval())
         places = (float(p_best[index]), int(rank_low[index]), int(rank_high[index]))
         best, first, last = places if errors.ranked else (None, None, None)
-        found.append(Standing(name, error.value, low, high, (), None, best, first, last, ""))
+        found.append(Standing(name, float(error.value), low, high, (), None, best, first, last, ""))
     return found
 
 
