@@ -122,7 +122,7 @@ def studies(recipes: int, seeds: int, ratio: float, gain: float = 0.0) -> Iterat
 def test_equal_recipes_are_told_apart_in_one_study_of_twenty(
     recipes: int, seeds: int, ratio: float
 ) -> None:
-    """A small one of bench/statistics.py: family-wise error at most .05 and two standard errors."""
+    """A small one of bench/verdicts.py: family-wise error at most .05 and two standard errors."""
     pairs = [(left, right) for right in range(recipes + 1) for left in range(right)]
     smallest = [
         min(one.p_adjusted for one in errors.family(pairs))

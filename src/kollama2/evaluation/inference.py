@@ -23,7 +23,7 @@ Models: TypeAlias = int | np.ndarray[Any, np.dtype[np.intp]]
 
 POWER = 0.8
 FEWEST = 8
-"""Clusters from which intervals cover what they should (bench/statistics.py)."""
+"""Clusters from which intervals cover what they should (bench/verdicts.py)."""
 _CELLS = 2**22  # drawn signs held at a time
 _BLOCK = 2**17  # draws of several differences held at a time, which fit a cache
 

@@ -1,6 +1,6 @@
 """Do the verdicts hold? Family-wise error, power and coverage of `evaluation.inference`, simulated.
 
-    python bench/statistics.py [--studies 1000] [--recipes 2 8 45] [--seeds 1 2 3 5] [--json]
+    python bench/verdicts.py [--studies 1000] [--recipes 2 8 45] [--seeds 1 2 3 5] [--json]
 
 A study has an untouched base and recipes that are truly equal to it. An item moves all models
 alike, each training answers it otherwise, and a whole training is better or worse by its seed:

@@ -1,0 +1,378 @@
+"""What `bench/gpu.py` measures: one side of one comparison, each in a process of its own.
+
+Models have random weights, which cost the time of trained ones and need no download.
+"""
+
+import resource
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+SHAPES: dict[str, dict[str, Any]] = {
+    "7b": {
+        "vocab_size": 32_000, "hidden_size": 4096, "intermediate_size": 11_008,
+        "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 32,
+    },
+    "1b": {
+        "vocab_size": 128_256, "hidden_size": 2048, "intermediate_size": 8192,
+        "num_hidden_layers": 16, "num_attention_heads": 32, "num_key_value_heads": 8,
+        "tie_word_embeddings": True,
+    },
+    "tiny": {
+        "vocab_size": 512, "hidden_size": 64, "intermediate_size": 128,
+        "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
+    },
+}  # fmt: skip
+BATCH, MAX_LENGTH, LR = 8, 1024, 1e-4
+PROMPT = 128
+TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+# Multiplications and additions per weight and token: forward, gradients of inputs, of weights.
+WORK = {"full": 6, "lora": 4, "qlora": 4}
+
+
+def device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def finished() -> float:
+    """The clock, once the device has done all that was asked of it."""
+    import torch
+
+    if device() == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def peak() -> int:
+    """The most memory of the device, or on a CPU of the process, in bytes."""
+    import torch
+
+    if device() == "cuda":
+        return int(torch.cuda.max_memory_allocated())
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def write_model(shape: str, folder: Path) -> None:
+    """A model folder with random weights in bfloat16."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(0)
+    torch.set_default_dtype(torch.bfloat16)
+    about = {"max_position_embeddings": 2048, "bos_token_id": 1, "eos_token_id": 2}
+    with torch.device(device()):
+        model = LlamaForCausalLM(LlamaConfig(**SHAPES[shape], **about))
+    model.save_pretrained(folder)
+
+
+def rows(shape: str, steps: int) -> list[tuple[list[int], list[int]]]:
+    """Ids and labels of rows as long as Korean instructions are, a third of each the question."""
+    from train import lengths  # bench/train.py
+
+    random = np.random.default_rng(1)
+    ids = [random.integers(3, SHAPES[shape]["vocab_size"], n).tolist() for n in lengths(steps)]
+    return [(row, [-100] * (len(row) // 3) + row[len(row) // 3 :]) for row in ids]
+
+
+class Lap:
+    """Seconds of the second of two epochs, whose first warms up."""
+
+    def __init__(self, steps: int) -> None:
+        self.steps, self.done, self.began, self.ended = steps, 0, 0.0, 0.0
+
+    def step(self) -> None:
+        """Called after each optimiser step."""
+        self.done += 1
+        if self.done == self.steps:
+            self.began = finished()
+        if self.done == 2 * self.steps:
+            self.ended = finished()
+
+    def callback(self) -> Any:
+        """The same for a transformers Trainer."""
+        from transformers import TrainerCallback
+
+        lap = self
+
+        class Each(TrainerCallback):
+            def on_step_end(self, *_: Any, **__: Any) -> None:
+                lap.step()
+
+        return Each()
+
+
+def train_ours(job: dict[str, Any], folder: Path) -> Lap:
+    from kollama2.engine.profile import Resources
+    from kollama2.train.batches import Plan, Rows
+    from kollama2.train.loop import Loop
+    from kollama2.train.prepare import prepare
+    from kollama2.train.settings import TrainSettings
+    from train import write_rows
+
+    ids, labels = map(list, zip(*rows(job["shape"], job["steps"]), strict=True))
+    write_rows(folder, ids, labels)
+    settings = TrainSettings(
+        method=job["method"], batch=BATCH, epochs=2, dtype="bfloat16", max_length=MAX_LENGTH, lr=LR
+    )
+    resources = Resources(
+        device=device(), micro_batch_tokens=8192, gradient_checkpointing=job["checkpointing"]
+    )
+    plan, lap = Plan(Rows(folder / "rows"), settings), Lap(job["steps"])
+    network = prepare(Path(job["model"]), settings, device())
+    loop = Loop(settings, plan, network, resources, folder)
+    loop.add_callback(lap.callback())
+    loop.run()
+    return lap
+
+
+def load(job: dict[str, Any]) -> Any:
+    """The base as the other sides' documentation loads it."""
+    import torch
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+    about: dict[str, Any] = {
+        "dtype": torch.float32 if job["method"] == "full" else torch.bfloat16,
+        "device_map": device(),
+    }
+    if job["method"] == "qlora":
+        about["quantization_config"] = BitsAndBytesConfig(
+            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16
+        )
+    return AutoModelForCausalLM.from_pretrained(job["model"], **about)
+
+
+def lora() -> Any:
+    from peft import LoraConfig
+
+    return LoraConfig(r=16, lora_alpha=32, target_modules=TARGETS, task_type="CAUSAL_LM")
+
+
+def train_trl(job: dict[str, Any], folder: Path) -> Lap:
+    """SFTTrainer as its documentation shows it, or with sorted rows and Liger where present."""
+    from importlib.util import find_spec
+
+    from datasets import Dataset
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from transformers import PreTrainedTokenizerFast
+    from trl import SFTConfig, SFTTrainer
+
+    best, found = job["side"] == "trl best", rows(job["shape"], job["steps"])
+    if best:
+        found.sort(key=lambda row: -len(row[0]))
+    words = Tokenizer(WordLevel({"<unk>": 0, "<s>": 1, "</s>": 2}, unk_token="<unk>"))
+    lap = Lap(job["steps"])
+    trainer = SFTTrainer(
+        model=load(job),
+        args=SFTConfig(
+            output_dir=str(folder),
+            per_device_train_batch_size=BATCH,
+            num_train_epochs=2,
+            max_length=MAX_LENGTH,
+            learning_rate=LR,
+            bf16=True,
+            gradient_checkpointing=job["checkpointing"],
+            use_liger_kernel=best and find_spec("liger_kernel") is not None,
+            train_sampling_strategy="sequential" if best else "random",
+            save_strategy="no",
+            report_to="none",
+            use_cpu=device() == "cpu",
+            disable_tqdm=True,
+        ),
+        train_dataset=Dataset.from_list([{"input_ids": a, "labels": b} for a, b in found]),
+        processing_class=PreTrainedTokenizerFast(
+            tokenizer_object=words, eos_token="</s>", pad_token="<unk>"
+        ),
+        peft_config=None if job["method"] == "full" else lora(),
+        callbacks=[lap.callback()],
+    )
+    trainer.train()
+    return lap
+
+
+def train_peft(job: dict[str, Any], folder: Path) -> Lap:
+    """A loop of one's own as PEFT's examples write it: padded batches and AdamW."""
+    import torch
+    from peft import get_peft_model, prepare_model_for_kbit_training
+
+    model = load(job)
+    if job["method"] == "qlora":
+        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
+    if job["method"] != "full":
+        model = get_peft_model(model, lora())
+    if job["checkpointing"]:
+        model.gradient_checkpointing_enable()
+    optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=LR)
+    lap, found = Lap(job["steps"]), rows(job["shape"], job["steps"])
+    for _ in range(2):
+        for start in range(0, len(found), BATCH):
+            batch = found[start : start + BATCH]
+            longest = max(len(ids) for ids, _ in batch)
+            ids, labels, mask = (
+                torch.tensor([row + [fill] * (longest - len(row)) for row in part])
+                for part, fill in (
+                    ([ids for ids, _ in batch], 0),
+                    ([labels for _, labels in batch], -100),
+                    ([[1] * len(ids) for ids, _ in batch], 0),
+                )
+            )
+            with torch.autocast(device(), torch.bfloat16):
+                loss = model(
+                    input_ids=ids.to(device()),
+                    attention_mask=mask.to(device()),
+                    labels=labels.to(device()),
+                ).loss
+            loss.backward()
+            optimiser.step()
+            optimiser.zero_grad()
+            lap.step()
+    return lap
+
+
+def train(job: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Useful tokens a second of the second epoch, and work in floating-point operations."""
+    sides: dict[str, Callable[..., Lap]] = {"kollama2": train_ours, "peft": train_peft}
+    lap = sides.get(job["side"], train_trl)(job, folder)
+    tokens = sum(len(ids) for ids, _ in rows(job["shape"], job["steps"]))
+    speed = tokens / (lap.ended - lap.began)
+    return {"speed": speed, "flops": WORK[job["method"]] * weights(job["shape"]) * speed}
+
+
+def weights(shape: str) -> int:
+    """Weights that a token is multiplied by: all but the table, and the head once."""
+    about = SHAPES[shape]
+    size, heads = about["hidden_size"], about["num_attention_heads"]
+    keys = size // heads * about["num_key_value_heads"]
+    layer = 2 * size * size + 2 * size * keys + 3 * size * about["intermediate_size"]
+    return int(about["num_hidden_layers"] * layer + size * about["vocab_size"])
+
+
+def whole(job: dict[str, Any]) -> Any:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    return AutoModelForCausalLM.from_pretrained(
+        job["model"], dtype=torch.bfloat16, device_map=device()
+    ).eval()
+
+
+def score(job: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Items a second: a context of 256 tokens and four choices of 12 tokens."""
+    random, top = np.random.default_rng(2), SHAPES[job["shape"]]["vocab_size"]
+    asked = []
+    for _ in range(job["items"]):
+        context = random.integers(3, top, 256).tolist()
+        asked += [(context, random.integers(3, top, 12).tolist()) for _ in range(4)]
+    scorer = scored_ours(job) if job["side"] == "kollama2" else scored_by_lm_eval(job)
+    scorer(asked[:16])
+    began = finished()
+    scorer(asked)
+    return {"speed": job["items"] / (finished() - began)}
+
+
+Scored = Callable[[list[tuple[list[int], list[int]]]], Any]
+
+
+def scored_ours(job: dict[str, Any]) -> Scored:
+    from kollama2.evaluation.scorer import Scorer
+    from kollama2.evaluation.sharing import Request
+
+    scorer = Scorer(whole(job), batch_tokens=job["batch_tokens"])
+    return lambda asked: scorer.score([Request(tuple(a), tuple(b)) for a, b in asked])
+
+
+def scored_by_lm_eval(job: dict[str, Any]) -> Scored:
+    from lm_eval.models.huggingface import HFLM
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from transformers import PreTrainedTokenizerFast
+
+    words = Tokenizer(WordLevel({"<unk>": 0, "<s>": 1, "</s>": 2}, unk_token="<unk>"))
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=words, bos_token="<s>", eos_token="</s>", pad_token="<unk>"
+    )
+    rows_of_batch = max(1, job["batch_tokens"] // 268)
+    lm = HFLM(pretrained=whole(job), tokenizer=tokenizer, batch_size=rows_of_batch)
+    return lambda asked: lm._loglikelihood_tokens(
+        [((str(n), ""), a, b) for n, (a, b) in enumerate(asked)], disable_tqdm=True
+    )
+
+
+def generate(job: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Tokens a second after prompts of 128 tokens, prompts included in the time, greedy."""
+    random, top = np.random.default_rng(3), SHAPES[job["shape"]]["vocab_size"]
+    prompts = random.integers(3, top, (job["batch"], PROMPT)).tolist()
+    sides = {"kollama2": spoken_ours, "transformers": spoken_theirs, "vllm": spoken_by_vllm}
+    speak = sides[job["side"]](job)
+    speak(prompts, 8)
+    began = finished()
+    speak(prompts, job["new"])
+    return {"speed": job["batch"] * job["new"] / (finished() - began)}
+
+
+Spoken = Callable[[list[list[int]], int], Any]
+
+
+def spoken_ours(job: dict[str, Any]) -> Spoken:
+    import torch
+
+    from kollama2.llama.generation import Decoder, Settings, stream
+
+    decoder = Decoder(whole(job), job["batch"], PROMPT + job["new"])
+
+    def speak(prompts: list[list[int]], new: int) -> None:
+        with torch.inference_mode():
+            logits = decoder.read(prompts)[0]
+            for _ in stream(decoder, logits, [PROMPT] * len(prompts), Settings(new)):
+                pass
+
+    return speak
+
+
+def spoken_theirs(job: dict[str, Any]) -> Spoken:
+    import torch
+
+    model = whole(job)
+
+    def speak(prompts: list[list[int]], new: int) -> None:
+        ids = torch.tensor(prompts, device=device())
+        model.generate(
+            ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=new,
+            min_new_tokens=new, pad_token_id=0,
+        )  # fmt: skip
+
+    return speak
+
+
+def spoken_by_vllm(job: dict[str, Any]) -> Spoken:
+    from vllm import LLM, SamplingParams, TokensPrompt
+
+    engine = LLM(job["model"], skip_tokenizer_init=True, max_model_len=1024)
+
+    def speak(prompts: list[list[int]], new: int) -> None:
+        settings = SamplingParams(temperature=0, max_tokens=new, ignore_eos=True, detokenize=False)
+        engine.generate([TokensPrompt(prompt_token_ids=ids) for ids in prompts], settings)
+
+    return speak
+
+
+@contextmanager
+def told(answer: dict[str, Any]) -> Iterator[None]:
+    """What goes wrong on one side is told in its row and stops no other."""
+    import torch
+
+    try:
+        yield
+    except ImportError as error:
+        answer["error"] = f"needs {error.name}"
+    except torch.OutOfMemoryError:
+        answer["error"] = "out of memory"
+    except Exception as error:
+        answer["error"] = f"{type(error).__name__}: {error}"[:160]
+    answer["peak"] = peak()
