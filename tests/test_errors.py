@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kollama2.errors import Denied, StorageTrouble, TryLater, storage, storage_fault
+from kollama2.errors import Denied, StorageTrouble, TryLater, storage, storage_fault, writable
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,9 @@ def test_a_full_disk_is_seen_through_other_errors() -> None:
     assert isinstance(storage_fault(words, Path()), TryLater)
     assert storage_fault(ConnectionRefusedError(111, "refused"), Path()) is None
     assert storage_fault(RuntimeError("shape"), Path()) is None
+
+
+def test_half_of_a_character_cannot_be_written() -> None:
+    assert writable("한글 😀\0")
+    assert not writable("half \ud800")
+    assert not writable("\udcff")

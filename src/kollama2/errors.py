@@ -148,6 +148,15 @@ def storage(path: Path) -> Iterator[None]:
         raise fault from error
 
 
+def writable(text: str) -> bool:
+    """Whether a text can be written as UTF-8: it holds no half of a character."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def visible(text: str) -> str:
     """Text with its invisible dangers made visible: control, bidi and broken characters."""
     return "".join(_seen(one) for one in text) if not text.isprintable() else text

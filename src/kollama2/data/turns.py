@@ -9,6 +9,7 @@ from typing import Any
 from kollama2.data.decode import parse
 from kollama2.data.forms import is_filled
 from kollama2.data.lines import what_is
+from kollama2.errors import writable
 from kollama2.korean import hangul
 from kollama2.model.messages import Message, Role, Tool, is_learned
 
@@ -349,10 +350,8 @@ def text_of(value: Any, what: str, changes: Counter[str]) -> str:
 def _sound(text: str, changes: Counter[str]) -> str:
     if "\0" in text:
         raise Unusable("holds a NUL character")
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        raise Unusable("not UTF-8 (a lone surrogate or a broken byte)") from None
+    if not writable(text):
+        raise Unusable("not UTF-8 (a lone surrogate or a broken byte)")
     if "\r\n" in text:
         changes["CRLF made LF"] += 1
         text = text.replace("\r\n", "\n")

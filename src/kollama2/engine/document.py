@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from kollama2.errors import BadUsage, storage
+from kollama2.errors import BadUsage, storage, writable
 
 M = TypeVar("M", bound=BaseModel)
 Keys = tuple[str | int, ...]
@@ -267,13 +267,9 @@ def _value(loader: _Loader, node: yaml.ScalarNode) -> Any:
         raise _Broken(f"{shown} is no finite number", node)
     if isinstance(value, int) and abs(value) >= 1 << 63:
         raise _Broken(f"{shown} is too large a number", node)
-    if isinstance(value, str) and ("\0" in value or not _writable(value)):
+    if isinstance(value, str) and ("\0" in value or not writable(value)):
         raise _Broken(f"{shown} holds a NUL or half of a character", node)
     return value
-
-
-def _writable(text: str) -> bool:
-    return not any("\ud800" <= one <= "\udfff" for one in text)
 
 
 for _kind_of_scalar in ("int", "float", "bool", "timestamp", "binary", "str"):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kollama2.errors import BadUsage, first_line
+from kollama2.errors import BadUsage, first_line, writable
 from kollama2.records.items import ITEMS
 from kollama2.records.read import Json
 from kollama2.report.study import Stage, load, read_stage
@@ -59,7 +59,7 @@ def query(store: Path, sql: str) -> Rows:
     store = Path(store)
     if not store.is_dir():
         raise BadUsage(f"There is no store at {store}; give its folder with --store")
-    if any("\ud800" <= one <= "\udfff" for one in sql):  # what the shell gave was no text
+    if not writable(sql):  # what the shell gave was no text
         raise BadUsage("The query holds bytes that are no UTF-8; type it again")
     readers: dict[str, Callable[[Path], Iterator[Json]]] = {
         "stages": _stages,

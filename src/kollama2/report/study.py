@@ -1,6 +1,5 @@
 """A study as its records tell it: its lock, its cells and the finished stages that they name."""
 
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -8,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from kollama2.engine.commit import MANIFEST, manifest, verified
-from kollama2.errors import BadUsage
+from kollama2.errors import BadUsage, visible
 from kollama2.evaluation.contrast import Measured
 from kollama2.records import lock
 from kollama2.records.done import Done, Evaluation
@@ -217,25 +216,6 @@ def samples(study: Study, cell: Cell) -> list[Sample]:
         for line in study.stages[cell.evaluate].lines("samples.jsonl")
         if not _CHECKED & line.keys()
     ]
-
-
-def visible(text: str) -> str:
-    """Text with its invisible dangers made visible: control, bidi and broken characters."""
-    return "".join(_seen(one) for one in text) if not text.isprintable() else text
-
-
-def _seen(one: str) -> str:
-    kind = unicodedata.category(one)
-    if one in "\n\t":
-        return one
-    if kind == "Cc":
-        return chr(0x2400 + ord(one)) if ord(one) < 0x20 else "\ufffd"
-    if kind == "Cs":
-        return "\ufffd"
-    # Format characters reorder or hide what follows, but joiners are part of emoji and scripts.
-    if kind == "Cf" and one not in "\u200c\u200d":
-        return f"⟨U+{ord(one):04X}⟩"
-    return one
 
 
 def _cell(store: Path, locked: lock.Cell, stages: Mapping[str, Stage]) -> Cell:
