@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from kollama2.errors import BadData
 from kollama2.model.files import INDEX, weight_files
 from kollama2.model.load import load_model
-from kollama2.model.stored import opened
+from kollama2.model.stored import finite, opened
 
 IDS = torch.tensor([[1, 17, 300, 44]])
 PART = "part-1.safetensors"
@@ -94,6 +94,33 @@ def test_the_files_are_those_that_transformers_loads(copied: Path) -> None:
     assert [path.name for path in weight_files(copied)] == ["part-0.safetensors", PART]
 
 
+@pytest.mark.parametrize(
+    "name", ["other.json", "../model.safetensors.index.json", "part/model.safetensors.index.json"]
+)
+def test_an_index_is_one_of_safetensors_beside_the_configuration(name: str, copied: Path) -> None:
+    folder = in_parts(copied)
+    for place in (folder.parent, folder / "part"):
+        place.mkdir(exist_ok=True)
+        (place / INDEX).write_bytes((folder / INDEX).read_bytes())
+    (folder / "other.json").write_bytes((folder / INDEX).read_bytes())
+    config = folder / "config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "transformers_weights": name}))
+    with pytest.raises(BadData, match=rf"config\.json names {name}, and only \.safetensors beside"):
+        weight_files(folder)
+
+
+def test_an_index_of_another_name_is_read(copied: Path, tiny_model: Path) -> None:
+    folder = in_parts(copied)
+    (folder / INDEX).rename(folder / "other.safetensors.index.json")
+    config = folder / "config.json"
+    said = {"transformers_weights": "other.safetensors.index.json"}
+    config.write_text(json.dumps({**json.loads(config.read_text()), **said}))
+    assert torch.equal(logits(folder), logits(tiny_model))
+    (folder / "other.safetensors.index.json").write_text("{}")
+    with pytest.raises(BadData, match="weight_map is None, and it is needed"):
+        weight_files(folder)
+
+
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
 def test_a_tensor_that_is_no_number_is_refused(wrong: float, tmp_path: Path) -> None:
     file = tmp_path / "model.safetensors"
@@ -117,3 +144,12 @@ def test_a_tensor_that_two_files_hold(copied: Path) -> None:
         said = f"^{folder / PART} holds another {name} than part-0.safetensors; only one"
         with pytest.raises(BadData, match=said), opened(folder):
             pass
+
+
+def test_whole_and_packed_numbers_hold_no_nan() -> None:
+    assert not finite(torch.tensor([1.0, float("nan")], dtype=torch.bfloat16))
+    assert not finite(torch.tensor([float("-inf"), 1.0], dtype=torch.float16))
+    assert finite(torch.tensor([1.0, 2.0]))
+    assert finite(torch.empty(0))
+    assert finite(torch.tensor([255, 0], dtype=torch.uint8))
+    assert finite(torch.tensor([1.0, 2.0]).to(torch.float8_e4m3fn))

@@ -77,10 +77,10 @@ def weight_files(folder: Path) -> list[Path]:
     index = folder / (said or INDEX)
     if said is None and (folder / SINGLE).is_file():
         return [folder / SINGLE]
-    if said and not said.endswith(".json"):
+    if said and not (said.endswith(".safetensors.index.json") and Path(said).name == said):
         index, names = folder / CONFIG, {said}
     elif index.is_file():
-        names = set(read_json(index).get("weight_map", {}).values())
+        names = set(read_json(index)["weight_map"].values())
     elif any(folder.glob("pytorch_model*.bin")):
         raise BadData(
             f"{folder} holds only pickled weights, which are never read here; make safetensors "

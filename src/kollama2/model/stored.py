@@ -67,7 +67,7 @@ class Opened:
         with reading(self.path, "is damaged"):
             tensor: Tensor = self._file.get_tensor(name)
         # A scalar is no weight: old GPT-NeoX files have -inf in one for masks.
-        if tensor.dim() and self.dtype(name) and not finite(tensor):
+        if tensor.dim() and not finite(tensor):
             raise BadData(f"{self.path}: {name} holds NaN or infinities; fetch it again")
         return tensor
 
@@ -85,5 +85,10 @@ class Opened:
 
 
 def finite(tensor: Tensor) -> bool:
-    """Whether all numbers of a floating tensor are; its extremes tell it in one pass."""
-    return tensor.numel() == 0 or bool(torch.stack(torch.aminmax(tensor)).isfinite().all())
+    """Whether a tensor holds no NaN and no infinity; its extremes tell it in one pass.
+
+    Whole numbers, bytes and packed ones hold none.
+    """
+    if tensor.dtype not in _FLOATS.values() or tensor.numel() == 0:
+        return True
+    return bool(torch.stack(torch.aminmax(tensor)).isfinite().all())
