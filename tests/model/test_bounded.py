@@ -2,13 +2,15 @@
 
 import json
 import signal
+import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kollama2.errors import BadData
-from kollama2.model.bounded import limited, render
+from kollama2.model.bounded import limited, render, render_ids
 from kollama2.model.folder import ModelFolder
 from tests.model import folders
 
@@ -17,7 +19,7 @@ NESTED = "{% for a in range(99999) %}{% for b in range(99999) %}x{% endfor %}{% 
 
 
 @pytest.fixture
-def plain(tmp_path: Path) -> object:
+def plain(tmp_path: Path) -> Any:
     folder = folders.byte_level(tmp_path / "tokenizer", "{{ messages }}", ["<s>"], eos="<s>")
     return ModelFolder.read(folder).plain_tokenizer
 
@@ -55,6 +57,38 @@ def test_an_endless_template_of_a_folder_ends(copied: Path) -> None:
     with pytest.raises(BadData, match="chat template refuses it: it takes longer than 3 seconds"):
         ModelFolder.read(copied).encoder()
     assert time.monotonic() - began < 30
+
+
+def test_ids_are_those_of_transformers_and_bounded(plain: Any) -> None:
+    plain.chat_template = "<s>{{ messages[0].content }}{{ '?' if add_generation_prompt }}"
+    chat = [{"role": "user", "content": "u <s> 안"}]
+    theirs = plain.apply_chat_template(chat, add_generation_prompt=True, return_dict=False)
+    assert render_ids(plain, chat, add_generation_prompt=True) == theirs
+    assert theirs.count(plain.eos_token_id) == 2
+    safe = render_ids(plain, chat, sanitize=True)
+    assert safe.count(plain.eos_token_id) == 1
+    assert plain.decode(safe) == "<s>u <s> 안"
+    plain.chat_template = "{% for a in range(9999) %}{{ 'x' * 9999 }}{% endfor %}"
+    with pytest.raises(BadData, match="writes 99,980,001 characters"):
+        render_ids(plain, chat)
+
+
+def test_only_the_main_thread_has_an_end() -> None:
+    ended: list[bool] = []
+
+    def work() -> None:
+        with limited(0.05):
+            time.sleep(0.2)
+        ended.append(True)
+
+    before = signal.getsignal(signal.SIGALRM), signal.getitimer(signal.ITIMER_REAL)[1]
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert ended == [True]
+    assert (signal.getsignal(signal.SIGALRM), signal.getitimer(signal.ITIMER_REAL)[1]) == before
+    with pytest.raises(TimeoutError, match=r"it takes longer than 0\.05 seconds"), limited(0.05):
+        time.sleep(5)
 
 
 def test_another_timer_goes_on() -> None:

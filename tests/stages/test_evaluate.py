@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from transformers import AutoTokenizer
 
+from kollama2.errors import BadData
 from kollama2.evaluation.likelihood import answer_request
 from kollama2.evaluation.lm import SharedContextLM
 from kollama2.evaluation.windows import window_request
@@ -135,3 +136,17 @@ def test_the_date_of_a_template_is_that_of_training(tmp_path: Path) -> None:
     lm = SharedContextLM(load_model(folder, device="cpu"), model.plain_tokenizer)
     assert lm.apply_chat_template(ASKED).startswith("26 Jul 2024\n")
     assert lm.tok_encode(lm.apply_chat_template(ASKED)) == model.encoder().prompt(ASKED)  # type: ignore[arg-type]
+
+
+def test_a_template_without_an_end_is_refused_in_lm_eval_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kollama2.model.bounded.SECONDS", 0.2)
+    folder = write_folder(tmp_path)
+    plain = ModelFolder.read(folder).plain_tokenizer
+    plain.chat_template = (
+        "{% for a in range(99999) %}{% for b in range(99999) %}x{% endfor %}{% endfor %}"
+    )
+    lm = SharedContextLM(load_model(folder, device="cpu"), plain)
+    with pytest.raises(BadData, match=r"refuses it: it takes longer than 0\.2 seconds"):
+        lm.apply_chat_template(ASKED)

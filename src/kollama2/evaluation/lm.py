@@ -27,6 +27,7 @@ from kollama2.evaluation.generate import greedy
 from kollama2.evaluation.scorer import Scorer
 from kollama2.evaluation.sharing import Ids, Request, branched
 from kollama2.evaluation.thoughts import opens, spoken
+from kollama2.model.bounded import render
 from kollama2.model.rendering import DAY, dated
 
 _ANSWER_TOKENS = 256
@@ -110,6 +111,7 @@ class SharedContextLM(TemplateLM):  # type: ignore[misc]
 
         Raises:
             BadUsage: the tokenizer has no chat template.
+            BadData: it refuses the chat, or comes to no end.
         """
         form = self.tokenizer.chat_template
         if form is None or (isinstance(form, str) and not form.strip()):
@@ -117,10 +119,10 @@ class SharedContextLM(TemplateLM):  # type: ignore[misc]
                 f"{self.tokenizer.name_or_path} has no chat template; leave `chat` out of the task "
                 "or add chat_template.jinja to the model's folder"
             )
-        text: str = self.tokenizer.apply_chat_template(
+        text: str = render(
+            self.tokenizer,
             chat_history,
-            chat_template=dated(self.tokenizer.get_chat_template(), DAY),
-            tokenize=False,
+            dated(self.tokenizer.get_chat_template(), DAY),
             add_generation_prompt=add_generation_prompt,
             continue_final_message=not add_generation_prompt,
         )

@@ -1,7 +1,7 @@
 """Bounded: chat templates of folders, rendered with an end to their time and their text.
 
 transformers renders them in Jinja's sandbox, which keeps them from the machine but not from endless
-loops, and not from texts larger than its memory.
+loops, and not from texts larger than its memory. Every template of a folder is rendered here.
 """
 
 import signal
@@ -23,6 +23,8 @@ _LARGEST = 100_000  # whole number in a template; the sandbox ends a range there
 def render(plain: Any, chats: Sequence[Any], source: str | None = None, **options: Any) -> Any:
     """Chats as texts by a Jinja template.
 
+    The time is limited in the main thread only: no other one can be stopped.
+
     Args:
         plain: the tokenizer as transformers reads it.
         chats: one chat, or several.
@@ -35,20 +37,41 @@ def render(plain: Any, chats: Sequence[Any], source: str | None = None, **option
     Raises:
         BadData: the template refuses a chat, or comes to no end.
     """
+    found = _applied(plain, chats, source, tokenize=False, **options)
+    length = len(found) if isinstance(found, str) else sum(map(len, found))
+    if length > LONGEST:
+        raise BadData(f"the model's chat template writes {length:,} characters for a chat")
+    return found
+
+
+def render_ids(plain: Any, chat: Any, *, sanitize: bool = False, **options: Any) -> list[int]:
+    """The ids of a chat by the tokenizer's own template, as `apply_chat_template` gives them.
+
+    Args:
+        plain: the tokenizer as transformers reads it.
+        chat: one.
+        sanitize: let no content become a control token.
+        options: further ones of `apply_chat_template`.
+
+    Raises:
+        BadData: as `render`.
+    """
+    render(plain, chat, **options)  # a text without an end never comes to the tokenizer
+    ids: list[int] = _applied(
+        plain, chat, None, return_dict=False, sanitize_control_tokens=sanitize, **options
+    )
+    return ids
+
+
+def _applied(plain: Any, chats: Sequence[Any], source: str | None, **options: Any) -> Any:
     try:
         if source is None:
             source = plain.get_chat_template(tools=options.get("tools"))
         _check(source)
         with limited(SECONDS):
-            found = plain.apply_chat_template(
-                chats, chat_template=source, tokenize=False, **options
-            )
+            return plain.apply_chat_template(chats, chat_template=source, **options)
     except Exception as error:
         raise BadData(f"the model's chat template refuses it: {said(error)}") from error
-    length = len(found) if isinstance(found, str) else sum(map(len, found))
-    if length > LONGEST:
-        raise BadData(f"the model's chat template writes {length:,} characters for a chat")
-    return found
 
 
 @lru_cache(maxsize=32)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kollama2.errors import BadData
+from kollama2.model.bounded import render_ids
 from kollama2.model.card import CARD, Card, write_card
 from kollama2.model.fast import write_tree
 from kollama2.model.files import (
@@ -175,7 +176,7 @@ def difference(plain: Any, trained: "ChatEncoder") -> str:
         taught_ids = _chat_ids(trained, dialog)
         if taught_ids is None:
             continue
-        read = plain.apply_chat_template([dict(m) for m in dialog], return_dict=False)
+        read = render_ids(plain, [dict(m) for m in dialog])
         if taught_ids != read and not _parted(plain, trained, dialog, taught_ids, read):
             return _told(dialog[-1]["content"], taught_ids, read)
     return ""
@@ -194,9 +195,7 @@ def _parted(
     prompt as generation has it.
     """
     asked = dialog[: [m["role"] for m in dialog].index("user") + 1]
-    prompt = plain.apply_chat_template(
-        [dict(m) for m in asked], add_generation_prompt=True, return_dict=False
-    )
+    prompt = render_ids(plain, [dict(m) for m in asked], add_generation_prompt=True)
     return (
         trained.template not in TEMPLATES
         and trained.on(date.today()).prompt(asked) == prompt

@@ -114,6 +114,7 @@ class ModelEncoder:
 
 def _addressing(folder: "ModelFolder", encoder: "ChatEncoder") -> Any:
     """The tokenizer of transformers, with a chat template that gives the encoder's ids."""
+    from kollama2.model.bounded import render_ids
     from kollama2.model.jinja import jinja_forms
     from kollama2.model.messages import Message
 
@@ -125,7 +126,6 @@ def _addressing(folder: "ModelFolder", encoder: "ChatEncoder") -> Any:
     asked: Message = {"role": "user", "content": "질문"}
     for form in forms:
         plain.chat_template = form
-        ids = plain.apply_chat_template([asked], add_generation_prompt=True, return_dict=False)
-        if ids == encoder.prompt([asked]):
+        if render_ids(plain, [asked], add_generation_prompt=True) == encoder.prompt([asked]):
             break
     return plain
