@@ -93,6 +93,8 @@ def adapter(tmp_path: Path) -> Path:
     ("said", "sentence"),
     [
         ({"r": 10**9}, "says a rank of 1000000000, which its weights do not have"),
+        ({"r": {"q_proj": 10**9, "k_proj": 4}}, "says a rank of 1000000000, which its weights"),
+        ({"r": {"q_proj": 4}, "rank_pattern": {"q": 10**9}}, "says a rank of 1000000000, which"),
         ({"r": 8}, "is an adapter that does not fit its base: size mismatch for"),
         ({"target_modules": ["nosuch"]}, "is an adapter that does not fit its base: Target modul"),
         ({"target_modules": ["q_proj", "k_proj"]}, r"lacks \d+ weights of its adapter, such as"),
@@ -125,4 +127,14 @@ def test_numbers_of_an_adapter(number: float, sentence: str, adapter: Path) -> N
     path = adapter / "adapter_model.safetensors"
     save_file({name: one.fill_(number) for name, one in load_file(path).items()}, path)
     with pytest.raises(BadData, match=sentence):
+        load_model(adapter, device="cpu")
+
+
+def test_every_tensor_of_an_adapter_is_looked_at(adapter: Path) -> None:
+    path = adapter / "adapter_model.safetensors"
+    tensors = {name: one.fill_(1) for name, one in load_file(path).items()}
+    last = max(tensors)
+    tensors[last][0, 0] = float("nan")
+    save_file(tensors, path)
+    with pytest.raises(BadData, match=f"{last} holds NaN or infinities; fetch it again"):
         load_model(adapter, device="cpu")

@@ -200,6 +200,17 @@ def test_pickled_weights_are_converted_by_a_command(
         assert torch.equal(logits(out), FAMILIES[family]()(input_ids=IDS).logits)
 
 
+def test_a_folder_of_another_tokenizer_is_refused_before_anything_is_written(
+    tmp_path: Path,
+) -> None:
+    folder, out = tmp_path / "old", tmp_path / "new"
+    pickled("gpt_neox", folder)
+    (folder / "tokenizer.json").write_text("{}")
+    with pytest.raises(BadData, match="tokenizer"):
+        from_pickle(folder, out)
+    assert not out.exists()
+
+
 class Wicked:
     """What a pickle must not build."""
 

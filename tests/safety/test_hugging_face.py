@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import (
     AutoTokenizer,
     LlamaConfig,
@@ -140,3 +141,31 @@ def test_what_is_no_classifier(tmp_path: Path, tiny_model: Path) -> None:
         load(str(tmp_path.parent))
     with pytest.raises(Missing, match="hf:owner/guard: the hub cannot be reached"):
         load("hf:owner/guard")
+
+
+def test_a_template_without_an_end_is_refused_before_anything_is_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kollama2.model.bounded.SECONDS", 0.2)
+    folder = llama_guard(tmp_path / "guard", "safe")
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    nested = "{% for a in range(99999) %}{% for b in range(99999) %}x{% endfor %}{% endfor %}"
+    settings["chat_template"] = nested
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    with pytest.raises(BadData, match=r"refuses it: it takes longer than 0\.2 seconds"):
+        load(str(folder))
+
+
+def test_a_damaged_classifier_is_refused(tmp_path: Path) -> None:
+    folder = classifier(tmp_path / "c", ["hate", "clean"])
+    path = folder / "model.safetensors"
+    tensors = load_file(path)
+    tensors["score.weight"][0, 0] = float("nan")
+    save_file(tensors, path, metadata={"format": "pt"})
+    with pytest.raises(BadData, match=r"score\.weight holds NaN or infinities; its weights or"):
+        load(str(folder))
+    (folder / "tokenizer.json").unlink(missing_ok=True)
+    (folder / "tokenizer.model").write_bytes(b"damaged")
+    save_file({k: v.nan_to_num() for k, v in tensors.items()}, path, metadata={"format": "pt"})
+    with pytest.raises(BadData, match="tokenizer"):
+        load(str(folder))

@@ -9,7 +9,7 @@ from typing import Any
 from kollama2.errors import BadData, Notice
 from kollama2.model.files import ADAPTER, ADAPTER_CONFIG, read_json
 from kollama2.model.reading import reading, said
-from kollama2.model.sound import try_once
+from kollama2.model.sound import tell_unread, try_once
 from kollama2.model.stored import opened
 from kollama2.model.tables import of_table, table_names, tied
 
@@ -55,29 +55,27 @@ def _check_names(found: Any, folder: Path) -> None:
     if absent := sorted(ours - stored):
         raise BadData(f"{folder} lacks {len(absent)} weights of its adapter, such as {absent[0]}")
     tables = table_names(found)
-    if others := sorted(name for name in stored - ours if of_table(name, tables) is None):
-        warnings.warn(
-            f"{folder} holds {len(others)} tensors that are not read, such as {others[0]}",
-            Notice,
-            stacklevel=1,
-        )
+    tell_unread(folder, sorted(one for one in stored - ours if of_table(one, tables) is None))
 
 
 def _check_adapter(folder: Path) -> None:
     """Refuse weights that are no numbers, and a rank that they do not have."""
     settings = read_json(folder / ADAPTER_CONFIG)
-    ranks = [settings.get("r"), *(settings.get("rank_pattern") or {}).values()]
+    said = settings.get("r")
+    said = said if isinstance(said, dict) else {"": said}  # one for each module, of some kinds
+    asked = (*said.values(), *(settings.get("rank_pattern") or {}).values())
+    rank = max((one for one in asked if isinstance(one, int)), default=0)
     with opened(folder, [folder / ADAPTER]) as files:
         largest = max((n for name, one in files.items() for n in one.shape(name)), default=0)
         if wrong := [name for name, file in files.items() if file.dtype(name) is None]:
             raise BadData(f"{folder} holds {wrong[0]} in numbers that are not floating")
-        live = any(bool(file.get(name).any()) for name, file in files.items())
-    if any(isinstance(rank, int) and rank > largest for rank in ranks):
+        live = [bool(file.get(name).any()) for name, file in files.items()]  # all, for their NaN
+    if rank > largest:
         raise BadData(
-            f"{folder}: {ADAPTER_CONFIG} says a rank of {max(filter(None, ranks))}, which its "
-            "weights do not have; they do not belong together"
+            f"{folder}: {ADAPTER_CONFIG} says a rank of {rank}, which its weights do not have; "
+            "they do not belong together"
         )
-    if not live:
+    if not any(live):
         raise BadData(f"{folder} is an adapter whose weights are all zero; fetch it again")
 
 

@@ -21,8 +21,7 @@ from kollama2.model.adapter import adapter_of
 from kollama2.model.card import read_card
 from kollama2.model.files import ADAPTER_CONFIG, CONFIG, read_json, weight_files
 from kollama2.model.folder import ModelFolder, base_of
-from kollama2.model.reading import reading
-from kollama2.model.sound import check_numbers, check_report, check_size, configuration, try_once
+from kollama2.model.sound import check_size, configuration, loaded, try_once
 from kollama2.model.tokenizer import tokenizer_size
 
 NF4_BLOCK = 64
@@ -231,21 +230,10 @@ def stored_dtype(config: Any) -> torch.dtype:
 
 
 def _from_pretrained(folder: Path, dtype: Dtype, **options: Any) -> Any:
-    check_size(folder, model_class(folder))
-    with reading(folder, "cannot be loaded"):
-        model, report = model_class(folder).from_pretrained(
-            folder,
-            dtype=dtype if dtype == "auto" else getattr(torch, dtype),
-            use_safetensors=True,
-            local_files_only=True,
-            trust_remote_code=False,
-            output_loading_info=True,
-            ignore_mismatched_sizes=True,  # else it draws a table and refuses to say more
-            **options,
-        )
-    check_report(folder, model, report)
-    check_numbers(folder, model)
-    return model
+    kind = model_class(folder)
+    check_size(folder, kind)
+    said = dtype if dtype == "auto" else getattr(torch, dtype)
+    return loaded(folder, kind, dtype=said, **options)
 
 
 def _device(device: str) -> str:

@@ -48,11 +48,13 @@ def from_pickle(folder: Path, out: Path) -> dict[str, Any]:
         `parameters`, how many there are.
 
     Raises:
-        BadData: the folder is no causal language model, a file is not there, or holds more than
-            tensors.
+        BadData: the folder is no causal language model, its tokenizer is none, or a file is not
+            there or holds more than tensors.
     """
     ties = model_class(folder)._tied_weights_keys or {}
     config = configuration(folder)
+    if has_tokenizer(folder):
+        load_tokenizer(folder)
     fresh(out)
     copy_files(folder, out, (CONFIG, GENERATION, *PROCESSOR, *TOKENIZER_FILES))
     writer, count = ShardWriter(out), 0
@@ -60,13 +62,11 @@ def from_pickle(folder: Path, out: Path) -> dict[str, Any]:
         for name, tensor in _tensors(path).items():
             if config.tie_word_embeddings and name in ties:
                 continue  # the embeddings once more
-            if tensor.dim() and tensor.is_floating_point() and not finite(tensor):
+            if tensor.dim() and not finite(tensor):
                 raise BadData(f"{path}: {name} holds NaN or infinities; fetch it again")
             writer.add(name, tensor.clone())  # a part of a larger storage would be refused
             count += tensor.numel()
     writer.close()
-    if has_tokenizer(folder):
-        load_tokenizer(folder)
     return {"parameters": count}
 
 

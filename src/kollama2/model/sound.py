@@ -6,8 +6,7 @@ give a model that speaks, and is wrong.
 
 import re
 import warnings
-from collections.abc import Iterator, Mapping
-from copy import deepcopy
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,6 @@ _SPARE = 1 << 26  # numbers of a table or a mask, 256 MB
 _COUNTS_LAYERS = re.compile(r"(?!max_)(\w+_)?(layers?|depth)")
 _LAYER = re.compile(r"\.\d+\.")
 _DAMAGED = f"; its weights or its {CONFIG} are damaged, so fetch it again"
-_FLOATS = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 
 
 def configuration(folder: Path) -> Any:
@@ -57,7 +55,7 @@ def check_size(folder: Path, model_class: Any) -> None:
     config = configuration(folder)
     verdict = f"holds a {CONFIG} that describes no model"
     with reading(folder, verdict), torch.device("meta"), no_init_weights():
-        model = model_class(deepcopy(config))
+        model = model_class(config)
         asked = sum(weight.numel() for weight in (*model.parameters(), *model.buffers()))
     for name, _ in model.named_parameters():
         if name in whole:
@@ -78,7 +76,38 @@ def _layers(config: Mapping[str, Any]) -> Iterator[int]:
             yield value
 
 
-def check_report(folder: Path, model: Any, report: Mapping[str, Any]) -> None:
+def loaded(folder: Path, kind: Any, **options: Any) -> Any:
+    """Whole weights read by a class of transformers, and compared with what the class asks for.
+
+    Args:
+        folder: whole weights in safetensors.
+        kind: the class, or one of the `AutoModel…`.
+        options: further ones of `from_pretrained`.
+
+    Returns:
+        A `PreTrainedModel`. Tensors that it does not read are told (`Notice`).
+
+    Raises:
+        BadData: transformers cannot load it, or its weights are not those of the model, or a
+            parameter or a table of rotary frequencies holds NaN or an infinity.
+        Missing: a package or the memory that it needs is not here.
+    """
+    with reading(folder, "cannot be loaded"):
+        model, report = kind.from_pretrained(
+            folder,
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # else it draws a table and refuses to say more
+            **options,
+        )
+    _check_report(folder, model, report)
+    _check_numbers(folder, model)
+    return model
+
+
+def _check_report(folder: Path, model: Any, report: Mapping[str, Any]) -> None:
     """Refuse weights that are not those of the model, and tell of those that are not read.
 
     A layer or a bias that is left out in silence gives a model that speaks, and is wrong.
@@ -102,24 +131,25 @@ def check_report(folder: Path, model: Any, report: Mapping[str, Any]) -> None:
                 f"{folder} holds {name}, which the model that its {CONFIG} describes does not "
                 "have; they do not belong together"
             )
-    if others:
+    tell_unread(folder, others)
+
+
+def tell_unread(folder: Path, names: Sequence[str]) -> None:
+    """Warn of tensors of a folder that are not read, if there are any (`Notice`)."""
+    if names:
         warnings.warn(
-            f"{folder} holds {len(others)} tensors that are not read, such as {others[0]}",
+            f"{folder} holds {len(names)} tensors that are not read, such as {names[0]}",
             Notice,
-            stacklevel=1,
+            stacklevel=1,  # the place of this line for every caller, so that it is told once
         )
 
 
-def check_numbers(folder: Path, model: Any) -> None:
-    """Refuse weights that are no numbers, where they have just been read, and such angles.
-
-    Raises:
-        BadData: a parameter or a table of rotary frequencies holds NaN or an infinity.
-    """
+def _check_numbers(folder: Path, model: Any) -> None:
+    """Refuse weights that are no numbers, where they have just been read, and such angles."""
     tables = ((name, one) for name, one in model.named_buffers() if name.endswith("inv_freq"))
     for name, weight in chain(model.named_parameters(), tables):
         own = (weight.to_local() if hasattr(weight, "to_local") else weight).detach()
-        if own.dtype in _FLOATS and not finite(own):
+        if not finite(own):
             raise BadData(f"{folder}: {name} holds NaN or infinities{_DAMAGED}")
 
 

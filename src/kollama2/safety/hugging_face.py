@@ -10,9 +10,10 @@ from typing import Any
 import torch
 
 from kollama2.errors import BadData, BadUsage
+from kollama2.model.bounded import render_ids
 from kollama2.model.files import read_json, weight_files
-from kollama2.model.reading import reading
-from kollama2.model.sound import check_numbers, check_report
+from kollama2.model.sound import loaded
+from kollama2.model.tokenizer import plain
 from kollama2.safety.verdict import Classifier, Dialog, Side, Verdict, last_text
 
 _ANSWER = re.compile(r"\s*(safe|unsafe)\b\s*([\w, ]*)", re.IGNORECASE)
@@ -34,7 +35,8 @@ def load_model(folder: Path, threshold: float | None = None) -> Classifier:
 
     Raises:
         BadUsage: it is neither, or its labels do not say which of them is safe.
-        BadData: it wants to run code of its own, or holds no safetensors.
+        BadData: it wants to run code of its own, holds no safetensors, or its chat template comes
+            to no end.
     """
     config = folder / "config.json"
     if not config.is_file():
@@ -52,23 +54,9 @@ def load_model(folder: Path, threshold: float | None = None) -> Classifier:
 
 
 def _parts(folder: Path, kind: Any) -> tuple[Any, Any]:
-    from transformers import AutoTokenizer
-
-    options = {"local_files_only": True, "trust_remote_code": False}
     weight_files(folder)
-    with reading(folder, "cannot be loaded"):
-        model, report = kind.from_pretrained(
-            folder,
-            use_safetensors=True,
-            output_loading_info=True,
-            ignore_mismatched_sizes=True,
-            **options,
-        )
-        tokenizer = AutoTokenizer.from_pretrained(folder, **options)
-    check_report(folder, model, report)
-    check_numbers(folder, model)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    return model.to(device).eval(), tokenizer
+    return loaded(folder, kind).to(device).eval(), plain(folder)
 
 
 class LlamaGuard:
@@ -86,6 +74,8 @@ class LlamaGuard:
         self._model, self._tokenizer = _parts(folder, AutoModelForCausalLM)
         if not self._tokenizer.chat_template:
             raise BadUsage(f"{folder} has no chat template; Llama Guard has one")
+        # A guard judges in threads, where a template without an end cannot be stopped.
+        self._ids([{"role": "user", "content": "a"}])
 
     @torch.inference_mode()
     def judge(self, dialog: Dialog, side: Side) -> Verdict:
@@ -94,10 +84,7 @@ class LlamaGuard:
         Raises:
             ValueError: the model answered something else, so that there is no judgement.
         """
-        ids = self._tokenizer.apply_chat_template(
-            [{"role": m["role"], "content": m["content"]} for m in dialog],
-            return_tensors="pt", return_dict=False, sanitize_control_tokens=True,
-        ).to(self._model.device)  # fmt: skip
+        ids = torch.tensor([self._ids(dialog)], device=self._model.device)
         found = self._model.generate(
             ids,
             attention_mask=torch.ones_like(ids),
@@ -117,6 +104,10 @@ class LlamaGuard:
         reason = match[2].strip() or "unsafe"
         safe = score < self._threshold
         return Verdict(safe, score, self.name, "" if safe else reason)
+
+    def _ids(self, dialog: Dialog) -> list[int]:
+        turns = [{"role": m["role"], "content": m["content"]} for m in dialog]
+        return render_ids(self._tokenizer, turns, sanitize=True)
 
     def _certainty(self, tokens: list[int], scores: tuple[torch.Tensor, ...]) -> float:
         """Probability of the first token that is not white space."""
