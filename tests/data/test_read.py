@@ -166,6 +166,9 @@ def test_tables_that_were_joined_repeat_their_header(tmp_path: Path):
         assert [(one.line, one.reason) for one in rejected] == [
             (3, "repeats the names of the columns")
         ]
+    long = f"Q,A,{'x' * 200}\n가,나,\n"
+    _, rejected = split(read(write(tmp_path, long * 2, "c.csv")))
+    assert [one.sample for one in rejected] == [f"Q,A,{'x' * 116}"]
 
 
 def test_a_row_without_any_cell_is_counted(tmp_path: Path):

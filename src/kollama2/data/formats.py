@@ -254,7 +254,9 @@ def _list_elements(
         counted = position
         value, position = decoder.value(text, position)
         if longer(text[counted:position], limit):
-            yield Reject(line, f"longer than {limit} bytes", sample_of(text[counted:][:200]))
+            yield Reject(
+                line, f"longer than {limit} bytes", sample_of(text[counted : counted + 200])
+            )
         else:
             yield _object(line, value, decoder.trouble)
         position = skip(position)

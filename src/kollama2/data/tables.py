@@ -48,12 +48,13 @@ def read_table(
                 continue
             columns = [str(i) for i in range(len(cells))]
         if cells == header:  # of files that were joined
-            yield Reject(record.line, "repeats the names of the columns", delimiter.join(cells))
+            reason = "repeats the names of the columns"
         elif len(cells) != len(columns):
             reason = f"{len(cells)} cells where {len(columns)} were expected"
-            yield Reject(record.line, reason, sample_of(delimiter.join(cells)))
         else:
             yield Row(record.line, dict(zip(columns, cells, strict=True)))
+            continue
+        yield Reject(record.line, reason, sample_of(delimiter.join(cells)))
 
 
 def _regular(lines: Iterable[Row | Reject]) -> bool:

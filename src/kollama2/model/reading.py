@@ -27,7 +27,7 @@ def reading(place: Path, verdict: str = "cannot be read") -> Iterator[None]:
 
     Raises:
         Missing: a package or the memory that it needs is not here.
-        TryLater, Denied, StorageTrouble: as `engine.commit.storage`.
+        TryLater, Denied, StorageTrouble: as `errors.storage`.
         BadData: every other reason.
     """
     try:
