@@ -139,7 +139,7 @@ def download_cases(root: Path) -> Iterator[tuple[str, Callable[[], Ended]]]:
     from kollama2.llama import download
 
     get = download.download
-    vars(download).update(_GIGABYTES={"7B": 1e-3}, _LARGEST_SHARD=1_000_000, _LARGEST=1_000_000)
+    vars(download).update(_GIGABYTES={"7B": 1e-3}, _SHARD_LIMIT=1_000_000, _LIMIT=1_000_000)
     faults = ["403", "200 html", "200 xml", "redirect", "500", "silence", "endless", *HEADERS]
 
     def run(name: str, fault: str, number: int) -> Ended:

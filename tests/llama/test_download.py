@@ -22,7 +22,7 @@ CONTENTS = files()
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setattr(download, "_GIGABYTES", {"7B": 1e-3, "13B": 1e-3, "70B": 1e-3})
-    monkeypatch.setattr(download, "_LARGEST_SHARD", 1_000_000)
+    monkeypatch.setattr(download, "_SHARD_LIMIT", 1_000_000)
     with serving(dict(CONTENTS)) as server:
         yield server
 

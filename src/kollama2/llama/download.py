@@ -16,7 +16,7 @@ ASK_MODELS = (
 )
 # Files and gigabytes of each model.
 SHARDS = {"7B": 1, "13B": 2, "70B": 8, "7B-chat": 1, "13B-chat": 2, "70B-chat": 8}
-_LARGEST, _LARGEST_SHARD = 16_000_000, 20_000_000_000  # bytes
+_LIMIT, _SHARD_LIMIT = 16_000_000, 20_000_000_000  # bytes
 _GIGABYTES = {"7B": 13.5, "13B": 26.1, "70B": 138.0}
 
 
@@ -152,9 +152,9 @@ class _Folder:
         if (self._folder / name).is_file():
             return
         path = f"{self._name}/{name}" if self._name else name
-        most = _LARGEST_SHARD if name.endswith(".pth") else _LARGEST
+        limit = _SHARD_LIMIT if name.endswith(".pth") else _LIMIT
         # Only the first star is a place for the name, as in Meta's script.
-        self._fetcher.fetch(self._link.replace("*", path, 1), self._partial(name), path, most)
+        self._fetcher.fetch(self._link.replace("*", path, 1), self._partial(name), path, limit)
 
     def _partial(self, name: str) -> Path:
         return self._folder / f"{name}.partial"

@@ -88,7 +88,7 @@ class Fetcher:
         """Close the connection."""
         self._client.close()
 
-    def fetch(self, url: str, partial: Path, name: str, most: int) -> None:
+    def fetch(self, url: str, partial: Path, name: str, limit: int) -> None:
         """Make `partial` the whole content of a link; what it holds already is continued.
 
         Only bytes beyond all that were ever there count as progress, so that a server which breaks
@@ -98,7 +98,7 @@ class Fetcher:
             url: the signed link.
             partial: file to write; beside it lies what is known of the content.
             name: how messages call the file.
-            most: bytes that such a file can have.
+            limit: bytes that such a file can have.
 
         Raises:
             Denied: the link expired, is not for this file, or leads away from https.
@@ -108,7 +108,7 @@ class Fetcher:
         failures, furthest = 0, _size(partial)
         for _ in range(_ALL_TRIES):
             try:
-                if self._once(url, partial, name, most):
+                if self._once(url, partial, name, limit):
                     _about(partial).unlink(missing_ok=True)
                     return
                 reason = "the server ended the transfer early"
@@ -124,7 +124,7 @@ class Fetcher:
             "kept, give the same command again"
         )
 
-    def _once(self, url: str, partial: Path, name: str, most: int) -> bool:
+    def _once(self, url: str, partial: Path, name: str, limit: int) -> bool:
         have = _size(partial)
         with self._response(url, have, name) as answer:
             if answer.status_code == 416:
@@ -141,8 +141,8 @@ class Fetcher:
                 partial.unlink(missing_ok=True)  # the content is another one now
                 return False
             have = have if resumed else 0
-            if total is not None and total > most:
-                raise _too_much(name, most)
+            if total is not None and total > limit:
+                raise _too_much(name, limit)
             room = shutil.disk_usage(partial.parent).free
             if total is not None and total - have > room:
                 raise TryLater(
@@ -150,7 +150,7 @@ class Fetcher:
                     f"has {room:,}; free some space and give the same command again"
                 )
             write_json(_about(partial), {"etag": tag, "total": total}, durable=False)
-            self._write(answer, partial, name, have, total, most)
+            self._write(answer, partial, name, have, total, limit)
         return total is None or _size(partial) == total
 
     def _write(
@@ -160,7 +160,7 @@ class Fetcher:
         name: str,
         have: int,
         total: int | None,
-        most: int,
+        limit: int,
     ) -> None:
         chunks = self._chunks(answer)
         first = next(chunks, b"")
@@ -170,9 +170,9 @@ class Fetcher:
         with storage(partial), partial.open("ab" if have else "wb") as file:
             while first:
                 have += len(first)
-                if have > (most if total is None else total):
+                if have > (limit if total is None else total):
                     file.truncate(0)
-                    raise _too_much(name, most if total is None else total)
+                    raise _too_much(name, limit if total is None else total)
                 file.write(first)
                 self._heard(name, have, total)
                 if (passed := time.monotonic() - looked) > self._patience:
@@ -284,8 +284,8 @@ def _number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 18 else None
 
 
-def _too_much(name: str, most: int) -> Missing:
+def _too_much(name: str, limit: int) -> Missing:
     return Missing(
-        f"the server sends more than the {most:,} bytes that {name} can have; is the link the one "
+        f"the server sends more than the {limit:,} bytes that {name} can have; is the link the one "
         "of the e-mail?"
     )
