@@ -178,16 +178,14 @@ def _load(path: Path) -> dict[str, torch.Tensor]:
         zipped = file.read(2) == b"PK"
     if zipped and not zipfile.is_zipfile(path):
         raise BadData(f"{path} is truncated; fetch it again")
-    try:
-        with reading(path, "is damaged or truncated; fetch it again"):
+    with reading(path, "is damaged or truncated; fetch it again"):
+        try:
             found = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped or None)
-    except BadData as fault:
-        if not isinstance(fault.__cause__, pickle.UnpicklingError):
-            raise
-        raise BadData(
-            f"{path} is no file of tensors, or holds code beside them; it was not executed. "
-            "Fetch the checkpoint from its author again"
-        ) from fault
+        except pickle.UnpicklingError as error:
+            raise BadData(
+                f"{path} is no file of tensors, or holds code beside them; it was not executed. "
+                "Fetch the checkpoint from its author again"
+            ) from error
     if not isinstance(found, dict) or not found:
         raise BadData(f"{path} holds no named tensors")
     for name, tensor in found.items():

@@ -76,18 +76,16 @@ class Gguf:
                 )
             self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         self._at = 4
-        try:
-            with reading(path, "is damaged: its head cannot be read"):
+        with reading(path, "is damaged: its head cannot be read"):
+            try:
                 self._read()
-                parts = int(self.metadata.get("split.count", 1))
-                self._check()
-        except BadData as fault:
-            if not isinstance(fault.__cause__, struct.error):
-                raise
-            raise BadData(
-                f"{path} is cut off: its {len(self._map):,} bytes end inside its head; "
-                "download it again"
-            ) from fault
+            except struct.error as error:
+                raise BadData(
+                    f"{path} is cut off: its {len(self._map):,} bytes end inside its head; "
+                    "download it again"
+                ) from error
+            parts = int(self.metadata.get("split.count", 1))
+            self._check()
         if parts > 1:
             raise BadData(
                 f"{path} is one of {parts} parts; join them with llama-gguf-split --merge, and "
