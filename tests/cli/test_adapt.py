@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,8 @@ from kollama2.engine.graph import closure
 from kollama2.engine.profile import Profile
 from kollama2.engine.stage import Stage
 from kollama2.engine.store import Store
+from kollama2.errors import BadData
+from kollama2.llama.convert import to_meta
 from kollama2.miniature.base import FOLDER
 from kollama2.stages import Encode, Source
 from kollama2.study import sample
@@ -36,6 +39,26 @@ def test_the_next_commands_fit_the_model(tmp_path: Path) -> None:
         f"kollama2 complete '{out}' --raw \"안녕하세요\"",
         f"kollama2 evaluate '{out}' --suite quick",
     ]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"attention_bias": True},
+        {"rope_scaling": {"type": "linear", "factor": 2.0}},
+        {"rope_parameters": {"rope_type": "linear", "factor": 2.0, "rope_theta": 10000.0}},
+    ],
+)
+def test_no_command_is_printed_that_would_be_refused(said: dict[str, Any], tmp_path: Path) -> None:
+    out = tmp_path / "model"
+    shutil.copytree(FOLDER, out)
+    assert next_steps(out)[-1] == f"kollama2 convert {out} --to meta -o {out}-meta"
+    config = json.loads((out / "config.json").read_text())
+    config.pop("rope_parameters", None)
+    (out / "config.json").write_text(json.dumps({**config, **said}))
+    with pytest.raises(BadData, match=r"without biases|scales its rotary embedding"):
+        to_meta(out, tmp_path / "meta")
+    assert next_steps(out)[-1] == f"kollama2 evaluate {out} --suite quick"
 
 
 def test_a_stage_that_someone_computes_shows_what_it_does(

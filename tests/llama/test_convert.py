@@ -1,6 +1,7 @@
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from kollama2.engine.commit import verify
@@ -59,7 +61,7 @@ def test_any_number_of_shards_keeps_the_logits_and_comes_back_bit_equal(
 
 def test_bfloat16_and_several_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     meta = meta_files.write(tmp_path / "meta", "tiny", 2, torch.bfloat16)
-    monkeypatch.setattr(convert, "_FILE_BYTES", 100_000)
+    monkeypatch.setattr("kollama2.model.weights._SHARD_BYTES", 100_000)
     about = convert.to_hugging_face(meta, tmp_path / "hf")
     assert about["dtype"] == "bfloat16"
     files = sorted(path.name for path in (tmp_path / "hf").glob("*.safetensors"))
@@ -103,6 +105,20 @@ def test_a_model_that_never_was_metas_becomes_one(tiny_model: Path, tmp_path: Pa
             tmp_path / "narrow-meta", tmp_path / "no", tiny_model / "tokenizer.model"
         )
     assert not (tmp_path / "no").exists()
+
+
+def test_whole_numbers_are_no_weights_of_metas(tiny_model: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(tiny_model, tmp_path / "model")
+    tensors = load_file(folder / "model.safetensors")
+    save_file(
+        {**tensors, "model.norm.weight": torch.ones(64, dtype=torch.int8)},
+        folder / "model.safetensors",
+    )
+    with pytest.raises(
+        BadData, match=r"holds model\.norm\.weight in numbers that are not floating"
+    ):
+        convert.to_meta(folder, tmp_path / "meta")
+    assert not (tmp_path / "meta").exists()
 
 
 def test_the_conversion_is_cached_and_follows_the_checkpoint(

@@ -120,20 +120,21 @@ def compute(
 
 def next_steps(output: Path) -> list[str]:
     """Commands to talk to a new model, to measure it and to take it away, where it can go."""
-    from kollama2.model.files import PIECES
+    from kollama2.errors import Fault
+    from kollama2.llama.convert import check_meta
     from kollama2.model.folder import ModelFolder
 
     name, folder = shlex.quote(str(output)), ModelFolder.read(output)
     spoken = folder.template not in (None, "plain")
-    rotary = folder.config.get("rope_parameters") or folder.config.get("rope_scaling") or {}
-    llama = folder.config["model_type"] == "llama" and (output / PIECES).is_file()
     steps = [
         f"kollama2 chat {name}" if spoken else f'kollama2 complete {name} --raw "안녕하세요"',
         f"kollama2 evaluate {name} --suite quick",
     ]
-    if llama and rotary.get("rope_type", "default") == "default":
-        steps.append(f"kollama2 convert {name} --to meta -o {shlex.quote(f'{output}-meta')}")
-    return steps
+    try:
+        check_meta(output)
+    except Fault:  # it has nowhere else to go
+        return steps
+    return [*steps, f"kollama2 convert {name} --to meta -o {shlex.quote(f'{output}-meta')}"]
 
 
 def export(model: Path, output: Path, onto: Path | None = None) -> None:

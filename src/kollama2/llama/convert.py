@@ -3,11 +3,10 @@
 import json
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import save_file
 
 from kollama2.engine.commit import committing, verify, write_json
 from kollama2.errors import BadData, BadUsage, StorageTrouble, storage, storage_fault
@@ -18,9 +17,7 @@ from kollama2.model.card import Card, read_card
 from kollama2.model.files import (
     CONFIG,
     GENERATION,
-    INDEX,
     PIECES,
-    SINGLE,
     TOKENIZER_CONFIG,
     has_tokenizer,
 )
@@ -29,8 +26,7 @@ from kollama2.model.handover import hand_over
 from kollama2.model.kept import fingerprint, need_space, place
 from kollama2.model.load import check, root
 from kollama2.model.stored import opened
-
-_FILE_BYTES = 4 << 30
+from kollama2.model.weights import ShardWriter
 
 
 def is_meta(folder: Path) -> bool:
@@ -92,7 +88,10 @@ def to_hugging_face(folder: Path, out: Path, tokenizer: Path | None = None) -> d
         if tokenizer is not None:
             _write_tokenizer(tokenizer, shards.vocab, partial)
         try:
-            _write_weights(shards, partial)
+            writer = ShardWriter(partial)
+            for part in shards.parts:
+                writer.add(part.hugging_face, shards.hugging_face(part))
+            writer.close()
         except SafetensorError as error:
             fault = storage_fault(error, out)
             raise fault or StorageTrouble(f"{out} cannot be written: {error}") from error
@@ -130,38 +129,6 @@ def _write_tokenizer(tokenizer: Path, vocab: int, out: Path) -> None:
     write_json(out / TOKENIZER_CONFIG, config, durable=False)
 
 
-def _write_weights(shards: Shards, out: Path) -> None:
-    groups = _grouped(shards)
-    index: dict[str, str] = {}
-    for number, group in enumerate(groups, 1):
-        name = SINGLE
-        if len(groups) > 1:
-            name = f"model-{number:05d}-of-{len(groups):05d}.safetensors"
-        tensors = {part.hugging_face: shards.hugging_face(part) for part in group}
-        save_file(tensors, out / name, metadata={"format": "pt"})
-        index |= dict.fromkeys(tensors, name)
-    if len(groups) > 1:
-        total = {"total_size": sum(_bytes(part, shards.dtype) for part in shards.parts)}
-        write_json(out / INDEX, {"metadata": total, "weight_map": index}, durable=False)
-
-
-def _grouped(shards: Shards) -> list[list[Part]]:
-    groups: list[list[Part]] = [[]]
-    size = 0
-    for part in shards.parts:
-        size += _bytes(part, shards.dtype)
-        if size > _FILE_BYTES and groups[-1]:
-            groups.append([])
-            size = _bytes(part, shards.dtype)
-        groups[-1].append(part)
-    return groups
-
-
-def _bytes(part: Part, dtype: str) -> int:
-    kind: torch.dtype = getattr(torch, dtype)
-    return torch.Size(part.shape).numel() * kind.itemsize
-
-
 def to_meta(folder: Path, out: Path, shards: int = 1) -> dict[str, Any]:
     """Write a Hugging Face Llama as a checkpoint in Meta's form.
 
@@ -178,6 +145,59 @@ def to_meta(folder: Path, out: Path, shards: int = 1) -> dict[str, Any]:
         BadData: it is not a Llama that Meta's form can hold, or its tokenizer is none.
         TryLater, Denied, StorageTrouble: the folder cannot be written.
     """
+    form = check_meta(folder, shards)
+    listed, dtype = form.parts, form.weights.dtype
+    numbers = sum(torch.Size(part.shape).numel() for part in listed)
+    need_space(out, numbers * dtype.itemsize)
+    with committing(out) as partial, storage(out):
+        names = [f"consolidated.{number:02d}.pth" for number in range(shards)]
+        for number, name in enumerate(names):
+            shard = {
+                part.meta: part.sliced(form.weights.tensor(part), number, shards).clone()
+                for part in listed
+            }
+            if form.rope is not None:
+                shard[ROPE] = torch.tensor(form.rope, dtype=dtype)
+            with (partial / name).open("wb") as file:  # torch's own does not say what went wrong
+                torch.save(shard, file)
+        write_json(partial / "params.json", form.params, durable=False)
+        sums = {name: checklist.md5(partial / name) for name in [*names, "params.json"]}
+        (partial / checklist.NAME).write_text(checklist.text(sums), encoding="utf-8")
+        if (folder / PIECES).is_file():
+            shutil.copyfile(folder / PIECES, partial / PIECES)
+    return {
+        "parameters": numbers,
+        "shards": shards,
+        "dtype": str(dtype).removeprefix("torch."),
+    }
+
+
+class Form(NamedTuple):
+    """How a Hugging Face Llama is written in Meta's form.
+
+    Attributes:
+        parts: its tensors.
+        params: its `params.json`.
+        rope: its rotary table, where it came from Meta with one.
+        weights: where its tensors are read.
+    """
+
+    parts: list[Part]
+    params: dict[str, Any]
+    rope: list[float] | None
+    weights: "_Weights"
+
+
+def check_meta(folder: Path, shards: int = 1) -> Form:
+    """Whether Meta's form can hold a Hugging Face folder; nothing is written.
+
+    Args:
+        folder: as of `to_meta`.
+        shards: as of `to_meta`.
+
+    Raises:
+        BadUsage, BadData: as `to_meta`.
+    """
     if root(folder) != folder:
         raise BadUsage(f"{folder} is an adapter; merge it first (kollama2 adapt writes it merged)")
     if has_tokenizer(folder) and not (folder / PIECES).is_file():
@@ -193,32 +213,7 @@ def to_meta(folder: Path, out: Path, shards: int = 1) -> dict[str, Any]:
             f"and {args.hidden_dim} feed-forward units"
         )
     listed = list(parts(args, config.vocab_size))
-    weights = _Weights(folder, tied=config.tie_word_embeddings)
-    weights.check(listed)
-    dtype = weights.tensor(listed[0]).dtype
-    need_space(out, sum(_bytes(part, str(dtype).removeprefix("torch.")) for part in listed))
-    with committing(out) as partial, storage(out):
-        names = [f"consolidated.{number:02d}.pth" for number in range(shards)]
-        for number, name in enumerate(names):
-            shard = {
-                part.meta: part.sliced(weights.tensor(part), number, shards).clone()
-                for part in listed
-            }
-            if rope is not None:
-                shard[ROPE] = torch.tensor(rope, dtype=dtype)
-            with (partial / name).open("wb") as file:  # torch's own does not say what went wrong
-                torch.save(shard, file)
-        write_json(partial / "params.json", params, durable=False)
-        sums = {name: checklist.md5(partial / name) for name in [*names, "params.json"]}
-        (partial / checklist.NAME).write_text(checklist.text(sums), encoding="utf-8")
-        if (folder / PIECES).is_file():
-            shutil.copyfile(folder / PIECES, partial / PIECES)
-    count = sum(torch.Size(part.shape).numel() for part in listed)
-    return {
-        "parameters": count,
-        "shards": shards,
-        "dtype": str(dtype).removeprefix("torch."),
-    }
+    return Form(listed, params, rope, _Weights(folder, listed, tied=config.tie_word_embeddings))
 
 
 def _described(folder: Path, config: Any) -> tuple[ModelArgs, dict[str, Any], list[float] | None]:
@@ -239,37 +234,41 @@ def _described(folder: Path, config: Any) -> tuple[ModelArgs, dict[str, Any], li
 
 
 class _Weights:
-    """The tensors of a Hugging Face folder, one at a time, in Meta's layout."""
+    """The tensors of a Hugging Face folder, one at a time, in Meta's layout.
 
-    def __init__(self, folder: Path, tied: bool) -> None:
+    Attributes:
+        dtype: what the first is stored in.
+    """
+
+    def __init__(self, folder: Path, listed: list[Part], *, tied: bool) -> None:
         self._folder, self._tied = folder, tied
         with opened(folder) as files:
-            self._map = {name: file.path for name, file in files.items()}
-
-    def check(self, listed: list[Part]) -> None:
-        names = {self._name(part) for part in listed}
-        ignored = {n for n in self._map if n.endswith("rotary_emb.inv_freq")}
-        ignored |= {"lm_head.weight"} if self._tied else set()
-        if missing := sorted(names - self._map.keys()):
-            raise BadData(f"{self._folder} lacks {len(missing)} weights, such as {missing[0]}")
-        if extra := sorted(self._map.keys() - names - ignored):
+            self._paths = {name: file.path for name, file in files.items()}
+            shapes = {name: file.shape(name) for name, file in files.items()}
+            floating = {name: kind for name, file in files.items() if (kind := file.dtype(name))}
+        names = {self._name(part): part for part in listed}
+        ignored = {n for n in shapes if n.endswith("rotary_emb.inv_freq")}
+        ignored |= {"lm_head.weight"} if tied else set()
+        if missing := sorted(names.keys() - shapes.keys()):
+            raise BadData(f"{folder} lacks {len(missing)} weights, such as {missing[0]}")
+        if extra := sorted(shapes.keys() - names.keys() - ignored):
             raise BadData(
-                f"{self._folder} holds {len(extra)} weights that a Llama 2 does not have, such as "
+                f"{folder} holds {len(extra)} weights that a Llama 2 does not have, such as "
                 f"{extra[0]}"
             )
-        for part in listed:
-            name = self._name(part)
-            with opened(self._folder, [self._map[name]]) as files:
-                shape = files[name].shape(name)
-            if tuple(shape) != part.shape:
+        for name, part in names.items():
+            if tuple(shapes[name]) != part.shape:
                 raise BadData(
-                    f"{self._folder}: {part.hugging_face} has the shape {shape}, its config.json "
+                    f"{folder}: {name} has the shape {shapes[name]}, its config.json "
                     f"asks for {list(part.shape)}"
                 )
+            if name not in floating:
+                raise BadData(f"{folder} holds {name} in numbers that are not floating")
+        self.dtype = floating[self._name(listed[0])]
 
     def tensor(self, part: Part) -> torch.Tensor:
         name = self._name(part)
-        with opened(self._folder, [self._map[name]]) as files:
+        with opened(self._folder, [self._paths[name]]) as files:
             whole = files[name].get(name)
         return to_pair_layout(whole, part.heads) if part.heads else whole
 
