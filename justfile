@@ -24,6 +24,12 @@ test *arguments:
 slow *arguments:
     pytest --slow "$@"
 
+# Write anew the pages and the picture that follow from the code.
+pages:
+    python scripts/draw_architecture.py
+    python scripts/write_cli_page.py
+    python scripts/write_recipe_pages.py
+
 # Compute a study (the embedded one if none is named) and write its report.
 run *arguments:
     kollama2 run "$@"

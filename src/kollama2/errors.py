@@ -48,25 +48,31 @@ class BadData(Fault):
 
 
 class Missing(Fault):
-    """A dependency, a device or a kernel that the request needs is not here (exit 69)."""
+    """Something that the request needs is missing (exit 69).
+
+    A package, a device, a kernel, the hub, or the newer kollama2 that wrote a file.
+    """
 
     exit_code = 69
 
 
 class StorageTrouble(Fault):
-    """A folder cannot be read or written (exit 74)."""
+    """A folder cannot be read or written, or a file-size limit was reached (exit 74)."""
 
     exit_code = 74
 
 
 class TryLater(Fault):
-    """Nothing is lost; the same command continues later: disk full, preempted (exit 75)."""
+    """Nothing is lost, and the same command continues later (exit 75).
+
+    The disk is full, a source changed meanwhile, or SIGTERM or SIGHUP ended the process.
+    """
 
     exit_code = 75
 
 
 class Corrupt(Fault):
-    """A stored file differs from its manifest (exit 76)."""
+    """A stored file differs from its manifest or lacks a field (exit 76)."""
 
     exit_code = 76
 
