@@ -30,11 +30,15 @@ pages:
     python scripts/write_cli_page.py
     python scripts/write_recipe_pages.py
 
+# Build the site of docs/ into site/.
+docs:
+    NO_MKDOCS_2_WARNING=1 mkdocs build --strict --clean
+
 # Compute a study (the embedded one if none is named) and write its report.
 run *arguments:
     kollama2 run "$@"
 
 # Remove what tests and linters leave behind; stores of studies stay.
 clean:
-    rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build dist
+    rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build dist site
     find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

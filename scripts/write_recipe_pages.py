@@ -1,14 +1,14 @@
-"""Write the pages of the named recipes whose files hold all that a page says."""
+"""Write the pages of the named recipes whose files hold all that a page says, and their list."""
 
 from pathlib import Path
 
 from kollama2.study import recipes
-from kollama2.study.pages import page
+from kollama2.study.pages import overview, page
 
 FOLDER = Path(__file__).parent.parent / "docs" / "recipes"
 
-for name in recipes.names():
-    recipe = recipes.load(name)
-    if recipe.evidence:
-        (FOLDER / f"{name}.md").write_text(page(recipe), encoding="utf-8")
-        print(FOLDER / f"{name}.md")
+every = [recipes.load(name) for name in recipes.names()]
+pages = {recipe.name: page(recipe) for recipe in every if recipe.evidence}
+for name, text in {**pages, "index": overview(every)}.items():
+    (FOLDER / f"{name}.md").write_text(text, encoding="utf-8")
+    print(FOLDER / f"{name}.md")

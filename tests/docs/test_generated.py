@@ -1,8 +1,12 @@
 """Pages and pictures that are written from the code are those of this code."""
 
+import itertools
 import runpy
 from pathlib import Path
 from typing import Any
+
+from kollama2.study import recipes
+from kollama2.study.pages import overview
 
 ROOT = Path(__file__).parent.parent.parent
 DOCS = ROOT / "docs"
@@ -29,7 +33,7 @@ def test_every_package_has_its_paragraph_from_the_bottom_to_the_top() -> None:
     text = (DOCS / "architecture.md").read_text(encoding="utf-8")
     floors = script("draw_architecture")["floors"]()
     places = [[text.index(f"\n**`{name}`**: ") for name in floor] for floor in floors]
-    for upper, lower in zip(places, places[1:], strict=False):
+    for upper, lower in itertools.pairwise(places):
         assert min(upper) > max(lower)
 
 
@@ -50,3 +54,11 @@ def test_the_page_of_commands_tells_what_a_reader_looks_for() -> None:
     codes = [line.split()[1] for line in page.splitlines() if line.startswith("| ")]
     numbers = [int(code) for code in codes if code.isdigit()]
     assert numbers == [0, 64, 65, 69, 70, 74, 75, 76, 77, 130]
+
+
+def test_the_list_of_recipes_is_that_of_their_files() -> None:
+    """Where it is not: `just pages`."""
+    every = [recipes.load(name) for name in recipes.names()]
+    assert (DOCS / "recipes" / "index.md").read_text(encoding="utf-8") == overview(every)
+    families = {recipe.family for recipe in every}
+    assert all(f"\n## {family}\n" in overview(every) for family in families)
