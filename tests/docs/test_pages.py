@@ -21,7 +21,7 @@ ROOT = Path(__file__).parent.parent.parent
 DOCS = ROOT / "docs"
 # The journal and the log of changes tell of the past.
 PAGES = [page for page in sorted(DOCS.rglob("*.md")) if page.name not in ("journal.md", "cli.md")]
-PAGES += [ROOT / name for name in ("README.md", "README.ko.md", "CONTRIBUTING.md")]
+PAGES += [ROOT / name for name in ("README.md", "README.ko.md", "CONTRIBUTING.md", "RELEASE.md")]
 FENCED = re.compile(r"^```bash\n(.*?)^```", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"^ {4}(kollama2 .+)$|`(kollama2 [^`\n]+)`", re.MULTILINE)
 BLOCK = re.compile(r"^```yaml\n(name: .*?)^```", re.MULTILINE | re.DOTALL)
