@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from kollama2.study import recipes
-from kollama2.study.pages import overview
 
 ROOT = Path(__file__).parent.parent.parent
 DOCS = ROOT / "docs"
@@ -59,6 +58,6 @@ def test_the_page_of_commands_tells_what_a_reader_looks_for() -> None:
 def test_the_list_of_recipes_is_that_of_their_files() -> None:
     """Where it is not: `just pages`."""
     every = [recipes.load(name) for name in recipes.names()]
-    assert (DOCS / "recipes" / "index.md").read_text(encoding="utf-8") == overview(every)
-    families = {recipe.family for recipe in every}
-    assert all(f"\n## {family}\n" in overview(every) for family in families)
+    written = script("write_recipe_pages")["overview"](every)
+    assert (DOCS / "recipes" / "index.md").read_text(encoding="utf-8") == written
+    assert all(f"\n## {recipe.family}\n" in written for recipe in every)

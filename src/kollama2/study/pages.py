@@ -1,50 +1,17 @@
-"""The pages of the named recipes, written from their files, so that the two cannot differ."""
+"""The page of a named recipe, written from its file, so that the two cannot differ."""
 
 import textwrap
-from collections.abc import Sequence
 from typing import Any
 
 from kollama2.study.schema import RecipeFile
 
 _WIDTH = 100
-_FAMILIES = {
-    "cpt": "More pre-training: the base reads Korean text before it learns to answer.",
-    "vocabulary": "A larger vocabulary: Korean pieces, then training that fills their rows.",
-    "sft": "Instructions: the model learns to answer in Korean.",
-    "preference": "Preferences: of two answers the better one is made likelier.",
-    "merge": "Merges: what two models learned apart is added.",
-}
-_OVERVIEW = """\
-# Named recipes
-
-A recipe is a path of steps with the source of every number. `kollama2 recipes` lists them,
-`kollama2 recipes NAME` explains one, and this trains a model by it:
-
-    kollama2 adapt BASE --recipe NAME --data FILE -o OUT
-
-Which one is best depends on base, data and budget; a study says so. What studies have said is in
-[the journal](../journal.md), what each of their settings means in [the reference](../reference.md).
-"""
 
 
 def source_of(recipe: RecipeFile, step: int, field: str) -> str:
     """Where the value of a step's field comes from; steps count from 1."""
     numbers = recipe.numbers
     return numbers.get(f"{step}.{field}", "" if field == "kind" else numbers.get(field, ""))
-
-
-def overview(recipes: Sequence[RecipeFile]) -> str:
-    """The list of all recipes in Markdown, by family."""
-    parts = [_OVERVIEW]
-    for family, about in _FAMILIES.items():
-        rows = [
-            f"| [{recipe.name}]({recipe.name}.md) | {recipe.title} |"
-            for recipe in recipes
-            if recipe.family == family
-        ]
-        table = "\n".join(["| recipe | what it is |", "|---|---|", *rows])
-        parts.append(f"## {family}\n\n{about}\n\n{table}\n")
-    return "\n".join(parts)
 
 
 def page(recipe: RecipeFile) -> str:
