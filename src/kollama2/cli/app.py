@@ -74,9 +74,8 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal may know no Korean
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        for name in ("SIGTERM", "SIGHUP"):
-            number = getattr(signal, name, None)  # Windows has no hang-up
-            if number and signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores it
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores it
                 signal.signal(number, _end)
         code = app(standalone_mode=False)
     except Fault as fault:

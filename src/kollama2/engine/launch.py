@@ -136,9 +136,6 @@ def _end(process: BaseProcess, at_once: bool) -> None:
 
 def _signal_group(process: BaseProcess, name: str) -> None:
     assert process.pid is not None, "it was started"
-    if sys.platform == "win32":
-        process.terminate()
-        return
     try:
         os.killpg(process.pid, signal.Signals[name])
     except ProcessLookupError:  # it has no group of its own yet, or has just ended

@@ -13,7 +13,7 @@ def keep_freed_memory() -> None:
     glibc maps every block above 32 MiB anew and unmaps it when it is freed, so each step pays a
     page fault for each 4 KiB of its activations and logits. On a Llama of 6 M parameters that was
     15,000 faults a step, with this under 2,000, and 2 to 6 % less processor time. It does nothing
-    where the allocator is not glibc's (macOS, Windows, musl, a preloaded jemalloc).
+    where the allocator is not glibc's (macOS, musl, a preloaded jemalloc).
     """
     if not sys.platform.startswith("linux"):
         return
