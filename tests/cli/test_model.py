@@ -52,6 +52,11 @@ def test_what_cannot_be_converted_is_told_as_it_is(tmp_path: Path) -> None:
     part.write_bytes(b"")
     with pytest.raises(BadUsage, match="is a part of a checkpoint; name its folder"):
         convert(str(part), out)
+    odd = tmp_path / "model.bin"
+    odd.write_bytes(b"")
+    for to in ("hf", "meta"):
+        with pytest.raises(BadUsage, match=r"model\.bin is neither a folder nor a GGUF file"):
+            convert(str(odd), out, to=to)
     folder = write_folder(tmp_path / "bytes", "llama")
     with pytest.raises(BadData, match=r"holds no tokenizer\.model, .* its own would be lost"):
         convert(str(folder), out, to="meta")

@@ -1,3 +1,5 @@
+"""The script that converts llama2.c checkpoints keeps their logits, or says what is wrong."""
+
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from kollama2.engine.commit import verify
 from kollama2.errors import BadData, StorageTrouble, TryLater
-from kollama2.llama import llama2c
+from scripts import llama2c
 from tests.llama.files import (
     HEADER,
     Tensors,

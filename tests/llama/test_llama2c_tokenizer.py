@@ -1,3 +1,5 @@
+"""The tokenizer of a llama2.c checkpoint gives the same ids wherever it is read."""
+
 import json
 import struct
 from collections.abc import Callable
@@ -11,8 +13,8 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
 from kollama2.errors import BadData, StorageTrouble
-from kollama2.llama import llama2c_tokenizer
 from kollama2.model.pieces import write_fast
+from scripts import llama2c
 
 TEXTS = [
     "Once upon a time, there was a fox.",
@@ -25,20 +27,18 @@ TEXTS = [
 ]
 
 
-def auto_tokenizer(pieces: list[llama2c_tokenizer.Piece], folder: Path) -> Any:
-    (folder / "tokenizer.model").write_bytes(llama2c_tokenizer.sentencepiece_model(pieces))
+def auto_tokenizer(pieces: list[llama2c.Piece], folder: Path) -> Any:
+    (folder / "tokenizer.model").write_bytes(llama2c.sentencepiece_model(pieces))
     write_fast(folder, bos=1)
-    (folder / "tokenizer_config.json").write_text(json.dumps(llama2c_tokenizer.config(64)))
+    (folder / "tokenizer_config.json").write_text(json.dumps(llama2c.tokenizer_config(64)))
     return AutoTokenizer.from_pretrained(folder, split_special_tokens=True)
 
 
 def test_three_readings_of_one_tokenizer_agree(
     tiny_tokenizer: Path, tokenizer_bin: Path, tmp_path: Path
 ) -> None:
-    pieces = llama2c_tokenizer.read(tokenizer_bin, 384)
-    imported = sentencepiece.SentencePieceProcessor(
-        model_proto=llama2c_tokenizer.sentencepiece_model(pieces)
-    )
+    pieces = llama2c.read_tokenizer(tokenizer_bin, 384)
+    imported = sentencepiece.SentencePieceProcessor(model_proto=llama2c.sentencepiece_model(pieces))
     original = sentencepiece.SentencePieceProcessor(
         model_file=str(tiny_tokenizer / "tokenizer.model")
     )
@@ -55,8 +55,8 @@ def test_three_readings_of_one_tokenizer_agree(
 
 @pytest.fixture(scope="module")
 def both(tokenizer_bin: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Any]:
-    pieces = llama2c_tokenizer.read(tokenizer_bin, 384)
-    model = llama2c_tokenizer.sentencepiece_model(pieces)
+    pieces = llama2c.read_tokenizer(tokenizer_bin, 384)
+    model = llama2c.sentencepiece_model(pieces)
     return (
         sentencepiece.SentencePieceProcessor(model_proto=model),
         auto_tokenizer(pieces, tmp_path_factory.mktemp("both")),
@@ -78,12 +78,10 @@ def test_sentencepiece_and_transformers_agree_on_any_text(
 def test_the_real_llama_2_tokenizer_is_rebuilt_exactly(real_data: Path, tmp_path: Path) -> None:
     folder = real_data / "tokenizers" / "karpathy__llama2.c"
     official = sentencepiece.SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))
-    pieces = llama2c_tokenizer.read(folder / "tokenizer.bin", 32000)
+    pieces = llama2c.read_tokenizer(folder / "tokenizer.bin", 32000)
     assert [piece.text for piece in pieces] == [official.id_to_piece(i) for i in range(32000)]
 
-    rebuilt = sentencepiece.SentencePieceProcessor(
-        model_proto=llama2c_tokenizer.sentencepiece_model(pieces)
-    )
+    rebuilt = sentencepiece.SentencePieceProcessor(model_proto=llama2c.sentencepiece_model(pieces))
     auto = auto_tokenizer(pieces, tmp_path)
     news = real_data / "parallel" / "jungyeul__korean-parallel-corpora"
     lines = TEXTS + [
@@ -134,13 +132,13 @@ def test_a_bad_tokenizer_is_one_sentence(
     path = tmp_path / "tokenizer.bin"
     path.write_bytes(damage(tokenizer_bin.read_bytes()))
     with pytest.raises(BadData, match=says) as error:
-        llama2c_tokenizer.read(path, 384)
+        llama2c.read_tokenizer(path, 384)
     assert str(path) in str(error.value)
     assert "\n" not in str(error.value)
 
 
 def test_a_tokenizer_of_another_checkpoint_is_refused(tokenizer_bin: Path) -> None:
     with pytest.raises(BadData, match="has 384 pieces, but the checkpoint's header says 512"):
-        llama2c_tokenizer.read(tokenizer_bin, 512)
+        llama2c.read_tokenizer(tokenizer_bin, 512)
     with pytest.raises(StorageTrouble, match="cannot be written or read"):
-        llama2c_tokenizer.read(tokenizer_bin.parent, 384)
+        llama2c.read_tokenizer(tokenizer_bin.parent, 384)

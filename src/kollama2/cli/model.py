@@ -122,13 +122,13 @@ def convert(
     checkpoint: Annotated[
         str,
         typer.Argument(
-            help="Meta's folder, a Hugging Face folder (pickled too), an adapter, a GGUF file, a "
-            "llama2.c .bin, an hf: id."
+            help="Meta's folder, a Hugging Face folder (pickled too), an adapter, a GGUF file, an "
+            "hf: id."
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the model.")],
     tokenizer: Annotated[
-        Path | None, typer.Option(help="Meta's tokenizer.model, or llama2.c's tokenizer.bin.")
+        Path | None, typer.Option(help="Meta's tokenizer.model, where it is not in the folder.")
     ] = None,
     to: Annotated[
         str, typer.Option(help="What to write: hf, or meta (consolidated.NN.pth files).")
@@ -141,7 +141,7 @@ def convert(
 ) -> None:
     """Convert checkpoints and adapters to Hugging Face folders.
 
-    Reads Meta's, GGUF, llama2.c's and pickled checkpoints; writes Meta's with --to meta.
+    Reads Meta's, GGUF and pickled checkpoints; writes Meta's with --to meta.
     """
     from kollama2.engine.hub import load_mirrors
     from kollama2.errors import BadUsage
@@ -170,7 +170,6 @@ def convert(
 
 
 _GGUF = "{} brings its tokenizer along and becomes hf only"
-_LLAMA2C = "a llama2.c file needs --tokenizer tokenizer.bin and becomes hf only"
 
 
 def _to_meta(place: Path, output: Path, shards: int) -> dict[str, Any]:
@@ -180,7 +179,7 @@ def _to_meta(place: Path, output: Path, shards: int) -> dict[str, Any]:
     from kollama2.model.pickled import is_pickled
 
     if not place.is_dir():
-        raise BadUsage(_GGUF.format(place) if is_gguf(place) else _LLAMA2C)
+        raise BadUsage(_GGUF.format(place) if is_gguf(place) else _no_folder(place))
     if is_pickled(place):
         raise BadUsage(f"{place} holds pickled weights; convert them to hf first")
     if is_meta(place):
@@ -217,9 +216,10 @@ def _to_hf(place: Path, output: Path, tokenizer: Path | None) -> dict[str, Any]:
         if tokenizer is not None:
             raise BadUsage(_GGUF.format(place))
         return unpack(place, output)
-    from kollama2.llama.llama2c import convert as import_checkpoint
+    raise BadUsage(_no_folder(place))
 
-    if tokenizer is None:
-        meta = place.suffix == ".pth"
-        raise BadUsage(f"{place} is a part of a checkpoint; name its folder" if meta else _LLAMA2C)
-    return import_checkpoint(place, tokenizer, output)
+
+def _no_folder(place: Path) -> str:
+    if place.suffix == ".pth":
+        return f"{place} is a part of a checkpoint; name its folder"
+    return f"{place} is neither a folder nor a GGUF file; name the folder of a checkpoint"

@@ -1,12 +1,17 @@
-"""Import of a llama2.c checkpoint (legacy or version 1) with its tokenizer.bin.
+"""Turn a llama2.c checkpoint (legacy or version 1) with its tokenizer.bin into a model folder.
+
+    python scripts/llama2c.py model.bin tokenizer.bin OUT
 
 Both files are plain little-endian dumps. Weights are float32; the query and key rows follow Meta's
 layout, where neighbouring rows (2i, 2i+1) of a head turn together (RoFormer, arXiv 2104.09864,
 equation 34). Hugging Face's Llama turns row i with row i + head_size/2, so the rows are re-ordered.
+The tokenizer's file holds pieces and scores only; a SentencePiece model is made of it.
 """
 
+import argparse
 import math
 import struct
+import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,8 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kollama2.engine.commit import committing, write_json
-from kollama2.errors import BadData, StorageTrouble, storage, storage_fault
-from kollama2.llama import llama2c_tokenizer
+from kollama2.errors import BadData, Fault, StorageTrouble, storage, storage_fault
 from kollama2.model.card import Card
 from kollama2.model.files import CONFIG, GENERATION, PIECES, TOKENIZER_CONFIG
 from kollama2.model.folder import ModelFolder
@@ -29,6 +33,9 @@ _FLOAT_BYTES = 4
 # The format stores neither; these are the constants of every llama2.c model.
 _NORM_EPS = 1e-5
 _ROPE_THETA = 10000.0
+_SPECIAL = ["<unk>", "<s>", "</s>"]
+_FIRST_BYTE = len(_SPECIAL)
+_FIRST_TEXT = _FIRST_BYTE + 256
 
 
 class Shape(NamedTuple):
@@ -72,13 +79,13 @@ def convert(checkpoint: Path, tokenizer: Path, out: Path) -> dict[str, Any]:
     from safetensors.numpy import save_file
 
     layout, shape, weights = read_checkpoint(checkpoint)
-    pieces = llama2c_tokenizer.read(tokenizer, shape.vocab)
+    pieces = read_tokenizer(tokenizer, shape.vocab)
     about = {"format": layout, "parameters": sum(w.size for w in weights.values())}
     about |= shape._asdict()
     texts = {
         CONFIG: _model_config(shape),
         GENERATION: {"bos_token_id": 1, "eos_token_id": 2},
-        TOKENIZER_CONFIG: llama2c_tokenizer.config(shape.max_length),
+        TOKENIZER_CONFIG: tokenizer_config(shape.max_length),
     }
     with committing(out) as folder, storage(out):
         try:
@@ -86,7 +93,7 @@ def convert(checkpoint: Path, tokenizer: Path, out: Path) -> dict[str, Any]:
         except SafetensorError as error:
             fault = storage_fault(error, out)
             raise fault or StorageTrouble(f"{out} cannot be written: {error}") from error
-        model = llama2c_tokenizer.sentencepiece_model(pieces)
+        model = sentencepiece_model(pieces)
         (folder / PIECES).write_bytes(model)
         for name, value in texts.items():
             write_json(folder / name, value, durable=False)
@@ -96,13 +103,7 @@ def convert(checkpoint: Path, tokenizer: Path, out: Path) -> dict[str, Any]:
 
 
 def read_checkpoint(path: Path) -> tuple[str, Shape, Weights]:
-    """Read a checkpoint into tensors with Hugging Face's names and layout.
-
-    Args:
-        path: a legacy or version 1 file.
-
-    Returns:
-        The layout's name, the header, and the float32 tensors: linear layers as (outputs, inputs).
+    """Layout, header and float32 tensors with Hugging Face's names, linear ones (outputs, inputs).
 
     Raises:
         BadData: the file is not exactly what its header says, or a weight is not finite.
@@ -178,7 +179,7 @@ def _check_shape(path: Path, shape: Shape) -> Shape:
         wrong = [f"dim = {shape.dim} for {shape.heads} heads of even size"]
     if not wrong and shape.heads % shape.kv_heads:
         wrong = [f"{shape.heads} heads for {shape.kv_heads} key-value heads"]
-    if not wrong and shape.vocab < llama2c_tokenizer.FIRST_TEXT:
+    if not wrong and shape.vocab < _FIRST_TEXT:
         wrong = [f"vocab = {shape.vocab}, fewer than the special and byte pieces"]
     if wrong:
         raise BadData(
@@ -261,3 +262,141 @@ def _model_config(shape: Shape) -> dict[str, Any]:
         "eos_token_id": 2,
         "dtype": "float32",
     }
+
+
+class Piece(NamedTuple):
+    """One entry of a tokenizer.bin, spelled as SentencePiece spells it."""
+
+    text: str
+    score: float
+
+
+def read_tokenizer(path: Path, vocab: int) -> list[Piece]:
+    """The pieces of a tokenizer.bin by id, of which the checkpoint's header says how many.
+
+    Raises:
+        BadData: the file is not exactly `vocab` pieces, or they are not <unk>, <s>, </s>, the 256
+            bytes and then distinct text pieces.
+        Denied, StorageTrouble: the file cannot be read.
+    """
+    with storage(path):
+        data = path.read_bytes()
+    if not data:
+        raise BadData(f"{path} is empty; fetch it again")
+    pieces: list[Piece] = []
+    try:
+        (longest,) = struct.unpack_from("<i", data)
+        at = 4
+        while at < len(data):
+            score, length = struct.unpack_from("<fi", data, at)
+            at += 8
+            if not 0 < length <= longest or at + length > len(data) or not math.isfinite(score):
+                raise BadData(
+                    f"{path} is not a whole llama2.c tokenizer: piece {len(pieces)} has score"
+                    f" {score:g} and length {length} (longest by the header: {longest});"
+                    " fetch it again"
+                )
+            text = data[at : at + length].decode()
+            pieces.append(Piece(text.replace(" ", "▁"), score))
+            at += length
+    except (struct.error, UnicodeDecodeError) as error:
+        raise BadData(
+            f"{path} is not a whole llama2.c tokenizer: it breaks off or turns to noise after"
+            f" {len(pieces)} pieces; fetch it again"
+        ) from error
+    if len(pieces) != vocab:
+        raise BadData(
+            f"{path} has {len(pieces)} pieces, but the checkpoint's header says {vocab}:"
+            " give the tokenizer.bin that belongs to the checkpoint"
+        )
+    return _check_pieces(path, pieces)
+
+
+def sentencepiece_model(pieces: list[Piece]) -> bytes:
+    """The serialised SentencePiece BPE model that encodes as llama2.c does.
+
+    Like llama2.c it puts a space in front of the text, keeps repeated spaces, changes no
+    character, and falls back to bytes.
+    """
+    from sentencepiece import sentencepiece_model_pb2 as pb
+
+    kinds = pb.ModelProto.SentencePiece
+    model = pb.ModelProto()
+    for id_, piece in enumerate(pieces):
+        kind = kinds.NORMAL
+        if id_ == 0:
+            kind = kinds.UNKNOWN
+        elif id_ < _FIRST_BYTE:
+            kind = kinds.CONTROL
+        elif id_ < _FIRST_TEXT:
+            kind = kinds.BYTE
+        model.pieces.add(piece=piece.text, score=piece.score, type=kind)
+    trainer = model.trainer_spec
+    trainer.model_type = pb.TrainerSpec.BPE
+    trainer.vocab_size = len(pieces)
+    trainer.byte_fallback = True
+    trainer.split_digits = True
+    trainer.allow_whitespace_only_pieces = True
+    trainer.unk_id, trainer.bos_id, trainer.eos_id, trainer.pad_id = 0, 1, 2, -1
+    normalizer = model.normalizer_spec
+    normalizer.name = "identity"
+    normalizer.add_dummy_prefix = True
+    normalizer.remove_extra_whitespaces = False
+    normalizer.escape_whitespaces = True
+    return bytes(model.SerializeToString())
+
+
+def tokenizer_config(max_length: int) -> dict[str, Any]:
+    """The content of `tokenizer_config.json`; the length is in tokens."""
+    return {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "bos_token": "<s>",
+        "eos_token": "</s>",
+        "unk_token": "<unk>",
+        "add_bos_token": True,
+        "add_eos_token": False,
+        "clean_up_tokenization_spaces": False,
+        "model_max_length": max_length,
+    }
+
+
+def _check_pieces(path: Path, pieces: list[Piece]) -> list[Piece]:
+    """Check the fixed ids and give <s> and </s> back their plain spelling."""
+    special = [piece.text.strip("\n") for piece in pieces[:_FIRST_BYTE]]
+    if special != _SPECIAL:
+        raise BadData(
+            f"{path} must begin with {', '.join(_SPECIAL)}, but begins with {', '.join(special)};"
+            " give a tokenizer.bin of a Llama-like model"
+        )
+    for byte, piece in enumerate(pieces[_FIRST_BYTE:_FIRST_TEXT]):
+        if piece.text != f"<0x{byte:02X}>":
+            raise BadData(
+                f"{path}: piece {byte + _FIRST_BYTE} must be the byte <0x{byte:02X}>, but is"
+                f" {piece.text!r}; only tokenizers with byte fallback can be imported"
+            )
+    plain = [Piece(text, piece.score) for text, piece in zip(_SPECIAL, pieces, strict=False)]
+    plain += pieces[_FIRST_BYTE:]
+    if len({piece.text for piece in plain}) != len(plain):
+        raise BadData(f"{path} holds the same piece twice; it is damaged, fetch it again")
+    return plain
+
+
+def main() -> None:
+    """Read the arguments and convert."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("tokenizer", type=Path)
+    parser.add_argument("out", type=Path)
+    given = parser.parse_args()
+    try:
+        about = convert(given.checkpoint, given.tokenizer, given.out)
+    except Fault as fault:
+        print(f"llama2c: {fault}", file=sys.stderr)
+        sys.exit(fault.exit_code)
+    print(f"{given.out}: {about['parameters']:,} parameters", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
