@@ -3,8 +3,9 @@
 import pytest
 
 from kollama2.miniature.compose import Line, Telling, amount, parts, some
-from kollama2.miniature.lexicon import ADJECTIVES, ALL_NOUNS, NOUNS, VERBS
+from kollama2.miniature.lexicon import ADJECTIVES, NOUNS, VERBS
 
+ALL_NOUNS = dict.fromkeys(noun for group in NOUNS.values() for noun in group)
 BY_NAME = {noun.en: noun for noun in ALL_NOUNS}
 MIRA, JIHUN, DODAM = BY_NAME["Mira"], BY_NAME["Jihun"], BY_NAME["Dodam"]
 

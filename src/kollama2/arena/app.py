@@ -6,7 +6,6 @@ import socket
 import threading
 from collections import OrderedDict
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -20,7 +19,6 @@ from kollama2.report.study import Study
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-HERE = Path(__file__).parent
 OPEN = 10_000  # pairs that are shown and not voted on yet
 LONGEST = 8_000  # characters of an answer that the page shows
 

@@ -7,7 +7,7 @@ write what stays. Each task reads and writes files of its own, so any number of 
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from datatrove.data import Document
 from datatrove.pipeline.base import PipelineStep
 from datatrove.pipeline.dedup import MinhashDedupBuckets, MinhashDedupCluster, MinhashDedupFilter
 from datatrove.pipeline.dedup.minhash import MinhashConfig, MinhashDedupSignature
+from datatrove.pipeline.filters.base_filter import BaseFilter
+from datatrove.pipeline.writers.disk_base import DiskWriter
 from datatrove.utils.word_tokenizers import WordTokenizer
 
 from kollama2.data.lines import Reject, sample_of
@@ -42,17 +44,17 @@ def stages(
     """
     minhash, tidied = out / "minhash", out / "tidied"
     signatures, buckets, remove = (minhash / name for name in ("signatures", "buckets", "remove"))
-    near = Rejected(out / "rejected" / "near")
-    first = [ReadCorpus(source), Tidy(rules, held_out, out / "rejected"), WriteCorpus(tidied)]
+    rejected = out / "rejected"
+    first = [ReadCorpus(source), Tidy(rules, held_out, rejected), Lines(tidied, _kept)]
     compare = MinhashDedupBuckets(str(signatures), str(buckets), config=MINHASH)
     join = MinhashDedupCluster(str(buckets), str(remove), config=MINHASH)
-    keep = MinhashDedupFilter(str(remove), exclusion_writer=near)
+    keep = MinhashDedupFilter(str(remove), exclusion_writer=Lines(rejected / "near", _rejected))
     return [
         ("tidy", tasks, first),
         ("signatures", tasks, [ReadTidied(tidied), Signatures(signatures)]),
         ("buckets", MINHASH.num_buckets, [compare]),
         ("clusters", 1, [join]),
-        ("write", tasks, [ReadTidied(tidied), keep, WriteCorpus(out / "corpus")]),
+        ("write", tasks, [ReadTidied(tidied), keep, Lines(out / "corpus", _kept)]),
     ]
 
 
@@ -66,42 +68,38 @@ class ReadCorpus(PipelineStep):  # type: ignore[misc]
         self.source = source
 
     def run(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Iterator[Any]:
-        """Yield a document a row; a `Reject` where a row cannot be read."""
+        """Yield a document a row; where a row cannot be read, its sample and the reason."""
         files = sorted(f for f in self.source.rglob("*") if f.is_file() and f.name[0] not in "._")
         for file in files[rank::world_size]:
             for one in read(file):
                 if isinstance(one, Reject):
-                    yield one
+                    name = f"{one.file}:{one.line}"
+                    yield Document(one.sample, name, metadata={"unreadable": one.reason})
                 else:
                     name = f"{file.relative_to(self.source).as_posix()}:{one.line}"
-                    yield Document(text=one.text or "\n".join(one.contents()), id=name)
+                    yield Document(one.text or "\n".join(one.contents()), name)
 
 
-class Tidy(PipelineStep):  # type: ignore[misc]
+class Tidy(BaseFilter):  # type: ignore[misc]
     """Mends and judges documents; what is rejected goes to a file of its own."""
 
-    type, name = "FILTER", "kollama2 tidy"
+    name = "kollama2 tidy"
 
     def __init__(self, rules: Rules, held_out: HeldOut | None, rejected: Path) -> None:
-        super().__init__()
-        self.rules, self.held_out, self.rejected = rules, held_out, rejected
+        super().__init__(Lines(rejected, _rejected))
+        self.rules, self.held_out = rules, held_out
 
-    def run(self, data: Any, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
-        """Yield what stays."""
-        with Rejected(self.rejected) as rejected:
-            for one in data:
-                if isinstance(one, Reject):
-                    rejected.put(rank, f"{one.file}:{one.line}", one.reason, one.sample)
-                    continue
-                done = tidy(one.text, self.rules)
-                reason = done.reason
-                if reason is None and self.held_out and done.text in self.held_out:
-                    reason = "holds a text of a suite"
-                if reason is not None:
-                    rejected.put(rank, one.id, reason, sample_of(one.text))
-                    continue
-                one.text = done.text
-                yield one
+    def filter(self, doc: Document) -> bool | tuple[bool, str]:
+        """Mend a document that stays; answer why one does not."""
+        if reason := doc.metadata.get("unreadable"):
+            return False, reason
+        done = tidy(doc.text, self.rules)
+        if done.reason is not None:
+            return False, done.reason
+        if self.held_out and done.text in self.held_out:
+            return False, "holds a text of a suite"
+        doc.text = done.text
+        return True
 
 
 class _NoWords(WordTokenizer):  # type: ignore[misc]
@@ -150,83 +148,29 @@ class ReadTidied(PipelineStep):  # type: ignore[misc]
     def run(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
         """Yield the documents in the order in which they were written."""
         path = self.folder / f"{rank:05d}.jsonl"
+        if not path.exists():  # nothing of that task stayed
+            return
         with path.open(encoding="utf-8") as file:
             for line in file:
-                row = json.loads(line)
-                yield Document(text=row["text"], id=row["id"])
+                yield Document(**json.loads(line))
 
 
-class WriteCorpus(PipelineStep):  # type: ignore[misc]
-    """Writes `<rank>.jsonl`, which exists only when it is whole."""
+class Lines(DiskWriter):  # type: ignore[misc]
+    """Writes a file of JSON lines for each task; datatrove's own writer needs orjson."""
 
-    type, name = "WRITER", "kollama2 corpus"
+    default_output_filename, name = "${rank}.jsonl", "kollama2 lines"
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__()
-        self.folder = folder
+    def __init__(self, folder: Path, adapter: Callable[[Any, Document], dict[str, str]]) -> None:
+        super().__init__(str(folder), adapter=adapter, compression=None, mode="wb")
 
-    def run(self, data: Any, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
-        """Write each document and pass it on."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        final = self.folder / f"{rank:05d}.jsonl"
-        partial = final.with_suffix(".partial")
-        with partial.open("w", encoding="utf-8") as file:
-            for one in data:
-                row = {"id": one.id, "text": one.text}
-                file.write(json.dumps(row, ensure_ascii=False) + "\n")
-                yield one
-        partial.replace(final)
+    def _write(self, document: dict[str, str], file_handler: Any, _filename: str) -> None:
+        file_handler.write((json.dumps(document, ensure_ascii=False) + "\n").encode())
 
 
-class Rejected:
-    """A file of rejected documents for each task, in the form of datatrove's exclusion writers."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def __enter__(self) -> "Rejected":
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._file: Any = None
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._file is not None:
-            self._file.close()
-
-    def put(self, rank: int, name: str, reason: str, sample: str) -> None:
-        """Write one rejected document."""
-        if self._file is None:
-            self._file = (self.folder / f"{rank:05d}.jsonl").open("w", encoding="utf-8")
-        row = {"id": name, "reason": reason, "sample": sample}
-        self._file.write(json.dumps(row, ensure_ascii=False) + "\n")
-
-    def write(self, document: Document, rank: int = 0) -> None:
-        """Write a document that repeats another."""
-        self.put(rank, document.id, "nearly repeats another document", sample_of(document.text))
+def _kept(_: Lines, document: Document) -> dict[str, str]:
+    return {"id": document.id, "text": document.text}
 
 
-def run_local(
-    source: Path,
-    out: Path,
-    rules: Rules,
-    held_out: HeldOut | None = None,
-    *,
-    tasks: int = 1,
-    workers: int = 1,
-) -> None:
-    """Run the stages on this machine; a stage that is done is not done again.
-
-    Args:
-        source: as `stages`.
-        out: as `stages`; logs and statistics go to `out/logs`.
-        rules: as `stages`.
-        held_out: as `stages`.
-        tasks: how many parts the work is cut into.
-        workers: how many processes at a time.
-    """
-    from datatrove.executor import LocalPipelineExecutor
-
-    for name, parts, steps in stages(source, out, rules, held_out, tasks):
-        LocalPipelineExecutor(
-            steps, tasks=parts, workers=min(workers, parts), logging_dir=str(out / "logs" / name)
-        ).run()
+def _rejected(_: Lines, document: Document) -> dict[str, str]:
+    reason = document.metadata.get("filter_reason", "nearly repeats another document")
+    return {"id": document.id, "reason": reason, "sample": sample_of(document.text)}

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import pairwise
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,6 @@ from kollama2.data.mix import shuffled
 from kollama2.errors import BadUsage
 
 OrderName = Literal["forward", "reverse", "shuffled", "warmup10", "anneal-last"]
-ORDERS: tuple[OrderName, ...] = get_args(OrderName)
 _WARMUP, _ANNEAL = 0.1, 0.2
 _CELLS = 1024
 

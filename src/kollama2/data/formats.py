@@ -28,7 +28,6 @@ from kollama2.data.lines import (
 from kollama2.data.tables import read_table
 from kollama2.errors import BadData, StorageTrouble, one_line
 
-FORMATS = ("json", "jsonl", "csv", "tsv", "parquet", "wiki", "markdown", "paragraphs", "lines")
 _BY_SUFFIX = {
     ".csv": "csv",
     ".tsv": "tsv",
@@ -57,7 +56,9 @@ _FOREIGN = {
 
 
 def sniff(path: Path) -> str:
-    """Return the format of a file, one of `FORMATS`, from its name and its first bytes.
+    """Return the format of a file, by its name and its first bytes.
+
+    It is one of json, jsonl, csv, tsv, parquet, wiki, markdown, paragraphs, lines.
 
     Raises:
         BadData: the file is missing, empty, or of a kind that holds no rows.
@@ -126,7 +127,7 @@ def _sniff_text(head: bytes, suffix: str) -> str:
 def read_rows(
     path: Path, kind: str, limit: int = MAX_LINE, is_header: Callable[[list[str]], bool] = bool
 ) -> Iterator[Row | Reject]:
-    """Yield the physical rows of a file of a known format (one of `FORMATS`).
+    """Yield the physical rows of a file of a format that `sniff` knows.
 
     A row's line is its first line in the file, or its number where a format has no lines (Parquet,
     a JSON object that holds the list).

@@ -20,15 +20,6 @@ from kollama2.miniature.lexicon import ADJECTIVES, Noun, Verb
 
 Value = Noun | Verb | int | str
 CODE = re.compile(r"\{([^{}]*)\}|<([^<>]*)>")
-COPULA = {
-    "이고": "고",
-    "이지만": "지만",
-    "이면": "면",
-    "이라서": "라서",
-    "이며": "며",
-    "이었지만": "었지만",
-    "인": "인",
-}
 PRONOUNS = {"she": ("she", "he"), "her": ("her", "him"), "his": ("her", "his")}
 
 
@@ -150,10 +141,8 @@ def nominal(word: str, option: str, register: str) -> str:
     if option == "이ask":
         # 무엇인가요 is what people say; 무엇이에요 is stiff.
         if register == "polite":
-            return korean.copula_connect(word, "인가요")
+            return word + "인가요"
         return korean.copula(word, register, question=True)
-    if option in COPULA:
-        return korean.copula_connect(word, COPULA[option])
     return josa.attach(word, option) if option else word
 
 

@@ -133,18 +133,6 @@ def past(verb: str) -> str:
     return " ".join([text, *rest])
 
 
-def gerund(verb: str) -> str:
-    """The -ing form: going, making, running, being; only the first word changes."""
-    word, *rest = verb.split(" ", 1)
-    if word in DOUBLING | {"swim"}:
-        text = word + word[-1] + "ing"
-    elif word.endswith("e") and word != "be" and not word.endswith("ee"):
-        text = word[:-1] + "ing"
-    else:
-        text = word + "ing"
-    return " ".join([text, *rest])
-
-
 def inflect(verb: str, tense: str, *, negative: bool = False) -> str:
     """The verb of a third-person subject: (go, past) went or did not go, (go, future) will go."""
     if tense == "future":

@@ -1,7 +1,7 @@
 """Korean grammar: conjugation by stem and class, the copula by the final sound of its noun."""
 
+from kollama2.korean import josa
 from kollama2.korean.hangul import join, split, with_final
-from kollama2.korean.sound import final_sound
 
 REGISTERS = ("plain", "polite", "formal")  # 해라체, 해요체, 합니다체
 TENSES = ("present", "past", "future")
@@ -21,8 +21,6 @@ REO_IRREGULAR = frozenset({"푸르다"})
 BRIGHT = "ㅏㅑㅗ"
 CONTRACTED = {"ㅗ": "ㅘ", "ㅜ": "ㅝ", "ㅣ": "ㅕ", "ㅚ": "ㅙ"}
 SILENT = ("ㅏ", "ㅓ", "ㅐ", "ㅔ", "ㅕ", "ㅑ")  # these swallow the vowel that follows
-
-EXISTENCE = ("있다", "없다", "계시다")
 
 
 def a_form(verb: str) -> str:
@@ -201,11 +199,10 @@ def negative(verb: str) -> tuple[str, str]:
 
 def copula(noun: str, register: str, tense: str = "present", *, question: bool = False) -> str:
     """The noun with 이다: 의사다, 선생님이다, 의사예요, 선생님이에요, 의사입니다, 의사였다."""
-    closed = bool(final_sound(noun))
     if tense == "past":
         ends = {"plain": "다", "polite": "어요", "formal": "습니다"}
         asks = {"plain": "니", "polite": "어요", "formal": "습니까"}
-        return noun + ("이었" if closed else "였") + (asks if question else ends)[register]
+        return josa.attach(noun, "이었") + (asks if question else ends)[register]
     if tense == "future":
         return (
             noun + {"plain": "일 것이다", "polite": "일 거예요", "formal": "일 것입니다"}[register]
@@ -213,17 +210,5 @@ def copula(noun: str, register: str, tense: str = "present", *, question: bool =
     if register == "formal":
         return noun + ("입니까" if question else "입니다")
     if register == "polite":
-        return noun + ("이에요" if closed else "예요")
-    if question:
-        return noun + ("이니" if closed else "니")
-    return noun + ("이다" if closed else "다")
-
-
-def copula_connect(noun: str, ending: str) -> str:
-    """The noun with 이다 and a connective: 의사고, 선생님이고, 의사라서, 선생님이라서, 의사인."""
-    if ending in ("인", "인데", "인가요"):
-        return noun + ending
-    assert ending in ("고", "지만", "면", "라서", "며", "었지만"), ending
-    if ending == "었지만":
-        return noun + ("이었지만" if final_sound(noun) else "였지만")
-    return noun + ("이" if final_sound(noun) else "") + ending
+        return josa.attach(noun, "이에요")
+    return josa.attach(noun, "이니" if question else "이다")

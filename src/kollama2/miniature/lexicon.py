@@ -81,7 +81,6 @@ def _named(kind: str, english: str) -> tuple[Noun, ...]:
     return tuple(noun for noun in NOUNS[kind] if noun.en in names)
 
 
-ALL_NOUNS: tuple[Noun, ...] = tuple(noun for group in NOUNS.values() for noun in group)
 PEOPLE, TOWNS = NOUNS["person"], NOUNS["town"]
 
 # Classes made of others; frames may ask for these as well.
