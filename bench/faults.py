@@ -16,11 +16,13 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bench import faults_models, faults_outside, faults_rows, faults_store
+from bench.typed import Ended, command
 
 Fault = tuple[str, str, Callable[[], str]]
 """Its kind, its name, and what makes it and says how it ended: a word, a colon and the rest."""
@@ -40,11 +42,12 @@ def rows(root: Path) -> Iterator[Fault]:
     def run(name: str, make: Callable[[Path], list[str]]) -> str:
         with tempfile.TemporaryDirectory(dir=root) as folder:
             arguments = make(Path(folder))
-            answer = faults_rows.run(arguments)
-            return f"{faults_rows.judge(name, arguments, *answer)}: {answer[2].strip()[-200:]}"
+            ended = command(*arguments)
+            said = (ended.trace or ended.said).strip()[-200:]
+            return f"{faults_rows.judge(name, arguments, ended)}: {said}"
 
     for group, name, make in faults_rows.cases():
-        yield f"data, {group.split()[0]}", f"{group}, {name}", lambda n=name, m=make: run(n, m)
+        yield f"data, {group.split()[0]}", f"{group}, {name}", partial(run, name, make)
 
 
 def models(root: Path) -> Iterator[Fault]:
@@ -57,18 +60,18 @@ def models(root: Path) -> Iterator[Fault]:
 
     for case in faults_models.cases(sound):
         kind = "random changes" if case.group.startswith("fuzz") else "named"
-        yield f"model folders, {kind}", f"{case.group}: {case.name}", lambda one=case: run(one)
+        yield f"model folders, {kind}", f"{case.group}: {case.name}", partial(run, case)
 
 
 def outside(root: Path) -> Iterator[Fault]:
     """What users, servers and clients send."""
 
-    def run(one: Callable[[], faults_outside.Ended]) -> str:
+    def run(one: Callable[[], Ended]) -> str:
         ended = one()
-        return f"{faults_outside.classify(ended)}: {ended.trace or ended.said[-200:]}"
+        return f"{faults_outside.classify(ended)}: {(ended.trace or ended.said)[-200:]}"
 
     for group, name, one in faults_outside.cases(root):
-        yield f"from outside, {group}", name, lambda run_=one: run(run_)
+        yield f"from outside, {group}", name, partial(run, one)
 
 
 PARTS = {"bytes": bytes_, "rows": rows, "models": models, "outside": outside}

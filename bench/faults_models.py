@@ -8,13 +8,10 @@ word, and more than `SECONDS` are failures. `cases` and `outcome` are for other 
 
 import argparse
 import contextlib
-import io
 import os
 import shutil
 import sys
 import tempfile
-import time
-import traceback
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -27,9 +24,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bench import faults_folders as damage
 from bench import faults_tables as tables
+from bench import typed
 from bench.faults_folders import ADAPTER, SETTINGS, WEIGHTS
 
-from kollama2.cli import app as command_line
 from kollama2.model.bounded import limited
 
 SECONDS = (60.0, 300.0)  # the second where workers are started
@@ -171,36 +168,28 @@ def run(model: Path, answer: str | None = None, command: str = "complete") -> Ou
     made = model.parent / "made"
     words = "convert {model} -o {made}/out" if any(model.glob("pytorch_*")) else COMMANDS[command]
     words, limit = words.format(model=model, made=made), SECONDS[command in ("evaluate", "adapt")]
-    out, err, code, began = io.StringIO(), io.StringIO(), 0, time.monotonic()
-    before, shown, sys.argv = sys.argv, warnings.showwarning, ["kollama2", *words.split()]
     try:
-        with (
-            contextlib.redirect_stdout(out),
-            contextlib.redirect_stderr(err),
-            nobody(model),
-            warnings.catch_warnings(),
-            limited(limit),
-        ):
-            warnings.resetwarnings()  # as in a program of its own
-            warnings.simplefilter("ignore", DeprecationWarning)
-            command_line.main()
-    except SystemExit as end:
-        code = int(end.code or 0)
-    except BaseException:  # a panic of Rust is no Exception
-        late = time.monotonic() - began > limit
-        return Outcome("endless" if late else "traceback", 70, traceback.format_exc())
+        ended = typed.command(*words.split(), within=alone(model, limit))
     finally:
-        sys.argv, warnings.showwarning = before, shown
         shutil.rmtree(made, ignore_errors=True)
-    said = err.getvalue().strip()
-    if time.monotonic() - began > limit:
-        return Outcome("endless", code, said)
-    if code:
-        clean = said.rpartition("\n")[2].startswith("kollama2: ") and code != 70
-        clean = clean and "\x1b" not in said and "Traceback" not in said
-        return Outcome("told" if clean else "traceback", code, said)
-    changed = answer is not None and out.getvalue() != answer and "kollama2: " not in said
-    return Outcome("silent" if changed else "works", 0, out.getvalue())
+    said = ended.said.strip()
+    if ended.seconds > limit:
+        return Outcome("endless", ended.code, ended.trace or said)
+    if ended.code:
+        clean = ended.refusal == "said" and said.rpartition("\n")[2] == ended.sentences[-1]
+        told = clean and "\x1b" not in said
+        return Outcome("told" if told else "traceback", ended.code, ended.trace or said)
+    changed = answer is not None and ended.out != answer and not ended.sentences
+    return Outcome("silent" if changed else "works", 0, ended.out)
+
+
+@contextlib.contextmanager
+def alone(model: Path, limit: float) -> Iterator[None]:
+    """As in a program of its own, which has so many seconds."""
+    with nobody(model), warnings.catch_warnings(), limited(limit):
+        warnings.resetwarnings()
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield
 
 
 @contextlib.contextmanager

@@ -8,7 +8,6 @@ Every case does what a user, a server or a client can do. A good end is an exit 
 """
 
 import contextlib
-import io
 import json
 import os
 import resource
@@ -19,76 +18,36 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the fake servers are those of the tests
 
 from bench.faults_yaml import lines
+from bench.typed import Ended, call, command
 
-from kollama2.cli import app
-from kollama2.errors import Fault
 from kollama2.miniature import base
 
-LONGEST, CODES = 20.0, {64, 65, 69, 74, 75, 76, 77}  # seconds that a refusal may take
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How a case ended: exit code, what was said on stderr, seconds, an error that came through."""
-
-    code: int
-    said: str
-    seconds: float
-    trace: str = ""
+LONGEST = 20.0  # seconds that a refusal may take
 
 
 Case = tuple[str, str, Callable[[], Ended]]
 
 
-def call(function: Callable[[], Any]) -> Ended:
-    """Call a function of the package; a fault of it is said as the command line says it."""
-    said, code, trace, began = io.StringIO(), 0, "", time.monotonic()
-    try:
-        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
-            function()
-    except Fault as fault:
-        code = fault.exit_code
-        said.write(f"kollama2: {fault}\n")
-    except SystemExit as end:
-        code = int(end.code or 0)
-    except BaseException as error:
-        code, trace = 1, f"{type(error).__name__}: {error}"[:300]
-    return Ended(code, said.getvalue(), time.monotonic() - began, trace)
-
-
-def command(*arguments: str) -> Ended:
-    """Run a command in this process."""
-    before, sys.argv = sys.argv, ["kollama2", *arguments]
-    try:
-        return call(app.main)
-    finally:
-        sys.argv = before
-
-
 def classify(ended: Ended) -> str:
     """`said` is a good end; `traceback`, `silent`, `slow` and `long` are not."""
-    if ended.trace or "Traceback (most recent call last)" in ended.said or ended.code == 70:
-        return "traceback"
-    lines = [line for line in ended.said.splitlines() if line.startswith("kollama2: ")]
-    if ended.code not in CODES or not lines:
-        return "silent"
+    if ended.refusal != "said":
+        return ended.refusal
     if ended.seconds > LONGEST:
         return "slow"
-    return "said" if len(lines) == 1 and len(lines[0]) < 600 else "long"
+    return "said" if len(ended.sentences) == 1 and len(ended.sentences[0]) < 600 else "long"
 
 
 def cases(root: Path) -> Iterator[Case]:
     """All cases, as (group, name, run), to be run in this order; `root` is an empty folder."""
     for name, line in lines(root):
-        yield "yaml", name, lambda line=line: command(*line)
+        yield "yaml", name, partial(command, *line)
     yield from (("outputs", name, run) for name, run in output_cases(root))
     yield from (("download", name, run) for name, run in download_cases(root))
     yield from (("network", name, run) for name, run in network_cases(root))
@@ -115,12 +74,14 @@ def output_cases(root: Path) -> Iterator[tuple[str, Callable[[], Ended]]]:
     for name, line in commands.items():
         for place in places:
             if name != "download" or place not in (root / "full", "/"):
-                whole = [*line, "-o", str(place)]
-                yield f"{name} into {str(place)[-30:]}", lambda whole=whole: command(*whole)
+                yield (
+                    f"{name} into {str(place)[-30:]}",
+                    partial(command, *line, "-o", str(place)),
+                )
     for name in ("clean", "convert", "expand"):
         for size in (0, 1, 100, 1000, 4000):
             line = [*commands[name], "-o", str(root / f"{name}-{size}")]
-            yield f"{name} with files of {size}", lambda line=line, size=size: _limited(line, size)
+            yield f"{name} with files of {size}", partial(_limited, line, size)
 
 
 def _limited(line: list[str], size: int) -> Ended:
@@ -145,10 +106,10 @@ def download_cases(root: Path) -> Iterator[tuple[str, Callable[[], Ended]]]:
     def run(name: str, fault: str, number: int) -> Ended:
         with serving(dict(files())) as server:
             server.faults[name, -1], to = fault, root / f"llama-{number}"
-            return call(lambda: get(server.link, ["7B"], to, patience=0.3, pause=0.001))
+            return call(partial(get, server.link, ["7B"], to, patience=0.3, pause=0.001))
 
     for number, (name, fault) in enumerate(product(files(), faults)):
-        yield f"{fault} at {name}", lambda one=(name, fault, number): run(*one)
+        yield f"{fault} at {name}", partial(run, name, fault, number)
 
 
 def network_cases(root: Path) -> Iterator[tuple[str, Callable[[], Ended]]]:
@@ -174,10 +135,10 @@ def network_cases(root: Path) -> Iterator[tuple[str, Callable[[], Ended]]]:
     def ask(reply: tuple[int, str]) -> Ended:
         with serving(lambda _: reply) as server:
             client = endpoint.Endpoint(server.url, "m", wait=lambda _: None)
-            return call(lambda: client.ask([{"role": "user", "content": "?"}], 8))
+            return call(partial(client.ask, [{"role": "user", "content": "?"}], 8))
 
     for reply in replies:
-        yield f"answer {reply[0]} {reply[1][:20]!r}", lambda reply=reply: ask(reply)
+        yield f"answer {reply[0]} {reply[1][:20]!r}", partial(ask, reply)
     store = fake.write(root / "fake", seeds=(0,), items=4)
     vars(query).update(SECONDS=2.0, MEMORY="200MB", ROWS=1000)
     endless = "WITH RECURSIVE t AS (SELECT 1 UNION ALL SELECT 1 FROM t) SELECT count(*) FROM t"
@@ -187,14 +148,14 @@ def network_cases(root: Path) -> Iterator[tuple[str, Callable[[], Ended]]]:
         "SELECT list(repeat('x', 1000000) || i) FROM range(100000) t(i)",
     ]  # fmt: skip
     for sql in queries:
-        yield f"query {sql[:30]!r}", lambda sql=sql: command("query", sql, "--store", str(store))
+        yield f"query {sql[:30]!r}", partial(command, "query", sql, "--store", str(store))
     listening = arena_server.listen("127.0.0.1", 0)
     arena_server.SECONDS = 2.0
     web = create(Arena(load(store, "quick")))
     threading.Thread(target=arena_server.run, args=(web, listening), daemon=True).start()
     at = listening.getsockname()[1]
     for number, one in enumerate(_requests()):
-        yield f"request {number} {one[-30:]!r}", lambda one=one: _request(at, one.encode())
+        yield f"request {number} {one[-30:]!r}", partial(_request, at, one.encode())
 
 
 def _requests() -> list[str]:
@@ -223,7 +184,7 @@ def _request(port: int, request: bytes) -> Ended:
         with contextlib.suppress(ConnectionError):
             status = client.recv(65536)[9:12].decode("latin-1")
     code = 64 if not status or "400" <= status < "500" else 1
-    return Ended(code, f"kollama2: {status or 'closed'}\n", time.monotonic() - began)
+    return Ended(code, "", f"kollama2: {status or 'closed'}\n", time.monotonic() - began)
 
 
 def main() -> int:
@@ -237,7 +198,7 @@ def main() -> int:
             verdict = classify(ended)
             counts.setdefault(group, Counter())[verdict] += 1
             if verdict != "said":
-                why = ended.trace or ended.said[:300]
+                why = ended.trace[-300:] or ended.said[:300]
                 print(f"{verdict}: {group}: {name}: {ended.code}, {ended.seconds:.0f} s, {why!r}")
     print(f"{'kind':10} {'tried':>6} {'silent':>7} {'tracebacks':>11} {'slow or long':>13}")
     for group, found in counts.items():

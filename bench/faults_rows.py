@@ -26,13 +26,17 @@ import tempfile
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow
 from pyarrow import feather, parquet
 
-from kollama2.cli.app import main as command
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from bench.typed import Ended, command
+
 from kollama2.data.forms import Example
 from kollama2.data.read import read
 
@@ -236,35 +240,37 @@ def cases() -> Iterator[tuple[str, str, Callable[[Path], list[str]]]]:
                 does(wrong, path)
                 means(wanted, path)
                 if kind not in TABLES or name not in UNTYPED:
-                    yield f"{kind} {form}", name, made(kind, write(wrong), lines(wanted))
+                    yield f"{kind} {form}", name, partial(made, kind, write(wrong), lines(wanted))
         for name, change in IN_TURNS.items() if form in NAMES and kind not in PACKED else ():
             wrong = copy.deepcopy(right)
             change(wrong[AT][path[0]])
             with contextlib.suppress(*UNWRITABLE):
-                yield f"{kind} {form}", name, made(kind, write(wrong), lines(right))
+                yield f"{kind} {form}", name, partial(made, kind, write(wrong), lines(right))
         more = IN_JSON if "json" in kind else IN_TABLES if kind in TABLES else {}
         for name, change in (IN_BYTES | more).items():
             if form == "text" and name in TEXTS.get(kind, ()):
                 continue
             with contextlib.suppress(UnicodeError):  # bytes that are packed are no text
-                yield f"{kind} {form}", name, made(kind, change(write(right)), lines(right))
+                yield (
+                    f"{kind} {form}",
+                    name,
+                    partial(made, kind, change(write(right)), lines(right)),
+                )
 
 
-def made(kind: str, wrong: bytes, right: bytes) -> Callable[[Path], list[str]]:
-    def make(folder: Path) -> list[str]:
-        (folder / "right.jsonl").write_bytes(right)
-        (folder / f"wrong.{kind}").write_bytes(wrong)
-        return ["data", "check", str(folder / f"wrong.{kind}"), "--json"]
-
-    return make
+def made(kind: str, wrong: bytes, right: bytes, folder: Path) -> list[str]:
+    """Write the two files; the command line that reads the first."""
+    (folder / "right.jsonl").write_bytes(right)
+    (folder / f"wrong.{kind}").write_bytes(wrong)
+    return ["data", "check", str(folder / f"wrong.{kind}"), "--json"]
 
 
-def judge(name: str, arguments: list[str], code: int, out: str, err: str) -> str:
-    """What became of a case, by its command line and what that answered."""
-    if code:
-        plain = err.startswith("kollama2: ") and err.count("\n") == 1 and code not in {1, 70}
+def judge(name: str, arguments: list[str], ended: Ended) -> str:
+    """What became of a case, by its command line and how that ended."""
+    if ended.code:
+        plain = ended.refusal == "said" and ended.said.splitlines() == ended.sentences[:1]
         return "refused" if plain else "traceback"
-    told = json.loads(out)
+    told = json.loads(ended.out)
     wrong = Path(arguments[2])
     found, right = said(wrong), said(wrong.with_name("right.jsonl"))
     named = told["rejected"] + told["duplicates"]
@@ -285,23 +291,6 @@ def said(path: Path) -> Counter[str]:
                    for one in kept)  # fmt: skip
 
 
-def run(arguments: list[str]) -> tuple[int, str, str]:
-    """A command's exit code (70 for an exception), its output and its errors."""
-    out, err, before = io.StringIO(), io.StringIO(), sys.argv
-    sys.argv, code = ["kollama2", *arguments], 0
-    try:
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            command()
-    except SystemExit as end:
-        code = int(end.code or 0)
-    except Exception as error:
-        code = 70
-        err.write(f"\n{type(error).__name__}: {error}\n")
-    finally:
-        sys.argv = before
-    return code, out.getvalue(), err.getvalue()
-
-
 def main() -> None:
     """Run all cases, or those of the groups that are named, and print what became of them."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
@@ -310,11 +299,14 @@ def main() -> None:
             continue
         with tempfile.TemporaryDirectory() as folder:
             arguments = make(Path(folder))
-            answer = run(arguments)
-            verdict = judge(name, arguments, *answer)
+            ended = command(*arguments)
+            verdict = judge(name, arguments, ended)
         counts[group.split()[0]][verdict] += 1
         if verdict in {"silent", "traceback"}:
-            print(f"{verdict}: {group}, {name}: {answer[2].strip()[-150:]}", flush=True)
+            print(
+                f"{verdict}: {group}, {name}: {(ended.trace or ended.said).strip()[-150:]}",
+                flush=True,
+            )
     for kind, found in counts.items():
         print(
             f"{kind:10} {found.total():5} tried",

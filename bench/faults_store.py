@@ -16,7 +16,12 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from bench.typed import command
 
 from kollama2.engine.graph import closure
 from kollama2.engine.stage import Stage
@@ -53,6 +58,7 @@ tasks:
   - {name: answers-ko, measure_kind: generation, lang: ko,
      data: "builtin:miniature/suite/answers-ko", limit: 8, max_new_tokens: 8}
 """
+ADDED = "added.safetensors"
 Spoil = Callable[[Path], None]
 Case = tuple[str, str, Callable[[], str]]
 
@@ -153,25 +159,28 @@ def stage_cases(root: Path, targets: list[Stage], scratch: Path) -> Iterator[Cas
     for stage, place in stages(root, targets):
         for name, spoil in SPOILT.items():
             if (root / stage.name / place).stat().st_size or not name.startswith(("flip", "cut")):
-                yield "stage", f"{stage.kind}/{place}: {name}", _bound(case, stage, place, spoil)
+                yield "stage", f"{stage.kind}/{place}: {name}", partial(case, stage, place, spoil)
     for stage, place in stages(root, targets):
         if place == "done.json":
-            yield "stage", f"{stage.kind}: add", _bound(case, stage, place, _add)
+            yield "stage", f"{stage.kind}: add", partial(_added, root, stage, scratch)
             others = [one for one in every if one.kind == stage.kind and one != stage]
             if others:
-                yield (
-                    "stage",
-                    f"{stage.kind}: swap",
-                    _bound(_swapped, root, stage, others[0], scratch),
-                )
+                swapped = partial(_swapped, root, stage, others[0], scratch)
+                yield "stage", f"{stage.kind}: swap", swapped
 
 
 def _closure(targets: list[Stage]) -> list[Stage]:
     return list({one.name: one for target in targets for one in closure(target).values()}.values())
 
 
-def _add(file: Path) -> None:
-    (file.parent / "added.safetensors").write_bytes(b"not ours")
+def _added(root: Path, stage: Stage, scratch: Path) -> str:
+    """A foreign file in the folder of a finished stage; it is moved aside with the folder."""
+    with tempfile.TemporaryDirectory(dir=scratch) as folder:
+        linked(root / stage.name, Path(folder) / stage.name)
+        (Path(folder) / stage.name / ADDED).write_bytes(b"not ours")
+        verdict = used(Path(folder), stage)
+        aside = list(Path(folder).glob(f"{stage.name}.corrupt-*/{ADDED}"))
+        return verdict if len(aside) == 1 else f"silent: {verdict}, and the added file is gone"
 
 
 def _swapped(root: Path, stage: Stage, other: Stage, scratch: Path) -> str:
@@ -179,27 +188,6 @@ def _swapped(root: Path, stage: Stage, other: Stage, scratch: Path) -> str:
     with tempfile.TemporaryDirectory(dir=scratch) as folder:
         linked(root / other.name, Path(folder) / stage.name)
         return used(Path(folder), stage)
-
-
-def _bound(function: Callable[..., str], *arguments: object) -> Callable[[], str]:
-    return lambda: function(*arguments)
-
-
-def command(*arguments: str) -> tuple[int, str, str]:
-    """A command of ours in this process: exit code, stdout and stderr."""
-    from kollama2.cli import app
-
-    out, err, before = io.StringIO(), io.StringIO(), sys.argv
-    sys.argv = ["kollama2", *arguments]
-    try:
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            app.main()
-        code = 0
-    except SystemExit as end:
-        code = int(end.code or 0)
-    finally:
-        sys.argv = before
-    return code, out.getvalue(), err.getvalue()
 
 
 def study_cases(
@@ -219,29 +207,25 @@ def study_cases(
     files += [f"studies/{name}/{file.name}" for file in (root / "studies" / name).iterdir()
               if file.is_file()]  # fmt: skip
     answers = {word: command(*line, "--store", str(root)) for word, line in commands.items()}
-    assert not any(code for code, *_ in answers.values()), [err for *_, err in answers.values()]
-    sound = {word: out for word, (_, out, _) in answers.items()}
+    assert not any(one.code for one in answers.values()), [one.said for one in answers.values()]
 
     def case(place: str, spoil: Spoil, word: str) -> str:
         with tempfile.TemporaryDirectory(dir=scratch) as folder:
             copy = Path(folder) / "store"
             linked(root, copy, copy / place)
             spoil(copy / place)
-            try:
-                code, out, err = command(*commands[word], "--store", str(copy))
-            except Exception as error:
-                return f"traceback: {error!r}"
-            if "Traceback" in err or code == 70:
-                return f"traceback: {err[-300:]}"
-            if code == 0 and (out == sound[word] or "to compute" in out):
+            ended = command(*commands[word], "--store", str(copy))
+            if ended.code == 0 and (ended.out == answers[word].out or "to compute" in ended.out):
                 return "said"  # healed, not needed for this answer, or seen as unfinished
-            return "said" if code and "kollama2: " in err else f"silent: {code} {err[-200:]}"
+            if ended.refusal == "said":
+                return "said"
+            return f"{ended.refusal}: {ended.code} {(ended.trace or ended.said)[-300:]}"
 
     for place in files:
         for spoilt, spoil in SPOILT.items():
             for word in commands:
                 if f"{word}: {place}: {spoilt}" != gone:
-                    yield "command", f"{word}: {place}: {spoilt}", _bound(case, place, spoil, word)
+                    yield "command", f"{word}: {place}: {spoilt}", partial(case, place, spoil, word)
 
 
 def cases(study: str, root: Path, scratch: Path) -> Iterator[Case]:
@@ -256,8 +240,8 @@ def computed(folder: Path) -> tuple[str, Path]:
     study = folder / "faults.yaml"
     study.write_text(STUDY, encoding="utf-8")
     (folder / "faults.suite.yaml").write_text(SUITE, encoding="utf-8")
-    code, _, err = command("run", str(study), "--store", str(folder / "store"))
-    assert code == 0, err
+    ended = command("run", str(study), "--store", str(folder / "store"))
+    assert ended.code == 0, ended.trace or ended.said
     return str(study), folder / "store"
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.family_models import FAMILIES
+from tests.jsons import change
 from tests.tiny import ENGLISH, KOREAN
 
 CHATML = (
@@ -24,7 +25,6 @@ NO_SYSTEM = (
     "{%- if messages[0].role == 'system' -%}{{- raise_exception('no system turn here') -}}"
     "{%- endif -%}" + CHATML
 )
-THINKING = CHATML.replace("assistant\\n'", "assistant\\n<think>\\n'")
 QWEN = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 
 
@@ -116,9 +116,7 @@ def write_adapter(base: Path, out: Path, *, named: str | None = None, **options:
                 torch.nn.init.normal_(weight, 0, 0.3)
     tuned.save_pretrained(out)
     if named is not None:
-        config = json.loads((out / "adapter_config.json").read_text(encoding="utf-8"))
-        config["base_model_name_or_path"] = named
-        (out / "adapter_config.json").write_text(json.dumps(config), encoding="utf-8")
+        change(out / "adapter_config.json", base_model_name_or_path=named)
     for extra in out.iterdir():
         if extra.name not in ("adapter_config.json", "adapter_model.safetensors"):
             extra.unlink()

@@ -14,6 +14,7 @@ from kollama2.engine.profile import Profile, Resources
 from kollama2.engine.stage import Stage
 from kollama2.engine.store import Store
 from tests.engine.fakes import PARSE, Corpus, Look, Trouble
+from tests.jsons import change
 
 ROOT = Path(__file__).parents[2]
 
@@ -121,7 +122,7 @@ def test_a_recipe_with_an_unknown_field_is_no_damage(
 ) -> None:
     (tmp_path / "done.json").write_text(json.dumps({"kollama2": writer}))
     file = write(Corpus(text="나무"), tmp_path)
-    file.write_text(json.dumps({**json.loads(file.read_text()), "warmth": 1}))
+    change(file, warmth=1)
     result = compute(file, Store(tmp_path / "runs"))
     assert result.returncode == code
     assert says in result.stderr

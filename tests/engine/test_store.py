@@ -18,6 +18,7 @@ from kollama2.engine.stage import Stage, Work
 from kollama2.engine.store import Store
 from kollama2.errors import BadData, Denied, Missing, StorageTrouble, TryLater
 from tests.engine.fakes import Corpus, Look, Train, Trouble, parse
+from tests.jsons import change
 
 CORPUS = Corpus(text="나무")
 TRAIN = Train(model=CORPUS, steps=2)
@@ -354,9 +355,8 @@ def test_a_manifest_of_a_newer_version_names_both_and_stays(tmp_path: Path) -> N
     store, stage = Store(tmp_path), Corpus(text="나무")
     store.compute(stage)
     folder = store.path(stage)
-    for name, more in {"done.json": {"kollama2": "10.2.0"}, "MANIFEST.json": {"by": "x"}}.items():
-        content = json.loads((folder / name).read_text(encoding="utf-8"))
-        (folder / name).write_text(json.dumps({**content, **more}), encoding="utf-8")
+    change(folder / "done.json", kollama2="10.2.0")
+    change(folder / "MANIFEST.json", by="x")
     for ask in (store.record, store.compute):
         with pytest.raises(Missing, match=r"MANIFEST.json was written by kollama2 10\.2\.0 and"):
             ask(stage)

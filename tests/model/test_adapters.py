@@ -1,6 +1,5 @@
 """Adapters that peft saved elsewhere, on bases that have other rows."""
 
-import json
 import warnings
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from kollama2.model.folder import ModelFolder
 from kollama2.model.load import load_model
 from kollama2.model.write import merge
 from tests.chat_folders import write_folder
+from tests.jsons import change
 
 ADDED = ["<x>", "여우가", "숲에서", *(f"<{n}>" for n in range(20))]
 IDS = torch.tensor([[5, 390, 384, 3]])
@@ -107,8 +107,7 @@ def adapter(tmp_path: Path) -> Path:
 def test_a_configuration_of_another_adapter(
     said: dict[str, object], sentence: str, adapter: Path
 ) -> None:
-    path = adapter / "adapter_config.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **said}))
+    change(adapter / "adapter_config.json", **said)
     with pytest.raises(BadData, match=sentence):
         load_model(adapter, device="cpu")
 

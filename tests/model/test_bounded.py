@@ -1,6 +1,5 @@
 """Chat templates that come to no end."""
 
-import json
 import signal
 import threading
 import time
@@ -12,6 +11,7 @@ import pytest
 from kollama2.errors import BadData
 from kollama2.model.bounded import limited, render, render_ids
 from kollama2.model.folder import ModelFolder
+from tests.jsons import change
 from tests.model import folders
 
 ASK = [{"role": "user", "content": "u"}]
@@ -51,8 +51,7 @@ def test_stars_in_its_text_are_no_power(plain: object) -> None:
 
 
 def test_an_endless_template_of_a_folder_ends(copied: Path) -> None:
-    path = copied / "tokenizer_config.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "chat_template": NESTED}))
+    change(copied / "tokenizer_config.json", chat_template=NESTED)
     began = time.monotonic()
     with pytest.raises(BadData, match="chat template refuses it: it takes longer than 3 seconds"):
         ModelFolder.read(copied).encoder()

@@ -11,14 +11,11 @@ from kollama2.errors import BadData
 from kollama2.model.card import Card, Vocabulary, read_card, write_card
 from kollama2.model.folder import ModelFolder
 from tests import tiny
+from tests.jsons import change
 
 
 def write(folder: Path, name: str, **tree: Any) -> None:
     (folder / name).write_text(json.dumps(tree), encoding="utf-8")
-
-
-def change(path: Path, **values: Any) -> None:
-    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
 
 
 @pytest.fixture

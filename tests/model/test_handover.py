@@ -20,6 +20,7 @@ from kollama2.model.write import merge, write_model
 from kollama2.train.prepare import prepare
 from kollama2.train.settings import TrainSettings
 from tests import tiny
+from tests.jsons import change
 
 CHATML = (
     "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}"
@@ -38,11 +39,6 @@ def added(names: list[str], first: int) -> dict[str, Any]:
     }
 
 
-def settings(folder: Path, **changes: Any) -> None:
-    path = folder / "tokenizer_config.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}), encoding="utf-8")
-
-
 @pytest.fixture
 def chatml(tmp_path: Path) -> Path:
     """A Llama with SentencePiece and two added control tokens, fine-tuned on ChatML."""
@@ -53,7 +49,12 @@ def chatml(tmp_path: Path) -> Path:
     model.resize_token_embeddings(386, mean_resizing=False)
     model.save_pretrained(folder)
     tokens = added(["<|im_end|>", "<|im_start|>"], 384)
-    settings(folder, eos_token="<|im_end|>", added_tokens_decoder=tokens, chat_template=CHATML)
+    change(
+        folder / "tokenizer_config.json",
+        eos_token="<|im_end|>",
+        added_tokens_decoder=tokens,
+        chat_template=CHATML,
+    )
     return folder
 
 
@@ -138,7 +139,7 @@ def test_llama_2s_own_template_has_the_ids_of_metas_reference(
         "{{ bos_token + '[INST] ' + (system if loop.first else '') + m.content + ' [/INST]' }}"
         "{% else %}{{ ' ' + m.content + ' ' + eos_token }}{% endif %}{% endfor %}"
     )
-    settings(folder, chat_template=jinja)
+    change(folder / "tokenizer_config.json", chat_template=jinja)
     read = ModelFolder.read(folder)
     assert read.template == "llama2"
     ids = read.encoder().encode(CHAT).ids
@@ -153,9 +154,8 @@ def test_a_json_tokenizer_that_wants_bos_gets_it(tiny_model: Path, tmp_path: Pat
     shutil.copytree(tiny_model, folder)
     AutoTokenizer.from_pretrained(tiny_model).save_pretrained(folder)
     (folder / "tokenizer.model").unlink()
-    tree = json.loads((folder / "tokenizer.json").read_text())
-    (folder / "tokenizer.json").write_text(json.dumps({**tree, "post_processor": None}))
-    settings(folder, add_bos_token=True)
+    change(folder / "tokenizer.json", post_processor=None)
+    change(folder / "tokenizer_config.json", add_bos_token=True)
     assert AutoTokenizer.from_pretrained(folder)("여우").input_ids[0] != 1
     assert ModelFolder.read(folder).tokenizer.bos_id == 1
     out = handed(folder, tmp_path / "out", "full", "kullm")

@@ -18,6 +18,7 @@ from kollama2.model.write import random_like, write_whole
 from kollama2.train.prepare import prepare
 from kollama2.train.settings import TrainSettings
 from tests.family_models import FAMILIES
+from tests.jsons import change
 
 IDS = torch.tensor([[1, 17, 300, 44, 5, 6, 7, 200]])
 WEIGHTS = "model.safetensors"
@@ -26,10 +27,6 @@ WEIGHTS = "model.safetensors"
 def folder_of(family: str, folder: Path, **text: Any) -> Path:
     FAMILIES[family](**text).save_pretrained(folder)
     return folder
-
-
-def change(path: Path, **values: Any) -> None:
-    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
 
 
 def logits(folder: Path) -> torch.Tensor:

@@ -1,6 +1,5 @@
 """Configurations and weights that do not belong together, and models that compute nothing."""
 
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,14 +11,14 @@ from safetensors.torch import load_file, save_file
 
 from kollama2.errors import BadData, Missing, Notice
 from kollama2.model.load import load_model
+from tests.jsons import change
 
 WEIGHTS = "model.safetensors"
 Q = "model.layers.{}.self_attn.q_proj.{}"
 
 
 def say(folder: Path, **values: Any) -> Path:
-    path = folder / "config.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+    change(folder / "config.json", **values)
     return folder
 
 

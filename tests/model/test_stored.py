@@ -13,6 +13,7 @@ from kollama2.errors import BadData
 from kollama2.model.files import INDEX, weight_files
 from kollama2.model.load import load_model
 from kollama2.model.stored import finite, opened
+from tests.jsons import change
 
 IDS = torch.tensor([[1, 17, 300, 44]])
 PART = "part-1.safetensors"
@@ -60,9 +61,7 @@ def test_a_pickle_in_an_index_is_never_executed(copied: Path, tmp_path: Path) ->
 
 
 def test_a_pickle_in_the_configuration_is_never_executed(copied: Path, tmp_path: Path) -> None:
-    config = copied / "config.json"
-    said = {**json.loads(config.read_text()), "transformers_weights": "adapter_model.bin"}
-    config.write_text(json.dumps(said))
+    change(copied / "config.json", transformers_weights="adapter_model.bin")
     torch.save({"x": Evil(tmp_path / "executed")}, copied / "adapter_model.bin")
     with pytest.raises(BadData, match=r"config\.json names adapter_model\.bin, and only"):
         load_model(copied, device="cpu")
@@ -104,7 +103,7 @@ def test_an_index_is_one_of_safetensors_beside_the_configuration(name: str, copi
         (place / INDEX).write_bytes((folder / INDEX).read_bytes())
     (folder / "other.json").write_bytes((folder / INDEX).read_bytes())
     config = folder / "config.json"
-    config.write_text(json.dumps({**json.loads(config.read_text()), "transformers_weights": name}))
+    change(config, transformers_weights=name)
     with pytest.raises(BadData, match=rf"config\.json names {name}, and only \.safetensors beside"):
         weight_files(folder)
 
@@ -114,7 +113,7 @@ def test_an_index_of_another_name_is_read(copied: Path, tiny_model: Path) -> Non
     (folder / INDEX).rename(folder / "other.safetensors.index.json")
     config = folder / "config.json"
     said = {"transformers_weights": "other.safetensors.index.json"}
-    config.write_text(json.dumps({**json.loads(config.read_text()), **said}))
+    change(config, **said)
     assert torch.equal(logits(folder), logits(tiny_model))
     (folder / "other.safetensors.index.json").write_text("{}")
     with pytest.raises(BadData, match="weight_map is None, and it is needed"):

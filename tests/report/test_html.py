@@ -12,6 +12,7 @@ import pytest
 
 from kollama2.report.html import write_report
 from kollama2.report.table import leaderboard
+from tests.jsons import change
 from tests.report import fake
 
 ATTACK = """</script><script>alert(1)</script><img src=x onerror="alert(2)">'"&<!--"""
@@ -120,9 +121,8 @@ def test_hostile_content_stays_text(tmp_path: Path) -> None:
     hostile = fake.Recipe(ATTACK, -1.0, 0.0, 1e12, 10, (("data", ATTACK),))
     answers = {"base": ATTACK, ATTACK: "\ud800\x00\x1b[31m\u202eevil" + ATTACK}
     fake.write(tmp_path / "store", recipes=(fake.RECIPES[0], hostile), seeds=(0,), answers=answers)
-    path = tmp_path / "store" / "studies" / "quick.json"
-    lock = json.loads(path.read_text())
-    path.write_text(json.dumps({**lock, "yaml": ATTACK, "kollama2": ATTACK, "about": ATTACK}))
+    lock = tmp_path / "store" / "studies" / "quick.json"
+    change(lock, yaml=ATTACK, kollama2=ATTACK, about=ATTACK)
     text = write_report(tmp_path / "store", "quick", tmp_path / "out").read_text(encoding="utf-8")
     page = Page(text)
     assert len(page.scripts) == 4

@@ -16,6 +16,7 @@ from kollama2.study.lock import lock
 from kollama2.study.merges import check_merges
 from kollama2.train.merging.merge import gap, merge_models
 from kollama2.train.merging.settings import MergeSettings
+from tests.jsons import change
 
 STUDY = """\
 name: merges
@@ -85,8 +86,7 @@ def test_what_is_not_at_hand_is_left_to_the_stage(tiny: Path, tmp_path: Path) ->
 def test_the_stage_reads_configurations_before_weights(tiny: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     shutil.copytree(tiny, other)
-    config = json.loads((other / "config.json").read_text(encoding="utf-8"))
-    (other / "config.json").write_text(json.dumps({**config, "num_hidden_layers": 3}))
+    change(other / "config.json", num_hidden_layers=3)
     # Weights that cannot be read: the architecture is refused before anyone tries.
     (other / "model.safetensors").write_bytes(b"no tensors")
     settings = MergeSettings(method="linear", weight=0.5)

@@ -18,6 +18,7 @@ from kollama2.model.write import merge, random_like, write_model
 from kollama2.train.prepare import prepare
 from kollama2.train.settings import TrainSettings
 from tests import tiny
+from tests.jsons import change
 
 IDS = torch.tensor([[1, 17, 300, 44, 5, 6, 7, 200]])
 
@@ -43,10 +44,6 @@ def adapter(base: Path, out: Path, method: str = "lora", **changes: Any) -> Any:
             weight.data += 0.05 * torch.randn_like(weight) * ("magnitude" not in name)
     write_model(model, out, base=base, method=method, template="plain", recipe={"seed": 7})
     return model.eval()
-
-
-def change(path: Path, **values: Any) -> None:
-    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """An adapter trained after its vocabulary grew, on the base from before."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from kollama2.train.onto import ROWS, before_growth, load_onto, merge_onto
 from kollama2.train.prepare import prepare
 from kollama2.train.settings import TrainSettings
 from tests import tiny
+from tests.jsons import change
 from tests.train.conftest import silent, some_ids, write_rows
 
 IDS = torch.tensor([[1, 5, 9, 384, 400, 20, 390]])
@@ -29,8 +29,7 @@ def grown_base(folder: Path, *, tied: bool) -> tuple[Path, Path]:
     pristine, larger = folder / "pristine", folder / "store" / "grown"
     tiny.write_model(pristine)
     if tied:
-        path = pristine / "config.json"
-        path.write_text(json.dumps({**json.loads(path.read_text()), "tie_word_embeddings": True}))
+        change(pristine / "config.json", tie_word_embeddings=True)
         AutoModelForCausalLM.from_pretrained(pristine).save_pretrained(pristine)
     model = whole(pristine, "float32")
     torch.manual_seed(3)

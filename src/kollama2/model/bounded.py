@@ -94,8 +94,7 @@ def _check(source: str) -> None:
 @contextmanager
 def limited(seconds: float) -> Iterator[None]:
     """End the block with a `TimeoutError` after a time; only the main thread can be stopped so."""
-    main = threading.current_thread() is threading.main_thread()
-    if not main or not hasattr(signal, "setitimer"):
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
 
