@@ -102,8 +102,7 @@ def test_an_index_is_one_of_safetensors_beside_the_configuration(name: str, copi
         place.mkdir(exist_ok=True)
         (place / INDEX).write_bytes((folder / INDEX).read_bytes())
     (folder / "other.json").write_bytes((folder / INDEX).read_bytes())
-    config = folder / "config.json"
-    change(config, transformers_weights=name)
+    change(folder / "config.json", transformers_weights=name)
     with pytest.raises(BadData, match=rf"config\.json names {name}, and only \.safetensors beside"):
         weight_files(folder)
 
@@ -111,9 +110,7 @@ def test_an_index_is_one_of_safetensors_beside_the_configuration(name: str, copi
 def test_an_index_of_another_name_is_read(copied: Path, tiny_model: Path) -> None:
     folder = in_parts(copied)
     (folder / INDEX).rename(folder / "other.safetensors.index.json")
-    config = folder / "config.json"
-    said = {"transformers_weights": "other.safetensors.index.json"}
-    change(config, **said)
+    change(folder / "config.json", transformers_weights="other.safetensors.index.json")
     assert torch.equal(logits(folder), logits(tiny_model))
     (folder / "other.safetensors.index.json").write_text("{}")
     with pytest.raises(BadData, match="weight_map is None, and it is needed"):
