@@ -86,7 +86,7 @@ WIDE = "".join(f"  a{n}: {{{TENS}}}\n" for n in range(7))
         ("lr: 1.0e-3", "lr: inf", "lr: input should be a finite number, got 'inf'"),
         ("lr: 1.0e-3", "lr: .inf", "'.inf' is no finite number"),
         ("lr: 1.0e-3", "lr: true", "lr: true and false are no numbers"),
-        ("data: ko", "data: {ko: true}", "data is {'ko': True}; give a source's name"),
+        ("data: ko", "data: {ko: true}", "data: true and false are no numbers"),
         ("data: ko", "data: {ko: inf}", "data is {'ko': 'inf'}; give a source's name"),
         ("text-ko}", "text-ko, size: 100000000}", "less than or equal to 10000000"),
         ("{init: mean}", "{innit: mean}",

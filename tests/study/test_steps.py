@@ -100,11 +100,11 @@ def test_a_vocabulary_step_that_cannot_be_meant(
     [
         ({"rnak": 8}, "unknown key 'rnak'; did you mean 'rank'?"),
         ({"kind": "finetun"}, "kind is 'finetun'; use pretrain, finetune, "),
-        ({"kind": "absent"}, "kind is None"),
+        ({"kind": "absent"}, "the key 'kind' is missing"),
         ({"data": "absent"}, "the key 'data' is missing"),
         ({"lr": "absent"}, "the key 'lr' is missing"),
         ({"lr": {"probe": [1e-3]}}, "probe"),
-        ({"loss": "everything"}, "use assistant or all"),
+        ({"loss": "everything"}, "input should be 'assistant' or 'all', got 'everything'"),
         ({"data": {"ko": -1}}, "shares above 0"),
         ({"data": 7}, "shares above 0"),
         ({"bytes": "many MB"}, "no amount of bytes"),

@@ -9,10 +9,11 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from kollama2.errors import BadUsage, storage, writable
 
@@ -68,25 +69,32 @@ class Document:
         """The error of a key: where it stands and what is wrong with it."""
         return BadUsage(f"{self.where(path)}: {message}")
 
-    def read(self, model: type[M], tree: Any = None, path: Sequence[str | int] = ()) -> M:
+    def read(
+        self,
+        model: type[M],
+        tree: Any = None,
+        path: Sequence[str | int] = (),
+        context: object = None,
+    ) -> M:
         """Validate a part of the document.
 
         Args:
             model: what the part should be.
             tree: the part; the whole document when None.
             path: the keys that lead to the part.
+            context: what the validators of the model want to know beside it.
 
         Raises:
             BadUsage: with file, line, key and the near name of an unknown key.
         """
+        tree = self.tree if tree is None else tree
         try:
-            return model.model_validate(self.tree if tree is None else tree)
+            return model.model_validate(tree, context=context)
         except ValidationError as error:
-            errors = error.errors()
-            # A misspelt key also leaves the right one missing; the misspelling is the cause.
-            first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
-            where = (*path, *first["loc"])
-            raise self.fault(where, _sentence(first, model)) from error
+            first = _cause(error.errors(), tree)
+            tag = (_tag(first),) if first["type"] == "union_tag_invalid" else ()
+            where = (*path, *first["loc"], *tag)
+            raise self.fault(where, _sentence(first, model, tree)) from error
 
 
 def near(word: str, known: Sequence[str]) -> str:
@@ -100,30 +108,69 @@ def shorten(text: str) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
-def _sentence(error: Any, model: type[BaseModel]) -> str:
-    key = str(error["loc"][-1]) if error["loc"] else ""
-    if error["type"] == "extra_forbidden":
-        return f"unknown key {shorten(key)!r}; {near(key, _fields(model, error['loc'][:-1]))}"
-    if error["type"] == "missing":
-        return f"the key {key!r} is missing"
-    message = error["msg"].removeprefix("Value error, ")
+def _cause(errors: Sequence[Any], tree: Any) -> Any:
+    """The error to tell: a misspelt key, which leaves the right one missing too, or the first.
+
+    Where the first is that of a union, the choice that fits furthest is what was meant.
+    """
+    for error in errors:
+        if error["type"] == "extra_forbidden":
+            return error
+    place = _upto_key(errors[0]["loc"], tree)
+    same = [error for error in errors if error["loc"][: len(place)] == place]
+    return max(same, key=lambda error: len(error["loc"]))
+
+
+def _upto_key(place: Keys, tree: Any) -> Keys:
+    """A location up to its last key or index; what follows names a choice of a union."""
+    end = 0
+    for number, part in enumerate(place, start=1):
+        keys = tree if isinstance(tree, dict) else range(len(tree) if isinstance(tree, list) else 0)
+        if part in keys:
+            tree, end = tree[part], number
+    return place[:end]
+
+
+def _sentence(error: Any, model: type[BaseModel], tree: Any) -> str:
+    place = error["loc"] if error["type"] == "missing" else _upto_key(error["loc"], tree)
+    key = str(place[-1]) if place else ""
+    match error["type"]:
+        case "extra_forbidden":
+            return f"unknown key {shorten(key)!r}; {near(key, _fields(model, place[:-1]))}"
+        case "missing":
+            return f"the key {key!r} is missing"
+        case "union_tag_not_found":
+            return f"the key {_tag(error)!r} is missing"
+        case "union_tag_invalid":
+            *known, last = error["ctx"]["expected_tags"].replace("'", "").split(", ")
+            found = shorten(repr(error["ctx"]["tag"]))
+            return f"{_tag(error)} is {found}; use {', '.join(known)} or {last}"
+    message = str(error["msg"]).removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
     value = error.get("input")
-    known = isinstance(value, str | int | float | bool)
-    shown = f", got {shorten(repr(value))}" if known else ""
-    return f"{key}: {message}{shown}" if key else f"{message}{shown}"
+    named = "" if not key or message.startswith(key) else f"{key}: "
+    told = not isinstance(value, str | int | float | bool) or repr(value) in message
+    return f"{named}{message}" + ("" if told else f", got {shorten(repr(value))}")
+
+
+def _tag(error: Any) -> str:
+    """The key that tells the members of a union apart."""
+    return str(error["ctx"]["discriminator"]).strip("'_()")
 
 
 def _fields(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
-    """The field names of the model that lies at this path inside `model`."""
-    here: Any = model
-    for part in path:
-        field = here.model_fields.get(part) if _is_model(here) else None
-        if field is None:
-            continue  # an index, a free name or a tag of a union
-        inner = [t for t in _types(field.annotation) if _is_model(t)]
-        here = inner[0] if inner else here
-    return [f.alias or name for name, f in here.model_fields.items()]
+    """The field names of the models that can lie at this path inside `model`."""
+    here = [model]
+    for part in ("root", *path):
+        held = [f.annotation for one in here for name, f in _named(one) if name == part]
+        inner = [kind for one in held for kind in _types(one) if _is_model(kind)]
+        tagged = [one for one in here for _, f in _named(one) if part in get_args(f.annotation)]
+        here = inner or tagged or here  # an index or a free name changes nothing
+    return sorted({name for one in here for name, _ in _named(one)})
+
+
+def _named(model: type[BaseModel]) -> list[tuple[str, FieldInfo]]:
+    return [(field.alias or name, field) for name, field in model.model_fields.items()]
 
 
 def _types(annotation: Any) -> list[Any]:

@@ -121,11 +121,9 @@ def _fast(step: Step, dtype: Dtype) -> Step:
             one if isinstance(one, str) else tuple(_fast(inner, dtype) for inner in one)
             for one in step.others
         )
-        return replace(step, others=tuple(others))
-    if isinstance(step, TrainStep) and step.settings.dtype == "bfloat16":
-        return replace(step, settings=step.settings.model_copy(update={"dtype": dtype}))
-    if isinstance(step, PreferStep) and step.settings.dtype == "bfloat16":
-        return replace(step, settings=step.settings.model_copy(update={"dtype": dtype}))
+        return step.model_copy(update={"with_": tuple(others)})
+    if isinstance(step, TrainStep | PreferStep) and step.dtype == "bfloat16":
+        return step.model_copy(update={"dtype": dtype})
     return step
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from kollama2.data.curriculum import Curriculum
 from kollama2.engine.document import Document, near
 from kollama2.stages import (
     Derive,
@@ -28,7 +29,6 @@ from kollama2.study.schema import MADE, SourceSpec
 from kollama2.study.steps import (
     BlockStep,
     MergeStep,
-    PhaseSettings,
     PreferStep,
     PruneStep,
     Step,
@@ -130,24 +130,23 @@ class _Builder:
             data=tuple(parts),
             tokenizer=model.tokenizer_stage,
             template=step.template or ("plain" if step.kind == "pretrain" else self.path.template),
-            max_length=step.settings.max_length,
+            max_length=step.max_length,
             loss=step.loss,
             limit=self.path.limit,
         )
 
-    def _ordered(self, step: TrainStep, phases: PhaseSettings, model: Model, seed: int) -> Order:
-        plan = phases.curriculum
+    def _ordered(self, step: TrainStep, plan: Curriculum, model: Model, seed: int) -> Order:
         knots = zip(plan.at, plan.shares, strict=True)
         return Order(
             names=plan.names,
             rows=tuple(self._encoded(step, model, {name: 1.0}) for name in plan.names),
             knots=tuple(Knot(at=at, shares=shares) for at, shares in knots),
-            order=phases.order,
-            difficulty=phases.difficulty,
-            start=phases.start,
-            bytes=step.settings.bytes,
-            korean_bytes=step.settings.korean_bytes,
-            mix_by=phases.mix_by,
+            order=step.order,
+            difficulty=step.difficulty,
+            start=step.start,
+            bytes=step.bytes,
+            korean_bytes=step.korean_bytes,
+            mix_by=step.mix_by,
             seed=seed,
         )
 
@@ -172,7 +171,7 @@ class _Builder:
         tokenizer = ExpandTokenizer(
             tokenizer=model.tokenizer_stage, corpus=tuple(corpus), settings=step.pieces
         )
-        read = tuple(corpus) if step.rows.init in NEEDS_TEXT else ()
+        read = tuple(corpus) if step.init in NEEDS_TEXT else ()
         return ExpandVocab(model=model, tokenizer=tokenizer, settings=step.rows, corpus=read)
 
     def _merged(self, step: MergeStep, model: Model, before: Sequence[Step], seed: int) -> Merge:
@@ -184,12 +183,12 @@ class _Builder:
         ]
         # Seeds of further copies are far from those of a study, so that no cell is mixed in twice.
         others += [self.model(before, seed + 1000 * copy) for copy in range(1, step.copies)]
-        if step.settings.method == "shadow-ft":
+        if step.method == "shadow-ft":
             model, others = others[0], [model]
         return Merge(
             model=model,
             others=tuple(others),
-            base=self.start if step.settings.needs_base else None,
+            base=self.start if step.needs_base else None,
             settings=step.settings,
             template=self.path.template,
         )

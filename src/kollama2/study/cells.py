@@ -19,7 +19,7 @@ from kollama2.study import recipes
 from kollama2.study.build import Recipe, build
 from kollama2.study.locate import Locator
 from kollama2.study.schema import EndpointSpec, RecipeFile, SourceSpec, Study
-from kollama2.study.steps import KEYS, Step, TrainStep, parse_step
+from kollama2.study.steps import STEPS, Step, TrainStep, keys, parse_step
 
 COMBINATIONS, CELLS = 10_000, 2_000  # that a study may have, so that its plan takes seconds
 BASE = "base"
@@ -245,13 +245,14 @@ def _crossed(study: Study, document: Document, options: dict[str, str]) -> Recip
             continue
         place = ("axes", axis, option)
         if "kind" not in fields:
+            every = sorted({key for step in STEPS.values() for key in keys(step)} - {"kind"})
             for key in fields:
-                if not any(key in keys for keys in KEYS.values()):
-                    every = sorted({key for keys in KEYS.values() for key in keys})
+                if key not in every:
                     raise document.fault((*place, key), f"unknown key {key!r}; {near(key, every)}")
             shared |= fields
             continue
-        known = KEYS.get(str(fields["kind"]), ())
+        step = STEPS.get(str(fields["kind"]))
+        known = keys(step) if step else ()
         fitting = {key: value for key, value in shared.items() if key in known}
         steps.append(parse_step({**fitting, **fields}, study.budget, document, place))
     named = [o for a, o in options.items() if study.axes[a][o] not in SKIPPED]

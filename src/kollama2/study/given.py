@@ -1,32 +1,20 @@
 """Given: what a person sets in the place of a recipe's numbers, for one model."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from kollama2.engine.arithmetic import Dtype
 from kollama2.engine.closed import no_truth
 from kollama2.engine.document import near, shorten, value_of
 from kollama2.errors import BadUsage
-from kollama2.study.schema import parse_bytes
-from kollama2.study.steps import BUDGETS, KEYS
-from kollama2.train.merging.settings import MergeSettings
-from kollama2.train.preference_settings import PreferSettings
-from kollama2.train.settings import TrainSettings
-from kollama2.vocab.settings import InitSettings, PruneSettings, VocabSettings
+from kollama2.study.steps import STEPS
+from kollama2.train.settings import BUDGETS
 
 AUTO = "auto"
 _FINITE = ConfigDict(allow_inf_nan=False)
-_MODELS: Mapping[str, tuple[type[BaseModel], ...]] = {
-    "pretrain": (TrainSettings,),
-    "finetune": (TrainSettings,),
-    "prefer": (PreferSettings,),
-    "merge": (MergeSettings,),
-    "prune_vocab": (PruneSettings,),
-    "expand_vocab": (VocabSettings, InitSettings),
-}
 
 
 def settings(given: Sequence[str], kinds: Sequence[str], fast: Dtype) -> list[dict[str, Any]]:
@@ -55,9 +43,9 @@ def settings(given: Sequence[str], kinds: Sequence[str], fast: Dtype) -> list[di
         for step in where:
             field = _fields(kinds[step])[key]
             if key in BUDGETS:
-                changes[step] |= {one: None for one in BUDGETS if one in KEYS[kinds[step]]}
+                changes[step] |= {one: None for one in BUDGETS if one in _fields(kinds[step])}
             auto = key == "dtype" and value == AUTO
-            changes[step][key] = fast if auto else _value(text, key, value, field)
+            changes[step][key] = fast if auto else _value(text, value, field)
     return changes
 
 
@@ -79,22 +67,19 @@ def _steps(name: str, kinds: Sequence[str]) -> tuple[list[int], str]:
 
 
 def _fields(kind: str) -> dict[str, FieldInfo]:
-    """The settings of a step by their names; the seed is an option, the order that of phases."""
-    return {
-        name: field
-        for model in _MODELS.get(kind, ())
-        for name, field in model.model_fields.items()
-        if name in KEYS[kind] and name not in ("seed", "order")
-    }
+    """The settings of a step, without what it works on and without the seed, which is an option."""
+    step = STEPS[kind]
+    inherited = {name for base in step.__bases__ for name in getattr(base, "model_fields", ())}
+    settings = (inherited | {"lr"}) - {"seed"}
+    return {name: field for name, field in step.model_fields.items() if name in settings}
 
 
-def _value(text: str, key: str, value: str, field: FieldInfo) -> Any:
+def _value(text: str, value: str, field: FieldInfo) -> Any:
     try:
-        plain = no_truth(value_of(value), field.annotation)
-        if key in ("bytes", "korean_bytes"):
-            plain = parse_bytes(plain)
         typed: Any = Annotated[field.annotation, field]
+        plain = no_truth(value_of(value), field.annotation)
         return TypeAdapter[Any](typed, config=_FINITE).validate_python(plain)
     except ValueError as error:
         first = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
-        raise BadUsage(f"--set {shorten(text)}: {first[:1].lower()}{first[1:]}") from error
+        said = first.removeprefix("Value error, ")
+        raise BadUsage(f"--set {shorten(text)}: {said[:1].lower()}{said[1:]}") from error

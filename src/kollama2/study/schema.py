@@ -4,7 +4,6 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     AfterValidator,
-    BeforeValidator,
     Field,
     PositiveFloat,
     PositiveInt,
@@ -13,41 +12,12 @@ from pydantic import (
 )
 
 from kollama2.engine.closed import Closed as Closed
-from kollama2.engine.document import shorten
 from kollama2.evaluation.endpoint import KEY
 from kollama2.model.templates import check_template
 from kollama2.stages.derive import Made
+from kollama2.train.settings import Budget
 
 MADE: tuple[Made, ...] = get_args(Made)
-UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "PB": 10**15}
-LARGEST = 1000 * UNITS["PB"]
-
-
-def parse_bytes(value: Any) -> Any:
-    """`50MB` → 50,000,000; numbers stay as they are.
-
-    Raises:
-        ValueError: it is no amount of bytes, or more than can be meant.
-    """
-    size = value
-    if isinstance(value, str):
-        text = value.strip().upper().replace("_", "").replace(",", "")
-        unit = next((one for one in sorted(UNITS, key=len, reverse=True) if text.endswith(one)), "")
-        try:
-            size = float(text.removesuffix(unit)) * UNITS.get(unit, 1)
-        except ValueError as error:
-            raise ValueError(
-                f"{shorten(repr(value))} is no amount of bytes; write 50MB (units: "
-                f"{', '.join(UNITS)})"
-            ) from error
-    if isinstance(size, int | float) and not size <= LARGEST:
-        raise ValueError(
-            f"{shorten(repr(value))} is more than any disk holds; at most 1,000 PB can be meant"
-        )
-    return round(size) if isinstance(value, str) else value
-
-
-Bytes = Annotated[PositiveInt, BeforeValidator(parse_bytes)]
 TemplateName = Annotated[str, AfterValidator(check_template)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$", max_length=100)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
@@ -84,22 +54,6 @@ class SourceSpec(Closed):
         if made != self.uri and made not in MADE:
             raise ValueError(f"nothing is called {self.uri}; it makes {', '.join(MADE)}")
         return self
-
-
-class Budget(Closed):
-    """How much every cell may learn from; exactly one of these."""
-
-    korean_bytes: Bytes | None = None
-    bytes: Bytes | None = None
-    epochs: PositiveFloat | None = None
-    steps: PositiveInt | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _of_what(cls, given: Any) -> Any:
-        if isinstance(given, dict | Budget):
-            return given
-        raise ValueError("say of what: {bytes: 50MB}, or korean_bytes, epochs or steps")
 
 
 class RateProbe(Closed):

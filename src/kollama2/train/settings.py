@@ -1,105 +1,235 @@
 """What is trained and how: every field changes the result; where it is trained is a profile's."""
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 from kollama2.engine.closed import Closed
+from kollama2.engine.document import shorten
 
 ADAPTER_FIELDS = ("rank", "alpha", "dropout", "targets", "dora", "rslora", "train_embeddings")
-BUDGETS = ("epochs", "bytes", "korean_bytes", "steps")
 HEADS = ("embed_tokens", "lm_head", "embed_in", "embed_out")
+UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "PB": 10**15}
+LARGEST = 1000 * UNITS["PB"]
 
 
-class TrainSettings(Closed):
-    """One training, for continued pre-training and fine-tuning alike.
+def parse_bytes(value: Any) -> Any:
+    """`50MB` → 50,000,000; numbers stay as they are.
 
-    The defaults are those of LoRA on all linear layers at the usual learning rate of a 7B model.
-    Exactly one of `epochs`, `bytes`, `korean_bytes` and `steps` says how much is trained.
+    Raises:
+        ValueError: it is no amount of bytes, or more than can be meant.
+    """
+    size = value
+    if isinstance(value, str):
+        text = value.strip().upper().replace("_", "").replace(",", "")
+        unit = next((one for one in sorted(UNITS, key=len, reverse=True) if text.endswith(one)), "")
+        try:
+            size = float(text.removesuffix(unit)) * UNITS.get(unit, 1)
+        except ValueError as error:
+            raise ValueError(
+                f"{shorten(repr(value))} is no amount of bytes; write 50MB (units: "
+                f"{', '.join(UNITS)})"
+            ) from error
+    if isinstance(size, int | float) and not size <= LARGEST:
+        raise ValueError(
+            f"{shorten(repr(value))} is more than any disk holds; at most 1,000 PB can be meant"
+        )
+    return round(size) if isinstance(value, str) else value
+
+
+Bytes = Annotated[
+    PositiveInt,
+    BeforeValidator(
+        parse_bytes,
+        json_schema_input_type=PositiveInt
+        | Annotated[str, Field(pattern=r"^[0-9][0-9_,.]*(e[0-9]+)? *([KMGTPkmgtp]?[Bb])?$")],
+    ),
+]
+"""A number of bytes, or such a one as `50MB`."""
+
+
+class Budget(Closed):
+    """How much a training learns from; at most one of these."""
+
+    epochs: PositiveFloat | None = Field(None, description="Budget in passes over all rows.")
+    bytes: Bytes | None = Field(
+        None,
+        description="Budget in UTF-8 bytes of text, such as `50MB`. Rows repeat where it is larger "
+        "than they are.",
+    )
+    korean_bytes: Bytes | None = Field(
+        None,
+        description="Budget in UTF-8 bytes of Hangul, such as `50MB`, whatever else is mixed in.",
+    )
+    steps: PositiveInt | None = Field(None, description="Budget in optimiser steps.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_what(cls, given: Any) -> Any:
+        if isinstance(given, dict | Budget):
+            return given
+        raise ValueError("say of what: {bytes: 50MB}, or korean_bytes, epochs or steps")
+
+
+BUDGETS = tuple(Budget.model_fields)
+
+
+class Training(Budget):
+    """What a step of a study and the training that it becomes have in common.
+
+    The defaults are those of LoRA on all linear layers. One budget says how much is trained.
     """
 
     method: Literal["full", "lora", "qlora"] = Field(
-        "lora", description="all weights, an adapter, or an adapter on an NF4 base"
+        "lora",
+        description="What is trained: all weights (`full`), a low-rank adapter on frozen weights "
+        "(`lora`), or an adapter on weights that are quantised to 4 bits, NF4 (`qlora`).",
     )
-    rank: PositiveInt = Field(16, description="rank of the adapter")
-    alpha: PositiveFloat = Field(32, description="adapter scale: alpha/rank (rsLoRA: alpha/√rank)")
-    dropout: float = Field(0.0, ge=0, lt=1, description="dropout before the adapter")
+    rank: PositiveInt = Field(
+        16,
+        description="Rank r of the adapter: each adapted layer of n inputs and m outputs gains "
+        "r(n+m) trained weights.",
+    )
+    alpha: PositiveFloat = Field(
+        32,
+        description="Scale of the adapter (LoRA's α): its output is multiplied by alpha/rank, with "
+        "`rslora` by alpha/√rank.",
+    )
+    dropout: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Share of the adapter's inputs that are set to zero at random in each step "
+        "(LoRA dropout).",
+    )
     targets: Literal["all-linear"] | tuple[str, ...] = Field(
         "all-linear",
-        description="all linear layers of the language model but the head, or names such as q_proj",
+        description="Layers that get an adapter (PEFT's target_modules): all linear layers of the "
+        "language model but the head, or a list of names such as `[q_proj, v_proj]`.",
     )
-    dora: bool = Field(False, description="weight-decomposed adapter (DoRA, arXiv 2402.09353)")
-    rslora: bool = Field(False, description="rank-stabilised scale (rsLoRA, arXiv 2312.03732)")
+    dora: bool = Field(
+        False,
+        description="Weight-decomposed adapter (DoRA, arXiv 2402.09353): the magnitude of the "
+        "weights is learned apart from their direction.",
+    )
+    rslora: bool = Field(
+        False,
+        description="Rank-stabilised scale (rsLoRA, arXiv 2312.03732): alpha/√rank in the place of "
+        "alpha/rank, so that a large rank does not learn more slowly.",
+    )
     train_embeddings: bool | None = Field(
         None,
-        description="train embeddings and head in full beside the adapter; where not said, "
-        "only if the vocabulary grew and its new rows were never trained",
+        description="Train embeddings and head in full beside the adapter (PEFT's "
+        "modules_to_save). Where not said, only if the vocabulary grew and its new rows were never "
+        "trained.",
     )
     freezing: Literal["none", "new-rows", "rows-then-all", "eeve", "two-by-two"] = Field(
         "none",
-        description="after a vocabulary grew: train its new rows only; then all rows, then all; "
-        "in EEVE's seven stages; or rows and the two layers at both ends",
+        description="What learns, and when, after a vocabulary grew: the new rows only "
+        "(`new-rows`); first all rows, then everything (`rows-then-all`); EEVE's seven stages "
+        "(`eeve`); or embeddings, head and the two layers at both ends (`two-by-two`).",
     )
 
     layers: Literal["all", "new"] | tuple[int, ...] = Field(
-        "all", description="full only: which blocks are trained; new ones are those of llama-pro"
+        "all",
+        description="Blocks that full training trains: all, those that `expand_blocks` added "
+        "(`new`), or a list of their numbers from 0.",
     )
     tables: bool = Field(
-        True, description="full only: train the embeddings, the head, the last norm"
+        True, description="Whether full training trains the embeddings, the head and the last norm."
     )
 
-    lr: PositiveFloat = Field(2e-4, description="highest learning rate")
     embedding_lr: PositiveFloat | None = Field(
-        None, description="highest learning rate of embeddings and head; None: that of all"
+        None,
+        description="Highest learning rate of embeddings and head; where not said, that of all.",
     )
     schedule: Literal["constant", "linear", "cosine", "wsd", "decay", "inverse_sqrt"] = Field(
         "cosine",
-        description="after the warm-up; linear and cosine end near zero; decay falls as the end of "
-        "wsd does, for a branch of a constant trunk; inverse_sqrt falls with the root of the step",
+        description="Course of the learning rate after the warm-up: `linear` and `cosine` end near "
+        "zero; `wsd` is constant and then decays; `decay` falls as the end of `wsd` does, for a "
+        "branch of a constant trunk; `inverse_sqrt` falls with the root of the step.",
     )
-    warmup: float = Field(0.03, ge=0, lt=1, description="share of the steps that warm up")
-    decay: float = Field(0.2, gt=0, le=1, description="share of the steps that decay (wsd only)")
-    weight_decay: NonNegativeFloat = 0.0
+    warmup: float = Field(
+        0.03,
+        ge=0,
+        lt=1,
+        description="Share of the steps in which the learning rate rises from zero to its highest.",
+    )
+    decay: float = Field(
+        0.2, gt=0, le=1, description="Share of the steps in which `wsd` decays, at the end."
+    )
+    weight_decay: NonNegativeFloat = Field(
+        0.0,
+        description="Decoupled weight decay of AdamW: each step shrinks a trained weight by this "
+        "times the learning rate.",
+    )
     average: Literal["none", "ema", "last"] = Field(
-        "none", description="the result is the last weights, or an average over the training"
+        "none",
+        description="The model that is kept: the last weights (`none`), their exponential moving "
+        "average (`ema`), or the mean of moments of the last fifth (`last`).",
     )
-    ema: float = Field(0.92, gt=0, lt=1, description="share of the old average at each step (ema)")
-    last: int = Field(5, ge=2, description="how many moments of the last fifth are averaged (last)")
-    betas: tuple[float, float] = Field((0.9, 0.999), description="AdamW's moments")
-    max_grad_norm: NonNegativeFloat = Field(1.0, description="0 clips nothing")
+    ema: float = Field(
+        0.92, gt=0, lt=1, description="Share of the old average that `ema` keeps at each step."
+    )
+    last: int = Field(5, ge=2, description="How many moments of the last fifth `last` averages.")
+    betas: tuple[float, float] = Field(
+        (0.9, 0.999),
+        description="Decay rates of AdamW's two moments (β₁, β₂): the running means of the "
+        "gradient and of its square.",
+    )
+    max_grad_norm: NonNegativeFloat = Field(
+        1.0,
+        description="Gradient clipping: a gradient whose norm is larger is scaled down to this "
+        "norm; 0 clips nothing.",
+    )
 
     batch: PositiveInt = Field(
-        32, description="rows in one optimiser step; with packing, packed rows of max_length"
+        32,
+        description="Rows in one optimiser step, over all devices (the global batch size); with "
+        "`packing`, packed rows of `max_length` tokens.",
     )
     max_length: int = Field(
-        1024, ge=8, description="tokens; a longer row becomes several documents, nothing is lost"
+        1024,
+        ge=8,
+        description="Longest row in tokens (the context length of the training). A longer text "
+        "becomes several rows; a longer chat loses its last turns, or the end of its only answer.",
     )
-    packing: bool = Field(False, description="count the batch in packed rows, not in rows")
-    order: Literal["shuffled", "given"] = Field(
-        "shuffled", description="a new permutation each epoch, or the order of the rows as they are"
+    packing: bool = Field(
+        False,
+        description="Fill each row of the batch with several texts up to `max_length`; none of "
+        "them attends to another.",
     )
     shield: float = Field(
-        0.0, ge=0, lt=1, description="share of the input columns that calibration rows freeze"
+        0.0,
+        ge=0,
+        lt=1,
+        description="Share of the input columns of each linear layer that full training freezes: "
+        "those that the rows of `calibration` use most (source-shielded updates, arXiv "
+        "2512.04844).",
     )
-
-    epochs: PositiveFloat | None = Field(None, description="budget: passes over the rows")
-    bytes: PositiveInt | None = Field(
-        None, description="budget: UTF-8 bytes of text; rows repeat when it is larger than they are"
-    )
-    korean_bytes: PositiveInt | None = Field(
-        None, description="budget: UTF-8 bytes of Hangul, whatever else is mixed in"
-    )
-    steps: PositiveInt | None = Field(None, description="budget: optimiser steps")
 
     dtype: Literal["float32", "bfloat16"] = Field(
         "float32",
-        description="of the arithmetic; trained weights are float32 in memory. A CPU without "
-        "bfloat16 instructions (AVX512_BF16, AMX) computes it ten times slower than float32",
+        description="Number format of the arithmetic; trained weights are float32 in memory. A CPU "
+        "without bfloat16 instructions (AVX512_BF16, AMX) computes it ten times slower than "
+        "float32.",
     )
-    seed: int = Field(0, ge=0, lt=2**32, description="of order, dropout and adapter")
+    seed: int = Field(
+        0,
+        ge=0,
+        lt=2**32,
+        description="Seed of order, dropout and adapter. In a study its `seeds` take this place.",
+    )
 
     @model_validator(mode="after")
-    def _consistent(self) -> "TrainSettings":
+    def _consistent(self) -> "Training":
         budgets = [n for n in BUDGETS if getattr(self, n) is not None]
         if len(budgets) != 1:
             found = " and ".join(budgets) if budgets else "none"
@@ -135,3 +265,12 @@ class TrainSettings(Closed):
                 "inverse_sqrt falls from the end of the warm-up, and warmup is 0; use 0.01 or more"
             )
         return self
+
+
+class TrainSettings(Training):
+    """One training, for continued pre-training and fine-tuning alike."""
+
+    lr: PositiveFloat = Field(2e-4, description="Highest learning rate.")
+    order: Literal["shuffled", "given"] = Field(
+        "shuffled", description="A new permutation each epoch, or the order of the rows as it is."
+    )

@@ -26,29 +26,34 @@ class VocabSettings(Closed):
 
     procedure: Procedure = Field(
         "hangul-append",
-        description="hangul-append means the same in every runtime; the others reproduce published "
-        "tokenizers with their faults, which the audit then records instead of refusing them",
+        description="How pieces are chosen and joined: `hangul-append` means the same in every "
+        "runtime; the others reproduce published tokenizers with their faults, which the audit "
+        "then records instead of refusing them.",
     )
     size: PositiveInt | None = Field(
         None,
-        description="new pieces at most; as published, and 8,192 for hangul-append, where None",
+        description="New pieces at most; where not said, as many as were published, and 8,192 for "
+        "`hangul-append`.",
     )
     syllables: bool = Field(
         True,
-        description="hangul-append: begin with the 2,350 syllables of KS X 1001, so that no usual "
-        "one falls to bytes",
+        description="Begin with the 2,350 syllables of KS X 1001, so that no usual one falls to "
+        "bytes (`hangul-append` only).",
     )
     min_count: NonNegativeInt = Field(
         0,
-        description="hangul-append: of those syllables only the ones that a corpus holds so often",
+        description="How often the corpus must hold a syllable of those for it to become a piece "
+        "(`hangul-append` only).",
     )
     endings: bool = Field(
         False,
-        description="hangul-append: pieces may end in the full stop or comma of a word, like 다. "
-        "and 지만, (SentencePiece only; other tokenizers cut punctuation off before they merge)",
+        description="Pieces may end in the full stop or comma of a word, like `다.` and `지만,` "
+        "(`hangul-append` and SentencePiece only; other tokenizers cut punctuation off before they "
+        "merge).",
     )
     multiple: PositiveInt = Field(
-        64, description="reserve pieces fill a SentencePiece vocabulary up to a multiple of this"
+        64,
+        description="Reserve pieces fill a SentencePiece vocabulary up to a multiple of this.",
     )
 
     @property
@@ -61,8 +66,8 @@ class PruneSettings(Closed):
     """The tokens that stay in a smaller tokenizer."""
 
     keep: tuple[Language, ...] = Field(
-        description="languages whose scripts stay, by their ISO 639 codes, such as ko and en; the "
-        "tokens of all other scripts leave",
+        description="Languages whose scripts stay, by their ISO 639 codes, such as `[ko, en]`; the "
+        "tokens of all other scripts leave.",
         min_length=1,
     )
 
@@ -70,13 +75,26 @@ class PruneSettings(Closed):
 class InitSettings(Closed):
     """The first embeddings of new pieces."""
 
-    init: Init = Field("weighted_mean", description="how the rows of new pieces begin")
-    seed: int = Field(0, ge=0, lt=2**32, description="of random rows and of the order of texts")
+    init: Init = Field(
+        "weighted_mean",
+        description="How the rows of new pieces begin: drawn from the distribution of the old ones "
+        "(`random`); their mean (`mean`), with noise (`mean_noise`); the mean of the old tokens "
+        "that a piece replaces (`subtoken_mean`), weighted by position (`weighted_mean`); as in "
+        "EEVE (`eeve`); by the old tokens that stood there in a text (`align`); or learned from a "
+        "text so that the frozen model thinks as before (`distill`).",
+    )
+    seed: int = Field(
+        0, ge=0, lt=2**32, description="Seed of random rows and of the order of texts."
+    )
     text: PositiveInt = Field(
-        1_000_000, description="align, distill: UTF-8 bytes of the corpus to look at"
+        1_000_000,
+        description="UTF-8 bytes of the corpus to look at (`align` and `distill` only).",
     )
     lr: PositiveFloat = Field(
-        0.02, description="distill: first step as a share of the typical size of an embedding"
+        0.02,
+        description="First step as a share of the typical size of an embedding (`distill` only).",
     )
-    batch: PositiveInt = Field(16, description="distill: texts in one step")
-    max_length: PositiveInt = Field(128, description="distill: old tokens of a text at most")
+    batch: PositiveInt = Field(16, description="Texts in one step (`distill` only).")
+    max_length: PositiveInt = Field(
+        128, description="Old tokens of a text at most (`distill` only)."
+    )

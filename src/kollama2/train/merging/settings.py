@@ -15,30 +15,44 @@ Method = Literal["chat-vector", "shadow-ft", "elchat", "linear", "slerp", "ties"
 
 
 class MergeSettings(Closed):
-    """One merge of a model with others.
+    """One merge of a model with others."""
 
-    Attributes:
-        method: `chat-vector` and `shadow-ft` add what the other model learned since the base (the
-            same sum, with the roles of the Korean and the chat model exchanged); `elchat` moves
-            the outermost layers towards the chat model; `linear` is the weighted mean (a soup of
-            several); `slerp` goes along the arc; `ties` and `dare` add sparse differences.
-        weight: λ of a sum of differences; of `linear` and `slerp` the share of the others.
-        density: share of each difference that `ties` (the largest) or `dare` (random) keeps.
-        special: which model the rows of control tokens such as BOS come from.
-        tables: move the embedding rows of shared tokens too, or keep the tables as they are.
-        layers: layers that `elchat` moves; negative ones count from the end.
-        rates: the share of the chat model in each of them.
-        seed: of `dare`.
-    """
-
-    method: Method
-    weight: float = Field(1.0, ge=0, le=2)
-    density: float = Field(0.5, gt=0, le=1)
-    special: Literal["chat", "own"] = "chat"
-    tables: Literal["shared", "own"] = "shared"
-    layers: tuple[int, ...] = (0, 1, -2, -1)
-    rates: tuple[float, ...] = (0.3, 0.5, 0.5, 0.3)
-    seed: int = 0
+    method: Method = Field(
+        description="How: `chat-vector` and `shadow-ft` add what the other model learned since the "
+        "base (the same sum, with the roles of the Korean and the chat model exchanged); `elchat` "
+        "moves the outermost layers towards the chat model; `linear` is the weighted mean (a soup "
+        "of several); `slerp` goes along the arc; `ties` and `dare` add sparse differences."
+    )
+    weight: float = Field(
+        1.0,
+        ge=0,
+        le=2,
+        description="Factor λ of a sum of differences; of `linear` and `slerp` the share of the "
+        "others, at most 1.",
+    )
+    density: float = Field(
+        0.5,
+        gt=0,
+        le=1,
+        description="Share of each difference that `ties` (the largest) or `dare` (random) keeps.",
+    )
+    special: Literal["chat", "own"] = Field(
+        "chat",
+        description="Which model the rows of control tokens such as BOS come from in `chat-vector` "
+        "and `elchat`: the chat model (`chat`) or this one (`own`).",
+    )
+    tables: Literal["shared", "own"] = Field(
+        "shared",
+        description="Move the embedding rows of tokens that both models have too (`shared`), or "
+        "keep the tables as they are (`own`).",
+    )
+    layers: tuple[int, ...] = Field(
+        (0, 1, -2, -1), description="Layers that `elchat` moves; negative ones count from the end."
+    )
+    rates: tuple[float, ...] = Field(
+        (0.3, 0.5, 0.5, 0.3), description="Share of the chat model in each of these layers."
+    )
+    seed: int = Field(0, description="Seed of what `dare` keeps.")
 
     @property
     def needs_base(self) -> bool:
