@@ -21,6 +21,7 @@ from kollama2.cli import (
     evaluate,
     frontier,
     model,
+    schema,
     study,
     tokenizer,
 )
@@ -64,6 +65,7 @@ download.add_to(app)
 doctor.add_to(app)
 arena.add_to(app)
 app.command()(frontier.frontier)
+app.command()(schema.schema)
 app.add_typer(data.app, name="data")
 app.add_typer(tokenizer.app, name="tokenizer")
 

@@ -12,12 +12,16 @@ class Resources(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     threads: PositiveInt = Field(1, description="CPU threads of the process")
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="where to compute; auto takes a GPU if there is one"
+    )
     gpus: int = Field(
         0, ge=0, description="processes under torchrun when above 1, for what they can share"
     )
     micro_batch_tokens: PositiveInt = Field(4096, description="tokens in one forward pass")
-    gradient_checkpointing: bool = False
+    gradient_checkpointing: bool = Field(
+        False, description="compute activations again in the backward pass, which saves memory"
+    )
     checkpoint_seconds: float = Field(
         60, gt=0, description="seconds of work between two checkpoints"
     )
@@ -31,9 +35,12 @@ class Profile(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    jobs: PositiveInt = Field(default_factory=lambda: os.cpu_count() or 1)
-    default: Resources = Resources()
-    kinds: dict[str, Resources] = {}
+    jobs: PositiveInt = Field(
+        default_factory=lambda: os.cpu_count() or 1,
+        description="stages at a time; one for each core where not said",
+    )
+    default: Resources = Field(Resources(), description="of the kinds that are not named")
+    kinds: dict[str, Resources] = Field({}, description="resources by kind of stage")
 
     def resources(self, kind: str) -> Resources:
         """The resources of stages of this kind."""

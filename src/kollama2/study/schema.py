@@ -24,25 +24,40 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 
 class SourceSpec(Closed):
-    """Where a model or data comes from: `builtin:`, `hf:`, `file:`, or `github:` with a commit.
+    """Where a model or data comes from."""
 
-    `file` names one file (or a pattern such as `data/*.json`) of a repository that holds several.
-    `made:translations`, `made:bilingual-documents`, `made:switched-sentences` and
-    `made:switched-words` are made from the source of aligned pairs that `pairs` names; `text` names
-    the Korean text whose words are switched, and `switched` how much becomes English.
-    """
-
-    uri: str = Field(pattern=r"^(builtin|hf|file|made):.+|^github:[^/]+/[^/]+/.+")
-    revision: str | None = None
-    file: str | None = None
-    sha256: str | None = None
-    form: str | None = None
-    columns: dict[str, str] = Field({})
-    seed: Seed = 0
-    size: PositiveInt | None = Field(None, le=10_000_000)
-    pairs: str | None = None
-    text: str | None = None
-    switched: float = Field(0.5, ge=0, le=1)
+    uri: str = Field(
+        pattern=r"^(builtin|hf|file|made):.+|^github:[^/]+/[^/]+/.+",
+        description="`builtin:`, `hf:owner/name`, `file:path`, or `github:owner/name/file` with a "
+        "commit; or what is made of aligned pairs: `made:translations`, "
+        "`made:bilingual-documents`, `made:switched-sentences` or `made:switched-words`.",
+    )
+    revision: str | None = Field(
+        None, description="Commit of a repository; of one on the hub, the newest where not said."
+    )
+    file: str | None = Field(
+        None,
+        description="One file, or a pattern such as `data/*.json`, of a repository that holds "
+        "several.",
+    )
+    sha256: str | None = Field(None, description="Hash that the content must have.")
+    form: str | None = Field(
+        None, description="Form of the rows, such as `alpaca`; found from the rows where not said."
+    )
+    columns: dict[str, str] = Field(
+        {}, description="Which column plays which role, such as `{instruction: ask}`."
+    )
+    seed: Seed = Field(0, description="Seed of what is generated or made.")
+    size: PositiveInt | None = Field(None, le=10_000_000, description="Rows of a built-in corpus.")
+    pairs: str | None = Field(
+        None, description="Name of the source of aligned pairs that `made:` data are made from."
+    )
+    text: str | None = Field(
+        None, description="Name of the Korean text whose words `made:switched-words` switches."
+    )
+    switched: float = Field(
+        0.5, ge=0, le=1, description="Share of the sentences or words that become English."
+    )
 
     @model_validator(mode="after")
     def _made_of_pairs(self) -> "SourceSpec":
@@ -59,50 +74,72 @@ class SourceSpec(Closed):
 class RateProbe(Closed):
     """Learning rates to try before training, each on a share of the budget."""
 
-    probe: tuple[PositiveFloat, ...] = Field(min_length=2)
-    share: float = Field(0.25, gt=0, le=1)
+    probe: tuple[PositiveFloat, ...] = Field(
+        min_length=2, description="The learning rates to try, two or more."
+    )
+    share: float = Field(
+        0.25, gt=0, le=1, description="Share of the budget that each of them is trained on."
+    )
 
 
 class Controls(Closed):
-    """Negative controls: what must tie and what must lose.
+    """Negative controls: what must tie and what must lose."""
 
-    Attributes:
-        copy_of_base: a copy of the base under another name; it must tie with the base.
-        random: recipes that are also trained from random weights; they must lose.
-    """
-
-    copy_of_base: bool = False
-    random: tuple[str, ...] = ()
+    copy_of_base: bool = Field(
+        False, description="A copy of the base under another name; it must tie with the base."
+    )
+    random: tuple[str, ...] = Field(
+        (), description="Recipes that are also trained from random weights; they must lose."
+    )
 
 
 class EndpointSpec(Closed):
-    """A model behind an OpenAI-compatible endpoint, which answers the generation half of a suite.
+    """A model behind an OpenAI-compatible endpoint, which answers what a suite asks in chat."""
 
-    `key` names the environment variable that holds the key; the key itself stands nowhere.
-    """
-
-    url: str = Field(pattern=r"^https?://.+")
-    model: str = Field(min_length=1)
-    key: str = KEY
-    temperature: float | None = Field(0.0, ge=0)
+    url: str = Field(pattern=r"^https?://.+", description="The address up to `/v1`.")
+    model: str = Field(min_length=1, description="What the endpoint calls the model.")
+    key: str = Field(
+        KEY,
+        description="The environment variable that holds the key; the key itself stands nowhere.",
+    )
+    temperature: float | None = Field(
+        0.0, ge=0, description="Of sampling; null leaves it to the endpoint."
+    )
 
 
 class Study(Closed):
     """A matrix of recipes: axes crossed in pipeline order, minus the exclusions."""
 
-    name: Name
-    about: str = ""
-    base: SourceSpec
-    template: TemplateName = "own"
-    sources: dict[str, SourceSpec] = Field({})
-    budget: Budget = Budget()
-    seeds: tuple[Seed, ...] = Field((0,), min_length=1)
-    axes: dict[Name, dict[Name, dict[str, Any] | Literal["none"] | None]] = Field({})
-    exclude: tuple[dict[str, str], ...] = ()
-    recipes: tuple[str, ...] = ()
-    controls: Controls = Controls()
-    endpoints: dict[Name, EndpointSpec] = Field({})
-    suites: tuple[str, ...] = Field(min_length=1)
+    name: Name = Field(description="Name of the study in its store.")
+    about: str = Field("", description="What it asks, for the report.")
+    base: SourceSpec = Field(description="The model that every recipe begins with.")
+    template: TemplateName = Field(
+        "own", description="Chat template; `own` is the one that the base was taught."
+    )
+    sources: dict[str, SourceSpec] = Field({}, description="Data and models by their names.")
+    budget: Budget = Field(
+        Budget(), description="How much every training learns from that says nothing of its own."
+    )
+    seeds: tuple[Seed, ...] = Field(
+        (0,), min_length=1, description="Seeds with which every recipe is trained."
+    )
+    axes: dict[Name, dict[Name, dict[str, Any] | Literal["none"] | None]] = Field(
+        {},
+        description="Axes and their options, crossed with each other in this order. An option with "
+        "a `kind` is a step; one without fills keys of the steps after it; `none` leaves its axis "
+        "out.",
+    )
+    exclude: tuple[dict[str, str], ...] = Field(
+        (), description="Combinations to leave out, such as `{data: alpaca, method: full}`."
+    )
+    recipes: tuple[str, ...] = Field((), description="Named recipes to compare too.")
+    controls: Controls = Field(Controls(), description="What must tie and what must lose.")
+    endpoints: dict[Name, EndpointSpec] = Field(
+        {}, description="Models behind an API to compare with."
+    )
+    suites: tuple[str, ...] = Field(
+        min_length=1, description="Names or files of the suites that every model is measured on."
+    )
 
     @field_validator("seeds", "recipes", "suites")
     @classmethod
@@ -118,29 +155,38 @@ class Study(Closed):
 class Twin(Closed):
     """What differs when a named recipe runs at the size of the miniature."""
 
-    base: SourceSpec
-    sources: dict[str, SourceSpec] = Field({})
-    steps: tuple[dict[str, Any], ...] = ()
+    base: SourceSpec = Field(description="The base of this size.")
+    sources: dict[str, SourceSpec] = Field(
+        {}, description="Sources in the place of those of the same name."
+    )
+    steps: tuple[dict[str, Any], ...] = Field(
+        (), description="Keys that replace those of each step; null takes one away."
+    )
 
 
 class RecipeFile(Closed):
-    """A named recipe: a path of stages with the source of every number.
+    """A named recipe: a path of stages with the source of every number."""
 
-    `numbers` says where the value of a field comes from; `2.lr` is that of the second step, `lr`
-    that of all others. `evidence`, `when` and `cost` are the sections of its page.
-    """
-
-    name: Name
-    family: Literal["sft", "cpt", "vocabulary", "merge", "preference"]
-    title: str
-    about: str
-    base: SourceSpec
-    template: TemplateName = "own"
-    sources: dict[str, SourceSpec]
-    steps: tuple[dict[str, Any], ...] = Field(min_length=1)
-    numbers: dict[str, str]
-    notes: tuple[str, ...] = ()
-    evidence: str = ""
-    when: str = ""
-    cost: str = ""
-    miniature: Twin
+    name: Name = Field(description="Name of the recipe and of its file.")
+    family: Literal["sft", "cpt", "vocabulary", "merge", "preference"] = Field(
+        description="What it is at heart."
+    )
+    title: str = Field(description="What it is, in one line.")
+    about: str = Field(description="What it does, and where that comes from.")
+    base: SourceSpec = Field(description="The model that it was published for.")
+    template: TemplateName = Field(
+        "own", description="Chat template; `own` is the one that the base was taught."
+    )
+    sources: dict[str, SourceSpec] = Field(description="Data and models by their names.")
+    steps: tuple[dict[str, Any], ...] = Field(
+        min_length=1, description="What is done to the base, one after another."
+    )
+    numbers: dict[str, str] = Field(
+        description="Where the value of a field comes from; `2.lr` is that of the second step, "
+        "`lr` that of all others."
+    )
+    notes: tuple[str, ...] = Field((), description="What differs from what was published.")
+    evidence: str = Field("", description="Section of its page: what is known of its effect.")
+    when: str = Field("", description="Section of its page: when to use it.")
+    cost: str = Field("", description="Section of its page: what it costs at 7B.")
+    miniature: Twin = Field(description="The numbers that replace these at the smallest size.")

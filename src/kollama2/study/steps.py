@@ -122,7 +122,7 @@ class TrainStep(_Step, Training):
     data: Shares = Field(
         default={},
         description="What is learned from: the name of a source, or names and their shares of the "
-        "bytes, such as `{ko: 0.8, en: 0.2}`.",
+        "bytes, such as `{ko: 0.8, en: 0.2}`. Needed unless there are `phases`.",
     )
     phases: Annotated[Curriculum, PlainValidator(_phases, json_schema_input_type=_Knots)] | None = (
         Field(

@@ -42,7 +42,7 @@ class VocabSettings(Closed):
     )
     min_count: NonNegativeInt = Field(
         0,
-        description="How often the corpus must hold a syllable of those for it to become a piece "
+        description="How often the corpus must hold one of these syllables to make it a piece "
         "(`hangul-append` only).",
     )
     endings: bool = Field(
