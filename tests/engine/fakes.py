@@ -6,9 +6,9 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field
 
 from kollama2.engine.stage import Stage, Work
 from kollama2.engine.store import Store
@@ -41,7 +41,7 @@ class Train(Stage):
     """Joins its inputs slowly, piece by piece, and resumes where it was killed."""
 
     kind: Literal["train"] = "train"
-    model: "AnyStage | None" = None
+    model: Stage | None = None
     data: tuple[Part, ...] = ()
     named: dict[str, Corpus] = Field(default_factory=dict)
     lr: float = 2e-5
@@ -101,7 +101,7 @@ class Look(Stage):
     shared: ClassVar[bool] = True
     kind: Literal["look"] = "look"
     index: int = 0
-    data: "AnyStage | None" = None
+    data: Stage | None = None
 
     def run(self, work: Work) -> Mapping[str, Any]:
         print("looking")
@@ -113,17 +113,6 @@ class Look(Stage):
             "rank": os.environ.get("RANK"),
             "ranks": os.environ.get("WORLD_SIZE"),
         }
-
-
-AnyStage = Annotated[Corpus | Train | Trouble | Look, Field(discriminator="kind")]
-Train.model_rebuild()
-Look.model_rebuild()
-_ADAPTER: TypeAdapter[Stage] = TypeAdapter(AnyStage)
-PARSE = "tests.engine.fakes:parse"
-
-
-def parse(recipe: dict[str, Any]) -> Stage:
-    return _ADAPTER.validate_python(recipe)
 
 
 def golden() -> Train:

@@ -14,7 +14,7 @@ from kollama2.engine.launch import local
 from kollama2.engine.stage import Stage
 from kollama2.engine.store import Store
 from kollama2.records.done import Done
-from tests.engine.fakes import PARSE, Corpus, Look, Part, Train, Trouble
+from tests.engine.fakes import Corpus, Look, Part, Train, Trouble
 
 CORPUS = Corpus(text="나무")
 BASE = Train(model=CORPUS, seed=9)
@@ -156,7 +156,7 @@ def test_an_interrupt_ends_a_stage_in_this_process(store: Store) -> None:
 
 def test_only_modules_of_stages_to_compute_are_preloaded(store: Store) -> None:
     todo: Plan = plan([Look(data=CORPUS)], store)
-    assert todo.preload == ("kollama2.evaluation",)
+    assert todo.preload == ("kollama2.evaluation", "tests.engine.fakes")
     assert plan([CORPUS], store).preload == ()
     run([Look(data=CORPUS)], store, inline(store))
     assert plan([Look(data=CORPUS)], store).preload == ()
@@ -211,7 +211,7 @@ def test_two_finished_folders_that_were_swapped_are_both_computed_again(store: S
 def test_a_worker_that_finds_damage_has_it_computed_again(
     store: Store, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    launch = local(store, parse=PARSE)
+    launch = local(store)
     run([FIRST], store, launch)
     flip(store.path(FIRST) / "weights.txt")
     assert run([SECOND], store, launch).exit_code == 0

@@ -32,10 +32,9 @@ CODE = """
 import sys
 from pathlib import Path
 from kollama2.engine import graph, launch, store
-from tests.engine.fakes import PARSE
 from tests.engine.test_kill import targets
 here = store.Store(Path(sys.argv[1]))
-sys.exit(graph.run(targets(0.04), here, launch.local(here, parse=PARSE), 2).exit_code)
+sys.exit(graph.run(targets(0.04), here, launch.local(here), 2).exit_code)
 """
 
 

@@ -16,7 +16,7 @@ from kollama2.engine.launch import local
 from kollama2.engine.profile import Profile, Resources
 from kollama2.engine.stage import Stage, Work
 from kollama2.engine.store import Store
-from tests.engine.fakes import PARSE, Corpus, Look, Train, Trouble
+from tests.engine.fakes import Corpus, Look, Train, Trouble
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,7 +30,7 @@ def test_each_stage_gets_a_process_of_its_own(store: Store) -> None:
     looks = [Look(index=index) for index in range(3)]
     profile = Profile(default=Resources(threads=2), kinds={"train": Resources(threads=1)})
     events: list[Event] = []
-    launch = local(store, profile, preload=plan(looks, store).preload, parse=PARSE)
+    launch = local(store, profile, preload=plan(looks, store).preload)
     outcome = run([*looks, Train()], store, launch, 2, events.append)
     assert outcome.exit_code == 0, outcome
     metrics = [event.figures["metrics"] for event in events if event.what == "finished"]
@@ -51,10 +51,10 @@ def test_modules_are_imported_once_ahead(store: Store) -> None:
     code = f"""
 from pathlib import Path
 from kollama2.engine import graph, launch, store
-from tests.engine.fakes import PARSE, Look
+from tests.engine.fakes import Look
 here = store.Store(Path({str(store.root)!r}))
 todo = graph.plan([Look()], here)
-graph.run([Look()], here, launch.local(here, preload=todo.preload, parse=PARSE))
+graph.run([Look()], here, launch.local(here, preload=todo.preload))
 """
     subprocess.run(
         [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True
@@ -69,7 +69,7 @@ def test_one_stage_that_goes_wrong_leaves_the_others_alone(
 ) -> None:
     troubles = {how: Trouble(how=how) for how in ("fault", "error", "exit", "SIGKILL", "SIGSEGV")}
     fine: list[Stage] = [Train(seed=seed) for seed in range(3)]
-    launch = local(store, parse=PARSE)
+    launch = local(store)
     outcome = run([*troubles.values(), *fine], store, launch, 2)
     assert sorted(outcome.computed) == sorted(stage.name for stage in fine)
     said = {how: outcome.failed[stage.name] for how, stage in troubles.items()}
@@ -88,7 +88,7 @@ def test_one_stage_that_goes_wrong_leaves_the_others_alone(
     ("how", "exit_code"), [("fault", 65), ("error", 70), ("SIGKILL", 75), ("SIGTERM", 75)]
 )
 def test_exit_codes_come_back(store: Store, how: str, exit_code: int) -> None:
-    outcome = run([Trouble(how=how)], store, local(store, parse=PARSE))
+    outcome = run([Trouble(how=how)], store, local(store))
     assert outcome.exit_code == exit_code
 
 
@@ -96,9 +96,10 @@ def test_an_unknown_kind_is_said(store: Store) -> None:
     class Strange(Stage):
         pass
 
-    outcome = run([Strange(kind="strange")], store, local(store, parse=PARSE))
+    outcome = run([Strange(kind="strange")], store, local(store))
     (message,) = outcome.failed.values()
-    assert f"{PARSE} cannot read the recipe of kind 'strange'" in message
+    assert f"{__name__} cannot read the recipe of kind 'strange': the recipe: " in message
+    assert "kind is 'strange', and these can be read: corpus, look, " in message
 
 
 def test_an_interrupt_ends_the_workers(store: Store) -> None:
@@ -112,7 +113,7 @@ def test_an_interrupt_ends_the_workers(store: Store) -> None:
 
     started = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        run(stages, store, local(store, parse=PARSE), 2, interrupt)
+        run(stages, store, local(store), 2, interrupt)
     assert time.monotonic() - started < 5
     assert all(store.holder(stage) is None for stage in stages)
     assert all(store.partial(stage).is_dir() for stage in stages)
@@ -122,9 +123,9 @@ def test_workers_die_with_the_main_process(store: Store) -> None:
     code = f"""
 from pathlib import Path
 from kollama2.engine import graph, launch, store
-from tests.engine.fakes import PARSE, Trouble
+from tests.engine.fakes import Trouble
 here = store.Store(Path({str(store.root)!r}))
-graph.run([Trouble(how="hang")], here, launch.local(here, parse=PARSE))
+graph.run([Trouble(how="hang")], here, launch.local(here))
 """
     main = subprocess.Popen(
         [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(ROOT)}
@@ -153,7 +154,7 @@ def test_a_worker_waits_for_another_process_and_uses_its_result(store: Store) ->
     )
     other.start()
     _until(lambda: store.holder(stage) is not None)
-    outcome = run([stage], store, local(store, parse=PARSE), 1, events.append)
+    outcome = run([stage], store, local(store), 1, events.append)
     other.join()
     assert outcome.exit_code == 0
     assert [event.what for event in events] == ["launching", "waiting", "finished"]
@@ -164,11 +165,11 @@ def test_two_processes_compute_each_stage_once(store: Store) -> None:
     code = f"""
 from pathlib import Path
 from kollama2.engine import graph, launch, store
-from tests.engine.fakes import PARSE, Train
+from tests.engine.fakes import Train
 here = store.Store(Path({str(store.root)!r}))
 base = Train(seed=9, pause=0.02)
 targets = [Train(model=base, seed=seed, pause=0.02) for seed in range(5)]
-outcome = graph.run(targets, here, launch.local(here, parse=PARSE), 2)
+outcome = graph.run(targets, here, launch.local(here), 2)
 assert outcome.exit_code == 0, outcome
 """
     command = [sys.executable, "-c", code]
@@ -192,7 +193,7 @@ def test_workers_are_not_forked_where_a_stage_may_use_a_gpu(
 
 def test_spawned_workers_do_the_same(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(launching, "_can_fork", lambda profile: False)
-    outcome = run([Look()], store, local(store, parse=PARSE))
+    outcome = run([Look()], store, local(store))
     assert outcome.exit_code == 0
 
 

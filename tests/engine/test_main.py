@@ -13,7 +13,7 @@ from kollama2.engine.launch import local
 from kollama2.engine.profile import Profile, Resources
 from kollama2.engine.stage import Stage
 from kollama2.engine.store import Store
-from tests.engine.fakes import PARSE, Corpus, Look, Trouble
+from tests.engine.fakes import Corpus, Look, Trouble
 from tests.jsons import change
 
 ROOT = Path(__file__).parents[2]
@@ -26,7 +26,7 @@ def compute(
     return subprocess.run(
         [
             sys.executable, "-m", "kollama2.engine", str(file), "--store", str(store.root),
-            "--parse", PARSE, "--resources", chosen.model_dump_json(),
+            "--module", "tests.engine.fakes", "--resources", chosen.model_dump_json(),
         ],
         env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
     )  # fmt: skip
@@ -68,7 +68,7 @@ def test_a_missing_or_broken_file_is_said(tmp_path: Path) -> None:
 def test_several_processes_compute_one_stage(tmp_path: Path) -> None:
     store = Store(tmp_path / "runs")
     profile = Profile(default=Resources(gpus=2, device="cpu"))
-    assert run([Look()], store, local(store, profile, parse=PARSE)).exit_code == 0
+    assert run([Look()], store, local(store, profile)).exit_code == 0
     record = store.record(Look())
     assert record is not None
     assert (record.metrics["rank"], record.metrics["ranks"]) == ("0", "2")
@@ -81,7 +81,7 @@ def test_a_fault_comes_back_from_several_processes(tmp_path: Path) -> None:
     store = Store(tmp_path / "runs")
     bad, dead = Trouble(how="fault"), Trouble(how="SIGKILL")
     profile = Profile(default=Resources(gpus=2, device="cpu"))
-    outcome = run([bad, dead], store, local(store, profile, parse=PARSE))
+    outcome = run([bad, dead], store, local(store, profile))
     assert outcome.failed[bad.name] == "row 7 is empty; remove it"
     assert "stopped in one of its 2 processes" in outcome.failed[dead.name]
 
@@ -93,7 +93,7 @@ def test_several_processes_die_with_the_one_that_holds_the_lease(tmp_path: Path)
     leader = subprocess.Popen(
         [
             sys.executable, "-m", "kollama2.engine", str(write(stage, tmp_path)), "--store",
-            str(store.root), "--parse", PARSE, "--resources", resources,
+            str(store.root), "--module", "tests.engine.fakes", "--resources", resources,
         ],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
@@ -114,7 +114,7 @@ def test_several_processes_die_with_the_one_that_holds_the_lease(tmp_path: Path)
     ("writer", "code", "says"),
     [
         ("10.2.0", 69, "was written by kollama2 10.2.0 and cannot be read by this kollama2 0."),
-        ("0.0.1", 70, "corpus.warmth: Extra inputs are not permitted; take one that this"),
+        ("0.0.1", 70, "kind 'corpus': warmth: Extra inputs are not permitted; take one that this"),
     ],
 )
 def test_a_recipe_with_an_unknown_field_is_no_damage(

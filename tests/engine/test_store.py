@@ -17,7 +17,7 @@ from kollama2.engine.profile import Resources
 from kollama2.engine.stage import Stage, Work
 from kollama2.engine.store import Store
 from kollama2.errors import BadData, Denied, Missing, StorageTrouble, TryLater
-from tests.engine.fakes import Corpus, Look, Train, Trouble, parse
+from tests.engine.fakes import Corpus, Look, Train, Trouble
 from tests.jsons import change
 
 CORPUS = Corpus(text="나무")
@@ -57,7 +57,7 @@ def test_a_stage_is_computed_once_and_kept_with_its_whole_story(here: Store) -> 
     assert {p.name for p in here.path(TRAIN).iterdir()} == {
         "MANIFEST.json", "done.json", "stage.json", "started.txt", "weights.txt",
     }  # fmt: skip
-    assert parse(json.loads((here.path(TRAIN) / "stage.json").read_text())) == TRAIN
+    assert Stage.model_validate(json.loads((here.path(TRAIN) / "stage.json").read_text())) == TRAIN
     assert {p.name for p in here.root.iterdir()} == {CORPUS.name, TRAIN.name}
     assert here.verify() == {}
 

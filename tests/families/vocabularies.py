@@ -6,7 +6,7 @@ from pathlib import Path
 from kollama2.cli.tokenizer import expand as expand_command
 from kollama2.cli.tokenizer import prune as prune_command
 from kollama2.model.folder import ModelFolder
-from kollama2.stages.growth import grow_model, prune_model
+from kollama2.vocab.growth import grow_model, prune_model
 from kollama2.vocab.prune import PRUNING
 from kollama2.vocab.settings import InitSettings
 from tests.families.family import (

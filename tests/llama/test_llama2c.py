@@ -10,11 +10,11 @@ import pytest
 import sentencepiece
 import torch
 from safetensors import SafetensorError
+from scripts import llama2c
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from kollama2.engine.commit import verify
 from kollama2.errors import BadData, StorageTrouble, TryLater
-from scripts import llama2c
 from tests.llama.files import (
     HEADER,
     Tensors,

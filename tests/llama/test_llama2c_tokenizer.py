@@ -10,11 +10,11 @@ import pytest
 import sentencepiece
 from hypothesis import given
 from hypothesis import strategies as st
+from scripts import llama2c
 from transformers import AutoTokenizer
 
 from kollama2.errors import BadData, StorageTrouble
 from kollama2.model.pieces import write_fast
-from scripts import llama2c
 
 TEXTS = [
     "Once upon a time, there was a fox.",

@@ -7,10 +7,11 @@ import torch
 from safetensors.torch import load_file
 
 from kollama2.engine.document import Document
+from kollama2.engine.stage import Stage
 from kollama2.errors import BadUsage
 from kollama2.model.card import read_card
 from kollama2.model.load import load_model
-from kollama2.stages import ExpandBlocks, Merge, Model, Source, Train, parse
+from kollama2.stages import ExpandBlocks, Merge, ModelStage, Source, Train
 from kollama2.study.cells import cells
 from kollama2.study.locate import Locator
 from kollama2.study.schema import Study
@@ -42,7 +43,7 @@ suites: [quick]
 """
 
 
-def of(text: str, tmp_path: Path) -> dict[str, Model]:
+def of(text: str, tmp_path: Path) -> dict[str, ModelStage]:
     path = tmp_path / "study.yaml"
     path.write_text(text, encoding="utf-8")
     document = Document(path)
@@ -68,7 +69,7 @@ def test_what_the_steps_mean(tmp_path: Path) -> None:
     assert soup.base is None
     assert isinstance(found["ko-deeper"], ExpandBlocks)
     for model in (vector, shadow, soup, found["ko-deeper"]):
-        assert parse(model.recipe()) == model
+        assert Stage.model_validate(model.recipe()) == model
 
 
 @pytest.mark.parametrize(

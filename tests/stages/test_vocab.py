@@ -13,7 +13,7 @@ from kollama2.model.card import read_card
 from kollama2.model.folder import ModelFolder
 from kollama2.model.load import load_model
 from kollama2.model.tokenizer import load_tokenizer
-from kollama2.stages import ExpandTokenizer, ExpandVocab, PruneTokenizer, PruneVocab, Source, parse
+from kollama2.stages import ExpandTokenizer, ExpandVocab, PruneTokenizer, PruneVocab, Source
 from kollama2.vocab.settings import InitSettings, PruneSettings, VocabSettings
 from tests.tiny import KOREAN
 from tests.vocab.test_prune import CHAT, OTHERS, many_scripts
@@ -95,7 +95,7 @@ def test_a_pruned_model_computes_what_it_did(
     pruned: tuple[Bench, PruneVocab], tmp_path: Path
 ) -> None:
     bench, stage = pruned
-    assert parse(stage.model_dump(mode="json")) == stage
+    assert Stage.model_validate(stage.model_dump(mode="json")) == stage
     metrics = bench.run(stage)
     folder, old = bench.path(stage) / "model", tmp_path / "many"
     said = json.loads((bench.path(stage.tokenizer) / "model/pruning.json").read_text())

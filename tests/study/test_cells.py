@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from kollama2.engine.document import Document
+from kollama2.engine.stage import Stage
 from kollama2.errors import BadUsage
-from kollama2.stages import ExpandTokenizer, ExpandVocab, Train, parse
+from kollama2.stages import ExpandTokenizer, ExpandVocab, Train
 from kollama2.study import cells as study_cells
 from kollama2.study.cells import Cell, cells
 from kollama2.study.locate import Locator
@@ -62,7 +63,7 @@ def test_an_expansion_is_shared_by_what_follows_it(tmp_path: Path) -> None:
 
 def test_every_stage_is_read_again_from_its_recipe(tmp_path: Path) -> None:
     for cell in of(STUDY, tmp_path):
-        assert parse(cell.stage.recipe()).key == cell.stage.key
+        assert Stage.model_validate(cell.stage.recipe()).key == cell.stage.key
 
 
 # Seven axes of ten options each; with the two, four recipes become 40 million.

@@ -22,11 +22,13 @@ from kollama2.stages import (
     Source,
     Train,
 )
+from kollama2.stages.config import read_config
 from kollama2.stages.encode import Part
 from kollama2.study.estimate import estimate
-from kollama2.study.shape import read_shape, shape_of, tokens_left
+from kollama2.study.shape import shape, shape_of
 from kollama2.train.preference_settings import PreferSettings
 from kollama2.train.settings import TrainSettings
+from kollama2.vocab.expected import tokens_left
 from kollama2.vocab.settings import InitSettings, PruneSettings, VocabSettings
 
 LLAMA_2_7B = {
@@ -57,16 +59,16 @@ def test_the_sizes_of_llama_2(
     tmp_path: Path, config: dict[str, int], published: int, norms: int
 ) -> None:
     (tmp_path / "config.json").write_text(json.dumps(config))
-    shape = read_shape(tmp_path / "config.json")
-    assert shape is not None
-    assert shape.parameters + norms == published
+    found = shape(read_config(tmp_path))
+    assert found is not None
+    assert found.parameters + norms == published
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"hidden_size": 8}', "{", '{"hidden_size": "x"}'])
 def test_a_file_that_tells_no_shape(tmp_path: Path, text: str) -> None:
     (tmp_path / "config.json").write_text(text)
-    assert read_shape(tmp_path / "config.json") is None
-    assert read_shape(tmp_path / "none.json") is None
+    assert shape(read_config(tmp_path)) is None
+    assert shape(read_config(tmp_path / "none")) is None
 
 
 def training(base: Source, **settings: object) -> Train:
@@ -196,9 +198,9 @@ def test_what_a_tokenizer_says_once_it_is_learned(
         name=model.tokenizer.name, kind="tokenizer", key="", metrics={"size": 33_024}, seconds=1
     )
     monkeypatch.setattr(Store, "record", lambda _, stage: done if stage.name == done.name else None)
-    shape = shape_of(model, store)
-    assert shape is not None
-    assert shape.rows == 33_024
+    found = shape_of(model, store)
+    assert found is not None
+    assert found.rows == 33_024
 
 
 def test_a_pruned_vocabulary_costs_no_tokens(
@@ -216,9 +218,9 @@ def test_a_pruned_vocabulary_costs_no_tokens(
     # Once it is pruned, its tokenizer tells the size.
     done = Done(name=tokenizer.name, kind="tokenizer", key="", metrics={"size": 27_770}, seconds=1)
     monkeypatch.setattr(Store, "record", lambda _, stage: done if stage.name == done.name else None)
-    shape = shape_of(model, Store(tmp_path / "runs"))
-    assert shape is not None
-    assert shape.rows == 27_770
+    found = shape_of(model, Store(tmp_path / "runs"))
+    assert found is not None
+    assert found.rows == 27_770
 
 
 def test_new_blocks_are_counted(tmp_path: Path, base: Source) -> None:

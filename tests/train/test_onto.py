@@ -11,8 +11,8 @@ from kollama2.engine.profile import Resources
 from kollama2.errors import BadData
 from kollama2.model.card import Card, Vocabulary, read_card, write_card
 from kollama2.model.folder import ModelFolder
+from kollama2.model.grow import grow, tables, weights_hash, write_grown
 from kollama2.model.load import load_model, whole
-from kollama2.train.grow import grow, tables, weights_hash, write_grown
 from kollama2.train.loop import train
 from kollama2.train.onto import ROWS, before_growth, load_onto, merge_onto
 from kollama2.train.prepare import prepare

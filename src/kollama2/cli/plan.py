@@ -51,11 +51,13 @@ TRAINS = 0.5
 
 def cost_of(todo: Plan, store: Store, profile: Profile) -> Estimate:
     """The estimate of a plan; on a CPU with hours, also where the store has seen no training."""
-    cost = estimate(todo, store, profile)
-    if not cost.flops or (profile.default.device != "cpu" and gpu_names()):
-        return cost
-    speed = cpu_flops(profile.default.threads)
-    return cost if speed is None else estimate(todo, store, profile, TRAINS * speed)
+
+    def speed() -> float | None:
+        flops = cpu_flops(profile.default.threads)
+        return None if flops is None else TRAINS * flops
+
+    on_gpu = profile.default.device != "cpu" and gpu_names()
+    return estimate(todo, store, profile, None if on_gpu else speed)
 
 
 def cost_line(cost: Estimate) -> str:

@@ -23,14 +23,14 @@ def main() -> int:
     parser.add_argument("file", type=Path, help="a recipe, as every stage.json holds one")
     parser.add_argument("--store", type=Path, required=True, help="the folder of results")
     parser.add_argument("--resources", default="{}", help="what it may use, as JSON")
-    parser.add_argument("--parse", default=worker.PARSE, help="reads the recipe: module:function")
+    parser.add_argument("--module", default=worker.STAGES, help="where its kind is defined")
     parser.add_argument("--rank-of", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     try:
         order = worker.Order(
             root=arguments.store,
-            recipe=_recipe(arguments.file, arguments.parse),
-            parse=arguments.parse,
+            recipe=_recipe(arguments.file, arguments.module),
+            module=arguments.module,
             resources=Resources.model_validate_json(arguments.resources),
         )
         if arguments.rank_of:
@@ -44,7 +44,7 @@ def main() -> int:
     return 0
 
 
-def _recipe(file: Path, parse: str) -> dict[str, Any]:
+def _recipe(file: Path, module: str) -> dict[str, Any]:
     """The recipe in a file, known to be one that can be read.
 
     Raises:
@@ -53,7 +53,7 @@ def _recipe(file: Path, parse: str) -> dict[str, Any]:
     """
     recipe = read(file, Json)
     try:
-        worker.read_stage(recipe, parse)
+        worker.read_stage(recipe, module)
     except Failed as fault:
         trouble = unreadable(file, f"cannot be read: {fault}")
         raise (trouble if isinstance(trouble, Missing) else fault) from fault
@@ -77,7 +77,7 @@ def _output_to_stderr() -> Iterator[None]:
 def _rank(order: worker.Order, leader: dict[str, object]) -> int:
     store = Store(order.root)
     worker.use_threads(order.resources.threads)
-    stage = worker.read_stage(order.recipe, order.parse)
+    stage = worker.read_stage(order.recipe, order.module)
     try:
         ranks.run_rank(stage, store, order.resources, leader)
     except Fault as fault:

@@ -51,7 +51,8 @@ class Plan:
     @property
     def preload(self) -> tuple[str, ...]:
         """The modules that workers of the stages to compute want imported ahead."""
-        return tuple(sorted({m for stage in self.todo if not stage.inline for m in stage.preload}))
+        waiting = [stage for stage in self.todo if not stage.inline]
+        return tuple(sorted({m for one in waiting for m in (type(one).__module__, *one.preload)}))
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,6 @@ def local(
     profile: Profile | None = None,
     *,
     preload: Sequence[str] = (),
-    parse: str = worker.PARSE,
 ) -> Launch:
     """A launcher that computes stages on this machine.
 
@@ -45,19 +44,18 @@ def local(
         preload: modules that the server imports once; take them from `Plan.preload`. The server
             starts with the first stage, so nothing is imported where nothing is to do; it serves
             all launchers of this process, with what the first of them wanted.
-        parse: the function that reads a recipe, as `module:function`.
     """
     profile = profile or Profile()
     method = "forkserver" if _can_fork(profile) else "spawn"
     context: Any = multiprocessing.get_context(method)
     if method == "forkserver":
-        context.set_forkserver_preload([worker.__name__, parse.partition(":")[0], *preload])
+        context.set_forkserver_preload([worker.__name__, *preload])
 
     def launch(stage: Stage, tell: Tell, stop: threading.Event) -> Done:
         order = worker.Order(
             root=store.root.absolute(),
             recipe=stage.recipe(),
-            parse=parse,
+            module=type(stage).__module__,
             resources=profile.resources(stage.kind),
         )
         ours, theirs = context.Pipe(duplex=False)

@@ -21,7 +21,7 @@ from kollama2.records.read import Json, read
 _METRICS, _PROGRESS, _FAULT = "metrics.json", "told.json", "fault.json"
 
 
-def run(stage: Stage, work: Work, root: Path, parse: str) -> Mapping[str, Any]:
+def run(stage: Stage, work: Work, root: Path) -> Mapping[str, Any]:
     """Run a stage as `work.resources.gpus` processes and return the metrics of the first.
 
     Raises:
@@ -33,7 +33,7 @@ def run(stage: Stage, work: Work, root: Path, parse: str) -> Mapping[str, Any]:
     command = [
         sys.executable, "-m", "torch.distributed.run", "--standalone",
         f"--nproc-per-node={work.resources.gpus}", "-m", "kollama2.engine",
-        str(work.out / "stage.json"), "--store", str(root), "--parse", parse,
+        str(work.out / "stage.json"), "--store", str(root), "--module", type(stage).__module__,
         "--resources", work.resources.model_dump_json(), "--rank-of", json.dumps(identity()),
     ]  # fmt: skip
     environment = {**os.environ, "OMP_NUM_THREADS": str(work.resources.threads)}

@@ -10,9 +10,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, model_serializer
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    ModelWrapValidatorHandler,
+    model_serializer,
+    model_validator,
+)
 
 from kollama2.engine.profile import Resources
 
@@ -20,11 +26,16 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
     from typing_extensions import Self
 
-Parse = Callable[[dict[str, Any]], "Stage"]
+
+S = TypeVar("S", bound="Stage")
 
 
 class Stage(BaseModel):
     """One step of a recipe. A subclass narrows `kind` to a literal and says how to `run`.
+
+    A recipe, the content of `stage.json`, is read by the class of its kind: by the one that stands
+    in a field or, where that is a base class, by the one below it that has the kind. So
+    `Stage.model_validate` reads any whose module is imported.
 
     Fields are plain values, tuples, dictionaries with text keys, nested models and other stages;
     sets are refused because their order differs between processes. Fields at their default do not
@@ -66,6 +77,20 @@ class Stage(BaseModel):
     def recipe(self) -> dict[str, Any]:
         """The whole readable recipe, nested stages in full: the content of `stage.json`."""
         return {name: _plain(value, Stage.recipe, name) for name, value in _fields(self)}
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _by_kind(cls, given: Any, read: "ModelWrapValidatorHandler[Self]") -> "Self":
+        below = list(_below(cls))
+        if not below or not isinstance(given, dict):
+            return read(given)
+        for one in below:
+            if given.get("kind") in get_args(one.model_fields["kind"].annotation):
+                return one.model_validate(given)
+        known = sorted({k for one in below for k in get_args(one.model_fields["kind"].annotation)})
+        raise ValueError(
+            f"kind is {given.get('kind')!r}, and these can be read: {', '.join(known)}"
+        )
 
     def run(self, work: "Work") -> Mapping[str, Any]:
         """Do the work into `work.out` and return the metrics for `done.json`."""
@@ -124,6 +149,12 @@ class Work:
             **figures: more to show, e.g. loss or tokens_per_second.
         """
         self.tell({"done": done, "total": total, "unit": unit, **figures})
+
+
+def _below(base: type[S]) -> Iterator[type[S]]:
+    for one in base.__subclasses__():
+        yield one
+        yield from _below(one)
 
 
 def closure(stage: Stage) -> dict[str, Stage]:

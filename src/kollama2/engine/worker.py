@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
@@ -20,12 +20,12 @@ from kollama2.engine import ranks
 from kollama2.engine.failure import Failed
 from kollama2.engine.profile import Resources
 from kollama2.engine.progress import Tell
-from kollama2.engine.stage import Parse, Stage, Work
+from kollama2.engine.stage import Stage, Work
 from kollama2.engine.store import Store
 from kollama2.errors import Fault
 from kollama2.records.done import Done
 
-PARSE = "kollama2.stages:parse"
+STAGES = "kollama2.stages"
 
 
 class Order(BaseModel):
@@ -33,7 +33,7 @@ class Order(BaseModel):
 
     root: Path
     recipe: dict[str, Any]
-    parse: str = PARSE
+    module: str = STAGES
     resources: Resources = Resources()
 
 
@@ -73,11 +73,11 @@ def compute(order: Order, tell: Tell, *, quiet: bool = True) -> Done:
         Fault: as `Store.compute`.
     """
     use_threads(order.resources.threads)
-    stage = read_stage(order.recipe, order.parse)
+    stage = read_stage(order.recipe, order.module)
 
     def execute(stage: Stage, work: Work) -> Mapping[str, Any]:
         if order.resources.gpus > 1 and stage.shared:
-            return ranks.run(stage, work, order.root, order.parse)
+            return ranks.run(stage, work, order.root)
         if not quiet:
             return stage.run(work)
         with _output_to(work.out / "log.txt"):
@@ -86,30 +86,28 @@ def compute(order: Order, tell: Tell, *, quiet: bool = True) -> Done:
     return Store(order.root).compute(stage, order.resources, tell, execute=execute)
 
 
-def read_stage(recipe: dict[str, Any], parse: str) -> Stage:
+def read_stage(recipe: dict[str, Any], module: str) -> Stage:
     """The stage that a recipe describes.
 
     Args:
         recipe: the content of a `stage.json`.
-        parse: where the function lies that knows all kinds, as `module:function`.
+        module: where its kind and those of the stages in it are defined.
 
     Raises:
         Failed: the module or the kind is unknown, or a field does not fit.
     """
-    module, _, name = parse.partition(":")
+    cannot = f"{module} cannot read the recipe of kind {recipe.get('kind')!r}"
     try:
-        function = cast(Parse, getattr(importlib.import_module(module), name))
-        return function(recipe)
+        importlib.import_module(module)
+        return Stage.model_validate(recipe)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         where = ".".join(map(str, first["loc"])) or "the recipe"
         raise Failed(
-            f"{parse} cannot read the recipe of kind {recipe.get('kind')!r}: {where}: "
-            f"{first['msg']}; take one that this kollama2 {__version__} wrote"
+            f"{cannot}: {where}: {first['msg']}; take one that this kollama2 {__version__} wrote"
         ) from error
-    except (ImportError, AttributeError, TypeError, ValueError, KeyError) as error:
-        kind = recipe.get("kind")
-        raise Failed(f"{parse} cannot read the recipe of kind {kind!r}: {error}") from error
+    except (ImportError, TypeError, ValueError) as error:
+        raise Failed(f"{cannot}: {error}") from error
 
 
 def use_threads(threads: int) -> None:

@@ -1,10 +1,5 @@
 """Stages: the only place where the engine and the domain meet."""
 
-from typing import Annotated, Any
-
-from pydantic import Field, TypeAdapter
-
-from kollama2.engine.stage import Stage
 from kollama2.stages.ask import Ask
 from kollama2.stages.blocks import ExpandBlocks
 from kollama2.stages.contamination import Contamination
@@ -13,7 +8,7 @@ from kollama2.stages.encode import Encode
 from kollama2.stages.evaluate import Evaluate
 from kollama2.stages.fresh import Fresh
 from kollama2.stages.merge import Merge
-from kollama2.stages.models import Model
+from kollama2.stages.models import ChangedModel, ModelStage, TokenizerStage
 from kollama2.stages.order import Order
 from kollama2.stages.prefer import Prefer
 from kollama2.stages.source import Source
@@ -22,6 +17,7 @@ from kollama2.stages.vocab import ExpandTokenizer, ExpandVocab, PruneTokenizer, 
 
 __all__ = [
     "Ask",
+    "ChangedModel",
     "Contamination",
     "Derive",
     "Encode",
@@ -31,38 +27,13 @@ __all__ = [
     "ExpandVocab",
     "Fresh",
     "Merge",
-    "Model",
+    "ModelStage",
     "Order",
     "Prefer",
     "Probe",
     "PruneTokenizer",
     "PruneVocab",
     "Source",
+    "TokenizerStage",
     "Train",
-    "parse",
 ]
-
-_any = TypeAdapter[Stage](
-    Annotated[
-        Model
-        | Derive
-        | Encode
-        | Order
-        | ExpandTokenizer
-        | PruneTokenizer
-        | Probe
-        | Evaluate
-        | Contamination
-        | Ask,
-        Field(discriminator="kind"),
-    ]
-)
-
-
-def parse(recipe: dict[str, Any]) -> Stage:
-    """The stage that a `stage.json` describes.
-
-    Raises:
-        pydantic.ValidationError: the file was not written by this version.
-    """
-    return _any.validate_python(recipe)

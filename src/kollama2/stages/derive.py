@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from itertools import islice
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
@@ -45,6 +46,11 @@ class Derive(Stage):
     def columns(self) -> tuple[tuple[str, str], ...]:
         """No column has another name."""
         return ()
+
+    @property
+    def place(self) -> Path | None:
+        """Where the pairs lie on this machine, if that is known."""
+        return self.pairs.place
 
     @property
     def uri(self) -> str:

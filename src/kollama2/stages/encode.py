@@ -1,17 +1,14 @@
 """Encode: sources of text or chats, written as token ids with labels by a model's tokenizer."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 
 from kollama2.engine.stage import Stage, Work
 from kollama2.stages.derive import Derive
-from kollama2.stages.folders import model_folder
+from kollama2.stages.models import TokenizerStage
 from kollama2.stages.source import Source, content
-
-if TYPE_CHECKING:
-    from kollama2.stages.models import Tokens
 
 
 class Part(BaseModel):
@@ -41,7 +38,7 @@ class Encode(Stage):
     kind: Literal["encode"] = "encode"
     version: ClassVar[int] = 4
     data: tuple[Part, ...]
-    tokenizer: "Tokens"
+    tokenizer: TokenizerStage
     template: str = "own"
     max_length: PositiveInt = 1024
     loss: Literal["assistant", "all"] = "assistant"
@@ -50,6 +47,11 @@ class Encode(Stage):
     limit: PositiveInt | None = None
 
     preload: ClassVar[tuple[str, ...]] = ("pyarrow.parquet", "sentencepiece")
+
+    @property
+    def sources(self) -> tuple[Source | Derive, ...]:
+        """What is encoded."""
+        return tuple(part.source for part in self.data)
 
     def run(self, work: Work) -> Mapping[str, Any]:
         """Read, normalise, encode; rejected rows are written beside the result."""
@@ -65,7 +67,7 @@ class Encode(Stage):
                 )
                 for part in self.data
             ],
-            model_folder(work, self.tokenizer),
+            self.tokenizer.folder(work),
             work.out,
             template=self.template,
             max_length=self.max_length,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from kollama2.engine.stage import Stage, Work
 from kollama2.evaluation.suite import Suite
 from kollama2.model.folder import OWN
-from kollama2.stages.folders import model_folder
+from kollama2.stages.models import ModelStage
 from kollama2.stages.source import Source, contents
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from kollama2.model.folder import ModelFolder
     from kollama2.model.messages import Message
     from kollama2.model.tokenizer import Tokenizer
-    from kollama2.stages.models import Model
 
 
 class Evaluate(Stage):
@@ -32,11 +31,11 @@ class Evaluate(Stage):
     """
 
     kind: Literal["evaluate"] = "evaluate"
-    model: "Model"
+    model: ModelStage
     suite: Suite
     data: dict[str, Source]
     template: str = OWN
-    onto: "Model | None" = None
+    onto: ModelStage | None = None
 
     version: ClassVar[int] = 4
     preload: ClassVar[tuple[str, ...]] = ("kollama2.train.loop", "kollama2.evaluation.evaluate")
@@ -47,8 +46,8 @@ class Evaluate(Stage):
         from kollama2.model.folder import ModelFolder
         from kollama2.train.onto import load_folder
 
-        onto = None if self.onto is None else model_folder(work, self.onto)
-        folder = ModelFolder.read(model_folder(work, self.model), onto)
+        onto = None if self.onto is None else self.onto.folder(work)
+        folder = ModelFolder.read(self.model.folder(work), onto)
         encoder = folder.encoder(self.template)
         places = contents(work, self.data)
         return evaluate(

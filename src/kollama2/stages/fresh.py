@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
-from kollama2.engine.stage import Stage, Work
-from kollama2.stages.source import Source, content
+from kollama2.engine.stage import Work
+from kollama2.stages.models import ChangedModel
+from kollama2.stages.source import Source
 
 
-class Fresh(Stage):
+class Fresh(ChangedModel):
     """A model of the same shape and tokenizer that has learned nothing."""
 
     kind: Literal["fresh"] = "fresh"
@@ -16,14 +17,9 @@ class Fresh(Stage):
 
     preload: ClassVar[tuple[str, ...]] = ("kollama2.model.write",)
 
-    @property
-    def tokenizer_stage(self) -> Source:
-        """The stage whose tokenizer this model has."""
-        return self.model
-
     def run(self, work: Work) -> Mapping[str, Any]:
         """Write the folder `model/`."""
         from kollama2.model.write import random_like
 
-        random_like(content(work.path(self.model)), work.out / "model", self.seed)
+        random_like(self.model.folder(work), work.out / "model", self.seed)
         return {}

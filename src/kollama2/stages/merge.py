@@ -1,17 +1,14 @@
 """Merge: a model from the weights of others, without training."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from kollama2.engine.stage import Stage, Work
-from kollama2.stages.folders import model_folder
+from kollama2.engine.stage import Work
+from kollama2.stages.models import ChangedModel, ModelStage
 from kollama2.train.merging.settings import MergeSettings
 
-if TYPE_CHECKING:
-    from kollama2.stages.models import Model, Tokens
 
-
-class Merge(Stage):
+class Merge(ChangedModel):
     """A model merged with others.
 
     Attributes:
@@ -23,18 +20,12 @@ class Merge(Stage):
     """
 
     kind: Literal["merge"] = "merge"
-    model: "Model"
-    others: "tuple[Model, ...]"
+    others: tuple[ModelStage, ...]
     settings: MergeSettings
-    base: "Model | None" = None
+    base: ModelStage | None = None
     template: str | None = None
 
     preload: ClassVar[tuple[str, ...]] = ("kollama2.train.merging.merge",)
-
-    @property
-    def tokenizer_stage(self) -> "Tokens":
-        """The stage whose tokenizer this model has."""
-        return self.model.tokenizer_stage
 
     def run(self, work: Work) -> Mapping[str, Any]:
         """Write the folder `model/`; the metrics begin with the relative gap."""
@@ -43,9 +34,9 @@ class Merge(Stage):
         return merge_models(
             self.settings,
             work.out / "model",
-            ours=model_folder(work, self.model),
-            others=[model_folder(work, other) for other in self.others],
-            base=model_folder(work, self.base) if self.base is not None else None,
+            ours=self.model.folder(work),
+            others=[other.folder(work) for other in self.others],
+            base=self.base.folder(work) if self.base is not None else None,
             template=self.template,
             progress=work.progress,
         )

@@ -2,25 +2,26 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from kollama2.data.lines import Reject, sample_of
-from kollama2.engine.stage import Stage, Work
+from kollama2.engine.stage import Work
 from kollama2.errors import BadData
-from kollama2.stages.folders import model_folder
+from kollama2.stages.costly import BYTES_PER_TOKEN, Costly, Count, bytes_at_hand
+from kollama2.stages.models import ChangedModel
 from kollama2.stages.source import Source, content, examples
 from kollama2.train.preference_settings import PreferSettings
+from kollama2.train.settings import TrainSettings
 
 if TYPE_CHECKING:
     from kollama2.data.preferences import Preference
     from kollama2.model.chat import ChatEncoder
-    from kollama2.stages.models import Model, Tokens
     from kollama2.train.prefer import PairIds
 
 
-class Prefer(Stage):
+class Prefer(ChangedModel, Costly):
     """A model that has learned preferences.
 
     Attributes:
@@ -33,18 +34,31 @@ class Prefer(Stage):
 
     kind: Literal["prefer"] = "prefer"
     version: ClassVar[int] = 3
-    model: "Model"
     data: Source
     settings: PreferSettings
     pairs: Source | None = None
     template: str = "own"
 
     preload: ClassVar[tuple[str, ...]] = ("kollama2.train.prefer",)
+    reference: ClassVar[bool] = True
 
     @property
-    def tokenizer_stage(self) -> "Tokens":
-        """The stage whose tokenizer this model has."""
-        return self.model.tokenizer_stage
+    def training(self) -> TrainSettings:
+        """The training that it is."""
+        return self.settings.training()
+
+    @property
+    def reads(self) -> Sequence[Source]:
+        """The preferences, or the instructions that they are made from."""
+        return (self.data,)
+
+    def tokens(self, count: Count) -> int | None:
+        """Of both answers, each with its prompt, at their longest where steps are counted."""
+        chosen = self.settings
+        if chosen.steps is not None:
+            return 2 * chosen.steps * chosen.batch * chosen.max_length
+        size = bytes_at_hand(self.reads)
+        return None if size is None else round((chosen.epochs or 1) * 2 * size / BYTES_PER_TOKEN)
 
     def run(self, work: Work) -> Mapping[str, Any]:
         """Encode the pairs and tune; write `model/`, `metrics.jsonl` and `rejected.jsonl`.
@@ -55,7 +69,7 @@ class Prefer(Stage):
         from kollama2.model.folder import ModelFolder
         from kollama2.train.prefer import prefer
 
-        folder = model_folder(work, self.model)
+        folder = self.model.folder(work)
         encoder = ModelFolder.read(folder).encoder(self.template)
         counts = Counter({"in": 0, "kept": 0, "rejected": 0})
         reasons: Counter[str] = Counter()

@@ -15,11 +15,14 @@ from kollama2.data.read import aligned_files
 from kollama2.engine.commit import write_json
 from kollama2.engine.hashes import FILE, Hashes
 from kollama2.engine.hub import DATA_FILES, MODEL_FILES, by_mirror, snapshot
-from kollama2.engine.stage import Stage, Work
+from kollama2.engine.stage import Work
+from kollama2.engine.store import Store
 from kollama2.errors import BadUsage, Missing, StorageTrouble, TryLater, storage
 from kollama2.model.gguf.file import is_gguf
 from kollama2.records.read import Record, read
+from kollama2.stages.config import hub_config, read_config
 from kollama2.stages.github import fetch
+from kollama2.stages.models import ModelStage, TokenizerStage
 
 if TYPE_CHECKING:
     from kollama2.data.forms import Example
@@ -28,7 +31,7 @@ PLACE = "place.json"
 MINIATURE = "builtin:miniature"
 
 
-class Source(Stage):
+class Source(ModelStage, TokenizerStage):
     """One outside input: `builtin:…`, `hf:owner/name`, `github:owner/name/file` or `file:name`.
 
     Attributes:
@@ -67,6 +70,11 @@ class Source(Stage):
         return self
 
     @property
+    def origin(self) -> str:
+        """Its uri."""
+        return self.uri
+
+    @property
     def place(self) -> Path | None:
         """Where the content lies on this machine, if that is known."""
         return self._place
@@ -75,6 +83,22 @@ class Source(Stage):
         """The same source, knowing where its content lies on this machine."""
         self._place = place
         return self
+
+    def folder(self, work: Work) -> Path:
+        """The folder of a finished model."""
+        return content(work.path(self))
+
+    def config(self, store: Store, *, hub: bool = False) -> Mapping[str, Any] | None:
+        """What the `config.json` of this model says; None where that is out of reach."""
+        place = self._place
+        if self.uri == MINIATURE:
+            from kollama2.miniature import base
+
+            place = base.FOLDER
+        elif place is None and store.record(self) is not None:
+            place = content(store.path(self))
+        found = None if place is None else read_config(place)
+        return hub_config(self.uri, self.revision) if found is None and hub else found
 
     def run(self, work: Work) -> Mapping[str, Any]:
         """Copy or generate a built-in source, unpack a GGUF; else write down where it lies.

@@ -1,25 +1,69 @@
 """Train: continued pre-training and fine-tuning are one stage, which differs in its rows."""
 
 import json
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PositiveFloat
 
-from kollama2.engine.stage import Stage, Work
+from kollama2.engine.stage import Work
+from kollama2.stages.costly import Costly, Count, bytes_at_hand, bytes_per_token
+from kollama2.stages.derive import Derive
 from kollama2.stages.encode import Encode
-from kollama2.stages.folders import model_folder
+from kollama2.stages.models import ChangedModel
 from kollama2.stages.order import Order
+from kollama2.stages.source import Source
 from kollama2.train.settings import TrainSettings
-
-if TYPE_CHECKING:
-    from kollama2.stages.models import Model, Tokens
 
 TRAINING = ("kollama2.train.loop",)
 Rows = Annotated[Encode | Order, Field(discriminator="kind")]
 
 
-class Probe(Stage):
+class _Learning(Costly):
+    """What a training and its short tries have in common: rows and settings."""
+
+    rows: Rows
+    settings: TrainSettings
+
+    preload: ClassVar[tuple[str, ...]] = TRAINING
+
+    @property
+    def training(self) -> TrainSettings:
+        """The settings."""
+        return self.settings
+
+    @property
+    def trains_tables(self) -> bool:
+        """Where that is asked for, or where new rows need it."""
+        asked = self.settings.train_embeddings
+        return self.model.new_rows if asked is None else asked
+
+    @property
+    def reads(self) -> Sequence[Source | Derive]:
+        """The sources of the rows."""
+        return self.rows.sources
+
+    def tokens(self, count: Count) -> int | None:
+        """Tokens that the whole budget reads."""
+        settings, seen = self.settings, count(self.rows)
+        width = bytes_per_token(self.rows.tokenizer)
+        if settings.steps is not None:
+            counted = seen is not None and seen["rows"] and not settings.packing
+            row = seen["tokens"] / seen["rows"] if seen and counted else settings.max_length
+            return round(settings.steps * settings.batch * row)
+        if settings.epochs is not None:
+            if seen:
+                return round(settings.epochs * seen["tokens"])
+            rows = self.rows
+            size = rows.budget if isinstance(rows, Order) else bytes_at_hand(self.reads)
+            return None if size is None else round(settings.epochs * size / width)
+        kind = "ko_bytes" if settings.korean_bytes else "bytes"
+        wanted = settings.korean_bytes or settings.bytes or 0
+        ratio = seen["tokens"] / seen[kind] if seen and seen[kind] else 1 / width
+        return round(wanted * ratio)
+
+
+class Probe(_Learning):
     """Short trainings at several learning rates; the best on held-out rows is used.
 
     Every method is compared at its own best learning rate (research shows that differences
@@ -34,13 +78,18 @@ class Probe(Stage):
     """
 
     kind: Literal["probe"] = "probe"
-    model: "Model"
-    rows: Rows
-    settings: TrainSettings
     candidates: tuple[PositiveFloat, ...]
     share: float = Field(0.25, gt=0, le=1)
 
-    preload: ClassVar[tuple[str, ...]] = TRAINING
+    @property
+    def tries(self) -> int:
+        """One for each candidate."""
+        return len(self.candidates)
+
+    def tokens(self, count: Count) -> int | None:
+        """Tokens of one try."""
+        whole = super().tokens(count)
+        return None if whole is None else round(self.share * whole)
 
     def run(self, work: Work) -> Mapping[str, Any]:
         """Try each candidate; write `probe.json` with the losses and the choice."""
@@ -51,7 +100,7 @@ class Probe(Stage):
             self.settings,
             self.candidates,
             share=self.share,
-            model=model_folder(work, self.model),
+            model=self.model.folder(work),
             rows=work.path(self.rows),
             scratch=work.scratch,
             resources=work.resources,
@@ -61,7 +110,7 @@ class Probe(Stage):
         return result
 
 
-class Train(Stage):
+class Train(ChangedModel, _Learning):
     """A model, further trained on rows by full training, LoRA or QLoRA.
 
     Attributes:
@@ -74,19 +123,15 @@ class Train(Stage):
     """
 
     kind: Literal["pretrain", "finetune"]
-    model: "Model"
-    rows: Rows
-    settings: TrainSettings
     probe: Probe | None = None
     calibration: Encode | None = None
 
-    preload: ClassVar[tuple[str, ...]] = TRAINING
     shared: ClassVar[bool] = True
 
     @property
-    def tokenizer_stage(self) -> "Tokens":
-        """The stage whose tokenizer this model has."""
-        return self.model.tokenizer_stage
+    def new_rows(self) -> bool:
+        """None is left that was never trained."""
+        return False
 
     def run(self, work: Work) -> Mapping[str, Any]:
         """Train; write `model/` and `metrics.jsonl`."""
@@ -98,7 +143,7 @@ class Train(Stage):
             settings = settings.model_copy(update={"lr": choice["lr"]})
         return train(
             settings,
-            model=model_folder(work, self.model),
+            model=self.model.folder(work),
             rows=work.path(self.rows),
             out=work.out,
             scratch=work.scratch,

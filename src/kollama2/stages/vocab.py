@@ -4,19 +4,19 @@ The two are stages of their own, so that models which differ only in the first r
 pieces share the tokenizer and every encoding by it.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Literal
 
-from kollama2.engine.stage import Stage, Work
-from kollama2.stages.folders import model_folder
+from kollama2.engine.stage import Work
+from kollama2.engine.store import Store
+from kollama2.stages.costly import BYTES_PER_TOKEN, Costly, Count, bytes_at_hand
+from kollama2.stages.models import ChangedModel, ChangedTokenizer
 from kollama2.stages.source import Source, examples
+from kollama2.vocab.expected import tokens_left
 from kollama2.vocab.settings import InitSettings, PruneSettings, VocabSettings
 
-if TYPE_CHECKING:
-    from kollama2.stages.models import Model, Tokens
 
-
-class ExpandTokenizer(Stage):
+class ExpandTokenizer(ChangedTokenizer):
     """A tokenizer with new pieces.
 
     Attributes:
@@ -27,22 +27,26 @@ class ExpandTokenizer(Stage):
 
     kind: Literal["expand_tokenizer"] = "expand_tokenizer"
     version: ClassVar[int] = 2
-    tokenizer: "Tokens"
     corpus: tuple[Source, ...]
     settings: VocabSettings
 
     preload: ClassVar[tuple[str, ...]] = ("sentencepiece", "tokenizers")
 
+    @property
+    def left(self) -> float:
+        """About the share of its tokens that Korean takes with the new pieces."""
+        return tokens_left(self.settings)
+
     def run(self, work: Work) -> Mapping[str, Any]:
         """Write `model/`: a folder with the tokenizer's files."""
         from kollama2.vocab.expand import expand
 
-        source, out = model_folder(work, self.tokenizer), work.out / "model"
+        source, out = self.tokenizer.folder(work), work.out / "model"
         out.mkdir(exist_ok=True)
         return expand(source, out, texts(work, self.corpus), self.settings)
 
 
-class ExpandVocab(Stage):
+class ExpandVocab(ChangedModel, Costly):
     """A model with rows for the new pieces of a tokenizer.
 
     Attributes:
@@ -53,12 +57,11 @@ class ExpandVocab(Stage):
     """
 
     kind: Literal["expand_vocab"] = "expand_vocab"
-    model: "Model"
     tokenizer: ExpandTokenizer
     settings: InitSettings
     corpus: tuple[Source, ...] = ()
 
-    preload: ClassVar[tuple[str, ...]] = ("kollama2.train.grow", "kollama2.vocab.distill")
+    preload: ClassVar[tuple[str, ...]] = ("kollama2.vocab.growth",)
 
     @property
     def version(self) -> int:  # type: ignore[override]
@@ -70,14 +73,51 @@ class ExpandVocab(Stage):
         """The stage whose tokenizer this model has."""
         return self.tokenizer
 
+    @property
+    def new_rows(self) -> bool:
+        """That they were never trained."""
+        return True
+
+    @property
+    def learns(self) -> bool:
+        """Most ways to begin new rows only look at old ones."""
+        return self.settings.init == "distill"
+
+    @property
+    def width(self) -> int:
+        """Tokens of one step of a distillation."""
+        return self.settings.batch * self.settings.max_length if self.learns else 0
+
+    @property
+    def reads(self) -> Sequence[Source]:
+        """The text that inits look at."""
+        return self.corpus
+
+    def tokens(self, count: Count) -> int:
+        """Old and new tokens of the text that a distillation reads."""
+        if not self.learns:
+            return 0
+        text = min(self.settings.text, bytes_at_hand(self.corpus) or self.settings.text)
+        return round(text / BYTES_PER_TOKEN * (1 + self.tokenizer.left))
+
+    def config(self, store: Store, *, hub: bool = False) -> Mapping[str, Any] | None:
+        """That of the model before, with rows for all new pieces."""
+        config, record = super().config(store, hub=hub), store.record(self.tokenizer)
+        rows = config and config.get("vocab_size")
+        if config is None or not isinstance(rows, int):
+            return config
+        chosen = self.tokenizer.settings
+        size = -(-(rows + chosen.wanted) // chosen.multiple) * chosen.multiple
+        return {**config, "vocab_size": max(rows, record.metrics["size"] if record else size)}
+
     def run(self, work: Work) -> Mapping[str, Any]:
         """Write the folder `model/`."""
-        from kollama2.stages.growth import grow_model
+        from kollama2.vocab.growth import grow_model
 
         read = texts(work, self.corpus) if self.corpus else None
         return grow_model(
-            model_folder(work, self.model),
-            model_folder(work, self.tokenizer),
+            self.model.folder(work),
+            self.tokenizer.folder(work),
             work.out / "model",
             self.settings,
             read,
@@ -86,7 +126,7 @@ class ExpandVocab(Stage):
         )
 
 
-class PruneTokenizer(Stage):
+class PruneTokenizer(ChangedTokenizer):
     """A tokenizer without the tokens of scripts that are not kept.
 
     Attributes:
@@ -95,7 +135,6 @@ class PruneTokenizer(Stage):
     """
 
     kind: Literal["prune_tokenizer"] = "prune_tokenizer"
-    tokenizer: "Tokens"
     settings: PruneSettings
 
     preload: ClassVar[tuple[str, ...]] = ("sentencepiece", "tokenizers")
@@ -106,10 +145,10 @@ class PruneTokenizer(Stage):
 
         out = work.out / "model"
         out.mkdir(exist_ok=True)
-        return prune(model_folder(work, self.tokenizer), out, self.settings)
+        return prune(self.tokenizer.folder(work), out, self.settings)
 
 
-class PruneVocab(Stage):
+class PruneVocab(ChangedModel, Costly):
     """A model with the rows of a pruned tokenizer alone.
 
     Attributes:
@@ -118,22 +157,33 @@ class PruneVocab(Stage):
     """
 
     kind: Literal["prune_vocab"] = "prune_vocab"
-    model: "Model"
     tokenizer: PruneTokenizer
 
-    preload: ClassVar[tuple[str, ...]] = ("kollama2.train.grow",)
+    preload: ClassVar[tuple[str, ...]] = ("kollama2.vocab.growth",)
 
     @property
     def tokenizer_stage(self) -> PruneTokenizer:
         """The stage whose tokenizer this model has."""
         return self.tokenizer
 
+    @property
+    def learns(self) -> bool:
+        """Rows only leave."""
+        return False
+
+    def config(self, store: Store, *, hub: bool = False) -> Mapping[str, Any] | None:
+        """That of the model before, with the rows that stay, once they are known."""
+        config, record = super().config(store, hub=hub), store.record(self.tokenizer)
+        if config is None or record is None:
+            return config
+        return {**config, "vocab_size": record.metrics["size"]}
+
     def run(self, work: Work) -> Mapping[str, Any]:
         """Write the folder `model/`."""
-        from kollama2.stages.growth import prune_model
+        from kollama2.vocab.growth import prune_model
 
-        tokenizer = model_folder(work, self.tokenizer)
-        return prune_model(model_folder(work, self.model), tokenizer, work.out / "model")
+        tokenizer = self.tokenizer.folder(work)
+        return prune_model(self.model.folder(work), tokenizer, work.out / "model")
 
 
 def texts(work: Work, corpus: tuple[Source, ...]) -> Iterator[str]:

@@ -12,7 +12,7 @@ from kollama2.engine.hub import load_mirrors
 from kollama2.engine.store import Store
 from kollama2.errors import BadUsage
 from kollama2.model.templates import check_template
-from kollama2.stages import Model, Prefer, Probe, Source, Train
+from kollama2.stages import ModelStage, Prefer, Probe, Source, Train
 from kollama2.study import recipes
 from kollama2.study.build import build
 from kollama2.study.cells import named
@@ -30,7 +30,7 @@ SCHEMES = ("builtin:", "hf:", "file:")
 class Adaptation:
     """What `adapt` computes: a trained model and where its files will lie."""
 
-    stage: Model
+    stage: ModelStage
     base: Source
     template: str
     dtypes: tuple[str, ...] = ()

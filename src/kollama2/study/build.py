@@ -13,7 +13,7 @@ from kollama2.stages import (
     ExpandVocab,
     Fresh,
     Merge,
-    Model,
+    ModelStage,
     Order,
     Prefer,
     Probe,
@@ -55,7 +55,7 @@ class Recipe:
 
 def build(
     path: Recipe, start: Source | Fresh, seed: int, locator: Locator, document: Document
-) -> Model:
+) -> ModelStage:
     """The stages of a recipe with one seed; `start` itself when it has no steps.
 
     Raises:
@@ -73,9 +73,9 @@ class _Builder:
     locator: Locator
     document: Document
 
-    def model(self, steps: Sequence[Step], seed: int) -> Model:
+    def model(self, steps: Sequence[Step], seed: int) -> ModelStage:
         """The model that these steps make of the start."""
-        model: Model = self.start
+        model: ModelStage = self.start
         for number, step in enumerate(steps):
             match step:
                 case TrainStep():
@@ -95,7 +95,7 @@ class _Builder:
                     model = self._merged(step, model, steps[:number], seed)
         return model
 
-    def _trained(self, step: TrainStep, model: Model, seed: int) -> Train:
+    def _trained(self, step: TrainStep, model: ModelStage, seed: int) -> Train:
         rows: Encode | Order = self._encoded(step, model, step.data)
         settings, probe = step.settings, None
         if step.phases is not None:
@@ -124,7 +124,7 @@ class _Builder:
             calibration=calibration,
         )
 
-    def _encoded(self, step: TrainStep, model: Model, data: Mapping[str, float]) -> Encode:
+    def _encoded(self, step: TrainStep, model: ModelStage, data: Mapping[str, float]) -> Encode:
         parts = [Part(source=self._data(name), weight=weight) for name, weight in data.items()]
         return Encode(
             data=tuple(parts),
@@ -135,7 +135,7 @@ class _Builder:
             limit=self.path.limit,
         )
 
-    def _ordered(self, step: TrainStep, plan: Curriculum, model: Model, seed: int) -> Order:
+    def _ordered(self, step: TrainStep, plan: Curriculum, model: ModelStage, seed: int) -> Order:
         knots = zip(plan.at, plan.shares, strict=True)
         return Order(
             names=plan.names,
@@ -150,7 +150,7 @@ class _Builder:
             seed=seed,
         )
 
-    def _preferring(self, step: PreferStep, model: Model, seed: int) -> Prefer:
+    def _preferring(self, step: PreferStep, model: ModelStage, seed: int) -> Prefer:
         return Prefer(
             model=model,
             data=self._plain(step.data),
@@ -159,7 +159,7 @@ class _Builder:
             settings=step.settings.model_copy(update={"seed": seed}),
         )
 
-    def _expanded(self, step: VocabStep, model: Model) -> ExpandVocab:
+    def _expanded(self, step: VocabStep, model: ModelStage) -> ExpandVocab:
         corpus = []
         for name in step.corpus:
             source = self._data(name)
@@ -174,7 +174,9 @@ class _Builder:
         read = tuple(corpus) if step.init in NEEDS_TEXT else ()
         return ExpandVocab(model=model, tokenizer=tokenizer, settings=step.rows, corpus=read)
 
-    def _merged(self, step: MergeStep, model: Model, before: Sequence[Step], seed: int) -> Merge:
+    def _merged(
+        self, step: MergeStep, model: ModelStage, before: Sequence[Step], seed: int
+    ) -> Merge:
         others = [
             self.locator.source(self._spec(one), "model")
             if isinstance(one, str)

@@ -7,7 +7,7 @@ from pathlib import Path
 from kollama2.engine.hub import load_mirrors
 from kollama2.engine.store import Store
 from kollama2.records.measures import measure
-from kollama2.stages import Evaluate, Merge, Model, Source
+from kollama2.stages import Evaluate, Merge, ModelStage, Source
 from kollama2.study.adapt import spec_of
 from kollama2.study.cells import resolve_suite
 from kollama2.study.locate import Locator
@@ -78,7 +78,7 @@ def frontier(
     if instruct is not None:
         named["ko-sft"] = source(instruct, "ko-sft")
     talks = source(chat, "chat") if chat is not None else None
-    models: dict[str, Model] = {"base": start, **named, **_between(start, named, template)}
+    models: dict[str, ModelStage] = {"base": start, **named, **_between(start, named, template)}
     pairs = {f"base and {name}": (start, model) for name, model in named.items()}
     if talks is not None:
         models |= {"chat": talks, **_with_chat(start, named, talks, template)}
@@ -93,9 +93,9 @@ def frontier(
     return Frontier(stages, pairs)
 
 
-def _between(base: Source, korean: dict[str, Source], template: str) -> dict[str, Model]:
+def _between(base: Source, korean: dict[str, Source], template: str) -> dict[str, ModelStage]:
     """Interpolations between the base and each Korean model, and between the Korean ones."""
-    made: dict[str, Model] = {}
+    made: dict[str, ModelStage] = {}
     for name, model in korean.items():
         for share in _SHARES:
             settings = MergeSettings(method="linear", weight=round(1 - share, 2))
@@ -113,9 +113,9 @@ def _between(base: Source, korean: dict[str, Source], template: str) -> dict[str
 
 def _with_chat(
     base: Source, korean: dict[str, Source], chat: Source, template: str
-) -> dict[str, Model]:
+) -> dict[str, ModelStage]:
     """What a chat model of the same base adds."""
-    made: dict[str, Model] = {}
+    made: dict[str, ModelStage] = {}
     for name, model in korean.items():
         for weight in _WEIGHTS:
             vector = MergeSettings(method="chat-vector", weight=weight)

@@ -1,6 +1,5 @@
 """Merges: refuse models of different architecture before anything is computed."""
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -8,8 +7,7 @@ from kollama2.engine.graph import closure
 from kollama2.engine.stage import Stage
 from kollama2.engine.store import Store
 from kollama2.errors import BadUsage
-from kollama2.stages import ExpandBlocks, Merge, Model, Source
-from kollama2.study.shape import config_file, start_of
+from kollama2.stages import Merge, ModelStage, Source
 from kollama2.train.merging.settings import SHAPE
 
 
@@ -41,30 +39,16 @@ def check_merges(targets: Iterable[Stage], store: Store) -> None:
                     )
 
 
-def _config(model: Model, store: Store) -> Mapping[str, Any] | None:
+def _config(model: ModelStage, store: Store) -> Mapping[str, Any] | None:
     """The configuration of a model that may not be computed yet; None where it is not at hand."""
-    if isinstance(model, Source):
-        file = config_file(model, store)
-        try:
-            found: Any = json.loads(file.read_text(encoding="utf-8")) if file else None
-        except (OSError, ValueError):
-            return None  # what is wrong with it is said when it is loaded
-        if not isinstance(found, dict):
-            return None
-        # An absent number of key heads means one for each head.
-        return {
-            **found,
-            "num_key_value_heads": found.get("num_key_value_heads")
-            or found.get("num_attention_heads"),
-        }
-    config = _config(model.model, store)
-    if config is not None and isinstance(model, ExpandBlocks):
-        layers = config.get("num_hidden_layers") or 0
-        return {**config, "num_hidden_layers": layers + layers // model.every}
-    return config
+    config = model.config(store)
+    if config is None:
+        return None
+    # An absent number of key heads means one for each head.
+    heads = config.get("num_key_value_heads") or config.get("num_attention_heads")
+    return {**config, "num_key_value_heads": heads}
 
 
-def _named(model: Model) -> str:
+def _named(model: ModelStage) -> str:
     """What a person calls it: where it began, and whether anything was done to it."""
-    start = start_of(model)
-    return start.uri if start is model else f"what is made of {start.uri}"
+    return model.origin if isinstance(model, Source) else f"what is made of {model.origin}"

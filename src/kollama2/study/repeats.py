@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from kollama2.engine.stage import Stage
 from kollama2.engine.store import Store
-from kollama2.stages import Derive, Encode, Source, Train
+from kollama2.stages import Derive, Encode, Train
+from kollama2.stages.costly import bytes_at_hand
 
 
 def repeats(stages: Iterable[Stage], store: Store) -> list[str]:
@@ -51,23 +52,9 @@ def _holds(rows: Encode, store: Store, *, korean: bool) -> tuple[int, bool]:
     if record is not None:
         return int(record.metrics["ko_bytes" if korean else "bytes"]), True
     # What is made of pairs may be longer than they are, and one of two aligned files is not all.
-    if any(isinstance(part.source, Derive) or part.source.form == "pairs" for part in rows.data):
+    if any(isinstance(one, Derive) or one.form == "pairs" for one in rows.sources):
         return 0, False
-    return bytes_at_hand([part.source for part in rows.data]) or 0, False
-
-
-def bytes_at_hand(sources: Sequence[Source | Derive]) -> int | None:
-    """Bytes of files on this machine; None where a source is elsewhere or packed."""
-    total = 0
-    for source in sources:
-        place = source.pairs.place if isinstance(source, Derive) else source.place
-        if place is None:
-            return None
-        files = [place] if place.is_file() else [f for f in place.rglob("*") if f.is_file()]
-        if any(file.suffix in (".gz", ".zst", ".parquet") for file in files):
-            return None
-        total += sum(file.stat().st_size for file in files)
-    return total
+    return bytes_at_hand(rows.sources) or 0, False
 
 
 def _size(size: float) -> str:

@@ -17,10 +17,10 @@ from kollama2.model.chat import ChatEncoder
 from kollama2.model.files import has_tokenizer
 from kollama2.model.folder import ModelFolder
 from kollama2.model.gguf.file import Gguf
-from kollama2.stages import Encode, ExpandTokenizer, Order, PruneTokenizer, Source
+from kollama2.stages import Encode, Order, Source
+from kollama2.stages.costly import bytes_at_hand
+from kollama2.stages.models import ChangedTokenizer, TokenizerStage
 from kollama2.stages.source import content
-from kollama2.study.repeats import bytes_at_hand
-from kollama2.study.shape import tokens_left
 
 ENCODED, COUNTED = 300, 20_000
 """Rows of a source that are encoded, evenly spaced among those that are counted at most."""
@@ -50,11 +50,8 @@ def sampled(rows: Encode | Order, store: Store) -> Mapping[str, float] | None:
 
 def _sampled(rows: Encode, store: Store) -> dict[str, float] | None:
     tokenizer, left = rows.tokenizer, 1.0
-    while store.record(tokenizer) is None and isinstance(
-        tokenizer, ExpandTokenizer | PruneTokenizer
-    ):
-        if isinstance(tokenizer, ExpandTokenizer):
-            left *= tokens_left(tokenizer.settings)
+    while isinstance(tokenizer, ChangedTokenizer) and store.record(tokenizer) is None:
+        left *= tokenizer.left
         tokenizer = tokenizer.tokenizer
     places = [_place(part.source, store) for part in rows.data if isinstance(part.source, Source)]
     with TemporaryDirectory() as scratch:
@@ -100,10 +97,9 @@ def _place(source: Source, store: Store) -> Path | None:
     return content(store.path(source)) if store.record(source) is not None else None
 
 
-def _folder(tokenizer: object, store: Store, scratch: Path) -> Path | None:
+def _folder(tokenizer: TokenizerStage, store: Store, scratch: Path) -> Path | None:
     """A folder with the tokenizer; that of a GGUF which is not unpacked is written to scratch."""
     if not isinstance(tokenizer, Source):
-        assert isinstance(tokenizer, ExpandTokenizer | PruneTokenizer)
         return store.path(tokenizer) / "model"
     if tokenizer.uri == "builtin:miniature":
         return miniature.FOLDER

@@ -16,12 +16,12 @@ from kollama2.model.adapter import adapter_of
 from kollama2.model.card import Vocabulary, read_card
 from kollama2.model.files import fresh, readable
 from kollama2.model.folder import ModelFolder
+from kollama2.model.grow import grow, tables, weights_hash
 from kollama2.model.handover import hand_over
 from kollama2.model.load import Dtype, load_model, nf4, place, whole
 from kollama2.model.reading import reading
 from kollama2.model.stored import opened
 from kollama2.model.write import merged_card, write_whole
-from kollama2.train.grow import grow, tables, weights_hash
 
 ROWS = "new_rows.safetensors"
 

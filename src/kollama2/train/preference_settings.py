@@ -70,5 +70,11 @@ class PreferSettings(Closed):
         """The same model and adapter for the loader that all trainings share."""
         adapter = {"rank": self.rank, "alpha": self.alpha} if self.method == "lora" else {}
         return TrainSettings(
-            method=self.method, dtype=self.dtype, seed=self.seed, steps=1, **adapter
+            method=self.method,
+            dtype=self.dtype,
+            seed=self.seed,
+            batch=self.batch,
+            max_length=self.max_length,
+            steps=1,
+            **adapter,
         )

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from kollama2.errors import BadData
-from kollama2.train.grow import gather, grow, tables
+from kollama2.model.grow import gather, grow, tables
 from tests.family_models import FAMILIES
 
 
