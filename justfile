@@ -29,6 +29,7 @@ pages:
     python scripts/draw_architecture.py
     python scripts/write_cli_page.py
     python scripts/write_recipe_pages.py
+    python scripts/write_settings_page.py
 
 # Build the site of docs/ into site/.
 docs:

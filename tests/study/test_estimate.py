@@ -248,3 +248,38 @@ def test_preferences_read_both_answers_and_the_reference(tmp_path: Path, base: S
 def test_tokens_that_are_left(size: int, syllables: bool, left: float) -> None:
     settings = VocabSettings(size=size, syllables=syllables)
     assert tokens_left(settings) == pytest.approx(left)
+
+
+def test_rows_that_are_none_divide_nothing(
+    tmp_path: Path, base: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = training(base, method="full", steps=10)
+    nothing = {"rows": 0, "tokens": 0, "bytes": 0, "ko_bytes": 0}
+    done = Done(name=stage.rows.name, kind="encode", key="", metrics=nothing, seconds=1)
+    monkeypatch.setattr(Store, "record", lambda _, one: done if one.name == done.name else None)
+    assert cost(tmp_path, stage).tokens == 10 * 32 * 1024
+
+
+def test_the_speed_of_a_machine_is_asked_where_nothing_was_trained(
+    tmp_path: Path, base: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, asked = Store(tmp_path / "runs"), list[str]()
+
+    def speed() -> float:
+        asked.append("once")
+        return 1e12
+
+    def seconds(*stages: Stage) -> float | None:
+        return estimate(plan(stages, store), store, Profile(jobs=1), speed).seconds
+
+    stage = training(base, method="full", bytes=1_600_000)
+    flops = 6 * (6_738_149_376 - 131_072_000) * 1_000_000
+    assert seconds(stage) == flops / 1e12
+    assert asked == ["once"]
+    # What nothing is trained for needs no speed; what the store has trained tells its own.
+    assert seconds(base) == 0
+    figures = {"flops": 3e12, "total_parameters": 7_000_000_000}
+    done = Done(name="finetune-0", kind="finetune", key="", metrics=figures, seconds=1)
+    monkeypatch.setattr(Store, "records", lambda _: iter([done]))
+    assert seconds(stage) == flops / 3e12
+    assert asked == ["once"]

@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from kollama2.engine.document import shorten
 from kollama2.engine.profile import Resources
 
 if TYPE_CHECKING:
@@ -81,16 +82,17 @@ class Stage(BaseModel):
     @model_validator(mode="wrap")
     @classmethod
     def _by_kind(cls, given: Any, read: "ModelWrapValidatorHandler[Self]") -> "Self":
-        below = list(_below(cls))
-        if not below or not isinstance(given, dict):
+        if _kinds(cls) or not isinstance(given, dict):
             return read(given)
+        below = list(_below(cls))
         for one in below:
-            if given.get("kind") in get_args(one.model_fields["kind"].annotation):
+            if given.get("kind") in _kinds(one):
                 return one.model_validate(given)
-        known = sorted({k for one in below for k in get_args(one.model_fields["kind"].annotation)})
-        raise ValueError(
-            f"kind is {given.get('kind')!r}, and these can be read: {', '.join(known)}"
-        )
+        known = sorted({kind for one in below for kind in _kinds(one)})
+        if not known:
+            return read(given)
+        what = shorten(repr(given.get("kind")))
+        raise ValueError(f"kind is {what}, and these can be read: {', '.join(known)}")
 
     def run(self, work: "Work") -> Mapping[str, Any]:
         """Do the work into `work.out` and return the metrics for `done.json`."""
@@ -149,6 +151,11 @@ class Work:
             **figures: more to show, e.g. loss or tokens_per_second.
         """
         self.tell({"done": done, "total": total, "unit": unit, **figures})
+
+
+def _kinds(stage: type[Stage]) -> tuple[str, ...]:
+    """The kinds of a class; none of a base class, which is of no kind itself."""
+    return get_args(stage.model_fields["kind"].annotation)
 
 
 def _below(base: type[S]) -> Iterator[type[S]]:
