@@ -24,7 +24,7 @@ A recipe is a path of steps with the source of every number. `kollama2 recipes` 
     kollama2 adapt BASE --recipe NAME --data FILE -o OUT
 
 Which one is best depends on base, data and budget; a study says so. What studies have said is in
-[the journal](../journal.md), what each of their settings means in [the reference](../reference.md).
+[the journal](../journal.md), what each of their settings means in [the settings](../settings.md).
 """
 
 
