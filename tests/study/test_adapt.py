@@ -9,7 +9,8 @@ import pytest
 from kollama2.engine.graph import closure
 from kollama2.engine.store import Store
 from kollama2.errors import BadUsage
-from kollama2.stages import Encode, Train
+from kollama2.stages import Encode, Order, Train
+from kollama2.stages.order import Knot
 from kollama2.study import adapt
 from kollama2.study.sample import sampled
 
@@ -68,6 +69,23 @@ def test_a_sample_finds_what_encoding_finds(tiny_model: Path, data: Path, tmp_pa
         expected = {name: real[name] for name in ("rows", "tokens", "bytes", "ko_bytes")}
         assert found == {**expected, "cut": cut}
         assert real["counts"]["answers cut"] == cut
+
+
+def test_a_sample_of_a_curriculum_is_as_large_as_its_budget(
+    tiny_model: Path, data: Path, tmp_path: Path
+) -> None:
+    stage = made(tiny_model, data).stage
+    (rows,) = (one for one in closure(stage).values() if isinstance(one, Encode))
+    knots = (Knot(at=0, shares=(0.5, 0.5)), Knot(at=1, shares=(1.0, 0.0)))
+    other = rows.model_copy(update={"limit": 3})
+    order = Order(names=("all", "few"), rows=(rows, other), knots=knots, korean_bytes=400)
+    store = Store(tmp_path / "runs")
+    one, few, found = (sampled(part, store) for part in (rows, other, order))
+    assert one is not None and few is not None and found is not None
+    assert found["ko_bytes"] == pytest.approx(400, rel=0.02)
+    text = found["bytes"]
+    expected = text * (0.75 * one["tokens"] / one["bytes"] + 0.25 * few["tokens"] / few["bytes"])
+    assert found["tokens"] == pytest.approx(expected, rel=0.01)
 
 
 def test_a_sample_without_a_tokenizer_is_none(tiny_model: Path, data: Path, tmp_path: Path) -> None:

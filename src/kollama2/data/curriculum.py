@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,6 +69,14 @@ class Curriculum:
         return places
 
 
+class Sizes(NamedTuple):
+    """How much text a source holds."""
+
+    tokens: float
+    bytes: float
+    ko_bytes: float
+
+
 def curriculum(knots: Sequence[Mapping[str, float]]) -> Curriculum:
     """A curriculum from knots such as `[{"at": 0, "ko": 0.8, "en": 0.2}, {"at": 1, "ko": 1}]`.
 
@@ -97,6 +105,29 @@ def curriculum(knots: Sequence[Mapping[str, float]]) -> Curriculum:
     if empty:
         raise BadUsage(f"the source {empty[0]!r} never has a share above 0; leave it out")
     return made
+
+
+def wanted(
+    plan: Curriculum, whole: Sequence[Sizes], size: int | None, korean: int | None, mix_by: str
+) -> list[int]:
+    """Bytes of text that a curriculum learns of each source, which may be more than there are.
+
+    Args:
+        plan: the mixture over progress.
+        whole: what each source has in all.
+        size: bytes of text in all, or
+        korean: bytes of Hangul in all.
+        mix_by: whether shares count "bytes" or "tokens".
+    """
+    shares = plan.totals()
+    if mix_by == "tokens":
+        shares = shares * [one.bytes / max(one.tokens, 1) for one in whole]
+    shares = shares / shares.sum()
+    total = float(size or 0)
+    if korean is not None:
+        hangul = [one.ko_bytes / max(one.bytes, 1) for one in whole]
+        total = korean / max(float((shares * hangul).sum()), 1e-9)
+    return [max(1, round(share * total)) for share in shares]
 
 
 def take(sizes: Ints, wanted: int, seed: int, source: int) -> Ints:

@@ -8,7 +8,16 @@ import numpy as np
 import pyarrow
 from pyarrow import parquet
 
-from kollama2.data.curriculum import Curriculum, Floats, Ints, OrderName, arrange, take
+from kollama2.data.curriculum import (
+    Curriculum,
+    Floats,
+    Ints,
+    OrderName,
+    Sizes,
+    arrange,
+    take,
+    wanted,
+)
 from kollama2.data.rows import SCHEMA
 
 _AT_ONCE = 1024
@@ -63,10 +72,12 @@ def reorder(
     Returns:
         Rows, tokens and bytes in all, and of each source its bytes and how often it is repeated.
     """
-    wanted = _wanted(plan, tables, size, korean, mix_by)
+    whole = [Sizes(t.lengths.sum(), t.bytes.sum(), t.ko_bytes.sum()) for t in tables]
     chosen = [
         take(table.bytes, want, seed, number)
-        for number, (table, want) in enumerate(zip(tables, wanted, strict=True))
+        for number, (table, want) in enumerate(
+            zip(tables, wanted(plan, whole, size, korean, mix_by), strict=True)
+        )
     ]
     hard = None
     if difficulty is not None:
@@ -86,21 +97,6 @@ def reorder(
         figures[f"bytes_{name}"] = int(text.sum())
         figures[f"epochs_{name}"] = round(len(rows) / len(table), 3)
     return figures
-
-
-def _wanted(
-    plan: Curriculum, tables: Sequence[Table], size: int | None, korean: int | None, mix_by: str
-) -> list[int]:
-    """Bytes of text of each source."""
-    shares = plan.totals()
-    if mix_by == "tokens":
-        shares = shares * [table.bytes.sum() / table.lengths.sum() for table in tables]
-    shares = shares / shares.sum()
-    total = float(size or 0)
-    if korean is not None:
-        hangul = [table.ko_bytes.sum() / max(table.bytes.sum(), 1) for table in tables]
-        total = korean / max(float((shares * hangul).sum()), 1e-9)
-    return [max(1, round(share * total)) for share in shares]
 
 
 def _write(

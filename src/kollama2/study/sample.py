@@ -6,6 +6,7 @@ from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from kollama2.data.curriculum import Sizes, wanted
 from kollama2.data.fit import fit_chat, fit_text
 from kollama2.data.forms import Example
 from kollama2.data.read import read
@@ -34,18 +35,28 @@ def sampled(rows: Encode | Order, store: Store) -> Mapping[str, float] | None:
     None where a source or the tokenizer is not on this machine, or cannot be read: what is wrong
     with it is said by the stage that needs it.
     """
-    total = Counter[str]()
-    for one in rows.rows if isinstance(rows, Order) else (rows,):
-        if one.name not in _known:
-            try:
-                _known[one.name] = _sampled(one, store)
-            except Fault:
-                _known[one.name] = None
-        found = _known[one.name]
-        if found is None:
-            return None
-        total.update(found)
-    return total
+    encoded = rows.rows if isinstance(rows, Order) else (rows,)
+    found = [_once(one, store) for one in encoded]
+    if None in found:
+        return None
+    known = [one for one in found if one is not None]
+    if isinstance(rows, Order):
+        whole = [Sizes(one["tokens"], one["bytes"], one["ko_bytes"]) for one in known]
+        taken = wanted(rows.curriculum, whole, rows.bytes, rows.korean_bytes, rows.mix_by)
+        known = [
+            {name: count * size / max(one["bytes"], 1) for name, count in one.items()}
+            for one, size in zip(known, taken, strict=True)
+        ]
+    return {name: sum(one[name] for one in known) for name in known[0]}
+
+
+def _once(rows: Encode, store: Store) -> dict[str, float] | None:
+    if rows.name not in _known:
+        try:
+            _known[rows.name] = _sampled(rows, store)
+        except Fault:
+            _known[rows.name] = None
+    return _known[rows.name]
 
 
 def _sampled(rows: Encode, store: Store) -> dict[str, float] | None:
