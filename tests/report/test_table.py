@@ -187,9 +187,9 @@ def test_the_best_admissible_recipe_is_recommended(tmp_path: Path) -> None:
     said = leaderboard(tmp_path, "quick").headline
     (best,) = (text for text in said["en"] if text.startswith("Recommended: "))
     assert best.startswith("Recommended: alpaca-full, the best of 1 admissible recipe;")
-    (take,) = (text for text in said["en"] if "take it away" in text)
-    model = cell_of(tmp_path, "alpaca-full")["model"]
-    assert take.endswith(f"kollama2 convert STORE/{model}/model -o OUT")
+    (take,) = (text for text in said["en"] if text.startswith("To take "))
+    assert take.endswith("kollama2 export quick:alpaca-full -o OUT")
+    assert leaderboard(tmp_path, "quick").recommended == "alpaca-full"
     assert any(text.startswith("추천: alpaca-full.") for text in said["ko"])
 
 

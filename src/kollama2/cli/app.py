@@ -19,6 +19,7 @@ from kollama2.cli import (
     doctor,
     download,
     evaluate,
+    export,
     frontier,
     model,
     schema,
@@ -59,6 +60,7 @@ def _options(
 
 study.add_to(app)
 model.add_to(app)
+app.command()(export.export)
 evaluate.add_to(app)
 chat.add_to(app)
 download.add_to(app)

@@ -2,6 +2,7 @@
 
 import math
 import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -324,10 +325,20 @@ def show(name: str, store: Path, *, as_json: bool) -> None:
     except (Denied, StorageTrouble) as fault:
         text = leaderboard(store, name).to_json()
         where = f"no report was written: {fault}"
+    board = Leaderboard.from_json(text)
     if as_json:
         print(text, end="")
     else:
         console = out()
-        console.print(render_terminal(Leaderboard.from_json(text), console.width))
+        console.print(render_terminal(board, console.width))
     if not (as_json and where.startswith("report:")):
         talk().print(where, markup=False)
+    if board.recommended and not as_json:
+        talk().print(take_away(name, board.recommended, store), markup=False)
+
+
+def take_away(study: str, recipe: str, store: Path) -> str:
+    """The command that exports a recipe's model, as it is typed here."""
+    option = "" if store == STORE else f" --store {shlex.quote(str(store))}"
+    model, folder = shlex.quote(f"{study}:{recipe}"), shlex.quote(f"{study}-{recipe}")
+    return f"kollama2 export {model}{option} -o {folder}"

@@ -99,7 +99,7 @@ def hand_over(out: Path, source: ModelFolder, card: Card, jinja: str | None = No
             break
     else:
         raise BadData(f"{out} would be handed over with other ids than training had: {fault}")
-    _stops(out, trained.stop_ids)
+    write_stops(out, trained.stop_ids)
 
 
 def _forms(out: Path, trained: "ChatEncoder") -> Iterator[None]:
@@ -231,7 +231,7 @@ def _told(text: str, ours: Sequence[int], theirs: Sequence[int]) -> str:
     return f"{text!r} gives …{theirs[at : at + 4]} in transformers and …{ours[at : at + 4]} here"
 
 
-def _stops(out: Path, stop_ids: Sequence[int]) -> None:
+def write_stops(out: Path, stop_ids: Sequence[int]) -> None:
     """Let the generation configuration of whole weights name every stop id."""
     if not (out / CONFIG).is_file():
         return

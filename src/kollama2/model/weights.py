@@ -77,6 +77,12 @@ class Weights(ExitStack):
         inside = self.tables.embed.removesuffix(self.tables.embed.rsplit(".", 2)[-2] + ".weight")
         return name not in self.tables and name.startswith(inside)
 
+    def shape(self, name: str) -> tuple[int, ...]:
+        """The shape of a tensor, which is not read for it."""
+        if name in self._files:
+            return tuple(self._files[name].shape(name))
+        return tuple(self.get(name).shape)
+
     def get(self, name: str) -> Tensor:
         """A tensor as stored; the head of a tied model is its embeddings."""
         if name == self.tables.head and name not in (self._loaded or self._files):

@@ -188,6 +188,7 @@ class Leaderboard:
     """A study's result: the best first, the base among them, what is not computed last.
 
     `ranked` is false where no verdict is given: one training of each recipe, or too few items.
+    `recommended` is the recipe to take, the most promising one where nothing is ranked.
     """
 
     study: str
@@ -209,6 +210,7 @@ class Leaderboard:
     preferences: list[Preferences]
     headline: dict[str, list[str]]
     warnings: dict[str, list[str]]
+    recommended: str | None = None
 
     def to_json(self) -> str:
         """Sorted keys, six significant digits, no times and nothing of a machine."""

@@ -18,10 +18,15 @@ CHEAPER = 0.95  # share of the best one's FLOPs below which another recipe is ch
 
 
 class Recommendation(NamedTuple):
-    """Sentences: `first` before all others, `last` after them."""
+    """Sentences, `first` before all others, `last` after them, and the recipe they recommend.
+
+    Without a verdict `recipe` is the most promising one; None where the base should be kept or
+    none is admissible.
+    """
 
     first: list[Texts]
     last: list[Texts]
+    recipe: str | None = None
 
 
 def recommend(
@@ -53,7 +58,13 @@ def recommend(
             for language in LANGUAGES
         }
         return Recommendation([said], _guessed(rows))
-    return Recommendation([], _advice(study, admissible, contrast) + _guessed(rows))
+    ranked = contrast.comparison.ranked
+    best = next((row for row in admissible if not ranked or _beats_base(row)), None)
+    if best is None:
+        said = say_all("recommend.none_better", measure=contrast.measure)
+        return Recommendation([], [said, *_guessed(rows)])
+    advice = _advice(study, admissible, best, contrast)
+    return Recommendation([], advice + _guessed(rows), best.recipe)
 
 
 def scale(study: Study) -> list[Texts]:
@@ -64,13 +75,10 @@ def scale(study: Study) -> list[Texts]:
     return [say_all("recommend.scale", size=quantity(max(sizes), ""))] if any(sizes) else []
 
 
-def _advice(study: Study, admissible: Sequence[Row], contrast: Contrast) -> list[Texts]:
+def _advice(study: Study, admissible: Sequence[Row], best: Row, contrast: Contrast) -> list[Texts]:
     """The best admissible recipe, its price, a cheaper one that ties, and what is not known."""
     assert contrast.comparison is not None, "rows stand in a comparison"
     ranked = contrast.comparison.ranked
-    best = next((row for row in admissible if not ranked or _beats_base(row)), None)
-    if best is None:
-        return [say_all("recommend.none_better", measure=contrast.measure)]
     tied = [row for row in admissible if row is not best and _tie(contrast, best, row)]
     key = "recommend.best" if ranked else "recommend.promising"
     flops = quantity(best.cost.flops, "FLOPs")
@@ -81,8 +89,7 @@ def _advice(study: Study, admissible: Sequence[Row], contrast: Contrast) -> list
         cheapest = min(cheaper, key=lambda row: row.cost.flops or price)
         ratio = f"{(cheapest.cost.flops or 0.0) / price:.2g}"
         said.append(say_all("recommend.cheaper", name=cheapest.recipe, ratio=ratio))
-    model = next(cell.model for cell in study.of(best.recipe) if cell.done)
-    said.append(say_all("recommend.take", name=best.recipe, model=f"{model}/model"))
+    said.append(say_all("recommend.take", name=best.recipe, study=study.name))
     if ranked and tied:
         names = ", ".join(row.recipe for row in (best, *tied))
         share = _of_seeds(contrast, best, tied)

@@ -18,7 +18,7 @@ from kollama2.report.board import (
 from kollama2.report.cautions import warnings
 from kollama2.report.contrast import contrasts
 from kollama2.report.preferences import panels
-from kollama2.report.recommend import recommend, scale
+from kollama2.report.recommend import Recommendation, recommend, scale
 from kollama2.report.study import TRAINING, Cell, Study, kind_of, load
 from kollama2.report.terminal import answered, render_terminal
 from kollama2.report.trust import trust
@@ -53,6 +53,7 @@ def rank(study: Study, measured: Mapping[str, Contrast]) -> Leaderboard:
     sign = -1 if primary and primary.higher else 1
     rows.sort(key=lambda row: (row.score is None, sign * (row.score or 0.0)))
     comparison = primary.comparison if primary else None
+    advice = recommend(study, rows, primary, ENGLISH_LIMIT, answered(measured))
     return Leaderboard(
         study=study.name,
         kollama2=lock.kollama2,
@@ -71,18 +72,18 @@ def rank(study: Study, measured: Mapping[str, Contrast]) -> Leaderboard:
         measures={name: better(one.higher) for name, one in measured.items()},
         suites={name: suite.plain() for name, suite in lock.suites.items()},
         preferences=panels(study),
-        headline=_headline(study, rows, primary, measured),
+        headline=_headline(study, rows, primary, advice),
         warnings=warnings(study, measured, rows),
+        recommended=advice.recipe,
     )
 
 
 def _headline(
-    study: Study, rows: Sequence[Row], primary: Contrast | None, measured: Mapping[str, Contrast]
+    study: Study, rows: Sequence[Row], primary: Contrast | None, advice: Recommendation
 ) -> headline.Sentences:
     """What was found and what to do, in every language."""
     lock = study.lock
     found = headline.headline(rows, primary, lock.primary, lock.english, ENGLISH_LIMIT)
-    advice = recommend(study, rows, primary, ENGLISH_LIMIT, answered(measured))
     first = headline.gathered(advice.first)
     last = headline.gathered([*advice.last, *scale(study)])
     return {one: [*first[one], *said, *last[one]] for one, said in found.items()}

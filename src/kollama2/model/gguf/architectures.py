@@ -7,10 +7,13 @@ model that speaks, and is wrong.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kollama2.errors import BadData
 from kollama2.model.gguf.file import Gguf
+
+if TYPE_CHECKING:
+    import numpy as np
 
 FREQUENCIES = "rope_freqs.weight"
 TABLE, HEAD = "token_embd.weight", "output.weight"
@@ -164,11 +167,10 @@ def _llama3(file: Gguf, theta: float) -> Config:
     import numpy as np
 
     divisors = file.numbers(FREQUENCIES).astype(np.float64)
-    lengths = 2 * np.pi * theta ** (np.arange(len(divisors)) / len(divisors))
     factor, (low, high) = float(f"{divisors.max():.6g}"), _LLAMA3
     for original in (2**n for n in range(4, 24)):
-        smooth = ((original / lengths - low) / (high - low)).clip(0, 1)
-        if np.allclose(divisors, 1 / ((1 - smooth) / factor + smooth), rtol=1e-4):
+        known = llama3_divisors(len(divisors), theta, factor, original, _LLAMA3)
+        if np.allclose(divisors, known, rtol=1e-4):
             return {
                 "rope_type": "llama3",
                 "factor": factor,
@@ -180,6 +182,27 @@ def _llama3(file: Gguf, theta: float) -> Config:
         f"{file.path}: {FREQUENCIES} is no stretching of Llama 3's kind; take the model's folder "
         "in Hugging Face's form"
     )
+
+
+def llama3_divisors(
+    count: int, theta: float, factor: float, original: int, bounds: tuple[float, float]
+) -> "np.ndarray[Any, np.dtype[np.float64]]":
+    """What Llama 3's stretching divides the frequencies of a head by.
+
+    Args:
+        count: of frequencies, half the width of a head.
+        theta: their base.
+        factor: of the longest waves.
+        original: positions before the stretching.
+        bounds: the low and high frequency factors.
+    """
+    import numpy as np
+
+    lengths = 2 * np.pi * theta ** (np.arange(count) / count)
+    low, high = bounds
+    smooth = ((original / lengths - low) / (high - low)).clip(0, 1)
+    divisors: np.ndarray[Any, np.dtype[np.float64]] = 1 / ((1 - smooth) / factor + smooth)
+    return divisors
 
 
 def _llama(keys: Keys, config: Config) -> None:

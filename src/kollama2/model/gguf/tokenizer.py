@@ -50,22 +50,23 @@ def write_tokenizer(file: Gguf, out: Path) -> None:
     Raises:
         BadData: the kind of tokenizer is not read, or the files give other ids than the rules.
     """
-    about = _Vocabulary(file)
+    about = Vocabulary(file)
+    rule = rule_of(about)
     if about.kind == "llama":
-        rule = _write_pieces(about, out)
-    elif about.kind == "gpt2":
-        rule = _write_bytes(about, out)
+        write_pieces(_pieces(about), out)
+        write_fast(out, about.begins)
     else:
-        raise BadData(
-            f"{file.path} has a tokenizer of the kind {about.kind!r}; of GGUF files llama "
-            "(SentencePiece BPE) and gpt2 (byte-level BPE) are read"
-        )
+        _write_bytes(about, out)
     _write_settings(about, out)
     _prove(about, rule, out)
 
 
-class _Vocabulary:
-    """What a file says of its tokens."""
+class Vocabulary:
+    """What a file says of its tokens.
+
+    Raises:
+        BadData: two are the same, or there are fewer kinds than tokens.
+    """
 
     def __init__(self, file: Gguf) -> None:
         self.file = file
@@ -84,17 +85,21 @@ class _Vocabulary:
             self.eos = 2 if self.eos is None else self.eos
 
     def get(self, name: str, default: Any = None) -> Any:
+        """A value of `tokenizer.ggml`."""
         return self.file.metadata.get(f"tokenizer.ggml.{name}", default)
 
     def id(self, name: str) -> int | None:
+        """The id of the token for a part, such as eos."""
         found = self.get(f"{name}_token_id")
         return found if found is not None and found < len(self.tokens) else None
 
     def of(self, *kinds: int) -> list[str]:
+        """The tokens of some kinds."""
         return [t for t, kind in zip(self.tokens, self.kinds, strict=False) if kind in kinds]
 
     @property
     def split(self) -> Split:
+        """How texts are cut before bytes merge."""
         name = self.get("pre")
         if name not in SPLITS:
             raise BadData(
@@ -102,6 +107,12 @@ class _Vocabulary:
                 f"known are {', '.join(sorted(SPLITS))}"
             )
         return SPLITS[name]
+
+    @property
+    def merges(self) -> list[tuple[str, str]]:
+        """The pairs that merge, in their order."""
+        found = self.get("merges", [])
+        return [(one[:at], one[at + 1 :]) for one in found if (at := _gap(one))]
 
     @property
     def begins(self) -> int | None:
@@ -118,7 +129,23 @@ class _Vocabulary:
         return sorted(i for i in ids if i is not None)
 
 
-def _write_pieces(about: _Vocabulary, out: Path) -> Rule:
+def rule_of(about: Vocabulary) -> Rule:
+    """Texts to ids by what a file says, as llama.cpp reads it.
+
+    Raises:
+        BadData: the kind of tokenizer is not read.
+    """
+    if about.kind == "llama":
+        return Llamacpp(_pieces(about)).encode
+    if about.kind == "gpt2":
+        return byte_rule(about.file, about.split, about.merges, about.of(USER_DEFINED))
+    raise BadData(
+        f"{about.file.path} has a tokenizer of the kind {about.kind!r}; of GGUF files llama "
+        "(SentencePiece BPE) and gpt2 (byte-level BPE) are read"
+    )
+
+
+def _pieces(about: Vocabulary) -> Any:
     from sentencepiece import sentencepiece_model_pb2
 
     if about.kinds.count(BYTE) != 256:
@@ -146,19 +173,16 @@ def _write_pieces(about: _Vocabulary, out: Path) -> Rule:
     trainer.pad_id = -1
     normalizer.name, normalizer.remove_extra_whitespaces = "identity", False
     normalizer.add_dummy_prefix = bool(about.get("add_space_prefix", True))
-    write_pieces(proto, out)
-    write_fast(out, about.begins)
-    return Llamacpp(proto).encode
+    return proto
 
 
-def _write_bytes(about: _Vocabulary, out: Path) -> Rule:
+def _write_bytes(about: Vocabulary, out: Path) -> None:
     from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers
 
-    merges = [(one[:at], one[at + 1 :]) for one in about.get("merges", []) if (at := _gap(one))]
     ids = {token: i for i, token in enumerate(about.tokens)}
     split = about.split
     try:
-        fast = Tokenizer(models.BPE(ids, merges, ignore_merges=split.whole))
+        fast = Tokenizer(models.BPE(ids, about.merges, ignore_merges=split.whole))
     except Exception as error:  # the library raises nothing narrower
         raise BadData(f"{about.file.path}: its merges do not fit its tokens: {error}") from error
     fast.pre_tokenizer, fast.decoder = split.pre_tokenizer(), decoders.ByteLevel()
@@ -171,7 +195,6 @@ def _write_bytes(about: _Vocabulary, out: Path) -> Rule:
     if about.begins is not None:
         put_in_front(fast, about.tokens[about.begins], about.begins)
     save_fast(fast, out)
-    return byte_rule(about.file, split, merges, about.of(USER_DEFINED))
 
 
 def _gap(merge: str) -> int:
@@ -179,7 +202,7 @@ def _gap(merge: str) -> int:
     return max(0, merge.find(" ", 1))
 
 
-def _write_settings(about: _Vocabulary, out: Path) -> None:
+def _write_settings(about: Vocabulary, out: Path) -> None:
     if about.eos is None:
         raise BadData(f"{about.file.path} names no token that ends a text (eos_token_id)")
     named = {"eos": about.eos}
@@ -204,7 +227,7 @@ def _write_settings(about: _Vocabulary, out: Path) -> None:
         (out / TEMPLATE_FILE).write_text(template, encoding="utf-8")
 
 
-def _prove(about: _Vocabulary, rule: Rule, out: Path) -> None:
+def _prove(about: Vocabulary, rule: Rule, out: Path) -> None:
     """Compare what the files give, here and in transformers, with the rules.
 
     Raises:
@@ -228,7 +251,7 @@ def _prove(about: _Vocabulary, rule: Rule, out: Path) -> None:
 
 
 def _compare(
-    about: _Vocabulary, where: str, found: Iterable[tuple[str, Sequence[int], Sequence[int]]]
+    about: Vocabulary, where: str, found: Iterable[tuple[str, Sequence[int], Sequence[int]]]
 ) -> None:
     wrong = [line for line, ids, others in found if list(ids) != list(others)]
     if wrong:
@@ -239,7 +262,7 @@ def _compare(
         )
 
 
-def _lines(about: _Vocabulary) -> list[str]:
+def _lines(about: Vocabulary) -> list[str]:
     """Korean, English and hard lines, and some of the tokens that the file wants whole."""
     lines = mixed_lines(LINES)
     if about.kind == "llama" and about.get("add_space_prefix", True):

@@ -1,6 +1,6 @@
 """Weights: the tensors of a GGUF unpacked, under the names and in the order of transformers."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from kollama2.errors import BadData
 from kollama2.model.files import CONFIG, write_json
-from kollama2.model.gguf.architectures import FREQUENCIES, Family, config_of, family_of
+from kollama2.model.gguf.architectures import FREQUENCIES, HEAD, Family, config_of, family_of
 from kollama2.model.gguf.file import Gguf
 from kollama2.model.stored import finite
 from kollama2.model.weights import ShardWriter
@@ -42,7 +42,7 @@ def write_config(file: Gguf, out: Path) -> Any:
     Raises:
         BadData: the file's architecture, or something that it says of it, is not read.
     """
-    model = _empty(config_of(file))
+    model = empty_model(config_of(file))
     dtype = str(stored_as(file)).split(".")[1]
     write_json(out / CONFIG, {**model.config.to_diff_dict(), "dtype": dtype})
     return model
@@ -68,7 +68,7 @@ def write_weights(file: Gguf, model: Any, out: Path) -> int:
     shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     count = 0
     for name, theirs in names.items():
-        tensor = _tensor(file, theirs, dtype, family, model.config)
+        tensor = tensor_of(file, theirs, dtype, family, model.config)
         if tuple(tensor.shape) != shapes[name]:
             raise BadData(
                 f"{file.path}: {theirs} has the shape {list(tensor.shape)}, its keys ask for "
@@ -80,7 +80,7 @@ def write_weights(file: Gguf, model: Any, out: Path) -> int:
     return count
 
 
-def _empty(config: Mapping[str, Any]) -> Any:
+def empty_model(config: Mapping[str, Any]) -> Any:
     """The model of a configuration without memory for its weights."""
     kind = config["model_type"]
     with torch.device("meta"):
@@ -90,23 +90,42 @@ def _empty(config: Mapping[str, Any]) -> Any:
     return model
 
 
+def names_of(architecture: str, config: Any, names: Iterable[str]) -> dict[str, str]:
+    """llama.cpp's names of a model's tensors; those that it has none for are left out.
+
+    Args:
+        architecture: as llama.cpp calls it.
+        config: of the text model.
+        names: as transformers has them, those of a text model inside a wrapper too.
+    """
+    import gguf
+
+    number = next(one for one, name in gguf.MODEL_ARCH_NAMES.items() if name == architecture)
+    known = gguf.get_tensor_name_map(number, config.num_hidden_layers)
+    found = {
+        name: known.get_name(name.replace("language_model.", ""), (".weight", ".bias"))
+        for name in names
+    }
+    tied = config.tie_word_embeddings
+    return {a: str(b) for a, b in found.items() if b is not None and not (tied and b == HEAD)}
+
+
 def _names(file: Gguf, model: Any) -> dict[str, str]:
     """The file's name of each tensor of a model.
 
     Raises:
         BadData: one is not in the file, or the file has others.
     """
-    import gguf
-
-    number = next(one for one, name in gguf.MODEL_ARCH_NAMES.items() if name == file.architecture)
-    known = gguf.get_tensor_name_map(number, model.config.num_hidden_layers)
-    found = dict[str, str]()
-    for name in model.state_dict():
-        if not (model.config.tie_word_embeddings and name == "lm_head.weight"):
-            theirs = known.get_name(name, try_suffixes=(".weight", ".bias"))
-            if theirs not in file.tensors:
-                raise BadData(f"{file.path} lacks {theirs or name}, which its architecture has")
-            found[name] = theirs
+    wanted = [
+        name
+        for name in model.state_dict()
+        if not (model.config.tie_word_embeddings and name == "lm_head.weight")
+    ]
+    found = names_of(file.architecture, model.config, wanted)
+    for name in wanted:
+        if found.get(name) not in file.tensors:
+            theirs = found.get(name, name)
+            raise BadData(f"{file.path} lacks {theirs}, which its architecture has")
     others = sorted(file.tensors.keys() - found.values() - {FREQUENCIES})
     if others:
         raise BadData(
@@ -116,23 +135,23 @@ def _names(file: Gguf, model: Any) -> dict[str, str]:
     return found
 
 
-def _tensor(file: Gguf, name: str, dtype: torch.dtype, family: Family, config: Any) -> Tensor:
+def tensor_of(file: Gguf, name: str, dtype: torch.dtype, family: Family, config: Any) -> Tensor:
     """A tensor as transformers has it."""
     whole = torch.empty(file.tensors[name].shape, dtype=dtype)
-    for first, rows in _parts(whole):
+    for first, rows in parts_of(whole):
         part = torch.from_numpy(file.numbers(name, first, rows).copy())
         if family.shifted and name.endswith("norm.weight"):
             part -= 1
         whole[first : first + len(part)] = part
     if not finite(whole):
         raise BadData(f"{file.path}: {name} holds NaN or infinities; download it again")
-    if family.paired and (heads := _heads(name, config)):
+    if family.paired and (heads := heads_of(name, config)):
         pairs = whole.view(heads, len(whole) // heads // 2, 2, *whole.shape[1:])
         whole = pairs.transpose(1, 2).reshape(whole.shape)
     return whole
 
 
-def _parts(whole: Tensor) -> Iterator[tuple[int, int | None]]:
+def parts_of(whole: Tensor) -> Iterator[tuple[int, int | None]]:
     """The rows that are unpacked at once: where they begin, and how many."""
     if whole.dim() == 1:
         yield 0, None
@@ -142,7 +161,7 @@ def _parts(whole: Tensor) -> Iterator[tuple[int, int | None]]:
         yield first, min(step, len(whole) - first)
 
 
-def _heads(name: str, config: Any) -> int:
+def heads_of(name: str, config: Any) -> int:
     """Of the queries or keys that a tensor makes; 0 for any other."""
     if ".attn_q." in name:
         return int(config.num_attention_heads)

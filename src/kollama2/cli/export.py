@@ -1,0 +1,114 @@
+"""The command that takes a model away."""
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kollama2.cli.console import (
+    STORE,
+    JsonOption,
+    MirrorsOption,
+    OntoOption,
+    StoreOption,
+    check_new,
+    out,
+    print_json,
+    talk,
+)
+
+
+def export(
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="Model folder, GGUF file, hf: id; a study (its recommended recipe), STUDY:RECIPE."
+        ),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to make.")],
+    to: Annotated[
+        str,
+        typer.Option(
+            help="hf (transformers, vLLM), adapter (as it is), meta (consolidated.NN.pth), gguf "
+            "(llama.cpp) or ollama (GGUF and Modelfile)."
+        ),
+    ] = "hf",
+    kind: Annotated[
+        str,
+        typer.Option("--type", help="Numbers of a GGUF: F32, F16, BF16, Q8_0 or Q4_0."),
+    ] = "F16",
+    shards: Annotated[
+        int, typer.Option(min=1, help="Number of files to write with --to meta.")
+    ] = 1,
+    onto: OntoOption = None,
+    licence: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="URI=LICENCE",
+            help="Licence of a base or data set that says none: hf:me/data=cc-by-4.0. Repeatable.",
+        ),
+    ] = None,
+    push: Annotated[
+        str | None,
+        typer.Option(metavar="OWNER/NAME", help="Publish the folder on the hub, with your token."),
+    ] = None,
+    store: StoreOption = STORE,
+    mirrors: MirrorsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take a model away in the form that another program reads, with its card.
+
+    It is compared with what was trained before the folder gets its name.
+    """
+    from kollama2.engine.hub import load_mirrors
+    from kollama2.errors import BadUsage
+    from kollama2.export.model import export as write
+    from kollama2.export.push import check_name, publish
+
+    licences = dict[str, str]()
+    for one in licence or []:
+        uri, equals, name = one.rpartition("=")
+        if not equals or not uri or not name:
+            raise BadUsage(f"--licence is {one!r}; it is URI=LICENCE, such as hf:me/data=cc-by-4.0")
+        licences[uri] = name
+    if push:
+        check_name(push)
+    check_new(output)
+    found = write(
+        model,
+        output,
+        to=to,
+        kind=kind,
+        shards=shards,
+        onto=onto,
+        store=store,
+        mirrors=load_mirrors(mirrors),
+        licences=licences,
+        tell=lambda text: talk().print(text, markup=False),
+    )
+    address = publish(found.folder, push) if push else None
+    if as_json:
+        print_json({"folder": str(output), "name": found.name, "hub": address, **found.figures})
+        return
+    out().print(f"{found.name} is in {output.resolve()}", markup=False)
+    for command in _next(found.folder, found.name, to):
+        out().print(f"  {command}", markup=False)
+    if address:
+        out().print(f"published: {address}", markup=False)
+
+
+def _next(folder: Path, name: str, to: str) -> list[str]:
+    """What to do with the new folder."""
+    place = shlex.quote(str(folder))
+    if to == "ollama":
+        created = shlex.quote(name.lower())
+        return [f"cd {place} && ollama create {created} -f Modelfile && ollama run {created}"]
+    if to == "gguf":
+        (file,) = folder.glob("*.gguf")
+        return [f"llama-server -m {shlex.quote(str(file))}"]
+    if to == "hf":
+        from kollama2.cli.adapt import next_steps
+
+        return [*next_steps(folder), f"vllm serve {place}"]
+    return []

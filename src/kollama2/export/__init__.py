@@ -1,0 +1,1 @@
+"""Export: a model taken away, checked in the form in which others will read it."""

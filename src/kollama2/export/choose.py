@@ -1,0 +1,121 @@
+"""Choose: the model that is meant by a name, or by a study and one of its recipes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from kollama2.engine.commit import verify
+from kollama2.engine.document import near
+from kollama2.errors import BadUsage, Missing
+from kollama2.model.find import BUILTIN, find_model
+from kollama2.model.folder import ModelFolder
+from kollama2.model.gguf.convert import Tell
+from kollama2.report.board import Leaderboard
+from kollama2.report.study import Cell, Study, load
+from kollama2.report.table import leaderboard
+
+_SCHEMES = ("hf:", "file:", "builtin:")
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A model to take away.
+
+    Attributes:
+        name: what its files are called.
+        folder: where it lies.
+        study: the study that it comes from, with its leaderboard and the cell; None for a folder.
+        said: which model that is, as a sentence; empty where it was named itself.
+    """
+
+    name: str
+    folder: ModelFolder
+    study: "tuple[Study, Leaderboard, Cell] | None" = None
+    said: str = ""
+
+
+def choose(
+    model: str,
+    store: Path,
+    *,
+    onto: str | None = None,
+    mirrors: Mapping[str, Path],
+    tell: Tell,
+) -> Chosen:
+    """The model of a name.
+
+    Args:
+        model: a folder, a GGUF file, `hf:owner/name`, `builtin:miniature`; or a study that the
+            store knows, whose recommended recipe is meant, or `STUDY:RECIPE`.
+        store: the folder of the store.
+        onto: the base of an adapter, in the place of its own.
+        mirrors: local copies of hub repositories.
+        tell: receives what is said of unpacking.
+
+    Raises:
+        BadUsage: there is no such model, study or recipe, or the study recommends none.
+        Missing: the recipe is not computed.
+        Corrupt: a stored file differs from what was written.
+    """
+    name, _, recipe = model.partition(":")
+    known = (store / "studies" / f"{name}.json").is_file()
+    if model in BUILTIN or model.startswith(_SCHEMES) or Path(model).exists() or not known:
+        if not model.startswith(_SCHEMES) and not Path(model).exists():
+            studies = sorted(one.stem for one in (store / "studies").glob("*.json"))
+            raise BadUsage(
+                f"{model}: there is no such model, and {store} knows no study of that name (it "
+                f"knows: {', '.join(studies) or 'none'}); name another folder with --store"
+            )
+        folder = find_model(model, onto, mirrors, tell)
+        return Chosen(Path(model).name.replace(":", "-"), folder)
+    if onto is not None:
+        raise BadUsage("--onto is for an adapter's folder; a study knows the base of its adapters")
+    return _of_study(load(store, name), leaderboard(store, name), recipe)
+
+
+def _of_study(study: Study, board: Leaderboard, recipe: str) -> Chosen:
+    said = ""
+    if not recipe:
+        if board.recommended is None:
+            raise BadUsage(
+                f"{study.name} recommends no recipe: {board.headline['en'][0]} Name one as "
+                f"{study.name}:RECIPE ({', '.join(study.recipes)})"
+            )
+        recipe = board.recommended
+        said = "recommended by the study" if board.ranked else "the most promising, not a verdict"
+    if recipe not in study.recipes:
+        raise BadUsage(f"{study.name} has no recipe {recipe!r}; {near(recipe, study.recipes)}")
+    found = _best(study, recipe)
+    folder = study.store / found.model
+    verify(folder, full=True)
+    inner = folder / "model"
+    several = len({cell.model for cell in study.of(recipe)}) > 1
+    which = f"seed {found.seed}, the best of those computed" if several else f"seed {found.seed}"
+    return Chosen(
+        f"{study.name}-{recipe}",
+        ModelFolder.read(inner if inner.is_dir() else folder),
+        (study, board, found),
+        f"{recipe} of {study.name}{f' ({said})' if said else ''}: {which}",
+    )
+
+
+def _best(study: Study, recipe: str) -> Cell:
+    """The measured cell of a recipe with the best primary score, the first of equals.
+
+    Raises:
+        Missing: none is measured.
+    """
+    measure = study.lock.primary
+    done = [cell for cell in study.of(recipe) if cell.done]
+    if not done:
+        raise Missing(f"{recipe} of {study.name} is not computed; kollama2 run {study.name}")
+    scored = [
+        (study.stages[cell.evaluate].evaluation, cell)
+        for cell in done
+        if measure in study.stages[cell.evaluate].evaluation.scores
+    ]
+    if not scored:
+        return done[0]
+    higher = scored[0][0].measures[measure].higher if measure in scored[0][0].measures else True
+    sign = -1 if higher is False else 1
+    return max(scored, key=lambda one: sign * one[0].scores[measure])[1]

@@ -1,0 +1,273 @@
+"""Export: a model in the form that another program reads, compared before it gets its name."""
+
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal, get_args
+
+from kollama2.engine.commit import MANIFEST, committing
+from kollama2.errors import BadData, BadUsage, Missing, storage
+from kollama2.export.choose import Chosen, choose
+from kollama2.model.files import has_tokenizer
+from kollama2.model.folder import ModelFolder
+from kollama2.model.gguf.convert import Tell
+
+To = Literal["hf", "adapter", "meta", "gguf", "ollama"]
+FORMS: tuple[str, ...] = get_args(To)
+_NEAR_TIE = 0.05
+"""Nats: programs sum in another order, so the nearer of two tokens may change below this."""
+_APART = 0.05
+"""Nats a token from which a merge is told apart from its adapter in a warning."""
+# What stands beside a model's safetensors in other forms, and what a hub's client leaves.
+_BESIDE = ("*.bin", "*.pt", "*.pth", "*.gguf", "*.h5", "*.msgpack", "*.onnx", ".*", MANIFEST)
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written.
+
+    Attributes:
+        folder: the new folder.
+        name: what the model is called.
+        said: what was found out on the way, as sentences.
+        figures: the same as numbers, by name.
+    """
+
+    folder: Path
+    name: str
+    said: tuple[str, ...]
+    figures: Mapping[str, Any] = field(default_factory=dict)
+
+
+def export(
+    model: str,
+    out: Path,
+    *,
+    to: str = "hf",
+    kind: str = "F16",
+    shards: int = 1,
+    onto: str | None = None,
+    store: Path = Path("runs"),
+    mirrors: Mapping[str, Path] = MappingProxyType({}),
+    licences: Mapping[str, str] = MappingProxyType({}),
+    tell: Tell = lambda text: None,
+) -> Exported:
+    """Write a model in another program's form; the folder appears whole and compared, or not.
+
+    An adapter is merged onto the unquantised weights of its base for every form but `adapter`.
+
+    Args:
+        model: as for `choose`: a model, a study, or `STUDY:RECIPE`.
+        out: the folder to make.
+        to: `hf` (safetensors), `adapter` (as it is), `meta` (consolidated.NN.pth), `gguf`
+            (llama.cpp) or `ollama` (GGUF and Modelfile).
+        kind: how a GGUF stores matrices: F32, F16, BF16, Q8_0 or Q4_0.
+        shards: files of a checkpoint in Meta's form.
+        onto: the base of an adapter, in the place of its own.
+        store: the store that knows the study.
+        mirrors: local copies of hub repositories.
+        licences: of the base and the data, by uri, where nothing else says them.
+        tell: receives sentences as they are found.
+
+    Returns:
+        What was written.
+
+    Raises:
+        BadUsage: there is no such model, study or form.
+        BadData: the model has no such form, or would be another one in it.
+        Missing, Corrupt, Denied, StorageTrouble, TryLater: as `choose` and `committing`.
+    """
+    from kollama2.export.card import write_readme
+    from kollama2.model.gguf.write import KINDS
+
+    if to not in FORMS:
+        raise BadUsage(f"--to is {to!r}; it can be {', '.join(FORMS)}")
+    if kind not in KINDS:
+        raise BadUsage(
+            f"--type is {kind!r}; it can be {', '.join(KINDS)}. K-quants (Q4_K_M) are made of an "
+            "F16 or BF16 file by llama.cpp's own llama-quantize"
+        )
+    with storage(out):
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise BadUsage(f"{out} is not empty; name a new folder with -o")
+    chosen = choose(model, store, onto=onto, mirrors=mirrors, tell=tell)
+    said: list[str] = []
+
+    def note(text: str) -> None:
+        said.append(text)
+        tell(text)
+
+    if chosen.said:
+        note(chosen.said)
+    figures: dict[str, Any] = {}
+    if to == "meta":
+        figures = _meta(chosen, out, shards)
+        return Exported(out, chosen.name, tuple(said), figures)
+    with committing(out) as partial:
+        if to == "adapter":
+            _adapter(chosen.folder, partial)
+        elif to == "hf":
+            figures |= _whole(chosen.folder, partial, note)
+        else:
+            figures |= _packed(chosen, partial, kind, to, note)
+        write_readme(partial, chosen, to, licences, figures)
+    return Exported(out, chosen.name, tuple(said), figures)
+
+
+def _adapter(folder: ModelFolder, out: Path) -> None:
+    """An adapter as it is, with the tokenizer that it needs."""
+    if folder.base is None:
+        raise BadUsage(f"{folder.path} holds whole weights, no adapter; export it with --to hf")
+    shutil.copytree(folder.path, out, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*_BESIDE))
+
+
+def _whole(folder: ModelFolder, out: Path, note: Callable[[str], None]) -> dict[str, Any]:
+    """Whole weights with tokenizer, template and every stop id; an adapter is merged."""
+    from kollama2.model.handover import write_stops
+
+    if folder.base is None:
+        ignored = shutil.ignore_patterns(*_BESIDE)
+        shutil.copytree(folder.path, out, dirs_exist_ok=True, ignore=ignored)
+        if has_tokenizer(out):
+            write_stops(out, folder.stop_ids)
+        return {}
+    merge_into(folder, out)
+    return _merged(folder, ModelFolder.read(out), note)
+
+
+def merge_into(folder: ModelFolder, out: Path) -> None:
+    """Merge an adapter onto its base, or onto the one from before its vocabulary grew."""
+    from kollama2.model.write import merge
+    from kollama2.train.onto import before_growth, merge_onto
+
+    assert folder.base is not None, "an adapter stands on a base"
+    if before_growth(folder):
+        merge_onto(folder.path, folder.base.path, out)
+    else:
+        merge(folder.path, out, folder.base.path)
+
+
+def _merged(
+    adapter: ModelFolder, whole: ModelFolder, note: Callable[[str], None]
+) -> dict[str, Any]:
+    """How far a merge is from its adapter, said and returned."""
+    from kollama2.export.compare import divergence, hear
+    from kollama2.model.load import load_model
+    from kollama2.train.onto import before_growth, load_onto
+
+    assert adapter.base is not None, "an adapter stands on a base"
+    base, fitted = adapter.base.path, adapter.card.quantization
+    try:
+        if before_growth(adapter):
+            trained = hear(load_onto(adapter.path, base), whole)
+        else:
+            trained = hear(load_model(adapter.path, onto=base), whole)
+    except Missing as fault:
+        note(f"merged onto unquantised weights; not compared with the adapter, since {fault}")
+        return {}
+    nats = divergence(trained, hear(load_model(whole.path), whole))
+    onto = "merged onto the base's unquantised weights"
+    note(f"{onto}: {nats:.2g} nats a token from the adapter" + (f" on {fitted}" * bool(fitted)))
+    if nats > _APART:
+        why = "it was fitted to rounded ones" if fitted else "its numbers are rounded"
+        note(f"that is much: measure the merged model itself before you rely on it ({why})")
+    return {"divergence": nats}
+
+
+def _meta(chosen: Chosen, out: Path, shards: int) -> dict[str, Any]:
+    import tempfile
+
+    from kollama2.llama.convert import to_meta
+
+    if chosen.folder.base is None:
+        return to_meta(chosen.folder.path, out, shards)
+    with tempfile.TemporaryDirectory(dir=out.absolute().parent) as name:
+        merge_into(chosen.folder, Path(name) / "whole")
+        return to_meta(Path(name) / "whole", out, shards)
+
+
+def _packed(
+    chosen: Chosen, partial: Path, kind: str, to: str, note: Callable[[str], None]
+) -> dict[str, Any]:
+    """A GGUF file, with a Modelfile for Ollama."""
+    from kollama2.export.ollama import write_modelfile
+    from kollama2.model.gguf.prove import prove
+    from kollama2.model.gguf.write import write_gguf
+
+    whole, figures = chosen.folder, dict[str, Any]()
+    if whole.base is not None:
+        merge_into(whole, partial / "merged")
+        whole = ModelFolder.read(partial / "merged")
+        figures |= _merged(chosen.folder, whole, note)
+    path = partial / f"{chosen.name}-{kind}.gguf"
+    write_gguf(whole, path, kind, {"name": chosen.name, "languages": ["ko", "en"]})
+    found = prove(path, whole, kind)
+    note(f"{path.name}: {found.tensors} tensors and the ids of {found.lines:,} lines are its own")
+    if found.chats:
+        note(f"{found.chats}: give llama.cpp the ids of a prompt, or serve the hf form for chats")
+    figures |= {"lines": found.lines, "tensors": found.tensors}
+    figures |= _computed(whole, path, kind, found.exact, note)
+    if to == "ollama":
+        write_modelfile(partial, path.name, whole)
+        note(f"in the folder: ollama create {chosen.name} -f Modelfile")
+    shutil.rmtree(partial / "merged", ignore_errors=True)
+    return figures
+
+
+def _computed(
+    whole: ModelFolder, path: Path, kind: str, exact: bool, note: Callable[[str], None]
+) -> dict[str, Any]:
+    """Bits per byte and greedy tokens of a file beside those of its model."""
+    from kollama2.export.compare import alike, hear, llama_cpp
+    from kollama2.model.gguf.prove import fill
+    from kollama2.model.load import load_model
+
+    model = load_model(whole.path)
+    own = hear(model, whole)
+    figures: dict[str, Any] = {"bits": own.bits}
+    with llama_cpp(path) as ask:
+        if ask is not None:
+            figures["llama.cpp"] = _asked(ask, model, whole, own.greedy, exact)
+            same, count = figures["llama.cpp"]
+            note(f"llama.cpp itself: {same} of {count} greedy tokens are the model's")
+    if exact:
+        return figures
+    fill(model, path)
+    file = hear(model, whole)
+    same, count = alike(own.greedy, file.greedy)
+    figures |= {"file_bits": file.bits, "greedy": (same, count)}
+    bits = ", ".join(f"{one} {own.bits[one]:.4f} → {file.bits[one]:.4f}" for one in own.bits)
+    note(f"bits per byte, model → {kind}: {bits}; {same} of {count} greedy tokens are the model's")
+    return figures
+
+
+def _asked(
+    ask: Any, model: Any, whole: ModelFolder, greedy: list[list[int]], exact: bool
+) -> tuple[int, int]:
+    """How many greedy tokens llama.cpp gives like the model.
+
+    Raises:
+        BadData: the numbers are the model's, and it goes on otherwise where nothing is near a tie.
+    """
+    from kollama2.export.compare import NEW, PROMPTS, alike, gap, prompt_ids
+
+    found = []
+    for prompt, ours in zip(PROMPTS, greedy, strict=True):
+        ids = prompt_ids(whole, prompt)
+        said = ask("/tokenize", content=prompt, add_special=True)["tokens"]
+        if said != ids:
+            raise BadData(f"llama.cpp reads {prompt!r} as {said}, and the model as {ids}")
+        what = {"temperature": 0.0, "return_tokens": True, "cache_prompt": False}
+        theirs = ask("/completion", prompt=ids, n_predict=NEW, **what)["tokens"]
+        found.append(theirs)
+        at = next((i for i, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a != b), None)
+        if exact and at is not None:
+            nats = gap(model, [*ids, *ours[:at]], ours[at], theirs[at])
+            if nats > _NEAR_TIE:
+                raise BadData(
+                    f"llama.cpp goes on from {prompt!r} otherwise than the model from token {at} "
+                    f"on, which prefers its own by {nats:.2f} nats; export it as hf"
+                )
+    return alike(greedy, found)

@@ -1,0 +1,177 @@
+"""Writing: a model folder as one GGUF file, proved by reading it back.
+
+Own code, because the converters that can be installed take the tokenizers of this project for
+others: what transformers 5 saves of Llama 2's gets equal scores, and a vocabulary of its own is
+refused. The format, its names and its numbers are the `gguf` library's.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from kollama2.errors import BadData
+from kollama2.model.folder import ModelFolder
+from kollama2.model.gguf.architectures import FAMILIES, FREQUENCIES, HEAD, TABLE, Family
+from kollama2.model.gguf.describe import architecture_of, divisors_of, keys_of
+from kollama2.model.gguf.vocabulary import template_of, tokenizer_keys
+from kollama2.model.gguf.weights import heads_of, names_of, parts_of
+from kollama2.model.weights import Weights
+
+KINDS = ("F32", "F16", "BF16", "Q8_0", "Q4_0")
+"""How matrices can be stored; vectors stay in float32."""
+_FILE_TYPES = {"F32": 0, "F16": 1, "BF16": 32, "Q8_0": 7, "Q4_0": 2}
+_EXACT = ("F32", "F16", "BF16")
+Say = Callable[[str], None]
+
+
+def write_gguf(folder: ModelFolder, path: Path, kind: str, about: dict[str, Any]) -> None:
+    """Write whole weights, configuration, tokenizer and chat template as one file.
+
+    Memory: the largest tensor, in float32 and packed.
+
+    Args:
+        folder: a folder with whole weights.
+        path: the file.
+        kind: one of `KINDS`. Q4_0 keeps the embeddings and the head in Q8_0, and rows that are no
+            whole number of blocks stay in F16.
+        about: `name`, `license` and `languages` of the model, where they are known.
+
+    Raises:
+        BadData: the architecture or its tokenizer has no form in GGUF.
+    """
+    import gguf
+    import numpy as np
+
+    with Weights(folder.path) as weights:
+        config = weights.config.get_text_config()
+        tensors = dict(stored(weights, config))
+        writer = gguf.GGUFWriter(path, architecture_of(config))
+        writer.add_type("model")
+        writer.add_file_type(_FILE_TYPES[kind])
+        if kind not in _EXACT:
+            writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
+        for name, value in about.items():
+            _add(writer, f"general.{name}", value)
+        for name, value in keys_of(config).items():
+            _add(writer, f"{writer.arch}.{name}", value)
+        rows = tensors[TABLE].shape[0]
+        for name, value in tokenizer_keys(folder, rows).items():
+            _add(writer, f"tokenizer.ggml.{name}", value)
+        if template := template_of(folder):
+            writer.add_chat_template(template)
+        for name, one in tensors.items():
+            packed = gguf.GGMLQuantizationType[kind_of(name, one.shape, kind)]
+            block, width = gguf.GGML_QUANT_SIZES[packed]
+            size = int(np.prod(one.shape)) // block * width
+            writer.add_tensor_info(name, one.shape, np.dtype(np.float32), size, packed)
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_ti_data_to_file()
+        for name, one in tensors.items():
+            writer.write_tensor_data(_packed(name, one.get(), kind_of(name, one.shape, kind)))
+        writer.close()
+
+
+class Stored:
+    """A tensor as llama.cpp has it, read when it is asked for.
+
+    Attributes:
+        shape: rows first.
+    """
+
+    def __init__(self, shape: tuple[int, ...], get: Callable[[], Tensor]) -> None:
+        self.shape, self.get = shape, get
+
+
+def stored(weights: Weights, config: Any) -> Iterator[tuple[str, Stored]]:
+    """The tensors of a text model under llama.cpp's names, the embeddings first.
+
+    Raises:
+        BadData: one has no name there.
+    """
+    architecture = architecture_of(config)
+    family = FAMILIES[architecture]
+    # Beside these: a vision tower, or what transformers does not load.
+    own = [name for name in weights.names if weights.body(name) or name in weights.tables]
+    known = names_of(architecture, config, own)
+    tied = {weights.tables.head} if config.tie_word_embeddings else set()
+    if unnamed := [name for name in own if name not in known and name not in tied]:
+        raise BadData(
+            f"{weights.folder} holds {unnamed[0]}, which a {architecture} model of llama.cpp has "
+            "not; export it with --to hf"
+        )
+    found = {theirs: name for name, theirs in known.items()}
+    for theirs in sorted(found, key=_order):
+        name = found[theirs]
+
+        def get(name: str = name, theirs: str = theirs) -> Tensor:
+            return _as_theirs(weights.get(name), theirs, family, config)
+
+        yield theirs, Stored(weights.shape(name), get)
+    divisors = divisors_of(config)
+    if divisors is not None:
+        table = torch.from_numpy(divisors).float()
+        yield FREQUENCIES, Stored(tuple(table.shape), lambda: table)
+
+
+def _order(name: str) -> tuple[int, int, str]:
+    """The embeddings first, then the blocks, then what stands behind them."""
+    if name.startswith("blk."):
+        return 1, int(name.split(".")[1]), name
+    return (0 if name == TABLE else 2), 0, name
+
+
+def _as_theirs(tensor: Tensor, name: str, family: Family, config: Any) -> Tensor:
+    """A tensor of transformers' as llama.cpp has it."""
+    if family.shifted and name.endswith("norm.weight"):
+        return tensor.float() + 1
+    if family.paired and (heads := heads_of(name, config)):
+        halves = tensor.view(heads, 2, len(tensor) // heads // 2, *tensor.shape[1:])
+        return halves.transpose(1, 2).reshape(tensor.shape)
+    return tensor
+
+
+def kind_of(name: str, shape: tuple[int, ...], kind: str) -> str:
+    """How a tensor is stored in a file of a kind."""
+    if len(shape) == 1:
+        return "F32"
+    if kind in _EXACT:
+        return kind
+    if shape[-1] % 32:
+        return "F16"
+    return "Q8_0" if name in (TABLE, HEAD) else kind
+
+
+def _packed(name: str, tensor: Tensor, kind: str) -> Any:
+    import gguf
+    import numpy as np
+
+    parts = []
+    for first, rows in parts_of(tensor):
+        numbers = tensor[first : None if rows is None else first + rows].float().numpy()
+        if kind == "F16" and np.abs(numbers).max(initial=0) > np.finfo(np.float16).max:
+            raise BadData(f"{name} holds numbers that F16 cannot; take --type BF16 or F32")
+        parts.append(gguf.quants.quantize(numbers, gguf.GGMLQuantizationType[kind]))
+    return np.concatenate(parts)
+
+
+def _add(writer: Any, name: str, value: Any) -> None:
+    import gguf
+
+    types = gguf.GGUFValueType
+    if isinstance(value, list):
+        writer.add_array(name, value)
+        return
+    for kind, form in (
+        (bool, types.BOOL),
+        (int, types.UINT32),
+        (float, types.FLOAT32),
+        (str, types.STRING),
+    ):
+        if isinstance(value, kind):
+            writer.add_key_value(name, value, form)
+            return
+    raise AssertionError(f"{name} = {value!r}")
