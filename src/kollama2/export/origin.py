@@ -128,8 +128,8 @@ def _settings(study: Study, name: str) -> Any:
 
 def _inside(settings: Any) -> Iterator[Mapping[str, Any]]:
     if isinstance(settings, Mapping):
-        if isinstance(settings.get("uri"), str) and "what" in settings:
-            yield settings
+        if isinstance(settings.get("uri"), str):
+            yield {"what": "data", **settings}
         for value in settings.values():
             yield from _inside(value)
     elif isinstance(settings, list):

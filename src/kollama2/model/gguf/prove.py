@@ -149,7 +149,8 @@ def _chats(file: Gguf, folder: ModelFolder) -> str:
             at = hit.end()
         found += rule(text[at:]) if at < len(text) else []
         if found != wanted:
-            place = next((i for i, (a, b) in enumerate(zip(found, wanted)) if a != b), 0)
+            pairs = enumerate(zip(found, wanted, strict=False))
+            place = next((i for i, (a, b) in pairs if a != b), 0)
             theirs, ours = found[place : place + 3], wanted[place : place + 3]
             return f"a chat has …{theirs} at {place} in llama.cpp and had …{ours} in training"
     return ""

@@ -1,5 +1,6 @@
 """Vocabulary: a folder's tokenizer as a GGUF's keys, under the rule that llama.cpp has for it."""
 
+import json
 import re
 from typing import Any
 
@@ -18,7 +19,6 @@ from kollama2.model.pieces import (
 )
 from kollama2.model.probe import mixed_lines
 from kollama2.model.rebuild import is_sentencepiece, pieces_or_rebuilt
-from kollama2.model.tokenizer import filed
 
 # One name for each way to cut; llama.cpp knows others that mean the same.
 _NAMES = ("gpt-2", "smollm", "llama-bpe", "dbrx", "qwen2", "gpt-4o", "tekken")
@@ -48,7 +48,7 @@ def tokenizer_keys(folder: ModelFolder, rows: int) -> dict[str, Any]:
         tokens = {i: (name, NORMAL) for name, i in tree["model"]["vocab"].items()}
         scores = {}
         merges = [" ".join(pair) for pair in tree["model"]["merges"]]
-        said = {"model": "gpt2", "pre": _cut_of(folder, tree), "merges": merges}
+        said = {"model": "gpt2", "pre": _cut_of(folder), "merges": merges}
     for name, one in added_tokens(place).items():
         tokens[one.id] = (name, CONTROL if one.special else USER_DEFINED)
     # llama.cpp looks such tokens up before it turns spaces, and names an unknown token by its id.
@@ -91,13 +91,16 @@ def template_of(folder: ModelFolder) -> str | None:
     return said if isinstance(said, str) else None
 
 
-def _cut_of(folder: ModelFolder, tree: dict[str, Any]) -> str:
+def _cut_of(folder: ModelFolder) -> str:
     """llama.cpp's name of the way in which a byte-level tokenizer cuts texts before it merges.
+
+    What transformers makes of the folder counts: for some classes it builds the pipeline anew.
 
     Raises:
         BadData: it has no name for it.
     """
-    cut = filed(folder.tokenizer_path).pre_tokenizer
+    fast = folder.plain_tokenizer.backend_tokenizer
+    cut, tree = fast.pre_tokenizer, json.loads(fast.to_str())
     lines = [re.sub(r"<[^>]*>", "", line) for line in mixed_lines(_PROBES)]
     wanted = [[part for part, _ in cut.pre_tokenize_str(line)] for line in lines] if cut else []
     whole = bool(tree["model"].get("ignore_merges"))

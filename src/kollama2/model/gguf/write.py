@@ -6,6 +6,7 @@ refused. The format, its names and its numbers are the `gguf` library's.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -63,16 +64,17 @@ def write_gguf(folder: ModelFolder, path: Path, kind: str, about: dict[str, Any]
         if template := template_of(folder):
             writer.add_chat_template(template)
         for name, one in tensors.items():
-            packed = gguf.GGMLQuantizationType[kind_of(name, one.shape, kind)]
-            block, width = gguf.GGML_QUANT_SIZES[packed]
+            form = gguf.GGMLQuantizationType[kind_of(name, one.shape, kind)]
+            block, width = gguf.GGML_QUANT_SIZES[form]
             size = int(np.prod(one.shape)) // block * width
-            writer.add_tensor_info(name, one.shape, np.dtype(np.float32), size, packed)
-        writer.write_header_to_file()
-        writer.write_kv_data_to_file()
-        writer.write_ti_data_to_file()
-        for name, one in tensors.items():
-            writer.write_tensor_data(_packed(name, one.get(), kind_of(name, one.shape, kind)))
-        writer.close()
+            writer.add_tensor_info(name, one.shape, np.dtype(np.float32), size, form)
+        with closing(writer):
+            writer.write_header_to_file()
+            writer.write_kv_data_to_file()
+            writer.write_ti_data_to_file()
+            for name, one in tensors.items():
+                packed = _packed(name, one.get(), kind_of(name, one.shape, kind))
+                writer.write_tensor_data(packed)
 
 
 class Stored:
