@@ -131,7 +131,8 @@ def _whole(folder: ModelFolder, out: Path, note: Callable[[str], None]) -> dict[
         ignored = shutil.ignore_patterns(*_BESIDE)
         shutil.copytree(folder.path, out, dirs_exist_ok=True, ignore=ignored)
         if has_tokenizer(out):
-            write_stops(out, folder.stop_ids)
+            stops = folder.encoder().stop_ids if folder.has_template else folder.stop_ids
+            write_stops(out, sorted({*stops, *folder.stop_ids}))
         return {}
     merge_into(folder, out)
     return _merged(folder, ModelFolder.read(out), note)

@@ -19,12 +19,13 @@ def check_name(name: str) -> None:
         raise BadUsage(f"--push is {name!r}; a repository of the hub is OWNER/NAME")
 
 
-def publish(folder: Path, name: str) -> str:
+def publish(folder: Path, name: str, endpoint: str | None = None) -> str:
     """Put a folder into a model repository of the hub, which is made private if there is none.
 
     Args:
         folder: what `export` wrote.
         name: `owner/name`.
+        endpoint: of another hub than `HF_ENDPOINT` says.
 
     Returns:
         The address of the commit.
@@ -43,7 +44,7 @@ def publish(folder: Path, name: str) -> str:
             "there is no token for the hub: set HF_TOKEN to one that may write, or hf auth login; "
             f"the model is in {folder}"
         )
-    hub = HfApi()
+    hub = HfApi(endpoint=endpoint)
     try:
         hub.create_repo(name, private=True, exist_ok=True)
         commit = hub.upload_folder(

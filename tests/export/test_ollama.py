@@ -1,0 +1,72 @@
+"""Modelfiles: the template of each name in Go's language, stops and parameters."""
+
+from pathlib import Path
+
+import pytest
+
+from kollama2.errors import BadData
+from kollama2.export.ollama import go_template, modelfile, spoken
+from kollama2.model.card import Card
+from kollama2.model.files import write_json
+from kollama2.model.folder import ModelFolder
+from kollama2.model.templates import FORMS, TEMPLATES
+from tests import chat_folders, tiny
+
+CHATML = (
+    "{{ range .Messages }}<|im_start|>{{ .Role }}\n{{ .Content }}<|im_end|>\n{{ end }}"
+    "<|im_start|>assistant\n"
+)
+
+
+def test_llama_2_in_gos_language() -> None:
+    assert go_template("llama2", "<s>", "</s>") == (
+        '{{ $first := true }}{{ range .Messages }}{{ if eq .Role "user" }}'
+        "{{ if not $first }}<s>{{ end }}[INST] {{ if $first }}{{ if $.System }}<<SYS>>\n"
+        "{{ $.System }}\n<</SYS>>\n\n{{ end }}{{ end }}{{ .Content }} [/INST]{{ $first = false }}"
+        '{{ else if eq .Role "assistant" }} {{ .Content }} </s>{{ end }}{{ end }}'
+    )
+
+
+def test_every_template_has_balanced_actions() -> None:
+    for name in (*TEMPLATES, *FORMS):
+        text = go_template(name, "<s>", "</s>")
+        opened = text.count("{{ if") + text.count("{{ range")
+        assert (opened, text.count("{{")) == (text.count("{{ end }}"), text.count("}}")), name
+        assert "{content}" not in text and "{system}" not in text
+
+
+def test_a_template_that_was_trained_on_keeps_its_default(tmp_path: Path) -> None:
+    folder = tiny.write_model(tmp_path / "tiny")
+    model = ModelFolder(folder, Card(template="kullm"))
+    template, system = spoken(model)
+    assert system == TEMPLATES["kullm"].default
+    assert "### 명령어:\n{{ .Content }}\n\n### 응답:\n" in template
+    text = modelfile("tiny-F16.gguf", model)
+    assert text.startswith('FROM ./tiny-F16.gguf\nTEMPLATE """{{ $first := true }}')
+    assert text.endswith('PARAMETER stop "</s>"\nPARAMETER num_ctx 512\n')
+
+
+def test_an_own_template_is_known_by_its_text(tmp_path: Path) -> None:
+    plain = chat_folders.write_folder(tmp_path / "plain", "llama")
+    assert spoken(ModelFolder.read(plain)) == (CHATML, "")
+    system = (
+        "{%- if messages[0].role != 'system' -%}"
+        "{{- '<|im_start|>system\\nYou are kind.<|im_end|>\\n' -}}{%- endif -%}"
+    )
+    kind = chat_folders.write_folder(
+        tmp_path / "kind", "llama", template=system + chat_folders.CHATML
+    )
+    write_json(kind / "generation_config.json", {"temperature": 0.2, "repetition_penalty": 1.1})
+    assert spoken(ModelFolder.read(kind)) == (CHATML, "You are kind.")
+    text = modelfile("x.gguf", ModelFolder.read(kind))
+    assert 'SYSTEM """You are kind."""' in text
+    assert "PARAMETER temperature 0.2\nPARAMETER repeat_penalty 1.1\n" in text
+    thinking = chat_folders.write_folder(
+        tmp_path / "thinking", "llama", template=chat_folders.THINKING
+    )
+    with pytest.raises(BadData, match="writes the text of none that is known by name"):
+        spoken(ModelFolder.read(thinking))
+
+
+def test_a_model_without_chats_gets_the_prompt_alone(tiny_model: Path) -> None:
+    assert spoken(ModelFolder.read(tiny_model)) == ("{{ .Prompt }}", "")
