@@ -8,7 +8,7 @@ from typing import Any
 import huggingface_hub.constants as hub_constants
 import pytest
 
-from kollama2.errors import BadUsage, Denied
+from kollama2.errors import BadUsage, Denied, Missing
 from kollama2.export.push import publish
 from tests.loopback import Loopback, Quiet, running
 
@@ -34,7 +34,7 @@ class _Handler(Quiet):
         path = self.path.partition("?")[0]
         if path == "/api/repos/create":
             self.server.made.append(json.loads(content))
-            return self._answer({"url": f"{self.server.origin}/me/model", "name": "me/model"})
+            return self._answer({"url": "https://huggingface.co/me/model", "name": "me/model"})
         if path == "/api/validate-yaml":
             return self._answer({"errors": [], "warnings": []})
         if path.endswith("/preupload/main"):
@@ -49,12 +49,12 @@ class _Handler(Quiet):
                 if one["key"] == "file":
                     value = one["value"]
                     self.server.files[value["path"]] = base64.b64decode(value["content"])
-            url = f"{self.server.origin}/me/model/commit/{COMMIT}"
+            url = f"https://huggingface.co/me/model/commit/{COMMIT}"
             return self._answer({"success": True, "commitUrl": url, "commitOid": COMMIT})
         return self._answer({"error": f"no {path}"}, 404)
 
     def do_GET(self) -> None:
-        self._answer({"siblings": [], "id": "me/model", "sha": COMMIT})
+        self._answer({"error": "Repository not found"}, 404)  # nothing there that one may see
 
     def _answer(self, what: Any, status: int = 200) -> None:
         body = json.dumps(what).encode()
@@ -80,13 +80,16 @@ def test_a_folder_is_published_with_the_users_token(
         monkeypatch.setattr(hub_constants, "HF_HUB_OFFLINE", False)
         monkeypatch.setenv("HF_TOKEN", "hf_writes")
         address = publish(folder, "me/model", endpoint=hub.origin)
-        assert address == f"{hub.origin}/me/model/commit/{COMMIT}"
+        assert address == f"https://huggingface.co/me/model/commit/{COMMIT}"
         assert hub.made[0] == {"name": "model", "organization": "me", "visibility": "private"}
         assert hub.files.keys() == {"README.md", "model.safetensors"}
         assert hub.files["model.safetensors"] == b"weights"
         monkeypatch.setenv("HF_TOKEN", "hf_reads")
         with pytest.raises(Denied, match=r"the hub refuses to write me/model \(403\)"):
             publish(folder, "me/model", endpoint=hub.origin)
+        gone = hub.origin
+    with pytest.raises(Missing, match="the hub cannot be reached"):
+        publish(folder, "me/model", endpoint=gone)
 
 
 def test_without_a_name_or_a_token_nothing_is_sent(

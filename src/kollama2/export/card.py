@@ -182,8 +182,8 @@ def _limits(study: Study, row: Row, ranked: bool, warnings: Sequence[str]) -> li
     guessed = [name for name, one in row.measures.items() if one.guessed]
     if guessed:
         said.append(f"At guessing level, so nothing was measured there: {', '.join(guessed)}.")
-    said += [f"{task}: {', '.join(flags)}." for task, flags in row.trust.flags.items()]
-    return [*said, *warnings]
+    others = tuple(f"{one}," for one in study.recipes[1:] if one != row.recipe)
+    return [*said, *(one for one in warnings if not one.startswith(others))]
 
 
 def _contamination(row: Row) -> str:

@@ -80,6 +80,7 @@ def export(
         Missing, Corrupt, Denied, StorageTrouble, TryLater: as `choose` and `committing`.
     """
     from kollama2.export.card import write_readme
+    from kollama2.export.origin import origins
     from kollama2.model.gguf.write import KINDS
 
     if to not in FORMS:
@@ -111,7 +112,8 @@ def export(
         elif to == "hf":
             figures |= _whole(chosen.folder, partial, note)
         else:
-            figures |= _packed(chosen, partial, kind, to, note)
+            licence = origins(chosen, licences)[0].licence
+            figures |= _packed(chosen, partial, kind, to, note, licence)
         write_readme(partial, chosen, to, licences, figures)
     return Exported(out, chosen.name, tuple(said), figures)
 
@@ -190,7 +192,12 @@ def _meta(chosen: Chosen, out: Path, shards: int) -> dict[str, Any]:
 
 
 def _packed(
-    chosen: Chosen, partial: Path, kind: str, to: str, note: Callable[[str], None]
+    chosen: Chosen,
+    partial: Path,
+    kind: str,
+    to: str,
+    note: Callable[[str], None],
+    licence: str,
 ) -> dict[str, Any]:
     """A GGUF file, with a Modelfile for Ollama."""
     from kollama2.export.ollama import write_modelfile
@@ -203,7 +210,9 @@ def _packed(
         whole = ModelFolder.read(partial / "merged")
         figures |= _merged(chosen.folder, whole, note)
     path = partial / f"{chosen.name}-{kind}.gguf"
-    write_gguf(whole, path, kind, {"name": chosen.name, "languages": ["ko", "en"]})
+    write_gguf(
+        whole, path, kind, {"name": chosen.name, "license": licence, "languages": ["ko", "en"]}
+    )
     found = prove(path, whole, kind)
     note(f"{path.name}: {found.tensors} tensors and the ids of {found.lines:,} lines are its own")
     if found.chats:

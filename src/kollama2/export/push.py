@@ -34,7 +34,7 @@ def publish(folder: Path, name: str, endpoint: str | None = None) -> str:
         Denied: there is no token, or it may not write there.
         Missing: the hub cannot be reached.
     """
-    import httpx
+    from httpx2 import HTTPError
     from huggingface_hub import HfApi, get_token
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
@@ -60,6 +60,6 @@ def publish(folder: Path, name: str, endpoint: str | None = None) -> str:
                 f"the hub refuses to write {name} ({status}): {one_line(error)}"
             ) from error
         raise Missing(f"the hub answers {status} for {name}: {one_line(error)}") from error
-    except (httpx.TransportError, OfflineModeIsEnabled, OSError) as error:
+    except (HTTPError, OfflineModeIsEnabled, OSError) as error:
         raise Missing(f"the hub cannot be reached ({one_line(error)}); push again later") from error
     return str(commit.commit_url)
