@@ -12,6 +12,9 @@ import torch
 from kollama2.model import kept
 from kollama2.model.folder import ModelFolder
 from kollama2.model.gguf.convert import cached
+from kollama2.model.gguf.file import Gguf
+from kollama2.model.gguf.prove import prove
+from kollama2.model.gguf.write import write_gguf
 from kollama2.model.load import whole
 from kollama2.model.probe import mixed_lines
 
@@ -54,11 +57,11 @@ def test_gemma_3_goes_on_with_a_text(unpacked: Callable[[str], ModelFolder]) -> 
 
 @pytest.fixture
 def llama_cpp(real_models: Path) -> Iterator[Callable[[str], Callable[..., Any]]]:
-    """llama.cpp's server on one of the files."""
+    """llama.cpp's server on one of the files, or on another one."""
     xllamacpp = pytest.importorskip("xllamacpp")
     servers = []
 
-    def start(name: str) -> Callable[..., Any]:
+    def start(name: str | Path) -> Callable[..., Any]:
         params = xllamacpp.CommonParams()
         params.model.path, params.port = str(real_models / name), 0
         params.n_ctx, params.n_parallel, params.cpuparams.n_threads = 512, 1, 1
@@ -99,3 +102,42 @@ def test_ids_and_probabilities_are_llama_cpps(
     for one in token["top_logprobs"]:
         assert found[one["id"]].item() == pytest.approx(one["logprob"], abs=0.5)
     assert found.argmax().item() == token["top_logprobs"][0]["id"]
+
+
+@pytest.mark.parametrize("name", [SMOLLM2, GEMMA])
+def test_a_written_file_is_read_back_and_packed(
+    name: str, real_models: Path, unpacked: Callable[[str], ModelFolder], tmp_path: Path
+) -> None:
+    folder = unpacked(name)
+    write_gguf(folder, tmp_path / "model.gguf", "BF16", {})
+    found = prove(tmp_path / "model.gguf", folder, "BF16")
+    assert (found.exact, found.lines, found.chats) == (True, 2000, "")
+    own = Gguf(tmp_path / "model.gguf").metadata
+    known = Gguf(real_models / name).metadata
+    for key in ("tokens", "token_type", "merges", "pre", "bos_token_id", "eos_token_id"):
+        key = f"tokenizer.ggml.{key}"
+        assert own.get(key) == known.get(key), key
+
+
+@pytest.mark.parametrize("name", [SMOLLM2, GEMMA])
+def test_llama_cpp_goes_on_like_the_model_that_was_written(
+    name: str,
+    unpacked: Callable[[str], ModelFolder],
+    llama_cpp: Callable[[str | Path], Callable[..., Any]],
+    tmp_path: Path,
+) -> None:
+    folder = unpacked(name)
+    write_gguf(folder, tmp_path / "model.gguf", "BF16", {})
+    ask = llama_cpp(tmp_path / "model.gguf")
+    for text in ("The capital of France is", "한국의 수도는"):
+        begin = [] if folder.tokenizer.bos_id is None else [folder.tokenizer.bos_id]
+        prompt = [*begin, *folder.tokenizer.encode(text)]
+        assert ask("/tokenize", content=text, add_special=True)["tokens"] == prompt
+        what = {"n_predict": 24, "temperature": 0.0, "return_tokens": True}
+        theirs = ask("/completion", prompt=prompt, **what)["tokens"]
+        assert folder.tokenizer.decode(theirs).startswith(greedy(folder, prompt, 24))
+    if folder.template is not None:
+        chat = [{"role": "user", "content": "한국의 수도는 어디입니까?"}]
+        text = ask("/apply-template", messages=chat)["prompt"]
+        ids = ask("/tokenize", content=text, add_special=True, parse_special=True)["tokens"]
+        assert ids == folder.encoder().prompt(chat)

@@ -1,6 +1,7 @@
 """The model card: `README.md` of an exported folder, out of the records, never out of thin air."""
 
 import json
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -71,8 +72,6 @@ def write_readme(
 
 def _tidy(text: str) -> str:
     """Text without the empty lines that a template leaves."""
-    import re
-
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
@@ -164,7 +163,8 @@ def _study(chosen: Chosen) -> dict[str, Any]:
         "version": study.lock.kollama2,
         "command": f"kollama2 run {study.name}.yaml && kollama2 export {study.name}:{cell.recipe} "
         "-o OUT",
-        "yaml": study.lock.yaml.strip(),
+        # Where a file lies on this machine is nobody else's business.
+        "yaml": re.sub(r"file:/[^\s,}]*/", "file:", study.lock.yaml).strip(),
     }
 
 
@@ -179,6 +179,13 @@ def _limits(study: Study, row: Row, ranked: bool, warnings: Sequence[str]) -> li
         said.append("No verdict: too few trainings or items to tell recipes apart.")
     if len(row.seeds) == 1:
         said.append("One training: how much another seed would differ is not known.")
+    unclear = [
+        name
+        for name, one in row.measures.items()
+        if one.difference and one.difference.low <= 0 <= one.difference.high
+    ]
+    if unclear:
+        said.append(f"Not told apart from the base: {', '.join(unclear)}.")
     guessed = [name for name, one in row.measures.items() if one.guessed]
     if guessed:
         said.append(f"At guessing level, so nothing was measured there: {', '.join(guessed)}.")

@@ -97,14 +97,15 @@ def _named(chosen: Chosen, licences: Mapping[str, str], said: str | None) -> Ori
 
 def _readme_licence(folder: Path) -> str | None:
     """The licence that the card of a model folder states."""
-    from huggingface_hub import ModelCard
+    import yaml
+    from huggingface_hub import metadata_load
 
     path = folder / "README.md"
     if not path.is_file():
         return None
     try:
-        found = ModelCard.load(path, ignore_metadata_errors=True).data.license
-    except ValueError:
+        found = (metadata_load(path) or {}).get("license")
+    except (ValueError, yaml.YAMLError):
         return None  # other people's cards may hold anything
     return str(found) if found else None
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from kollama2.errors import BadData
 from kollama2.model.added import added_tokens
-from kollama2.model.fast import read_fast
-from kollama2.model.files import TEMPLATE_FILE, TOKENIZER_CONFIG, read_json
+from kollama2.model.fast import of_characters, read_fast
+from kollama2.model.files import PIECES, TEMPLATE_FILE, TOKENIZER_CONFIG, read_json
 from kollama2.model.folder import ModelFolder
 from kollama2.model.gguf.splits import SPLITS, Split
 from kollama2.model.pieces import (
@@ -16,9 +16,10 @@ from kollama2.model.pieces import (
     SPACE,
     UNUSED,
     USER_DEFINED,
+    read_pieces,
 )
 from kollama2.model.probe import mixed_lines
-from kollama2.model.rebuild import is_sentencepiece, pieces_or_rebuilt
+from kollama2.model.rebuild import rebuilt
 
 # One name for each way to cut; llama.cpp knows others that mean the same.
 _NAMES = ("gpt-2", "smollm", "llama-bpe", "dbrx", "qwen2", "gpt-4o", "tekken")
@@ -37,8 +38,9 @@ def tokenizer_keys(folder: ModelFolder, rows: int) -> dict[str, Any]:
         BadData: its kind is not one of llama.cpp's.
     """
     place, tokenizer = folder.tokenizer_path, folder.tokenizer
-    if is_sentencepiece(place):
-        proto = pieces_or_rebuilt(place)
+    pieces = tokenizer.source == PIECES
+    if pieces or of_characters(place):
+        proto = read_pieces(place) if pieces else rebuilt(place)
         tokens = {i: (one.piece, int(one.type)) for i, one in enumerate(proto.pieces)}
         scores = {i: one.score for i, one in enumerate(proto.pieces)}
         prefix = bool(proto.normalizer_spec.add_dummy_prefix)
