@@ -63,8 +63,8 @@ def export(
     """
     from kollama2.engine.hub import load_mirrors
     from kollama2.errors import BadUsage
-    from kollama2.export.model import export as write
-    from kollama2.export.push import check_name, publish
+    from kollama2.exporting.model import export as write
+    from kollama2.exporting.push import check_name, publish
 
     licences = dict[str, str]()
     for one in licence or []:

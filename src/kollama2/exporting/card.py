@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kollama2.export.choose import Chosen
-from kollama2.export.origin import UNKNOWN, Origin, origins
+from kollama2.exporting.choose import Chosen
+from kollama2.exporting.origin import UNKNOWN, Origin, origins
 from kollama2.report.board import Row, Score
 from kollama2.report.study import Cell, Study
 

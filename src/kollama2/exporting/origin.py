@@ -1,11 +1,12 @@
 """Origin: the base and the data that a model was made of, with their revisions and licences."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kollama2.export.choose import Chosen
+from kollama2.exporting.choose import Chosen
 from kollama2.model.files import ADAPTER_CONFIG, read_json
 from kollama2.report.study import Study
 
@@ -18,6 +19,7 @@ _KNOWN = {
     "hf:HuggingFaceTB/SmolLM2-135M": "apache-2.0",
     "hf:HuggingFaceTB/SmolLM2-135M-Instruct": "apache-2.0",
 }
+_HUB = re.compile(r"[\w.-]+/[\w.-]+")
 _OWN = "apache-2.0"  # what the miniature's grammar writes is part of this package
 _RESTRICTED = ("-nc", "noncommercial", "non-commercial", "research")
 
@@ -69,6 +71,17 @@ def origins(chosen: Chosen, licences: Mapping[str, str]) -> tuple[Origin, list[O
     data = [one for one in found if one["what"] == "data"]
     base = _origin(bases[0], licences, said) if bases else _named(chosen, licences, said)
     return base, [_origin(one, licences) for one in data]
+
+
+def hub_base(chosen: Chosen) -> str | None:
+    """The name on the hub of the very model that an adapter stands on; None if it has none."""
+    if chosen.study is None:
+        said = str(read_json(chosen.folder.path / ADAPTER_CONFIG).get("base_model_name_or_path"))
+        return said if _HUB.fullmatch(said) and not Path(said).exists() else None
+    study, _, cell = chosen.study
+    below = _settings(study, cell.model).get("model")  # another stage's, unless a source
+    uri = str(below.get("uri", "")) if isinstance(below, Mapping) else ""
+    return uri.removeprefix("hf:") if uri.startswith("hf:") else None
 
 
 def _origin(one: Mapping[str, Any], licences: Mapping[str, str], said: str | None = None) -> Origin:

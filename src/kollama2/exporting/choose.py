@@ -35,7 +35,7 @@ class Chosen:
 
 
 def choose(
-    model: str,
+    model: str | Path | ModelFolder,
     store: Path,
     *,
     onto: str | None = None,
@@ -45,8 +45,9 @@ def choose(
     """The model of a name.
 
     Args:
-        model: a folder, a GGUF file, `hf:owner/name`, `builtin:miniature`; or a study that the
-            store knows, whose recommended recipe is meant, or `STUDY:RECIPE`.
+        model: a folder that was read; the name of a folder or a GGUF file, `hf:owner/name`,
+            `builtin:miniature`; a study that the store knows, whose recommended recipe is meant; or
+            `STUDY:RECIPE`.
         store: the folder of the store.
         onto: the base of an adapter, in the place of its own.
         mirrors: local copies of hub repositories.
@@ -57,6 +58,9 @@ def choose(
         Missing: the recipe is not computed.
         Corrupt: a stored file differs from what was written.
     """
+    if isinstance(model, ModelFolder):
+        return Chosen(model.path.resolve().name, model)
+    model = str(model)
     name, _, recipe = model.partition(":")
     known = (store / "studies" / f"{name}.json").is_file()
     if model in BUILTIN or model.startswith(_SCHEMES) or Path(model).exists() or not known:
@@ -67,7 +71,7 @@ def choose(
                 f"knows: {', '.join(studies) or 'none'}); name another folder with --store"
             )
         folder = find_model(model, onto, mirrors, tell)
-        return Chosen(Path(model).name.replace(":", "-"), folder)
+        return Chosen(Path(model).resolve().name.replace(":", "-"), folder)
     if onto is not None:
         raise BadUsage("--onto is for an adapter's folder; a study knows the base of its adapters")
     return _of_study(load(store, name), leaderboard(store, name), recipe)

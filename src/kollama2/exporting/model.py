@@ -1,5 +1,6 @@
 """Export: a model in the form that another program reads, compared before it gets its name."""
 
+import os
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -9,8 +10,10 @@ from typing import Any, Literal, get_args
 
 from kollama2.engine.commit import MANIFEST, committing
 from kollama2.errors import BadData, BadUsage, Missing, storage
-from kollama2.export.choose import Chosen, choose
-from kollama2.model.files import has_tokenizer
+from kollama2.exporting.choose import Chosen, choose
+from kollama2.exporting.origin import hub_base, origins
+from kollama2.model.card import CARD, write_card
+from kollama2.model.files import ADAPTER_CONFIG, has_tokenizer, read_json, write_json
 from kollama2.model.folder import ModelFolder
 from kollama2.model.gguf.convert import Tell
 
@@ -42,7 +45,7 @@ class Exported:
 
 
 def export(
-    model: str,
+    model: str | Path | ModelFolder,
     out: Path,
     *,
     to: str = "hf",
@@ -79,8 +82,7 @@ def export(
         BadData: the model has no such form, or would be another one in it.
         Missing, Corrupt, Denied, StorageTrouble, TryLater: as `choose` and `committing`.
     """
-    from kollama2.export.card import write_readme
-    from kollama2.export.origin import origins
+    from kollama2.exporting.card import write_readme
     from kollama2.model.gguf.write import KINDS
 
     if to not in FORMS:
@@ -108,7 +110,7 @@ def export(
         return Exported(out, chosen.name, tuple(said), figures)
     with committing(out) as partial:
         if to == "adapter":
-            _adapter(chosen.folder, partial)
+            _adapter(chosen, partial, out, note)
         elif to == "hf":
             figures |= _whole(chosen.folder, partial, note)
         else:
@@ -118,11 +120,22 @@ def export(
     return Exported(out, chosen.name, tuple(said), figures)
 
 
-def _adapter(folder: ModelFolder, out: Path) -> None:
-    """An adapter as it is, with the tokenizer that it needs."""
+def _adapter(chosen: Chosen, partial: Path, out: Path, note: Callable[[str], None]) -> None:
+    """An adapter as it is, with the tokenizer that it needs, and its base by a name that holds."""
+    folder = chosen.folder
     if folder.base is None:
         raise BadUsage(f"{folder.path} holds whole weights, no adapter; export it with --to hf")
-    shutil.copytree(folder.path, out, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*_BESIDE))
+    ignored = shutil.ignore_patterns(*_BESIDE)
+    shutil.copytree(folder.path, partial, dirs_exist_ok=True, ignore=ignored)
+    base, hub = folder.base.path.resolve(), hub_base(chosen)
+    settings = read_json(partial / ADAPTER_CONFIG)
+    settings["base_model_name_or_path"] = hub or str(base)
+    write_json(partial / ADAPTER_CONFIG, settings)
+    if (partial / CARD).is_file():
+        beside = None if hub else os.path.relpath(base, out.resolve())
+        write_card(partial, folder.card.changed(base=beside))
+    if hub is None:
+        note(f"its base lies at {base}, which others do not have: for them take --to hf")
 
 
 def _whole(folder: ModelFolder, out: Path, note: Callable[[str], None]) -> dict[str, Any]:
@@ -156,7 +169,7 @@ def _merged(
     adapter: ModelFolder, whole: ModelFolder, note: Callable[[str], None]
 ) -> dict[str, Any]:
     """How far a merge is from its adapter, said and returned."""
-    from kollama2.export.compare import divergence, hear
+    from kollama2.exporting.compare import divergence, hear
     from kollama2.model.load import load_model
     from kollama2.train.onto import before_growth, load_onto
 
@@ -200,7 +213,7 @@ def _packed(
     licence: str,
 ) -> dict[str, Any]:
     """A GGUF file, with a Modelfile for Ollama."""
-    from kollama2.export.ollama import write_modelfile
+    from kollama2.exporting.ollama import write_modelfile
     from kollama2.model.gguf.prove import prove
     from kollama2.model.gguf.write import write_gguf
 
@@ -230,14 +243,16 @@ def _computed(
     whole: ModelFolder, path: Path, kind: str, exact: bool, note: Callable[[str], None]
 ) -> dict[str, Any]:
     """Bits per byte and greedy tokens of a file beside those of its model."""
-    from kollama2.export.compare import alike, hear, llama_cpp
+    from kollama2.exporting.compare import alike, hear, llama_cpp
     from kollama2.model.gguf.prove import fill
     from kollama2.model.load import load_model
 
-    model = load_model(whole.path)
-    own = hear(model, whole)
-    figures: dict[str, Any] = {"bits": own.bits}
     with llama_cpp(path) as ask:
+        if exact and ask is None:
+            return {}  # the same numbers, settings and ids say the same
+        model = load_model(whole.path)
+        own = hear(model, whole)
+        figures: dict[str, Any] = {"bits": own.bits}
         if ask is not None:
             figures["llama.cpp"] = _asked(ask, model, whole, own.greedy, exact)
             same, count = figures["llama.cpp"]
@@ -261,7 +276,7 @@ def _asked(
     Raises:
         BadData: the numbers are the model's, and it goes on otherwise where nothing is near a tie.
     """
-    from kollama2.export.compare import NEW, PROMPTS, alike, gap, prompt_ids
+    from kollama2.exporting.compare import NEW, PROMPTS, alike, gap, prompt_ids
 
     found = []
     for prompt, ours in zip(PROMPTS, greedy, strict=True):

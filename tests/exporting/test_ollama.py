@@ -7,7 +7,7 @@ import pytest
 from jinja2 import Environment
 
 from kollama2.errors import BadData
-from kollama2.export.ollama import go_template, modelfile, spoken
+from kollama2.exporting.ollama import go_template, modelfile, spoken
 from kollama2.model.bounded import render
 from kollama2.model.card import Card
 from kollama2.model.files import write_json

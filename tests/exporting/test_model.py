@@ -1,6 +1,7 @@
 """Export: every form from one model, chosen by name or by a study, and what is refused."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import torch
 from huggingface_hub import ModelCard
 
 from kollama2.errors import BadData, BadUsage, Missing
-from kollama2.export.model import export
+from kollama2.exporting.model import export
 from kollama2.model.files import read_json, write_json
 from kollama2.model.folder import ModelFolder
 from kollama2.model.load import load_model, whole
@@ -49,6 +50,21 @@ def test_an_adapter_as_it_is_and_as_a_file(adapter: Path, tmp_path: Path) -> Non
     export(str(adapter), tmp_path / "as-it-is", to="adapter")
     assert {"adapter_config.json", "adapter_model.safetensors"} <= names(tmp_path / "as-it-is")
     assert ModelCard.load(tmp_path / "as-it-is" / "README.md").data.library_name == "peft"
+    with torch.no_grad():
+        ids = torch.tensor([[1, 300, 301]])
+        before, after = (
+            load_model(f, device="cpu")(ids).logits for f in (adapter, tmp_path / "as-it-is")
+        )
+    assert torch.equal(before, after)
+    alone = tmp_path / "alone"
+    shutil.copytree(adapter, alone)
+    settings = read_json(alone / "adapter_config.json")
+    settings["base_model_name_or_path"] = "owner/base"
+    write_json(alone / "adapter_config.json", settings)
+    export(ModelFolder.read(alone, adapter.parent.parent / "grown"), tmp_path / "hub", to="adapter")
+    settings = read_json(tmp_path / "hub" / "adapter_config.json")
+    assert settings["base_model_name_or_path"] == "owner/base"
+    assert "base" not in read_json(tmp_path / "hub" / "kollama2.json")
     said: list[str] = []
     found = export(str(adapter), tmp_path / "file", to="gguf", kind="Q8_0", tell=said.append)
     assert names(found.folder) == {"model-Q8_0.gguf", "README.md", "MANIFEST.json"}

@@ -9,7 +9,7 @@ import huggingface_hub.constants as hub_constants
 import pytest
 
 from kollama2.errors import BadUsage, Denied, Missing
-from kollama2.export.push import publish
+from kollama2.exporting.push import publish
 from tests.loopback import Loopback, Quiet, running
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
