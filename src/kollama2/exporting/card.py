@@ -83,7 +83,11 @@ def _about(chosen: Chosen, base: Origin, to: str) -> str:
         "ollama": "a GGUF and a Modelfile for Ollama",
     }[to]
     which = f" ({chosen.said})" if chosen.said else ""
-    return f"{base.uri}, adapted to Korean with kollama2{which}. This folder holds {form}."
+    done = set(chosen.folder.card.recipe) - {"gguf", "meta"}
+    what = "adapted to Korean with kollama2" if chosen.study or done else "as it came"
+    if chosen.study and chosen.study[2].base:
+        what = "untouched, the base of a study of kollama2"
+    return f"{base.uri}, {what}{which}. This folder holds {form}."
 
 
 def _recipe(chosen: Chosen) -> str:

@@ -11,8 +11,9 @@ from kollama2.model.find import BUILTIN, find_model
 from kollama2.model.folder import ModelFolder
 from kollama2.model.gguf.convert import Tell
 from kollama2.report.board import Leaderboard
-from kollama2.report.study import Cell, Study, load
+from kollama2.report.study import Cell, Study, kind_of, load
 from kollama2.report.table import leaderboard
+from kollama2.stages.source import content
 
 _SCHEMES = ("hf:", "file:", "builtin:")
 
@@ -92,12 +93,12 @@ def _of_study(study: Study, board: Leaderboard, recipe: str) -> Chosen:
     found = _best(study, recipe)
     folder = study.store / found.model
     verify(folder, full=True)
-    inner = folder / "model"
+    place = content(folder) if kind_of(found.model) == "source" else folder / "model"
     several = len({cell.model for cell in study.of(recipe)}) > 1
     which = f"seed {found.seed}, the best of those computed" if several else f"seed {found.seed}"
     return Chosen(
         f"{study.name}-{recipe}",
-        ModelFolder.read(inner if inner.is_dir() else folder),
+        ModelFolder.read(place),
         (study, board, found),
         f"{recipe} of {study.name}{f' ({said})' if said else ''}: {which}",
     )

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 from kollama2.engine.commit import MANIFEST, committing
 from kollama2.errors import BadData, BadUsage, Missing, storage
 from kollama2.exporting.choose import Chosen, choose
-from kollama2.exporting.origin import hub_base, origins
+from kollama2.exporting.origin import UNKNOWN, hub_base, origins
 from kollama2.model.card import CARD, write_card
 from kollama2.model.files import ADAPTER_CONFIG, has_tokenizer, read_json, write_json
 from kollama2.model.folder import ModelFolder
@@ -223,9 +223,9 @@ def _packed(
         whole = ModelFolder.read(partial / "merged")
         figures |= _merged(chosen.folder, whole, note)
     path = partial / f"{chosen.name}-{kind}.gguf"
-    write_gguf(
-        whole, path, kind, {"name": chosen.name, "license": licence, "languages": ["ko", "en"]}
-    )
+    about: dict[str, Any] = {"name": chosen.name, "languages": ["ko", "en"]}
+    about |= {} if licence == UNKNOWN else {"license": licence}
+    write_gguf(whole, path, kind, about)
     found = prove(path, whole, kind)
     note(f"{path.name}: {found.tensors} tensors and the ids of {found.lines:,} lines are its own")
     if found.chats:
