@@ -10,6 +10,7 @@ from kollama2.errors import BadUsage, Missing
 from kollama2.model.find import BUILTIN, find_model
 from kollama2.model.folder import ModelFolder
 from kollama2.model.gguf.convert import Tell
+from kollama2.model.gguf.file import SUFFIX
 from kollama2.report.board import Leaderboard
 from kollama2.report.study import Cell, Study, kind_of, load
 from kollama2.report.table import leaderboard
@@ -72,7 +73,7 @@ def choose(
                 f"knows: {', '.join(studies) or 'none'}); name another folder with --store"
             )
         folder = find_model(model, onto, mirrors, tell)
-        return Chosen(Path(model).resolve().name.replace(":", "-"), folder)
+        return Chosen(Path(model).resolve().name.replace(":", "-").removesuffix(SUFFIX), folder)
     if onto is not None:
         raise BadUsage("--onto is for an adapter's folder; a study knows the base of its adapters")
     return _of_study(load(store, name), leaderboard(store, name), recipe)

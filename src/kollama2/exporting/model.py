@@ -234,7 +234,6 @@ def _packed(
     figures |= _computed(whole, path, kind, found.exact, note)
     if to == "ollama":
         write_modelfile(partial, path.name, whole)
-        note(f"in the folder: ollama create {chosen.name} -f Modelfile")
     shutil.rmtree(partial / "merged", ignore_errors=True)
     return figures
 
@@ -256,7 +255,7 @@ def _computed(
         if ask is not None:
             figures["llama.cpp"] = _asked(ask, model, whole, own.greedy, exact)
             same, count = figures["llama.cpp"]
-            note(f"llama.cpp itself: {same} of {count} greedy tokens are the model's")
+            note(f"llama.cpp itself goes on like the model for {same} of {count} greedy tokens")
     if exact:
         return figures
     fill(model, path)
@@ -264,7 +263,9 @@ def _computed(
     same, count = alike(own.greedy, file.greedy)
     figures |= {"file_bits": file.bits, "greedy": (same, count)}
     bits = ", ".join(f"{one} {own.bits[one]:.4f} → {file.bits[one]:.4f}" for one in own.bits)
-    note(f"bits per byte, model → {kind}: {bits}; {same} of {count} greedy tokens are the model's")
+    note(
+        f"bits per byte, model → {kind}: {bits}; it goes on alike for {same} of {count} greedy tokens"
+    )
     return figures
 
 

@@ -102,7 +102,9 @@ def _licence(uri: str, licences: Mapping[str, str], said: str | None) -> str:
 def _named(chosen: Chosen, licences: Mapping[str, str], said: str | None) -> Origin:
     """The base of a model of no study: what its adapter names, or the folder itself."""
     adapter = read_json(chosen.folder.path / ADAPTER_CONFIG)
-    name = str(adapter.get("base_model_name_or_path") or chosen.folder.root.path.name)
+    file = (chosen.folder.card.recipe.get("gguf") or {}).get("file")  # that was unpacked
+    name = adapter.get("base_model_name_or_path") or file or chosen.folder.root.path.resolve().name
+    name = str(name)
     if Path(name).is_absolute():
         name = Path(name).name  # a place on this machine is nobody else's business
     return Origin(name, "", _licence(name, licences, said))
