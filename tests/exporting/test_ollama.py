@@ -123,7 +123,9 @@ def test_an_own_template_is_known_by_its_text(tmp_path: Path) -> None:
     assert 'SYSTEM """You are kind."""' in text
     assert "PARAMETER temperature 0.2\nPARAMETER repeat_penalty 1.1\n" in text
     thinking = chat_folders.write_folder(
-        tmp_path / "thinking", "llama", template=chat_folders.THINKING
+        tmp_path / "thinking",
+        "llama",
+        template=chat_folders.CHATML.replace("assistant\\n'", "assistant\\n<think>\\n'"),
     )
     with pytest.raises(BadData, match="writes the text of none that is known by name"):
         spoken(ModelFolder.read(thinking))

@@ -263,9 +263,7 @@ def _computed(
     same, count = alike(own.greedy, file.greedy)
     figures |= {"file_bits": file.bits, "greedy": (same, count)}
     bits = ", ".join(f"{one} {own.bits[one]:.4f} → {file.bits[one]:.4f}" for one in own.bits)
-    note(
-        f"bits per byte, model → {kind}: {bits}; it goes on alike for {same} of {count} greedy tokens"
-    )
+    note(f"bits per byte, model → {kind}: {bits}; {same} of {count} greedy tokens alike")
     return figures
 
 
