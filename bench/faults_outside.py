@@ -117,7 +117,7 @@ def network_cases(root: Path) -> Iterator[tuple[str, Callable[[], Ended]]]:
     from tests.evaluation.server import serving
     from tests.report import fake
 
-    from kollama2.arena import server as arena_server
+    from kollama2 import web as arena_server
     from kollama2.arena.app import Arena, create
     from kollama2.evaluation import endpoint
     from kollama2.report import query

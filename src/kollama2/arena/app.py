@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from kollama2.arena.pairs import Answers, Ballot, Pair, answers, votes_file
-from kollama2.arena.server import LOOPBACK, Gate, run
 from kollama2.errors import Fault, storage, visible
 from kollama2.evaluation.journal import append, entries
 from kollama2.report.study import Study
+from kollama2.web import LOOPBACK, Gate, run
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -112,7 +112,7 @@ class Arena:
 def create(
     arena: Arena, hosts: tuple[str, ...] | None = LOOPBACK, token: str | None = None
 ) -> "FastAPI":
-    """The web application; `hosts` and `token` as in `server.Gate`."""
+    """The web application; `hosts` and `token` as in `web.Gate`."""
     from fastapi import FastAPI, Request
     from fastapi.exceptions import RequestValidationError
     from fastapi.responses import HTMLResponse, JSONResponse

@@ -23,6 +23,7 @@ from kollama2.cli import (
     frontier,
     model,
     schema,
+    serve,
     study,
     tokenizer,
 )
@@ -66,6 +67,7 @@ chat.add_to(app)
 download.add_to(app)
 doctor.add_to(app)
 arena.add_to(app)
+serve.add_to(app)
 app.command()(frontier.frontier)
 app.command()(schema.schema)
 app.add_typer(data.app, name="data")

@@ -37,7 +37,7 @@ def arena(
     import secrets
 
     from kollama2.arena.app import serve
-    from kollama2.arena.server import is_loopback, listen
+    from kollama2.web import is_loopback, listen
 
     found = _study(study, store)
     host = host.removeprefix("[").removesuffix("]")

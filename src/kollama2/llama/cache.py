@@ -12,7 +12,8 @@ from transformers.cache_utils import CacheLayerMixin
 class FixedCache(Cache):  # type: ignore[misc]
     """Keys and values of every layer for `rows` × `length` positions.
 
-    A forward pass writes where `at_columns` or `at_positions` said before it.
+    A forward pass writes where `at_columns` or `at_positions` said before it, into the rows from
+    `first` on.
 
     Args:
         layers: of the model.
@@ -22,14 +23,15 @@ class FixedCache(Cache):  # type: ignore[misc]
 
     def __init__(self, layers: int, rows: int, length: int) -> None:
         self.rows, self.length = rows, length
+        self.first = 0
         self.start = 0
         self.used = 0
         self.positions: torch.Tensor | None = None
         super().__init__(layers=[_Layer(self) for _ in range(layers)])
 
-    def at_columns(self, start: int, end: int) -> None:
+    def at_columns(self, start: int, end: int, first: int = 0) -> None:
         """The next pass computes the same positions of every row: `start` to `end`."""
-        self.start, self.used, self.positions = start, end, None
+        self.first, self.start, self.used, self.positions = first, start, end, None
 
     def at_positions(self, positions: torch.Tensor, used: int) -> None:
         """The next pass computes one position of each row.
@@ -38,7 +40,13 @@ class FixedCache(Cache):  # type: ignore[misc]
             positions: (rows,) where each row writes.
             used: positions that attention has to see, of the longest row.
         """
-        self.start, self.used, self.positions = used - 1, used, positions
+        self.first, self.start, self.used, self.positions = 0, used - 1, used, positions
+
+    def move(self, source: int, target: int, length: int) -> None:
+        """Put the first positions of a row in the place of another's."""
+        for layer in self.layers:
+            for whole in (layer.keys, layer.values):
+                whole[target, :, :length] = whole[source, :, :length]
 
 
 class _Layer(CacheLayerMixin):  # type: ignore[misc]
@@ -61,7 +69,8 @@ class _Layer(CacheLayerMixin):  # type: ignore[misc]
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
         whole, rows = self._whole, key_states.shape[0]
-        keys, values = self.keys[:rows], self.values[:rows]
+        own = slice(whole.first, whole.first + rows)
+        keys, values = self.keys[own], self.values[own]
         if whole.positions is None:
             new = whole.used - whole.start
             keys.narrow(2, whole.start, new).copy_(key_states)

@@ -113,7 +113,7 @@ class Decoder:
 
     @torch.inference_mode()
     def read(
-        self, prompts: Sequence[Sequence[int]], every: bool = False, kept: int = 0
+        self, prompts: Sequence[Sequence[int]], every: bool = False, kept: int = 0, first: int = 0
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Compute the prompts.
 
@@ -121,6 +121,7 @@ class Decoder:
             prompts: ids, checked.
             every: compute the logits at every position, not only at the last.
             kept: tokens of a single prompt that are not computed again; see `known`.
+            first: the row of the cache for the first prompt; those before it stay as they are.
 
         Returns:
             (rows, vocabulary) logits after each prompt, and (rows, longest, vocabulary) or None.
@@ -132,13 +133,28 @@ class Decoder:
             ids[row, : lengths[row]] = torch.tensor(list(prompt[kept:]))
         ends = torch.tensor(lengths, device=self.device) - 1
         needed, place = torch.unique(ends, return_inverse=True)
-        self.cache.at_columns(kept, kept + longest)
-        del self._held[kept:]
+        self.cache.at_columns(kept, kept + longest, first)
+        if first == 0:
+            del self._held[kept:]
         logits = self._forward(ids.to(self.device), None, None, 0 if every else needed)
-        self._held = list(prompts[0])
+        if first == 0:
+            self._held = list(prompts[0])
         rows = torch.arange(len(prompts), device=self.device)
         last = logits[rows, ends if every else place]
         return last, logits if every else None
+
+    @torch.inference_mode()
+    def move(self, source: int, target: int, length: int) -> None:
+        """Let a row of the cache take the place of another that has ended.
+
+        Args:
+            source: the row that goes on.
+            target: the one that has ended.
+            length: how many positions of the row are known.
+        """
+        self.cache.move(source, target, length)
+        if target == 0:
+            self._held.clear()
 
     def known(self, prompt: Sequence[int]) -> int:
         """How many tokens of a single prompt the cache holds from the text before it.

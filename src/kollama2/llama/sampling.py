@@ -9,25 +9,33 @@ from kollama2.llama.faults import Unmet
 _FEW = 256
 
 
-def choose(logits: torch.Tensor, temperature: float, top_p: float) -> torch.Tensor:
+def choose(
+    logits: torch.Tensor,
+    temperature: float,
+    top_p: float,
+    generator: torch.Generator | None = None,
+) -> torch.Tensor:
     """Choose one token for each row.
 
     Args:
         logits: (rows, vocabulary).
         temperature: divides the logits; 0 or less takes the most probable token.
         top_p: see `sample_top_p`.
+        generator: whose random numbers are drawn; None for torch's one stream of them.
 
     Returns:
-        (rows,) ids. All rows draw from torch's one stream of random numbers, so that a row's text
-        depends on the rows beside it, as in the reference.
+        (rows,) ids. All rows draw from one stream, so that a row's text depends on the rows beside
+        it, as in the reference.
     """
     if temperature <= 0:
         return logits.argmax(-1)
     probs = torch.softmax(logits.float() / temperature, dim=-1)
-    return sample_top_p(probs, top_p)[:, 0]
+    return sample_top_p(probs, top_p, generator)[:, 0]
 
 
-def sample_top_p(probs: torch.Tensor, p: float) -> torch.Tensor:
+def sample_top_p(
+    probs: torch.Tensor, p: float, generator: torch.Generator | None = None
+) -> torch.Tensor:
     """Sample from the smallest set of tokens whose probabilities exceed `p`.
 
     A token stays while the sum before it is at most `p`: 0 keeps the first alone, 1 keeps all.
@@ -35,6 +43,7 @@ def sample_top_p(probs: torch.Tensor, p: float) -> torch.Tensor:
     Args:
         probs: (rows, vocabulary), each row summing to one.
         p: mass to keep.
+        generator: as for `choose`.
 
     Returns:
         (rows, 1) ids.
@@ -49,7 +58,7 @@ def sample_top_p(probs: torch.Tensor, p: float) -> torch.Tensor:
         ordered, ids = probs.sort(dim=-1, descending=True)
     before = ordered.cumsum(-1) - ordered
     kept = ordered.masked_fill(before > p, 0.0)
-    drawn = torch.multinomial(kept / kept.sum(-1, keepdim=True), 1)
+    drawn = torch.multinomial(kept / kept.sum(-1, keepdim=True), 1, generator=generator)
     return ids.gather(-1, drawn)
 
 

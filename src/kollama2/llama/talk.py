@@ -64,6 +64,7 @@ def open_talker(
     onto: str | Path | None = None,
     mirrors: Mirrors = NONE,
     tell: Tell = lambda text: None,
+    rows: int = 1,
 ) -> Talker:
     """Load a model to talk with.
 
@@ -77,6 +78,7 @@ def open_talker(
         onto: the base of an adapter, in the place of its own.
         mirrors: local copies of hub repositories.
         tell: receives what is said of unpacking a GGUF file.
+        rows: how many texts a `Llama` has room for at once.
 
     Raises:
         BadUsage: there is no such model, or it was not made for such a context.
@@ -86,14 +88,14 @@ def open_talker(
     folder = find_model(name, onto, mirrors, tell)
     whole = folder.root.path
     if is_meta(whole) or not (whole / CONFIG).is_file() or tokenizer is not None:
-        return _reference(folder, tokenizer, context, seed)
+        return _reference(folder, tokenizer, context, seed, rows)
     encoder = folder.encoder(otherwise=_otherwise(folder)).on(date.today())
     model = load_folder(folder)
     torch.manual_seed(seed)
     if model.config.model_type != "llama" or rules_of(model):
         return Generator(model, encoder, context)
     context = context or min(CONTEXT, model.config.max_position_embeddings or CONTEXT)
-    return Llama(Decoder(model, 1, context), Tokenizer(folder.tokenizer_path), encoder)
+    return Llama(Decoder(model, rows, context), Tokenizer(folder.tokenizer_path), encoder)
 
 
 def _otherwise(folder: ModelFolder) -> str:
@@ -103,7 +105,7 @@ def _otherwise(folder: ModelFolder) -> str:
 
 
 def _reference(
-    folder: ModelFolder, tokenizer: Path | None, context: int | None, seed: int
+    folder: ModelFolder, tokenizer: Path | None, context: int | None, seed: int, rows: int
 ) -> Llama:
     """A checkpoint of Meta's, or a folder with the tokenizer of elsewhere."""
     import contextlib
@@ -116,4 +118,4 @@ def _reference(
         beside = (path / "tokenizer.model", path.parent / "tokenizer.model")
         tokenizer = next((file for file in beside if file.is_file()), beside[0])
     with contextlib.redirect_stderr(io.StringIO()):  # the reference's line about loading
-        return Llama.build(path, tokenizer, context or min(CONTEXT, positions), 1, seed=seed)
+        return Llama.build(path, tokenizer, context or min(CONTEXT, positions), rows, seed=seed)

@@ -91,21 +91,54 @@ class Guard:
         Raises:
             Unsafe: the answer is not safe; nothing more of it is given out.
         """
-        text, shown, judged = "", 0, 0
+        held = self.held(dialog)
         for piece in pieces:
-            text += piece
-            while judged + self._every <= len(text):
-                judged += self._every
-                self._require(dialog, text[:judged])
-                if judged - self._hold > shown:
-                    yield text[shown : judged - self._hold]
-                    shown = judged - self._hold
-        if text:
-            self._require(dialog, text)
-        if shown < len(text):
-            yield text[shown:]
+            yield from held.add(piece)
+        yield from held.end()
 
-    def _require(self, dialog: Dialog, answer: str) -> None:
-        verdict = self.judge([*dialog, {"role": "assistant", "content": answer}], "output")
+    def held(self, dialog: Dialog) -> "Held":
+        """What screens one answer of a dialog."""
+        return Held(self, dialog, self._every, self._hold)
+
+
+class Held:
+    """An answer that is given out as it is judged; made by `Guard.held`.
+
+    Args:
+        guard: who judges.
+        dialog: the messages that are answered.
+        every: as for the guard.
+        hold: as for the guard.
+    """
+
+    def __init__(self, guard: Guard, dialog: Dialog, every: int, hold: int) -> None:
+        self._guard, self._dialog, self._every, self._hold = guard, dialog, every, hold
+        self._text, self._shown, self._judged = "", 0, 0
+
+    def add(self, piece: str) -> Iterator[str]:
+        """Take in more of the answer and yield what may be shown by now.
+
+        Raises:
+            Unsafe: the answer is not safe; nothing more of it may be given out.
+        """
+        self._text += piece
+        while self._judged + self._every <= len(self._text):
+            self._judged += self._every
+            self._require(self._text[: self._judged])
+            if self._judged - self._hold > self._shown:
+                yield self._text[self._shown : self._judged - self._hold]
+                self._shown = self._judged - self._hold
+
+    def end(self) -> Iterator[str]:
+        """Yield what was held back; raises as `add`."""
+        if self._text:
+            self._require(self._text)
+        if self._shown < len(self._text):
+            yield self._text[self._shown :]
+
+    def _require(self, answer: str) -> None:
+        verdict = self._guard.judge(
+            [*self._dialog, {"role": "assistant", "content": answer}], "output"
+        )
         if not verdict.safe:
             raise Unsafe(verdict)

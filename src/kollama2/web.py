@@ -1,4 +1,4 @@
-"""The server under the arena: it answers those who may ask, and waits for nobody for long.
+"""Web: what is under every server here; it answers those who may ask, and waits for nobody long.
 
 Uvicorn waits for ever for the rest of a request, so its protocol gets a deadline here; how large a
 request may be, by which name the server is asked and with which token is looked at before the
@@ -25,6 +25,10 @@ CONNECTIONS = 800  # at a time; a process may open 1,024 files where nobody rais
 BODY, HEADERS = 4_096, 16_384  # bytes
 
 
+class _Gone(Exception):  # it tells no error
+    """Nobody waits for an answer any more."""
+
+
 class Gate:
     """Middleware that refuses what is not for the application.
 
@@ -32,43 +36,80 @@ class Gate:
         app: the application.
         hosts: names by which it may be addressed, so that no page elsewhere reaches a local
             server through a name of its own; None: by any, because a token is asked for.
-        token: what every address must carry as `?token=`; None: nothing.
+        token: what every request must carry, where `given` finds it; None: nothing.
+        body: most bytes of a request.
     """
 
-    def __init__(self, app: "ASGIApp", hosts: tuple[str, ...] | None, token: str | None) -> None:
-        self._app, self._hosts, self._token = app, hosts, token
+    denied = (403, "the address lacks its ?token=; ask who started me")
+
+    def __init__(
+        self, app: "ASGIApp", hosts: tuple[str, ...] | None, token: str | None, body: int = BODY
+    ) -> None:
+        self._app, self._hosts, self._token, self._body = app, hosts, token, body
+
+    def given(self, scope: "Scope", headers: dict[str, str]) -> str:
+        """The token that a request carries: `?token=`."""
+        query: bytes = scope["query_string"]
+        return parse_qs(query.decode("latin-1")).get("token", [""])[0]
+
+    def told(self, status: int, why: str) -> tuple[str, str]:
+        """The content type and text of a refusal."""
+        return "text/plain; charset=utf-8", f"{why}\n"
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """Answer a request or pass it on."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
+        if refusal := self._refusal(scope):
+            return await self._refuse(send, *refusal)
+        try:
+            body = await self._read(scope, receive)
+        except _Gone:
+            return None
+        if body is None:
+            return await self._refuse(send, 413, f"a request has at most {self._body} bytes")
+        return await self._app(scope, _given(body, receive), send)
+
+    def _refusal(self, scope: "Scope") -> tuple[int, str] | None:
+        """What the line and the headers of a request are refused for."""
         if sum(len(name) + len(value) for name, value in scope["headers"]) > HEADERS:
-            return await _refuse(send, 431, f"the headers have at most {HEADERS} bytes")
+            return 431, f"the headers have at most {HEADERS} bytes"
         headers = {
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
         }
         if self._hosts is not None and _host(headers.get("host", "")) not in self._hosts:
-            return await _refuse(send, 400, "this name is not mine; ask for localhost")
-        if self._token is not None and not self._knows(scope["query_string"]):
-            return await _refuse(send, 403, "the address lacks its ?token=; ask who started me")
-        size = headers.get("content-length", "0")
-        body = b"" if size.isdigit() and len(size) < 9 and int(size) <= BODY else None
-        while body is not None:
+            return 400, "this name is not mine; ask for localhost"
+        if self._token is not None:
+            given = self.given(scope, headers).encode()
+            if not hmac.compare_digest(given, self._token.encode()):
+                return self.denied
+        return None
+
+    async def _read(self, scope: "Scope", receive: "Receive") -> bytes | None:
+        """The whole body; None where it is too large.
+
+        Raises:
+            _Gone: the client did not wait for the end of it.
+        """
+        size = dict(scope["headers"]).get(b"content-length", b"0")
+        if not size.isdigit() or len(size) > 8 or int(size) > self._body:
+            return None
+        body = bytearray()
+        while True:
             message = await receive()
             if message["type"] != "http.request":
-                return None
+                raise _Gone
             body += message.get("body", b"")
+            if len(body) > self._body:
+                return None
             if not message.get("more_body", False):
-                break
-            body = body if len(body) <= BODY else None
-        if body is None or len(body) > BODY:
-            return await _refuse(send, 413, f"a request has at most {BODY} bytes")
-        return await self._app(scope, _given(body, receive), send)
+                return bytes(body)
 
-    def _knows(self, query: bytes) -> bool:
-        given = parse_qs(query.decode("latin-1")).get("token", [""])[0]
-        assert self._token is not None
-        return hmac.compare_digest(given.encode(), self._token.encode())
+    async def _refuse(self, send: "Send", status: int, why: str) -> None:
+        kind, text = self.told(status, why)
+        headers = [(b"content-type", kind.encode()), (b"connection", b"close")]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": text.encode()})
 
 
 def _host(header: str) -> str:
@@ -90,12 +131,6 @@ def _given(body: bytes, receive: "Receive") -> "Receive":
         return await receive()
 
     return again
-
-
-async def _refuse(send: "Send", status: int, why: str) -> None:
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": f"{why}\n".encode()})
 
 
 class Deadline(H11Protocol):
@@ -155,10 +190,22 @@ def is_loopback(host: str) -> bool:
         return host in LOOPBACK
 
 
-def run(app: Any, listening: socket.socket) -> None:
-    """Serve an application until the process is interrupted."""
+def run(
+    app: Any,
+    listening: socket.socket,
+    drain: int = 5,
+    server: type[uvicorn.Server] = uvicorn.Server,
+) -> None:
+    """Serve an application until the process is interrupted.
+
+    Args:
+        app: the application.
+        listening: what `listen` returned.
+        drain: seconds for answers that are being given when the process is to end.
+        server: which of uvicorn's.
+    """
     config = uvicorn.Config(
         app, http=Deadline, ws="none", log_level="critical", h11_max_incomplete_event_size=HEADERS,
-        timeout_graceful_shutdown=5,
+        timeout_graceful_shutdown=drain,
     )  # fmt: skip
-    uvicorn.Server(config).run(sockets=[listening])
+    server(config).run(sockets=[listening])

@@ -1,0 +1,192 @@
+"""The engine: one thread that writes the texts of all clients of a model.
+
+A Llama's rows share each step: a text joins between two steps, as soon as a row is free, and its
+row is free again when it ends, so nobody waits for the texts of others to end. Models of other
+families write one text after another.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+
+import torch
+
+from kollama2.errors import first_line
+from kollama2.llama.generation import Decoder
+from kollama2.llama.runtime import Llama
+from kollama2.llama.talk import Talker
+from kollama2.serve.row import Failed, Job, Row
+
+# Models that write alone draw from torch's one stream of random numbers.
+_ALONE = threading.Lock()
+
+
+class Full(Exception):  # it tells no error of the program
+    """No more texts may wait."""
+
+
+class Engine:
+    """Writes what is asked for, in the order of asking.
+
+    Args:
+        talker: the model.
+        queue: how many texts may wait for a row.
+
+    Attributes:
+        batched: whether texts share steps.
+        rows: how many texts are written at once.
+        most: how many texts can be asked for at once.
+    """
+
+    def __init__(self, talker: Talker, queue: int) -> None:
+        self._talker, self._queue = talker, queue
+        self.batched = isinstance(talker, Llama)
+        self.rows = talker.decoder.rows if isinstance(talker, Llama) else 1
+        self.most = self.rows + queue
+        self._changed = threading.Condition()
+        self._waiting: deque[Job] = deque()
+        self._running: list[Row] = []
+        self._closing = False
+        self._thread = threading.Thread(target=self._work, name="engine", daemon=True)
+        self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still works."""
+        return self._thread.is_alive()
+
+    @property
+    def running(self) -> int:
+        """Texts that are being written."""
+        return len(self._running)
+
+    @property
+    def waiting(self) -> int:
+        """Texts that wait for a row."""
+        return len(self._waiting)
+
+    @property
+    def full(self) -> bool:
+        """Whether nothing more may wait."""
+        with self._changed:
+            self._sweep()
+            return len(self._waiting) >= self._queue + self._free()
+
+    def submit(self, jobs: Sequence[Job]) -> None:
+        """Have texts written; all of them or none.
+
+        Raises:
+            Full: too many wait.
+        """
+        with self._changed:
+            self._sweep()
+            if len(self._waiting) + len(jobs) > self._queue + self._free():
+                raise Full
+            self._waiting += jobs
+            self._changed.notify()
+
+    def close(self) -> None:
+        """End after the step that is being computed."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _free(self) -> int:
+        return max(0, self.rows - len(self._running))
+
+    def _sweep(self) -> None:
+        """Forget who has gone, and tell those whose turn did not come in time."""
+        now = time.monotonic()
+        for job in [job for job in self._waiting if job.gone or job.until <= now]:
+            self._waiting.remove(job)
+            job.heard(Failed("its turn did not come in time", late=True))
+
+    def _work(self) -> None:
+        with torch.inference_mode():
+            work = _Batch(self._talker).step if isinstance(self._talker, Llama) else self._alone
+            while True:
+                with self._changed:
+                    while not (self._closing or self._waiting or self._running):
+                        self._changed.wait()
+                    self._sweep()
+                    if self._closing:
+                        return
+                    new = [
+                        self._waiting.popleft()
+                        for _ in range(min(self._free(), len(self._waiting)))
+                    ]
+                    began = len(self._running)
+                    self._running += [self._row(job) for job in new]
+                self._guarded(work, began)
+
+    def _row(self, job: Job) -> Row:
+        encoder = self._talker.encoder
+        return Row(job, encoder.tokenizer, encoder.stop_ids)
+
+    def _guarded(self, work: Callable[[list[Row], int], None], began: int) -> None:
+        """Do some work; where it fails, those it was for are told, and others may come."""
+        try:
+            work(self._running, began)
+        except Exception as error:
+            for row in self._running:
+                row.job.heard(Failed(f"the model failed: {first_line(error)}"))
+            self._running.clear()
+
+    def _alone(self, rows: list[Row], began: int) -> None:
+        """Write a whole text."""
+        for row in rows:
+            job = row.job
+            with _ALONE:
+                torch.manual_seed(row.seed)
+                for token in self._talker.stream(job.prompt, job.most, job.temperature, job.top_p):
+                    row.add(token)
+                    if row.done or job.gone or job.until <= time.monotonic():
+                        break
+            if not row.done:
+                row.end("length" if job.gone or job.until <= time.monotonic() else "stop")
+        rows.clear()
+
+
+class _Batch:
+    """Rows of a Llama that share a step; row `i` has row `i` of the cache."""
+
+    def __init__(self, llama: Llama) -> None:
+        self._decoder: Decoder = llama.decoder
+        self._logits = torch.empty(0)
+
+    def step(self, rows: list[Row], began: int) -> None:
+        """Read what is new, then write one token of each row.
+
+        Args:
+            rows: all of them; those that end are taken out.
+            began: where those begin that are new.
+        """
+        if began == 0:
+            self._logits = torch.empty(0, self._decoder.vocab, device=self._decoder.device)
+        for slot in range(began, len(rows)):
+            logits, _ = self._decoder.read([rows[slot].job.prompt], first=slot)
+            self._logits = torch.cat([self._logits, logits.float()])
+        greedy = self._logits.argmax(-1).tolist()
+        tokens = []
+        for slot, row in enumerate(rows):
+            own = self._logits[slot]
+            token = row.choose(own[None]) if row.job.temperature > 0 else greedy[slot]
+            tokens.append(token)
+            row.add(token, own)
+            if not row.done and (row.job.gone or row.job.until <= time.monotonic()):
+                row.end("length")
+        for slot in reversed(range(len(rows))):
+            if rows[slot].done:
+                self._leave(rows, tokens, slot)
+        if rows:
+            ids = torch.tensor(tokens, device=self._decoder.device)
+            self._logits = self._decoder.step(ids, [row.position - 1 for row in rows]).float()
+
+    def _leave(self, rows: list[Row], tokens: list[int], slot: int) -> None:
+        """Take a row out, and put the last in its place."""
+        row, token = rows.pop(), tokens.pop()
+        if slot < len(rows):
+            self._decoder.move(len(rows), slot, row.position - 1)
+            rows[slot], tokens[slot] = row, token

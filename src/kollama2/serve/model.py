@@ -1,0 +1,143 @@
+"""A model that is served: its name, its engine, and the ids of what it is asked."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kollama2.errors import BadUsage, Fault
+from kollama2.llama import dialog as rules
+from kollama2.llama.talk import Talker, open_talker
+from kollama2.model.find import NONE, Mirrors
+from kollama2.model.gguf.convert import Tell
+from kollama2.model.messages import Message, Tool
+from kollama2.serve.engine import Engine
+from kollama2.serve.refusal import Refusal
+
+CONTEXT = 4096  # tokens of prompt and answer, unless the model was made for fewer
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model under its name.
+
+    Attributes:
+        name: what clients call it.
+        talker: writes, and has the encoder that training had.
+        engine: serves all clients.
+        most: new tokens that a request may ask for.
+    """
+
+    name: str
+    talker: Talker
+    engine: Engine
+    most: int
+
+    @property
+    def length(self) -> int:
+        """Tokens of a prompt with its answer."""
+        return min(self.talker.length, CONTEXT) if not self.engine.batched else self.talker.length
+
+    def chat_ids(self, messages: Sequence[Message], tools: Sequence[Tool] = ()) -> list[int]:
+        """The ids of a dialog up to where the answer begins, as training saw them.
+
+        Raises:
+            Refusal: the model's template cannot write it, or it is too long.
+        """
+        encoder = self.talker.encoder
+        try:
+            if encoder.template == "llama2":
+                rules.check(messages)
+                if rules.has_tags([one for one in messages if one["role"] != "assistant"]):
+                    tags = ", ".join(rules.TAGS)
+                    raise BadUsage(f"the tags of the chat format ({tags}) may not be in a message")
+            return self._fitting(encoder.prompt(messages, tools), "messages")
+        except Fault as fault:
+            raise Refusal(400, str(fault), "messages", "invalid_value") from fault
+
+    def text_ids(self, prompt: str | list[int]) -> list[int]:
+        """The ids of a text that is continued: BOS, where the tokenizer has it, and the text.
+
+        Raises:
+            Refusal: it is empty, too long, or holds ids that are none of the model's.
+        """
+        tokenizer = self.talker.encoder.tokenizer
+        if isinstance(prompt, str):
+            before = [] if tokenizer.bos_id is None else [tokenizer.bos_id]
+            return self._fitting([*before, *tokenizer.encode(prompt)], "prompt")
+        if prompt and not 0 <= min(prompt) <= max(prompt) < len(tokenizer.vocabulary()):
+            raise Refusal(400, "prompt: it holds ids that the model has not", "prompt", "invalid")
+        return self._fitting(prompt, "prompt")
+
+    def room(self, prompt: Sequence[int], wanted: int | None) -> int:
+        """New tokens that a request gets: what it wants, and no more than fit.
+
+        Raises:
+            Refusal: it wants more than anybody may have.
+        """
+        if wanted is not None and wanted > self.most:
+            raise Refusal(
+                400, f"max_tokens: {wanted} new tokens are asked for and {self.most} are given here"
+                " at most; ask for fewer", "max_tokens", "invalid_value",
+            )  # fmt: skip
+        return min(self.most if wanted is None else wanted, self.length - len(prompt))
+
+    def _fitting(self, ids: list[int], param: str) -> list[int]:
+        if not ids:
+            raise Refusal(400, f"{param}: it is empty; say something", param, "invalid_value")
+        if len(ids) >= self.length:
+            raise Refusal(
+                400, f"{param}: {len(ids)} tokens, and the context has {self.length} for them and "
+                "the answer; shorten it", param, "context_length_exceeded",
+            )  # fmt: skip
+        return ids
+
+
+def open_model(
+    text: str,
+    *,
+    rows: int,
+    queue: int,
+    most: int,
+    context: int | None = None,
+    tokenizer: Path | None = None,
+    onto: str | None = None,
+    mirrors: Mirrors = NONE,
+    tell: Tell,
+) -> Model:
+    """Load a model to serve.
+
+    Args:
+        text: `NAME=MODEL`, or a model as `talk.open_talker` knows it, whose name its clients use.
+        rows: texts that are written at once.
+        queue: texts that may wait.
+        most: new tokens that a request may ask for.
+        context: as for `open_talker`.
+        tokenizer: as for `open_talker`.
+        onto: as for `open_talker`.
+        mirrors: as for `open_talker`.
+        tell: receives what is said of loading.
+
+    Raises:
+        Fault: as `open_talker`.
+    """
+    name, place = named(text)
+    talker = open_talker(
+        place, rows=rows, context=context, tokenizer=tokenizer, onto=onto, mirrors=mirrors,
+        tell=tell,
+    )  # fmt: skip
+    return Model(name, talker, Engine(talker, queue), most)
+
+
+def named(text: str) -> tuple[str, str]:
+    """The name and the place of a model: those of `NAME=MODEL`, else the end of its path.
+
+    Raises:
+        BadUsage: the name is empty.
+    """
+    name, given, place = text.partition("=")
+    if not given or "/" in name:
+        name, place = Path(text.removeprefix("hf:")).name.removesuffix(".gguf"), text
+        name = text.removeprefix("hf:") if text.startswith("hf:") else name
+    if not name or not place:
+        raise BadUsage(f"{text!r} names no model; give a model, or NAME=MODEL")
+    return name, place
