@@ -8,6 +8,7 @@ application sees anything.
 import hmac
 import ipaddress
 import socket
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
@@ -194,7 +195,7 @@ def run(
     app: Any,
     listening: socket.socket,
     drain: int = 5,
-    server: type[uvicorn.Server] = uvicorn.Server,
+    server: Callable[[uvicorn.Config], uvicorn.Server] = uvicorn.Server,
 ) -> None:
     """Serve an application until the process is interrupted.
 
@@ -202,7 +203,7 @@ def run(
         app: the application.
         listening: what `listen` returned.
         drain: seconds for answers that are being given when the process is to end.
-        server: which of uvicorn's.
+        server: makes uvicorn's server, or one of its kind.
     """
     config = uvicorn.Config(
         app, http=Deadline, ws="none", log_level="critical", h11_max_incomplete_event_size=HEADERS,

@@ -30,12 +30,10 @@ def choose(
     if temperature <= 0:
         return logits.argmax(-1)
     probs = torch.softmax(logits.float() / temperature, dim=-1)
-    return sample_top_p(probs, top_p, generator)[:, 0]
+    return _drawn(probs, top_p, generator)[:, 0]
 
 
-def sample_top_p(
-    probs: torch.Tensor, p: float, generator: torch.Generator | None = None
-) -> torch.Tensor:
+def sample_top_p(probs: torch.Tensor, p: float) -> torch.Tensor:
     """Sample from the smallest set of tokens whose probabilities exceed `p`.
 
     A token stays while the sum before it is at most `p`: 0 keeps the first alone, 1 keeps all.
@@ -43,7 +41,6 @@ def sample_top_p(
     Args:
         probs: (rows, vocabulary), each row summing to one.
         p: mass to keep.
-        generator: as for `choose`.
 
     Returns:
         (rows, 1) ids.
@@ -51,6 +48,10 @@ def sample_top_p(
     Raises:
         Unmet: `p` is negative, so that nothing could be kept.
     """
+    return _drawn(probs, p, None)
+
+
+def _drawn(probs: torch.Tensor, p: float, generator: torch.Generator | None) -> torch.Tensor:
     if not p >= 0:
         raise Unmet(f"top_p is {p}; it must be between 0 and 1")
     ordered, ids = probs.topk(min(_FEW, probs.shape[-1]))

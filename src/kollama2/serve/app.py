@@ -103,7 +103,8 @@ class Door(Gate):
         """The token of a request; `/healthz` and `/readyz` need none."""
         if scope["path"] in _OPEN and self._token is not None:
             return self._token
-        return headers.get("authorization", "").removeprefix("Bearer ")
+        kind, _, token = headers.get("authorization", "").partition(" ")
+        return token if kind.lower() == "bearer" else ""
 
     def told(self, status: int, why: str) -> tuple[str, str]:
         """The error object of a refusal."""

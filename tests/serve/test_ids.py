@@ -1,0 +1,93 @@
+"""The ids that a served model reads are those that training saw before its answers."""
+
+import json
+import shutil
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kollama2.miniature.chats import conversations
+from kollama2.miniature.corpora import alpaca
+from kollama2.model.chat import IGNORED
+from kollama2.model.messages import Message
+from kollama2.serve.ask import Chat, read
+from kollama2.serve.model import Model
+from tests.chat_folders import write_folder
+from tests.serve.conftest import load, running, served
+
+
+def dialogs() -> list[list[Message]]:
+    """Talks of several turns, and questions in both languages; some with a system message."""
+    roles = {"human": "user", "gpt": "assistant"}
+    found: list[list[Any]] = []
+    for one in islice(conversations(3), 150):
+        turns = [
+            {"role": roles[turn["from"]], "content": turn["value"]} for turn in one["conversations"]
+        ]
+        found.append(turns[turns[0]["role"] == "assistant" :])  # some are greeted first
+    for lang in ("en", "ko"):
+        for row in islice(alpaca(3, lang), 75):
+            asked = f"{row['instruction']}\n{row['input']}".strip()
+            turns = [
+                {"role": "user", "content": asked},
+                {"role": "assistant", "content": row["output"]},
+            ]
+            found.append(turns)
+    for number in range(0, len(found), 5):
+        found[number].insert(0, {"role": "system", "content": "Answer in one sentence. 짧게."})
+    return found
+
+
+@pytest.fixture(scope="module")
+def long_model(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny model, made for texts in which every Hangul syllable is three tokens."""
+    folder = tmp_path_factory.mktemp("long") / "model"
+    shutil.copytree(tiny_model, folder)
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config["max_position_embeddings"] = 4096
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module", params=["llama2", "chatml"])
+def model(
+    request: pytest.FixtureRequest, long_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Any:
+    if request.param == "llama2":
+        folder = long_model
+    else:
+        folder = write_folder(
+            tmp_path_factory.mktemp("chatml"), "llama", model={"max_position_embeddings": 4096}
+        )
+    found = load(folder)
+    yield found
+    found.engine.close()
+
+
+def test_a_prompt_is_the_beginning_of_what_training_saw(model: Model) -> None:
+    encoder, compared = model.talker.encoder, 0
+    for dialog in dialogs():
+        assert dialog[-1]["role"] == "assistant"
+        trained = encoder.encode(dialog)
+        body = Chat(model="m", messages=dialog[:-1])  # type: ignore[arg-type]
+        sent = read(Chat, body.model_dump_json(exclude_none=True).encode())
+        prompt = model.chat_ids(sent.dialog())
+        assert trained.ids[: len(prompt)] == prompt
+        learned = trained.labels[len(prompt) :]
+        assert learned[0] != IGNORED
+        assert IGNORED not in learned[: trained.ends[-1] - len(prompt)]
+        compared += 1
+    assert compared == 300
+
+
+def test_what_is_read_is_counted(long_model: Path) -> None:
+    with running(served(load(long_model))) as server, server.client() as client:
+        for dialog in dialogs()[:3]:
+            body = {"model": "tiny", "messages": dialog[:-1], "max_tokens": 1}
+            told = client.post("/v1/chat/completions", json=body).json()
+            ids = server.model.talker.encoder.prompt(dialog[:-1])
+            assert told["usage"] == {
+                "prompt_tokens": len(ids), "completion_tokens": 1, "total_tokens": len(ids) + 1
+            }  # fmt: skip
