@@ -1,8 +1,9 @@
 """Real servers on loopback, in a thread each."""
 
+import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from kollama2.safety.embedded import Embedded
 from kollama2.safety.guard import Guard
 from kollama2.serve.app import Served, create
 from kollama2.serve.model import Model, open_model
+from kollama2.serve.row import Job, Row
 from kollama2.web import LOOPBACK, listen, run
 
 
@@ -43,6 +45,8 @@ def running(served: Served, token: str | None = None) -> Iterator[Running]:
         return made[0]
 
     with listen("127.0.0.1", 0) as listening:
+        # Connections inherit it; a client that does not read is then seen before a megabyte.
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         app = create(served, None if token else LOOPBACK, token)
         thread = threading.Thread(target=run, args=(app, listening, 5, make))
@@ -77,6 +81,22 @@ def slow(model: Model, seconds: float = 0.02) -> Model:
 
     decoder.step = stepped
     return model
+
+
+def scripted(model: Model, said: str) -> list[Job]:
+    """Let a model say one text to everybody; returns the jobs that it gets from now on."""
+    encoder, given = model.talker.encoder, list[Job]()
+
+    def submit(jobs: Sequence[Job]) -> None:
+        given.extend(jobs)
+        for job in jobs:
+            row = Row(job, encoder.tokenizer, encoder.stop_ids)
+            for token in encoder.tokenizer.encode(said):
+                row.add(token)
+            row.end("stop")
+
+    model.engine.submit = submit  # type: ignore[method-assign]
+    return given
 
 
 def until(true: Any, seconds: float = 20.0) -> None:

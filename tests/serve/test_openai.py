@@ -8,7 +8,8 @@ import openai
 import pytest
 
 from tests.chat_folders import write_folder
-from tests.serve.conftest import Running, load, running, served
+from tests.safety.test_embedded import INSULT
+from tests.serve.conftest import Running, load, running, scripted, served
 
 ASKED = [{"role": "user", "content": "What does the farmer sell? 농부는?"}]
 
@@ -125,7 +126,7 @@ def test_prompts_may_be_many_and_ids(server: Running, client: openai.OpenAI) -> 
 
 
 def test_moderations(client: openai.OpenAI) -> None:
-    found = client.moderations.create(input=["오늘 날씨가 좋네요.", "너 같은 병신은 죽어라"])
+    found = client.moderations.create(input=["오늘 날씨가 좋네요.", INSULT])
     assert [one.flagged for one in found.results] == [False, True]
 
 
@@ -160,19 +161,7 @@ def test_functions_reach_the_template_and_calls_the_client(tmp_path: Path) -> No
     model = load(folder)
     encoder = model.talker.encoder
     called = 'x <tool_call>{"name": "weather", "arguments": {"city": "서울"}}</tool_call>'
-    read, said = [], encoder.tokenizer.encode(called)
-
-    def submit(jobs: list) -> None:  # type: ignore[type-arg]
-        from kollama2.serve.row import Row
-
-        for job in jobs:
-            read.append(job.prompt)
-            row = Row(job, encoder.tokenizer, encoder.stop_ids)
-            for token in said:
-                row.add(token)
-            row.end("stop")
-
-    model.engine.submit = submit  # type: ignore[method-assign, assignment]
+    given = scripted(model, called)
     asked = [{"role": "user", "content": "비가 옵니까?"}]
     with (
         running(served(model)) as server,
@@ -186,7 +175,7 @@ def test_functions_reach_the_template_and_calls_the_client(tmp_path: Path) -> No
         (call,) = choice.message.tool_calls
         assert call.function.name == "weather"
         assert json.loads(call.function.arguments) == {"city": "서울"}
-        assert read[-1] == encoder.prompt(asked, [WEATHER])  # type: ignore[arg-type, list-item]
+        assert given[-1].prompt == encoder.prompt(asked, [WEATHER])  # type: ignore[arg-type, list-item]
         chunks = list(
             client.chat.completions.create(
                 model="tiny", messages=asked, tools=[WEATHER], stream=True
@@ -201,9 +190,9 @@ def test_functions_reach_the_template_and_calls_the_client(tmp_path: Path) -> No
             {"role": "tool", "tool_call_id": call.id, "content": "예"},
         ]
         client.chat.completions.create(model="tiny", messages=again, tools=[WEATHER])
-        assert called.replace("x <", "<")[12:30] in encoder.tokenizer.decode(read[-1])
+        assert called.replace("x <", "<")[12:30] in encoder.tokenizer.decode(given[-1].prompt)
         plain = client.chat.completions.create(
             model="tiny", messages=asked, tools=[WEATHER], tool_choice="none"
         )
         assert plain.choices[0].message.content == called
-        assert read[-1] == encoder.prompt(asked)  # type: ignore[arg-type]
+        assert given[-1].prompt == encoder.prompt(asked)  # type: ignore[arg-type]

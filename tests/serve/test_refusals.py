@@ -85,10 +85,10 @@ def test_what_cannot_be_obeyed_is_refused(
 @pytest.mark.parametrize(
     "body",
     [
-        {"prompt": ""}, {"prompt": []}, {"prompt": [[]]}, {"prompt": [-1]}, {"prompt": [384]},
+        {"prompt": []}, {"prompt": [[]]}, {"prompt": [-1]}, {"prompt": [384]},
         {"prompt": ["a", 1]}, {"prompt": [1.5]}, {"prompt": ["a"] * 65}, {"prompt": ["a"] * 9},
-        {"prompt": "a", "echo": True}, {"prompt": "a", "logprobs": 6}, {"prompt": "a", "best_of": 2},
-        {"prompt": "긴 글 " * 500}, {"prompt": None}, {},
+        {"prompt": "a", "echo": True}, {"prompt": "a", "logprobs": 6},
+        {"prompt": "a", "best_of": 2}, {"prompt": "긴 글 " * 500}, {"prompt": None}, {},
     ],
 )  # fmt: skip
 def test_prompts_that_cannot_be_continued(server: Running, body: dict[str, Any]) -> None:
@@ -104,7 +104,6 @@ def test_prompts_that_cannot_be_continued(server: Running, body: dict[str, Any])
         '{"model": "tiny", "messages": [{"role": "user", "content": "a"}], "temperature": NaN}',
         '{"model": "tiny", "messages": [{"role": "user", "content": "a"}], "temperature": 1e999}',
         '{"model": "tiny", "messages": [{"role": "user", "content": "a"}], "n": 1e2}',
-        '{"model": "tiny", "messages": [{"role": "user", "content": "\ufdd0"}]}',
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("path", [CHAT, TEXT, "/v1/moderations"])
@@ -180,11 +179,12 @@ def test_a_token_is_asked_for_where_there_is_one(tiny_model: Any) -> None:
 
 def test_what_is_no_request_is_closed(server: Running) -> None:
     url = httpx.URL(server.url)
+    host = b" HTTP/1.1\r\nHost: localhost\r\n"
     for first, status in {
-        b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 40_000 + b"\r\n\r\n": b"431",
+        b"GET /healthz" + host + b"X: " + b"x" * 40_000 + b"\r\n\r\n": b"431",
         b"\x16\x03\x01 hello\r\n\r\n": b"400",
-        b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999999\r\n\r\n": b"413",
-    }.items():  # fmt: skip
+        b"POST /v1/completions" + host + b"Content-Length: 9999999\r\n\r\n": b"413",
+    }.items():
         with socket.create_connection((url.host, url.port or 0), timeout=20) as client:
             client.sendall(first)
             assert client.recv(12)[9:] == status
