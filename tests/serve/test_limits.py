@@ -10,11 +10,14 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from kollama2 import web
+from kollama2.errors import BadUsage
+from kollama2.serve.start import Options, named, start
 from tests.serve.conftest import Running, load, running, served, slow, until
 
 PATH = "/v1/completions"
@@ -121,7 +124,7 @@ def test_a_request_that_takes_too_long_ends_with_what_there_is(tiny_model: Path)
         assert 0 < found["usage"]["completion_tokens"] < 60
 
 
-def start(model: Path, *options: str) -> "tuple[subprocess.Popen[str], str]":
+def begin(model: Path, *options: str) -> "tuple[subprocess.Popen[str], str]":
     process = subprocess.Popen(
         [sys.executable, "-m", "kollama2", "serve", f"tiny={model}", "--port", "0", *options],
         stderr=subprocess.PIPE, text=True, env={**os.environ, "NO_COLOR": "1"},
@@ -139,7 +142,7 @@ def end(process: "subprocess.Popen[str]") -> tuple[int, str]:
 
 
 def test_sigterm_lets_running_answers_end(tiny_model: Path) -> None:
-    process, url = start(tiny_model, "--host", "0.0.0.0", "--token", "0123456789abcdef")
+    process, url = begin(tiny_model, "--host", "0.0.0.0", "--token", "0123456789abcdef")
     known = {"authorization": "Bearer 0123456789abcdef"}
     assert httpx.get(f"{url}/v1/models").status_code == 401
     body = {**LONG, "n": 8, "stream": True}
@@ -156,7 +159,7 @@ def test_sigterm_lets_running_answers_end(tiny_model: Path) -> None:
 
 
 def test_the_end_has_a_bound(tiny_model: Path) -> None:
-    process, url = start(tiny_model, "--drain", "0")
+    process, url = begin(tiny_model, "--drain", "0")
     found = httpx.URL(url)
     body = json.dumps({**LONG, "n": 16}).encode()
     head = f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -170,21 +173,34 @@ def test_the_end_has_a_bound(tiny_model: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("models", "options", "said"),
     [
-        (["--host", "0.0.0.0"], "other machines reach 0.0.0.0; give --token, or KOLLAMA2_TOKEN"),
-        (["--token", "short"], "the token has fewer than 16 characters"),
-        (["tiny=elsewhere"], "two models are called tiny"),
-        (["--host", "203.0.113.7", "--token", "0123456789abcdef"], "nothing can listen on"),
+        (["a"], {"host": "0.0.0.0"}, "other machines reach 0.0.0.0; give --token"),
+        (["a"], {"host": "::"}, "other machines reach ::; give --token"),
+        (["a"], {"token": "short"}, "the token has fewer than 16 characters"),
+        (["a=b", "c/a"], {}, "two models are called a; give one of them as NAME=MODEL"),
+        (["=b"], {}, "names no model"),
+        ([], {}, "nothing is to be served"),
+        ([], {"upstream": "localhost:1"}, "is no address of a server"),
+        (["a"], {"host": "203.0.113.7", "token": "0123456789abcdef"}, "nothing can listen on"),
     ],
 )
 def test_what_cannot_be_served_is_one_sentence(
-    tiny_model: Path, options: list[str], said: str
+    models: list[str], options: dict[str, Any], said: str
 ) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "kollama2", "serve", f"tiny={tiny_model}", *options],
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    assert done.returncode == 64
-    assert done.stderr.startswith(f"kollama2: {said}")
-    assert done.stderr.count("\n") == 1
+    with pytest.raises(BadUsage, match=re.escape(said)):
+        start(models, Options(**options), print)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "place"),
+    [
+        ("runs/a.gguf", "a", "runs/a.gguf"),
+        ("hf:owner/name", "owner/name", "hf:owner/name"),
+        ("builtin:miniature", "builtin:miniature", "builtin:miniature"),
+        ("mine=hf:owner/name", "mine", "hf:owner/name"),
+        ("a/b=c", "b=c", "a/b=c"),
+    ],
+)
+def test_a_model_has_a_name(text: str, name: str, place: str) -> None:
+    assert named(text) == (name, place)

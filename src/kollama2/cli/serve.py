@@ -15,11 +15,19 @@ def add_to(app: typer.Typer) -> None:
 
 def serve(
     models: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             help="Models, as MODEL or NAME=MODEL: folder, GGUF file, hf: id, builtin:miniature."
         ),
-    ],
+    ] = None,
+    upstream: Annotated[
+        str | None,
+        typer.Option(
+            "--upstream",
+            help="Another OpenAI-compatible server that answers, up to /v1; MODELS are then its "
+            "models that clients may ask for. Its key: KOLLAMA2_UPSTREAM_KEY.",
+        ),
+    ] = None,
     host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[
         int, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0 takes a free one.")
@@ -59,11 +67,11 @@ def serve(
     from kollama2.serve.start import Options, start
 
     start(
-        models,
+        models or [],
         Options(
             host=host, port=port, token=token, rows=rows, queue=queue, most=max_new_tokens,
             seconds=seconds, drain=drain, context=context, tokenizer=tokenizer, onto=onto,
-            mirrors=mirrors, safe=safe, safe_by=tuple(safe_by or ()),
+            mirrors=mirrors, safe=safe, safe_by=tuple(safe_by or ()), upstream=upstream,
         ),
         lambda text: talk().print(text, markup=False),
     )  # fmt: skip

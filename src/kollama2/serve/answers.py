@@ -13,6 +13,7 @@ from kollama2.serve.engine import Engine
 from kollama2.serve.refusal import Refusal
 from kollama2.serve.reply import DONE, ChatReply, Choice, event, usage
 from kollama2.serve.row import End, Event, Failed, Job, Piece
+from kollama2.serve.upstream import Passed
 
 Make = Callable[[Callable[[Event], None]], Job]
 Sent = AsyncIterator[tuple[int, Event]]
@@ -44,9 +45,9 @@ class Answers:
         for job in self._jobs if index is None else [self._jobs[index]]:
             job.gone = True
 
-    async def events(self) -> Sent:
-        """What happens to the texts, until all have ended."""
-        left = len(self._jobs)
+    async def events(self, count: int) -> Sent:
+        """What happens to the texts, until all of them have ended."""
+        left = count
         while left:
             index, said = await self._events.get()
             left -= not isinstance(said, Piece)
@@ -67,7 +68,9 @@ async def judge(guard: Guard, dialog: Sequence[Message]) -> bool:
     return True
 
 
-async def screened(answers: Answers, guard: Guard, dialogs: Sequence[Sequence[Message]]) -> Sent:
+async def screened(
+    answers: "Answers | Passed", guard: Guard, dialogs: Sequence[Sequence[Message]]
+) -> Sent:
     """The events of texts that are judged before they are given out.
 
     Args:
@@ -77,8 +80,8 @@ async def screened(answers: Answers, guard: Guard, dialogs: Sequence[Sequence[Me
     """
     held = [guard.held(dialog) for dialog in dialogs]
     counts, shown, over = [0] * len(held), [False] * len(held), set[int]()
-    async for index, said in answers.events():
-        if index in over:
+    async for index, said in answers.events(len(held)):
+        if index in over and not isinstance(said, Failed):
             continue
         try:
             parts = held[index].add(said.text) if isinstance(said, Piece) else held[index].end()
@@ -112,21 +115,21 @@ class Told:
         form: of the reply.
         sent: the events of its texts.
         count: how many texts.
-        prompt: tokens of the prompts.
+        prompt: returns the tokens of the prompts, when the texts have ended.
         dialogs: what each text answers.
         tools: names of the functions that were offered; answers are then read before they are sent.
         with_usage: whether a stream ends with what it took.
-        done: called with the tokens that were written and the seconds until the first.
+        done: called with the tokens that were read and written, and the seconds until the first.
     """
 
     form: ChatReply
     sent: Sent
     count: int
-    prompt: int
+    prompt: Callable[[], int]
     dialogs: Sequence[Sequence[Message]]
     tools: set[str]
     with_usage: bool
-    done: Callable[[int, float], None]
+    done: Callable[[int, int, float], None]
     began: float = field(default_factory=time.monotonic)
 
     async def whole(self) -> dict[str, Any]:
@@ -147,8 +150,8 @@ class Told:
                 self._finish(one, said, index)
             else:
                 raise failed(said)
-        self.done(written, self._first)
-        return self.form.whole(choices, usage(self.prompt, written))
+        self.done(self.prompt(), written, self._first)
+        return self.form.whole(choices, usage(self.prompt(), written))
 
     async def stream(self) -> AsyncIterator[bytes]:
         """The reply as server-sent events.
@@ -183,9 +186,9 @@ class Told:
             if one.calls:
                 yield self._event(self.form.called(index, one.calls))
             yield self._event(self.form.ended(index, one.reason))
-        self.done(written, self._first)
+        self.done(self.prompt(), written, self._first)
         if self.with_usage:
-            yield event(self.form.used(usage(self.prompt, written)))
+            yield event(self.form.used(usage(self.prompt(), written)))
         yield DONE
 
     async def _timed(self) -> Sent:
@@ -210,4 +213,6 @@ def failed(said: Failed) -> Refusal:
     """How a client learns that there is no answer."""
     if said.late:
         return Refusal(503, f"{said.why}; try again", None, "overloaded", wait=1)
+    if said.upstream:
+        return Refusal(502, said.why, None, "upstream")
     return Refusal(500, said.why, None, "model_failed")

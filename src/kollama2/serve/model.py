@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from kollama2.errors import BadUsage, Fault
@@ -64,9 +65,13 @@ class Model:
         if isinstance(prompt, str):
             before = [] if tokenizer.bos_id is None else [tokenizer.bos_id]
             return self._fitting([*before, *tokenizer.encode(prompt)], "prompt")
-        if prompt and not 0 <= min(prompt) <= max(prompt) < len(tokenizer.vocabulary()):
+        if prompt and not 0 <= min(prompt) <= max(prompt) < self._words:
             raise Refusal(400, "prompt: it holds ids that the model has not", "prompt", "invalid")
         return self._fitting(prompt, "prompt")
+
+    def text_of(self, ids: list[int]) -> str:
+        """The text of ids; those that the model has not are no text."""
+        return self.talker.encoder.tokenizer.decode([one for one in ids if 0 <= one < self._words])
 
     def room(self, prompt: Sequence[int], wanted: int | None) -> int:
         """New tokens that a request gets: what it wants, and no more than fit.
@@ -81,6 +86,10 @@ class Model:
             )  # fmt: skip
         return min(self.most if wanted is None else wanted, self.length - len(prompt))
 
+    @cached_property
+    def _words(self) -> int:
+        return len(self.talker.encoder.tokenizer.vocabulary())
+
     def _fitting(self, ids: list[int], param: str) -> list[int]:
         if not ids:
             raise Refusal(400, f"{param}: it is empty; say something", param, "invalid_value")
@@ -93,7 +102,8 @@ class Model:
 
 
 def open_model(
-    text: str,
+    name: str,
+    place: str,
     *,
     rows: int,
     queue: int,
@@ -107,7 +117,8 @@ def open_model(
     """Load a model to serve.
 
     Args:
-        text: `NAME=MODEL`, or a model as `talk.open_talker` knows it, whose name its clients use.
+        name: what its clients call it.
+        place: the model, as `talk.open_talker` knows it.
         rows: texts that are written at once.
         queue: texts that may wait.
         most: new tokens that a request may ask for.
@@ -120,24 +131,8 @@ def open_model(
     Raises:
         Fault: as `open_talker`.
     """
-    name, place = named(text)
     talker = open_talker(
         place, rows=rows, context=context, tokenizer=tokenizer, onto=onto, mirrors=mirrors,
         tell=tell,
     )  # fmt: skip
     return Model(name, talker, Engine(talker, queue), most)
-
-
-def named(text: str) -> tuple[str, str]:
-    """The name and the place of a model: those of `NAME=MODEL`, else the end of its path.
-
-    Raises:
-        BadUsage: the name is empty.
-    """
-    name, given, place = text.partition("=")
-    if not given or "/" in name:
-        name, place = Path(text.removeprefix("hf:")).name.removesuffix(".gguf"), text
-        name = text.removeprefix("hf:") if text.startswith("hf:") else name
-    if not name or not place:
-        raise BadUsage(f"{text!r} names no model; give a model, or NAME=MODEL")
-    return name, place

@@ -1,5 +1,6 @@
 """What a client is told in the place of an answer: OpenAI's error object and a status."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from pydantic import ValidationError
@@ -49,6 +50,18 @@ def _kind(status: int) -> str:
     if status == 401:
         return "authentication_error"
     return "invalid_request_error" if status < 500 else "server_error"
+
+
+def unknown(models: Iterable[str]) -> Refusal:
+    """The refusal where there is no such model."""
+    known = ", ".join(models)
+    return Refusal(404, f"model: there is no such model; there are {known}", "model",
+                   "model_not_found")  # fmt: skip
+
+
+def overloaded() -> Refusal:
+    """The refusal where too many wait."""
+    return Refusal(429, "too many requests wait; try again later", None, "queue_full", wait=1)
 
 
 def unreadable(error: ValidationError) -> Refusal:

@@ -58,11 +58,13 @@ class Failed:
     """There will be no more of a text.
 
     Attributes:
-        late: its turn did not come in time; otherwise the model failed.
+        late: its turn did not come in time.
+        upstream: another server failed; otherwise the model did.
     """
 
     why: str
     late: bool = False
+    upstream: bool = False
 
 
 Event = Piece | End | Failed

@@ -6,7 +6,8 @@ from types import FrameType
 
 import uvicorn
 
-from kollama2.serve.app import Served, create
+from kollama2.serve.app import create
+from kollama2.serve.served import Served
 from kollama2.web import LOOPBACK, run
 
 

@@ -1,20 +1,21 @@
 """From what is asked for on the command line to a server that listens."""
 
+import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kollama2.engine.hub import load_mirrors
 from kollama2.errors import BadUsage
-from kollama2.llama.licence import notice
-from kollama2.safety.guard import Guard
-from kollama2.safety.load import DEFAULT, load
-from kollama2.serve.app import Served
-from kollama2.serve.model import Model, named, open_model
-from kollama2.serve.server import serve
 from kollama2.web import is_loopback, listen
 
+if TYPE_CHECKING:
+    from kollama2.model.find import Mirrors
+    from kollama2.serve.model import Model
+
+KEY = "KOLLAMA2_UPSTREAM_KEY"  # environment variable with the key of another server
 _TOKEN = re.compile(r"[!-~]{16,}")
 
 
@@ -37,6 +38,8 @@ class Options:
         mirrors: the file of local copies of hub repositories.
         safe: judge with the embedded classifier.
         safe_by: judge with these classifiers.
+        upstream: the address of another server that answers, up to `/v1`; `KOLLAMA2_UPSTREAM_KEY`
+            is its key.
     """
 
     host: str = "127.0.0.1"
@@ -53,13 +56,15 @@ class Options:
     mirrors: Path | None = None
     safe: bool = False
     safe_by: tuple[str, ...] = ()
+    upstream: str | None = None
 
 
 def start(models: Sequence[str], options: Options, tell: Callable[[str], None]) -> None:
     """Serve models until the process is asked to end.
 
     Args:
-        models: each as `NAME=MODEL`, or MODEL, whose last part is its name.
+        models: each as `NAME=MODEL`, or MODEL, whose last part is its name; of another server
+            those that clients may ask for, none for all.
         options: how.
         tell: receives what is said to whoever started it.
 
@@ -68,36 +73,86 @@ def start(models: Sequence[str], options: Options, tell: Callable[[str], None]) 
         Fault: a model or classifier cannot be loaded.
     """
     host = options.host.removeprefix("[").removesuffix("]")
-    token = options.token or None
-    if token is not None and not _TOKEN.fullmatch(token):
-        raise BadUsage("the token has fewer than 16 characters, blanks or no ASCII; choose another")
-    if token is None and not is_loopback(host):
-        raise BadUsage(f"other machines reach {host}; give --token, or KOLLAMA2_TOKEN")
-    names = [named(one)[0] for one in models]
-    if again := [one for one in names if names.count(one) > 1]:
-        raise BadUsage(f"two models are called {again[0]}; give one of them as NAME=MODEL")
+    places = _checked(models, options, host)
+    from kollama2.safety.guard import Guard
+    from kollama2.safety.load import DEFAULT, load
+    from kollama2.serve.served import Served
+    from kollama2.serve.server import serve
+    from kollama2.serve.upstream import Upstream
+
     mirrors = load_mirrors(options.mirrors)
     chosen = dict.fromkeys([*([DEFAULT] if options.safe else []), *options.safe_by])
     guard = Guard([load(name, mirrors=mirrors) for name in chosen]) if chosen else None
+    served = Served({}, guard or Guard([load(DEFAULT)]), guard, options.seconds)
     with listen(host, options.port) as listening:
-        opened: dict[str, Model] = {}
-        for one in models:
-            model = open_model(
-                one, rows=options.rows, queue=options.queue, most=options.most,
-                context=options.context, tokenizer=options.tokenizer, onto=options.onto,
-                mirrors=mirrors, tell=tell,
+        if options.upstream is None:
+            served.models |= _opened(places, options, mirrors, tell)
+        else:
+            served.upstream = Upstream(
+                options.upstream, os.environ.get(KEY), names=list(models), rows=options.rows,
+                queue=options.queue, seconds=options.seconds,
             )  # fmt: skip
-            opened[model.name] = model
-            how = (
-                f"{model.engine.rows} texts at once"
-                if model.engine.batched
-                else "one text at a time"
-            )
-            tell(f"{model.name}: {model.length} tokens of context, {how}")
-        for text in dict.fromkeys(notice(named(one)[1], mirrors) for one in models):
-            if text:
-                tell(text)
         shown = f"[{host}]" if ":" in host else host
         tell(f"http://{shown}:{listening.getsockname()[1]}/v1 (stop with Ctrl-C or SIGTERM)")
-        served = Served(opened, guard or Guard([load(DEFAULT)]), guard, options.seconds)
-        serve(served, listening, token, options.drain)
+        serve(served, listening, options.token or None, options.drain)
+
+
+def _checked(models: Sequence[str], options: Options, host: str) -> dict[str, str]:
+    """The models by their names, before anything is loaded.
+
+    Raises:
+        BadUsage: as `start`.
+    """
+    if options.token and not _TOKEN.fullmatch(options.token):
+        raise BadUsage("the token has fewer than 16 characters, blanks or no ASCII; choose another")
+    if not options.token and not is_loopback(host):
+        raise BadUsage(f"other machines reach {host}; give --token, or KOLLAMA2_TOKEN")
+    if options.upstream is not None:
+        return {}
+    if not models:
+        raise BadUsage("nothing is to be served; name a model, or --upstream URL")
+    places = dict[str, str]()
+    for one in models:
+        name, place = named(one)
+        if name in places:
+            raise BadUsage(f"two models are called {name}; give one of them as NAME=MODEL")
+        places[name] = place
+    return places
+
+
+def named(text: str) -> tuple[str, str]:
+    """The name and the place of a model: those of `NAME=MODEL`, else the end of its path.
+
+    Raises:
+        BadUsage: the name is empty.
+    """
+    name, given, place = text.partition("=")
+    if not given or "/" in name:
+        name, place = Path(text.removeprefix("hf:")).name.removesuffix(".gguf"), text
+        name = text.removeprefix("hf:") if text.startswith("hf:") else name
+    if not name or not place:
+        raise BadUsage(f"{text!r} names no model; give a model, or NAME=MODEL")
+    return name, place
+
+
+def _opened(
+    places: Mapping[str, str], options: Options, mirrors: "Mirrors", tell: Callable[[str], None]
+) -> "dict[str, Model]":
+    """Load the models, and tell what they are."""
+    from kollama2.llama.licence import notice
+    from kollama2.serve.model import open_model
+
+    opened = {}
+    for name, place in places.items():
+        model = open_model(
+            name, place, rows=options.rows, queue=options.queue, most=options.most,
+            context=options.context, tokenizer=options.tokenizer, onto=options.onto,
+            mirrors=mirrors, tell=tell,
+        )  # fmt: skip
+        opened[name] = model
+        texts = f"{model.engine.rows} texts" if model.engine.batched else "one text"
+        tell(f"{name}: {model.length} tokens of context, {texts} at a time")
+    for text in dict.fromkeys(notice(place, mirrors) for place in places.values()):
+        if text:
+            tell(text)
+    return opened
