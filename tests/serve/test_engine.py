@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from kollama2.llama.talk import Talker, open_talker
-from kollama2.serve.engine import Engine, Full
+from kollama2.serve.engine import Engine, Full, chosen
 from kollama2.serve.row import End, Event, Failed, Job, Piece, Row
 from tests.chat_folders import write_folder
 from tests.serve.conftest import until
@@ -89,12 +89,38 @@ def test_drawing_depends_on_the_seed_and_not_on_who_is_beside(
     first = drawn(7)
     engine.submit([first.job])
     alone = first.text()
-    crowd = [Heard(one, 30, temperature=1.0) for one in others[:5]]
+    crowd = [
+        Heard(one, 30, temperature=1.0, top_p=mass)
+        for one, mass in zip(others, (1.0, 0.5, 0.0, 0.9, 1.0), strict=False)
+    ]
     second, other, unknown = drawn(7), drawn(8), [drawn(None) for _ in range(2)]
     for job in (*crowd[:2], second, *crowd[2:], other, *unknown):
         engine.submit([job.job])
     assert second.text() == alone != other.text()
     assert unknown[0].text() != unknown[1].text()
+
+
+def test_tokens_are_drawn_as_often_as_they_are_probable(talker: Talker) -> None:
+    probs = torch.tensor([0.5, 0.3, 0.15, 0.05])
+    expected = {
+        (1.0, 1.0): probs,
+        (1.0, 0.6): torch.tensor([0.5, 0.3, 0, 0]) / 0.8,  # a token stays while what is before fits
+        (0.5, 1.0): probs**2 / (probs**2).sum(),
+        (1.0, 0.0): torch.tensor([1.0, 0, 0, 0]),
+        (0.0, 1.0): torch.tensor([1.0, 0, 0, 0]),
+    }
+    tokenizer, stops = talker.encoder.tokenizer, talker.encoder.stop_ids
+    rows = [
+        Row(Heard([1], 9, temperature=heat, top_p=mass, seed=5).job, tokenizer, stops)
+        for heat, mass in expected
+    ]
+    counts = torch.zeros(len(rows), 4)
+    for _ in range(4000):
+        for row, token in enumerate(chosen(probs.log().expand(len(rows), -1), rows)):
+            counts[row, token] += 1
+    for found, share in zip(counts / 4000, expected.values(), strict=True):
+        assert found.tolist() == pytest.approx(share.tolist(), abs=0.03)
+        assert (found > 0).tolist() == (share > 0).tolist()
 
 
 def test_log_probabilities_are_those_of_the_reference(talker: Talker, engine: Engine) -> None:

@@ -9,28 +9,22 @@ from kollama2.llama.faults import Unmet
 _FEW = 256
 
 
-def choose(
-    logits: torch.Tensor,
-    temperature: float,
-    top_p: float,
-    generator: torch.Generator | None = None,
-) -> torch.Tensor:
+def choose(logits: torch.Tensor, temperature: float, top_p: float) -> torch.Tensor:
     """Choose one token for each row.
 
     Args:
         logits: (rows, vocabulary).
         temperature: divides the logits; 0 or less takes the most probable token.
         top_p: see `sample_top_p`.
-        generator: whose random numbers are drawn; None for torch's one stream of them.
 
     Returns:
-        (rows,) ids. All rows draw from one stream, so that a row's text depends on the rows beside
-        it, as in the reference.
+        (rows,) ids. All rows draw from torch's one stream of random numbers, so that a row's text
+        depends on the rows beside it, as in the reference.
     """
     if temperature <= 0:
         return logits.argmax(-1)
     probs = torch.softmax(logits.float() / temperature, dim=-1)
-    return _drawn(probs, top_p, generator)[:, 0]
+    return sample_top_p(probs, top_p)[:, 0]
 
 
 def sample_top_p(probs: torch.Tensor, p: float) -> torch.Tensor:
@@ -48,19 +42,28 @@ def sample_top_p(probs: torch.Tensor, p: float) -> torch.Tensor:
     Raises:
         Unmet: `p` is negative, so that nothing could be kept.
     """
-    return _drawn(probs, p, None)
-
-
-def _drawn(probs: torch.Tensor, p: float, generator: torch.Generator | None) -> torch.Tensor:
     if not p >= 0:
         raise Unmet(f"top_p is {p}; it must be between 0 and 1")
+    kept, ids = nucleus(probs, torch.full_like(probs[:, 0], p))
+    drawn = torch.multinomial(kept / kept.sum(-1, keepdim=True), 1)
+    return ids.gather(-1, drawn)
+
+
+def nucleus(probs: torch.Tensor, mass: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The most probable tokens of each row, those beyond its mass with a probability of 0.
+
+    Args:
+        probs: (rows, vocabulary), each row summing to one.
+        mass: (rows,) as `p` of `sample_top_p`.
+
+    Returns:
+        (rows, tokens) probabilities in falling order, and their ids; at least all that are kept.
+    """
     ordered, ids = probs.topk(min(_FEW, probs.shape[-1]))
-    if ordered.shape != probs.shape and bool((ordered.sum(-1) <= p).any()):
+    if ordered.shape != probs.shape and bool((ordered.sum(-1) <= mass).any()):
         ordered, ids = probs.sort(dim=-1, descending=True)
     before = ordered.cumsum(-1) - ordered
-    kept = ordered.masked_fill(before > p, 0.0)
-    drawn = torch.multinomial(kept / kept.sum(-1, keepdim=True), 1, generator=generator)
-    return ids.gather(-1, drawn)
+    return ordered.masked_fill(before > mass[:, None], 0.0), ids
 
 
 def log_probability(logits: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:

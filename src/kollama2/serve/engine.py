@@ -15,6 +15,7 @@ import torch
 from kollama2.errors import first_line
 from kollama2.llama.generation import Decoder
 from kollama2.llama.runtime import Llama
+from kollama2.llama.sampling import nucleus
 from kollama2.llama.talk import Talker
 from kollama2.serve.row import Failed, Job, Row
 
@@ -168,13 +169,9 @@ class _Batch:
         for slot in range(began, len(rows)):
             logits, _ = self._decoder.read([rows[slot].job.prompt], first=slot)
             self._logits = torch.cat([self._logits, logits.float()])
-        greedy = self._logits.argmax(-1).tolist()
-        tokens = []
+        tokens = chosen(self._logits, rows)
         for slot, row in enumerate(rows):
-            own = self._logits[slot]
-            token = row.choose(own[None]) if row.job.temperature > 0 else greedy[slot]
-            tokens.append(token)
-            row.add(token, own)
+            row.add(tokens[slot], self._logits[slot])
             if not row.done and (row.job.gone or row.job.until <= time.monotonic()):
                 row.end("length")
         for slot in reversed(range(len(rows))):
@@ -190,3 +187,36 @@ class _Batch:
         if slot < len(rows):
             self._decoder.move(len(rows), slot, row.position - 1)
             rows[slot], tokens[slot] = row, token
+
+
+def chosen(logits: torch.Tensor, rows: Sequence[Row]) -> list[int]:
+    """The next token of each row, by its own temperature, nucleus and random numbers.
+
+    Args:
+        logits: (rows, vocabulary).
+        rows: whose texts they continue.
+    """
+    found = logits.argmax(-1)
+    for whole in (True, False):  # a row's draw does not depend on the nucleus of another
+        own = [
+            at for at, row in enumerate(rows)
+            if row.job.temperature > 0 and (row.job.top_p >= 1) == whole
+        ]  # fmt: skip
+        if own:
+            heat = logits.new_tensor([rows[at].job.temperature for at in own])
+            probs = torch.softmax(logits[own] / heat[:, None], dim=-1)
+            drawn = torch.tensor([rows[at].drawn() for at in own], device=logits.device)
+            if whole:
+                found[own] = _inverse(probs, drawn)
+            else:
+                mass = logits.new_tensor([rows[at].job.top_p for at in own])
+                kept, ids = nucleus(probs, mass)
+                found[own] = ids.gather(-1, _inverse(kept, drawn)[:, None])[:, 0]
+    return [int(one) for one in found.tolist()]
+
+
+def _inverse(probs: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
+    """(rows,) places at which the summed probabilities pass a share of their sum."""
+    sums = probs.cumsum(-1, dtype=torch.float64)
+    places = torch.searchsorted(sums, (drawn * sums[:, -1])[:, None], right=True)
+    return places[:, 0].clamp_(max=probs.shape[-1] - 1)

@@ -7,7 +7,6 @@ from typing import Literal
 
 import torch
 
-from kollama2.llama.sampling import choose
 from kollama2.llama.spell import Speller
 from kollama2.model.tokenizer import Tokenizer
 
@@ -122,13 +121,7 @@ class Row:
         self._started, self._held, self._count = bool(job.before), "", 0
         self._tokens: list[Token] = []
         self.seed = (secrets.randbits(63) if job.seed is None else job.seed) % _SEEDS
-        self._generator: torch.Generator | None = None
-
-    def choose(self, logits: torch.Tensor) -> int:
-        """Draw the next token of (1, vocabulary) logits."""
-        if self._generator is None:
-            self._generator = torch.Generator(logits.device).manual_seed(self.seed)
-        return int(choose(logits, self.job.temperature, self.job.top_p, self._generator))
+        self._generator = torch.Generator().manual_seed(self.seed)
 
     def add(self, token: int, logits: torch.Tensor | None = None) -> None:
         """Take in the next token and say what it finishes.
@@ -146,6 +139,10 @@ class Row:
             self._tokens.append(self._token(token, logits, self.job.top))
         if not self._say(self._speller.add(token)) and self._count >= self.job.most:
             self.end("length")
+
+    def drawn(self) -> float:
+        """The row's next random number, of [0, 1)."""
+        return float(torch.rand((), generator=self._generator, dtype=torch.float64))
 
     def end(self, reason: Reason) -> None:
         """Say what was held back, and that it has ended."""
