@@ -13,6 +13,7 @@ time until no text is written or waits any more is taken from `/metrics`.
 import argparse
 import json
 import re
+import socket
 import subprocess
 import sys
 import threading
@@ -85,25 +86,16 @@ def load(client: httpx.Client) -> tuple[int, int]:
 
 def overload(url: str, texts: int) -> dict[str, Any]:
     """Seconds to a 429 while as many long texts as fit are wanted, and until nothing is left."""
-    gone = threading.Event()
     body = {
         "model": "m", "messages": [{"role": "user", "content": PROMPT}], "max_tokens": 400,
         "stream": True, "temperature": 2.0,
     }  # fmt: skip
-
-    def hold() -> None:
-        with (
-            httpx.Client(base_url=url, timeout=300) as client,
-            client.stream("POST", PATH, json=body) as response,
-        ):
-            for _ in response.iter_lines():
-                if gone.is_set():
-                    return
-
-    threads = [threading.Thread(target=hold) for _ in range(texts)]
+    place, sent = httpx.URL(url), json.dumps(body)
+    head = f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     with httpx.Client(base_url=url, timeout=60) as client:
-        for one in threads:
-            one.start()
+        clients = [socket.create_connection((place.host, place.port or 0)) for _ in range(texts)]
+        for one in clients:
+            one.sendall(f"{head}Content-Length: {len(sent)}\r\n\r\n{sent}".encode())
         while sum(load(client)) < texts:
             time.sleep(0.002)
         waits, statuses = [], []
@@ -112,14 +104,13 @@ def overload(url: str, texts: int) -> dict[str, Any]:
             statuses.append(client.post(PATH, json=body).status_code)
             waits.append(time.perf_counter() - began)
         refused = [wait for wait, status in zip(waits, statuses, strict=True) if status == 429]
-        gone.set()
+        for one in clients:
+            one.close()
         began = time.perf_counter()
         while sum(load(client)):
             assert time.perf_counter() - began < 60, "texts are still written for nobody"
             time.sleep(0.002)
         empty = time.perf_counter() - began
-        for one in threads:
-            one.join()
     ordered = sorted(refused)
     return {
         "refused": len(refused), "asked": len(waits),

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 
 from kollama2.serve import work
 from kollama2.serve.metrics import Metrics
-from kollama2.serve.refusal import Refusal
+from kollama2.serve.refusal import Refusal, overloaded
 from kollama2.serve.served import Served
 from kollama2.web import LOOPBACK, Gate
 
@@ -113,11 +113,11 @@ def _watched(app: FastAPI, served: Served) -> None:
 def _asked(app: FastAPI, served: Served) -> None:
     @app.post("/v1/chat/completions")
     async def chat(request: Request) -> Response:
-        return await _unless_gone(request, work.chat(served, await _body(request)))
+        return await _unless_gone(request, work.chat(served, await _body(request, served)))
 
     @app.post("/v1/completions")
     async def completion(request: Request) -> Response:
-        return await _unless_gone(request, work.complete(served, await _body(request)))
+        return await _unless_gone(request, work.complete(served, await _body(request, served)))
 
     @app.post("/v1/moderations")
     async def moderation(request: Request) -> Response:
@@ -141,12 +141,15 @@ def _refused(app: FastAPI) -> None:
         return JSONResponse(Refusal(500, "a defect of the server", code="defect").body(), 500)
 
 
-async def _body(request: Request) -> bytes:
+async def _body(request: Request, served: Served | None = None) -> bytes:
     """The body of a request.
 
     Raises:
-        Refusal: it is not said to be JSON, so that a page elsewhere might have sent it unasked.
+        Refusal: it is not said to be JSON, so that a page elsewhere might have sent it unasked; or
+            it would be for models of which none has room.
     """
+    if served is not None and served.full:
+        raise overloaded()
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise Refusal(415, "the content type has to be application/json", None, "content_type")

@@ -38,6 +38,11 @@ class Served:
         default_factory=lambda: ThreadPoolExecutor(2, "encoding"), repr=False
     )
 
+    @property
+    def full(self) -> bool:
+        """Whether no model has room for a request, so that none needs to be read."""
+        return bool(self.models) and all(one.engine.full for one in self.models.values())
+
     def check(self, name: str) -> None:
         """Refuse a model that there is not, or that has no room for a request.
 
