@@ -160,6 +160,7 @@ def test_sigterm_lets_running_answers_end(tiny_model: Path) -> None:
 
 def test_the_end_has_a_bound(tiny_model: Path) -> None:
     process, url = begin(tiny_model, "--drain", "0")
+    assert httpx.get(f"{url}/healthz", timeout=60).status_code == 200
     found = httpx.URL(url)
     body = json.dumps({**LONG, "n": 16}).encode()
     head = f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"

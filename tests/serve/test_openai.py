@@ -196,3 +196,17 @@ def test_functions_reach_the_template_and_calls_the_client(tmp_path: Path) -> No
         )
         assert plain.choices[0].message.content == called
         assert given[-1].prompt == encoder.prompt(asked)  # type: ignore[arg-type]
+
+
+def test_models_of_other_families_answer_too(tmp_path: Path) -> None:
+    model = load(write_folder(tmp_path, "gemma3_text"))
+    with (
+        running(served(model)) as server,
+        openai.OpenAI(base_url=f"{server.url}/v1", api_key="x", max_retries=0) as client,
+    ):
+        how = {"model": "tiny", "messages": ASKED, "max_tokens": 8, "n": 2, "seed": 3}
+        first, second = (client.chat.completions.create(**how) for _ in range(2))  # type: ignore[call-overload]
+        assert first.choices == second.choices
+        assert first.choices[0].message.content != first.choices[1].message.content
+        with pytest.raises(openai.BadRequestError, match="by models of this family"):
+            client.chat.completions.create(model="tiny", messages=ASKED, logprobs=True)

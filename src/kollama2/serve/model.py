@@ -26,17 +26,14 @@ class Model:
         talker: writes, and has the encoder that training had.
         engine: serves all clients.
         most: new tokens that a request may ask for.
+        length: tokens of a prompt with its answer.
     """
 
     name: str
     talker: Talker
     engine: Engine
     most: int
-
-    @property
-    def length(self) -> int:
-        """Tokens of a prompt with its answer."""
-        return min(self.talker.length, CONTEXT) if not self.engine.batched else self.talker.length
+    length: int
 
     def chat_ids(self, messages: Sequence[Message], tools: Sequence[Tool] = ()) -> list[int]:
         """The ids of a dialog up to where the answer begins, as training saw them.
@@ -122,7 +119,7 @@ def open_model(
         rows: texts that are written at once.
         queue: texts that may wait.
         most: new tokens that a request may ask for.
-        context: as for `open_talker`.
+        context: as for `open_talker`; None is 4096 at most for every family.
         tokenizer: as for `open_talker`.
         onto: as for `open_talker`.
         mirrors: as for `open_talker`.
@@ -135,4 +132,5 @@ def open_model(
         place, rows=rows, context=context, tokenizer=tokenizer, onto=onto, mirrors=mirrors,
         tell=tell,
     )  # fmt: skip
-    return Model(name, talker, Engine(talker, queue), most)
+    length = talker.length if context else min(talker.length, CONTEXT)
+    return Model(name, talker, Engine(talker, queue), most, length)
