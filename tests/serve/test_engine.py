@@ -10,11 +10,14 @@ from typing import Any
 import pytest
 import torch
 
+from kollama2.llama.spell import spell
 from kollama2.llama.talk import Talker, open_talker
 from kollama2.serve.engine import Engine, Full, chosen
+from kollama2.serve.model import TOGETHER, Model
 from kollama2.serve.row import End, Event, Failed, Job, Piece, Row
 from tests.chat_folders import write_folder
-from tests.serve.conftest import until
+from tests.family_models import FAMILIES
+from tests.serve.conftest import load, until
 from tests.tiny import ENGLISH, KOREAN
 
 
@@ -250,3 +253,33 @@ def test_a_stop_text_is_never_shown_in_part(talker: Talker) -> None:
     assert isinstance(heard.end, End)
     count = len(talker.encoder.tokenizer.encode(text))
     assert written(talker, text).end == End("stop", count)
+
+
+def text(model: Model, prompt: list[int], most: int) -> str:
+    """What a model says alone."""
+    talker = model.talker
+    ids = talker.stream(prompt, most, temperature=0)
+    return "".join(spell(talker.encoder.tokenizer, ids)).lstrip()
+
+
+@pytest.mark.parametrize("family", [*sorted(FAMILIES), "mistral"])
+def test_families_share_steps_where_nothing_changes(family: str, tmp_path: Path) -> None:
+    if family == "mistral":  # the later ones have no window
+        folder = write_folder(tmp_path, "mistral-wide", model={"sliding_window": None})
+    else:
+        folder = write_folder(tmp_path, family)
+    model = load(folder, queue=12)
+    try:
+        shared = family.replace("llama3.2", "llama") in ("llama", *TOGETHER)
+        assert model.engine.batched == shared
+        if not shared:
+            return
+        rng = random.Random(2)
+        wanted = [(one, rng.randint(4, 20)) for one in prompts(model.talker)]
+        jobs = [Heard(prompt, most, temperature=0.0) for prompt, most in wanted]
+        for start in range(0, len(jobs), 4):
+            model.engine.submit([job.job for job in jobs[start : start + 4]])
+        found = [job.text() for job in jobs]
+        assert found == [text(model, prompt, most) for prompt, most in wanted]
+    finally:
+        model.engine.close()

@@ -64,6 +64,7 @@ class Generator:
     Attributes:
         encoder: of its chats.
         length: most tokens of a prompt with its answer.
+        rules: what its generation configuration says that changes its logits.
 
     Raises:
         BadUsage: the model was not made for such a length.
@@ -78,8 +79,13 @@ class Generator:
             )
         self.encoder = encoder
         self.length: int = length or made_for or _ENDLESS
-        self._rules = rules_of(self._model)
+        self.rules = rules_of(self._model)
         self._model.generation_config = GenerationConfig()  # what it says of sampling is not ours
+
+    @property
+    def model(self) -> Any:
+        """The transformers model."""
+        return self._model
 
     def stream(
         self,
@@ -106,7 +112,7 @@ class Generator:
             eos_token_id=list(stops),
             pad_token_id=stops[0],
             **drawn,
-            **self._rules,
+            **self.rules,
         )
         for token in _generated(self._model, prompt_tokens, settings):
             if token in stops:

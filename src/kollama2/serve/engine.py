@@ -1,8 +1,8 @@
 """The engine: one thread that writes the texts of all clients of a model.
 
-A Llama's rows share each step: a text joins between two steps, as soon as a row is free, and its
-row is free again when it ends, so nobody waits for the texts of others to end. Models of other
-families write one text after another.
+Texts share each step of a model with full attention: one joins between two steps, as soon as a row
+is free, and its row is free again when it ends, so nobody waits for the texts of others to end.
+Other models write one text after another.
 """
 
 import threading
@@ -33,6 +33,8 @@ class Engine:
     Args:
         talker: the model.
         queue: how many texts may wait for a row.
+        decoder: what writes several texts at once; None for that of a Llama, and one text at a
+            time for other models.
 
     Attributes:
         batched: whether texts share steps.
@@ -40,10 +42,11 @@ class Engine:
         most: how many texts can be asked for at once.
     """
 
-    def __init__(self, talker: Talker, queue: int) -> None:
+    def __init__(self, talker: Talker, queue: int, decoder: Decoder | None = None) -> None:
         self._talker, self._queue = talker, queue
-        self.batched = isinstance(talker, Llama)
-        self.rows = talker.decoder.rows if isinstance(talker, Llama) else 1
+        self._decoder = talker.decoder if isinstance(talker, Llama) else decoder
+        self.batched = self._decoder is not None
+        self.rows = 1 if self._decoder is None else self._decoder.rows
         self.most = self.rows + queue
         self._changed = threading.Condition()
         self._waiting: deque[Job] = deque()
@@ -106,7 +109,7 @@ class Engine:
 
     def _work(self) -> None:
         with torch.inference_mode():
-            work = _Batch(self._talker).step if isinstance(self._talker, Llama) else self._alone
+            work = self._alone if self._decoder is None else _Batch(self._decoder).step
             while True:
                 with self._changed:
                     while not (self._closing or self._waiting or self._running):
@@ -151,10 +154,10 @@ class Engine:
 
 
 class _Batch:
-    """Rows of a Llama that share a step; row `i` has row `i` of the cache."""
+    """Rows that share a step; row `i` has row `i` of the cache."""
 
-    def __init__(self, llama: Llama) -> None:
-        self._decoder: Decoder = llama.decoder
+    def __init__(self, decoder: Decoder) -> None:
+        self._decoder = decoder
         self._logits = torch.empty(0)
 
     def step(self, rows: list[Row], began: int) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from kollama2.errors import BadUsage, Fault
 from kollama2.llama import dialog as rules
+from kollama2.llama.generate import Generator
+from kollama2.llama.generation import Decoder
 from kollama2.llama.talk import Talker, open_talker
 from kollama2.model.find import NONE, Mirrors
 from kollama2.model.gguf.convert import Tell
@@ -14,6 +16,8 @@ from kollama2.model.messages import Message, Tool
 from kollama2.serve.engine import Engine
 from kollama2.serve.refusal import Refusal
 
+# Families beside Llama whose texts are the same in a shared step, by a test of each.
+TOGETHER = ("gpt_neox", "granite", "mistral", "qwen2", "qwen3", "smollm3")
 CONTEXT = 4096  # tokens of prompt and answer, unless the model was made for fewer
 
 
@@ -133,4 +137,15 @@ def open_model(
         tell=tell,
     )  # fmt: skip
     length = talker.length if context else min(talker.length, CONTEXT)
-    return Model(name, talker, Engine(talker, queue), most, length)
+    decoder = _together(talker, rows, length) if isinstance(talker, Generator) else None
+    return Model(name, talker, Engine(talker, queue, decoder), most, length)
+
+
+def _together(talker: Generator, rows: int, length: int) -> Decoder | None:
+    """What writes several texts at once; None where the model cannot, or has windows or rules."""
+    if talker.model.config.model_type not in TOGETHER or talker.rules:
+        return None
+    try:
+        return Decoder(talker.model, rows, length)
+    except BadUsage:
+        return None
