@@ -70,7 +70,7 @@ ASK, SAY = {"role": "user", "content": "질문"}, {"role": "assistant", "content
 SYSTEM = {"role": "system", "content": "한국어로 답하세요."}
 
 
-@pytest.mark.parametrize("name", [*FORMS, *(set(TEMPLATES) - {"plain"})])
+@pytest.mark.parametrize("name", [*FORMS, *sorted({*TEMPLATES} - {"plain"})])
 @pytest.mark.parametrize("turns", [[ASK], [ASK, SAY, ASK]])
 def test_both_languages_write_one_text(
     name: str, turns: list[dict[str, str]], tiny_model: Path
