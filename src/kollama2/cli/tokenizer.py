@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from kollama2.cli.console import JsonOption, MirrorsOption, check_new, out, print_json, talk
+from kollama2.api.places import check_new
+from kollama2.cli.console import JsonOption, MirrorsOption, out, print_json, talk
 from kollama2.model.files import FAST, PIECES
 
 if TYPE_CHECKING:

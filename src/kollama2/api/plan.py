@@ -1,55 +1,166 @@
 """What `plan`, `status`, `why` and `gc` say about a study and its store."""
 
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rich.console import RenderableType
 from rich.table import Table
 
+from kollama2.api.compute import machine
+from kollama2.api.mixtures import drawings, warnings
+from kollama2.api.places import mirrors_at, store_at
+from kollama2.api.shown import WIDTH, Shown
+from kollama2.engine import graph
 from kollama2.engine.arithmetic import cpu_flops
 from kollama2.engine.commit import verified
-from kollama2.engine.graph import Plan
 from kollama2.engine.profile import Profile
 from kollama2.engine.provenance import gpu_names
+from kollama2.engine.stage import Stage
 from kollama2.engine.store import Store
 from kollama2.errors import BadUsage, Missing
 from kollama2.records.lock import Lock
 from kollama2.records.read import DONE, Json, read
 from kollama2.report.texts import Count
+from kollama2.stages import Order
 from kollama2.study.estimate import Estimate, estimate
-from kollama2.study.lock import Locked
+from kollama2.study.lock import Locked, find, lock
 
 
-def describe(locked: Locked, todo: Plan, cost: Estimate) -> dict[str, Any]:
-    """The plan as data: each stage once, with who uses it and whether it is there."""
+@dataclass(frozen=True)
+class Planned:
+    """One stage of a plan.
+
+    Attributes:
+        stage: the name of its folder in the store.
+        says: what a person calls it.
+        recipes: that use it.
+        cached: whether it is computed already.
+    """
+
+    stage: str
+    says: str
+    recipes: tuple[str, ...]
+    cached: bool
+
+
+@dataclass(frozen=True)
+class Plan(Shown):
+    """What computing a study means.
+
+    Attributes:
+        study: its name.
+        cells: how many there are: recipes by seeds by suites.
+        stages: each once, inputs before what needs them.
+        to_compute: how many stages are to compute; what only finished ones need is not.
+        saved: stages that would be computed again if no two cells shared anything.
+        cost: of what is still to compute.
+        warnings: what may not have been meant, one sentence each.
+        curricula: the orders of rows, for the drawings of their mixtures.
+    """
+
+    study: str
+    cells: int
+    stages: tuple[Planned, ...] = field(repr=False)
+    to_compute: int
+    saved: int
+    cost: Estimate
+    warnings: tuple[str, ...] = ()
+    curricula: tuple[Stage, ...] = field(default=(), repr=False)
+
+    def plain(self) -> dict[str, Any]:
+        """The plan as plain values, as `--json` prints it."""
+        return {
+            "study": self.study,
+            "cells": self.cells,
+            "stages": self.rows(),
+            "to_compute": self.to_compute,
+            "saved_by_sharing": self.saved,
+            "estimate": self.cost.record(),
+        }
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row a stage."""
+        return [asdict(stage) for stage in self.stages]
+
+    def rendered(self, width: int = WIDTH) -> list[RenderableType]:
+        """The stages, the mixtures of curricula, and two sentences: how many, at what cost."""
+        shown = Table("stage", "what", "recipes", "state")
+        for stage in self.stages:
+            who = stage.recipes
+            shown.add_row(
+                stage.stage,
+                stage.says,
+                ", ".join(who) if len(who) <= 3 else f"{len(who)} recipes",
+                "[green]cached[/]" if stage.cached else "to compute",
+            )
+        total, todo = len(self.stages), self.to_compute
+        counts = (
+            f"{Count(total):stage} for {Count(self.cells):cell}: {todo} to compute, {total - todo} "
+            f"cached; sharing saves {Count(self.saved):stage}"
+        )
+        return [shown, *drawings(self.curricula), counts, cost_line(self.cost)]
+
+
+def plan(
+    study: str | Path | None = None,
+    *,
+    store: str | Path | None = None,
+    mirrors: str | Path | None = None,
+    profile: str | Path | Profile | None = None,
+) -> Plan:
+    """Tell what a study would compute and cost, what is there already, and what sharing saves.
+
+    Args:
+        study: YAML file or name of a study; None: the embedded one.
+        store: folder of the results; None: that of `KOLLAMA2_STORE`, else `runs`.
+        mirrors: YAML file that maps `hf:` ids to local copies; None: that of `KOLLAMA2_MIRRORS`.
+        profile: the machine's size, or the YAML file that says it; None: one stage a core.
+
+    Returns:
+        The plan. Nothing is computed or changed.
+
+    Raises:
+        Fault: the study, the profile or something that they name cannot be, or cannot be read.
+    """
+    place = store_at(store)
+    locked, todo = planned(study, place, mirrors_at(mirrors))
+    kept = Store(place)
     names = locked.stage_names()
     users: dict[str, set[str]] = {}
     for cell in locked.cells:
         for stage in cell.closure().values():
             users.setdefault(stage.name, set()).add(cell.recipe)
-    stages = [
-        {
-            "stage": stage.name,
-            "says": names[stage.name],
-            "recipes": sorted(users[stage.name]),
-            "cached": stage.name in todo.cached,
-        }
-        for stage in todo.stages
-    ]
-    return {
-        "study": locked.study.name,
-        "cells": len(locked.cells),
-        "stages": stages,
-        "to_compute": len(todo.todo),
-        "saved_by_sharing": todo.saved,
-        "estimate": cost.record(),
-    }
+    return Plan(
+        study=locked.study.name,
+        cells=len(locked.cells),
+        stages=tuple(
+            Planned(
+                one.name, names[one.name], tuple(sorted(users[one.name])), one.name in todo.cached
+            )
+            for one in todo.stages
+        ),
+        to_compute=len(todo.todo),
+        saved=todo.saved,
+        cost=cost_of(todo, kept, machine(profile)),
+        warnings=tuple(warnings(todo.stages, kept)),
+        curricula=tuple(one for one in todo.stages if isinstance(one, Order)),
+    )
+
+
+def planned(
+    study: str | Path | None, store: Path, mirrors: Path | None
+) -> tuple[Locked, graph.Plan]:
+    """A study with its sources pinned, and what computing it means."""
+    locked = lock(find(str(study) if study else None, store), store, mirrors)
+    return locked, graph.plan(locked.targets, Store(store))
 
 
 TRAINS = 0.5
 """Share of what a CPU multiplies at its best that a training reaches (see the journal)."""
 
 
-def cost_of(todo: Plan, store: Store, profile: Profile) -> Estimate:
+def cost_of(todo: graph.Plan, store: Store, profile: Profile) -> Estimate:
     """The estimate of a plan; on a CPU with hours, also where the store has seen no training."""
 
     def speed() -> float | None:
@@ -89,18 +200,7 @@ def _size(size: int) -> str:
     return f"{size / 1e6:.0f} MB" if size < 1e9 else f"{size / 1e9:.1f} GB"
 
 
-def table(described: dict[str, Any]) -> Table:
-    """The plan for a terminal."""
-    shown = Table("stage", "what", "recipes", "state")
-    for stage in described["stages"]:
-        recipes = stage["recipes"]
-        who = ", ".join(recipes) if len(recipes) <= 3 else f"{len(recipes)} recipes"
-        state = "[green]cached[/]" if stage["cached"] else "to compute"
-        shown.add_row(stage["stage"], stage["says"], who, state)
-    return shown
-
-
-def states(locked: Locked, todo: Plan, store: Path) -> list[dict[str, Any]]:
+def states(locked: Locked, todo: graph.Plan, store: Path) -> list[dict[str, Any]]:
     """How far each cell is: done, computing (with the share), waiting or failed."""
     kept = Store(store)
     rows = []
