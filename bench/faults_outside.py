@@ -115,13 +115,13 @@ def download_cases(root: Path) -> Iterator[tuple[str, Callable[[], Ended]]]:
 def network_cases(root: Path) -> Iterator[tuple[str, Callable[[], Ended]]]:
     """Answers of endpoints, requests to the arena, and queries that end never or nowhere."""
     from tests.evaluation.server import serving
-    from tests.report import fake
+    from tests.reporting import fake
 
     from kollama2.arena import server as arena_server
     from kollama2.arena.app import Arena, create
     from kollama2.evaluation import endpoint
-    from kollama2.report import query
-    from kollama2.report.study import load
+    from kollama2.reporting import query
+    from kollama2.reporting.study import load
 
     vars(endpoint).update(LARGEST=1_000_000)
     answers = ["", "null", "[]", "{}", "[" * 90_000, '{"choices": []}', '{"choices": {}}', "NaN"]

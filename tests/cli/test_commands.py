@@ -18,8 +18,8 @@ from kollama2.api.study import report
 from kollama2.cli import app
 from kollama2.cli.study import show
 from kollama2.errors import Denied, Missing
-from kollama2.report import html
-from tests.report import fake
+from kollama2.reporting import html
+from tests.reporting import fake
 
 ROOT = Path(__file__).parent.parent.parent
 STUDY = """\

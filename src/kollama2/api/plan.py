@@ -21,7 +21,7 @@ from kollama2.engine.store import Store
 from kollama2.errors import BadUsage, Missing
 from kollama2.records.lock import Lock
 from kollama2.records.read import DONE, Json, read
-from kollama2.report.texts import Count
+from kollama2.reporting.texts import Count
 from kollama2.stages import Order
 from kollama2.study.estimate import Estimate, estimate
 from kollama2.study.lock import Locked, find, lock

@@ -11,7 +11,7 @@ from kollama2.evaluation.inference import FEWEST
 from kollama2.evaluation.statistics import turned
 from kollama2.records.done import Evaluation
 from kollama2.records.measures import measure
-from kollama2.report.texts import Count
+from kollama2.reporting.texts import Count
 
 
 def rows(found: Compared) -> list[dict[str, Any]]:

@@ -23,10 +23,10 @@ from kollama2.engine.commit import keep_json
 from kollama2.engine.profile import Profile
 from kollama2.engine.store import Store
 from kollama2.errors import Denied, StorageTrouble
-from kollama2.report import html
-from kollama2.report.board import Leaderboard, Row
-from kollama2.report.table import leaderboard
-from kollama2.report.terminal import render_terminal
+from kollama2.reporting import html
+from kollama2.reporting.board import Leaderboard, Row
+from kollama2.reporting.table import leaderboard
+from kollama2.reporting.terminal import render_terminal
 from kollama2.study.lock import name_of
 
 

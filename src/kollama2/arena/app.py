@@ -14,7 +14,7 @@ from kollama2.arena.pairs import Answers, Ballot, Pair, answers, votes_file
 from kollama2.arena.server import LOOPBACK, Gate, run
 from kollama2.errors import Fault, storage, visible
 from kollama2.evaluation.journal import append, entries
-from kollama2.report.study import Study
+from kollama2.reporting.study import Study
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

@@ -18,7 +18,7 @@ from kollama2.cli.console import (
     print_json,
     talk,
 )
-from kollama2.report.texts import Count
+from kollama2.reporting.texts import Count
 
 if TYPE_CHECKING:
     from kollama2.api.study import Result
@@ -168,8 +168,8 @@ def predict(
     from rich.table import Table
 
     from kollama2.errors import BadUsage
-    from kollama2.report.predict import predict as compare_orders
-    from kollama2.report.study import load
+    from kollama2.reporting.predict import predict as compare_orders
+    from kollama2.reporting.study import load
     from kollama2.study.lock import name_of
 
     stores = (store, large_store or store)
@@ -205,7 +205,7 @@ def query(
     """Query the records of all stages with SQL."""
     from rich.table import Table
 
-    from kollama2.report.query import query as ask
+    from kollama2.reporting.query import query as ask
 
     found = ask(store, sql)
     if as_json:
