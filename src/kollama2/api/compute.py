@@ -159,5 +159,5 @@ def must_succeed(outcome: graph.Outcome) -> None:
     """Raise the fault of the first stage that failed, if one did."""
     if outcome.failed:
         first, *others = outcome.failed.values()
-        more = f" (and {len(others)} more, told above)" if others else ""
+        more = f" (and {len(others)} more)" if others else ""
         raise fault_of(outcome.exit_code, first + more)

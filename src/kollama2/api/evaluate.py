@@ -148,7 +148,8 @@ def evaluate(
     Raises:
         Fault: something that is named does not exist or does not fit, or the evaluation failed.
     """
-    wanted = _wanted(suite, tasks, include, only, num_fewshot, limit)
+    asked, own = str(suite or "") or None, Path(include) if include else None
+    wanted = Wanted(asked, tuple(tasks), own, tuple(only), num_fewshot, limit)
     how = _How(template, onto, key, store, mirrors, profile, progress)
     name = named(model)
     folders, _ = _measured([name], wanted, how)
@@ -199,7 +200,8 @@ def compare(
         BadData: the models were measured on different suites, or share no item.
         Fault: something that is named does not exist or does not fit, or an evaluation failed.
     """
-    wanted = _wanted(suite, tasks, include, only, num_fewshot, limit)
+    asked, own = str(suite or "") or None, Path(include) if include else None
+    wanted = Wanted(asked, tuple(tasks), own, tuple(only), num_fewshot, limit)
     how = _How(template, onto, key, store, mirrors, profile, progress)
     start = None if base is None else named(base)
     names = list(dict.fromkeys(map(named, models)))
@@ -215,19 +217,6 @@ def compare(
     primary = primary or next(iter(load_measured(folders[names[0]]).items))
     ordered = {one: folders[one] for one in names}
     return Comparison(paired.compare(ordered, primary=primary, base=start))
-
-
-def _wanted(
-    suite: str | Path | None,
-    tasks: Sequence[str],
-    include: str | Path | None,
-    only: Sequence[str],
-    num_fewshot: int | None,
-    limit: int | None,
-) -> Wanted:
-    named_suite = None if suite is None else str(suite)
-    own = None if include is None else Path(include)
-    return Wanted(named_suite, tuple(tasks), own, tuple(only), num_fewshot, limit)
 
 
 def _measured(models: list[str], wanted: Wanted, how: _How) -> tuple[dict[str, Path], str]:

@@ -48,6 +48,10 @@ ColumnsOption = Annotated[
         help="Which column plays which role: instruction=ask,output=reply or text=body.",
     ),
 ]
+ProfileOption = Annotated[
+    Path | None,
+    typer.Option("--profile", help="YAML file with the resources for each kind of stage."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 STORE = Path("runs")
 # What JSON does not escape by itself and a terminal obeys.

@@ -10,6 +10,7 @@ from kollama2.cli.console import (
     JsonOption,
     MirrorsOption,
     OntoOption,
+    ProfileOption,
     StoreOption,
     out,
     print_json,
@@ -47,7 +48,6 @@ KeyOption = Annotated[
     str | None,
     typer.Option(help="Environment variable with the API key; OPENAI_API_KEY by default."),
 ]
-ProfileOption = Annotated[Path | None, typer.Option(help="YAML file with the resources to use.")]
 
 
 def add_to(app: typer.Typer) -> None:

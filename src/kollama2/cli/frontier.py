@@ -9,6 +9,7 @@ from kollama2.cli.console import (
     STORE,
     JsonOption,
     MirrorsOption,
+    ProfileOption,
     StoreOption,
     out,
     print_json,
@@ -29,9 +30,7 @@ def frontier(
     template: Annotated[str, typer.Option(help="Chat template for the merged models.")] = "own",
     store: StoreOption = STORE,
     mirrors: MirrorsOption = None,
-    profile: Annotated[
-        Path | None, typer.Option(help="YAML file with the resources to use.")
-    ] = None,
+    profile: ProfileOption = None,
     plot: Annotated[
         Path | None, typer.Option(help="Plot gain against loss to FILE.svg, .png or .html.")
     ] = None,

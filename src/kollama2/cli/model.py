@@ -13,6 +13,7 @@ from kollama2.cli.console import (
     JsonOption,
     MirrorsOption,
     OntoOption,
+    ProfileOption,
     StoreOption,
     out,
     print_json,
@@ -87,9 +88,7 @@ def adapt(
     ] = None,
     store: StoreOption = STORE,
     mirrors: MirrorsOption = None,
-    profile: Annotated[
-        Path | None, typer.Option(help="YAML file with the resources to use.")
-    ] = None,
+    profile: ProfileOption = None,
 ) -> None:
     """Adapt a base model with a named recipe. Any tool that reads safetensors can use it."""
     from kollama2.api.adapt import adapt as compute

@@ -12,6 +12,7 @@ from kollama2.cli.console import (
     STORE,
     JsonOption,
     MirrorsOption,
+    ProfileOption,
     StoreOption,
     check_store,
     out,
@@ -25,10 +26,6 @@ if TYPE_CHECKING:
 
 StudyArgument = Annotated[
     str | None, typer.Argument(help="YAML file or name of a study; the embedded one by default.")
-]
-ProfileOption = Annotated[
-    Path | None,
-    typer.Option("--profile", help="YAML file with the resources for each kind of stage."),
 ]
 JobsOption = Annotated[
     int | None,
