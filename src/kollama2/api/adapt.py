@@ -12,10 +12,14 @@ from kollama2.api.places import check_new, mirrors_at, store_at
 from kollama2.api.plan import cost_line, cost_of
 from kollama2.engine.commit import committing
 from kollama2.engine.graph import closure, plan
+from kollama2.engine.hub import load_mirrors
 from kollama2.engine.profile import Profile, Resources
 from kollama2.engine.provenance import gpu_names
 from kollama2.engine.store import Store
-from kollama2.model.folder import ModelFolder, is_adapter
+from kollama2.errors import BadData
+from kollama2.model.files import CONFIG
+from kollama2.model.find import find_model
+from kollama2.model.folder import ModelFolder
 from kollama2.stages import Encode, Source
 from kollama2.study.adapt import Adaptation, adaptation
 from kollama2.study.sample import sampled
@@ -90,38 +94,48 @@ def adapt(
 
 
 def export(
-    model: str | Path | ModelFolder, out: str | Path, *, onto: str | Path | None = None
+    model: str | Path | ModelFolder,
+    out: str | Path,
+    *,
+    onto: str | Path | None = None,
+    mirrors: str | Path | None = None,
 ) -> ModelFolder:
     """Write a model folder that stands alone.
 
     Args:
-        model: folder of a model: an adapter is merged onto its base, whole weights are copied.
+        model: model folder, GGUF file, `hf:` id or `builtin:miniature`: an adapter is merged onto
+            its base, whole weights are copied.
         out: folder for the model; it must be new or empty.
         onto: base of an adapter in the place of the one that it names: also the model from before
             its vocabulary grew.
+        mirrors: YAML file that maps `hf:` ids to local copies; None: that of `KOLLAMA2_MIRRORS`.
 
     Returns:
         The new folder.
 
     Raises:
-        BadUsage: `out` holds something.
+        BadUsage: `out` holds something, or `onto` is given for whole weights.
         BadData: `model` is no model folder, or an adapter that does not fit its base.
+        Missing, Denied: it is on a hub that cannot be reached, or refuses.
         TryLater, Denied, StorageTrouble: `out` cannot be written.
     """
-    source, output = Path(named(model)), Path(out)
+    output, found = Path(out), model
+    if not isinstance(found, ModelFolder) or onto is not None:
+        found = find_model(named(model), onto, load_mirrors(mirrors_at(mirrors)))
+    if not (found.root.path / CONFIG).is_file():
+        raise BadData(f"{found.root.path} is no model folder: it holds no {CONFIG}")
     check_new(output)
-    found = ModelFolder.read(source, Path(onto) if onto else None)
     with committing(output) as partial:
-        if not is_adapter(source):
-            shutil.copytree(source, partial, dirs_exist_ok=True)
+        if found.base is None:
+            shutil.copytree(found.path, partial, dirs_exist_ok=True)
         else:
             from kollama2.model.write import merge
             from kollama2.train.onto import before_growth, merge_onto
 
-            if onto is not None and before_growth(found):
-                merge_onto(source, Path(onto), partial)
+            if before_growth(found):
+                merge_onto(found.path, found.base.path, partial)
             else:
-                merge(source, partial, Path(onto) if onto else None)
+                merge(found.path, partial, found.base.path)
     return ModelFolder.read(output)
 
 

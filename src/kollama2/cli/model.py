@@ -128,7 +128,8 @@ def next_steps(output: Path) -> list[str]:
     from kollama2.llama.convert import check_meta
     from kollama2.model.folder import ModelFolder
 
-    name, spoken = shlex.quote(str(output)), ModelFolder.read(output).template not in (None, "plain")
+    name = shlex.quote(str(output))
+    spoken = ModelFolder.read(output).template not in (None, "plain")
     steps = [
         f"kollama2 chat {name}" if spoken else f'kollama2 complete {name} --raw "안녕하세요"',
         f"kollama2 evaluate {name} --suite quick",
@@ -167,23 +168,20 @@ def convert(
     """
     from kollama2.engine.hub import load_mirrors
     from kollama2.errors import BadUsage
-    from kollama2.model.find import find_model, find_place
+    from kollama2.model.find import find_place
     from kollama2.model.folder import is_adapter
 
     if to not in ("hf", "meta"):
         raise BadUsage(f"--to is {to!r}; it can be hf or meta")
-    known = load_mirrors(mirrors)
-    place = find_place(checkpoint, known)
+    place = find_place(checkpoint, load_mirrors(mirrors))
     if not place.exists():
         raise BadUsage(f"{place}: there is no such file or folder")
     if onto is not None or is_adapter(place):
         from kollama2.api.adapt import export
 
-        model = find_model(checkpoint, onto, known)  # it refuses a base for whole weights
-        assert model.base is not None, "an adapter has one"
-        if to == "meta":
+        if to == "meta" and is_adapter(place):
             raise BadUsage(f"{checkpoint} is an adapter; make a whole model of it first (--to hf)")
-        export(place, output, onto=model.base.path)
+        export(checkpoint, output, onto=onto, mirrors=mirrors)  # refuses a base for whole weights
         talk().print(f"{output}: {checkpoint} on {onto or 'its base'}, a whole model")
         return
     found = _to_meta(place, output, shards) if to == "meta" else _to_hf(place, output, tokenizer)
