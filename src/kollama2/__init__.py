@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from kollama2.api.compute import Event
     from kollama2.api.evaluate import Comparison, Scores, compare, evaluate
     from kollama2.api.frontier import Frontier, frontier
+    from kollama2.api.listing import Listing, query, status
     from kollama2.api.plan import Plan, plan
     from kollama2.api.study import Result, report, run
     from kollama2.model.folder import ModelFolder
@@ -23,6 +24,7 @@ __all__ = [
     "Comparison",
     "Event",
     "Frontier",
+    "Listing",
     "ModelFolder",
     "Plan",
     "Result",
@@ -33,14 +35,17 @@ __all__ = [
     "export",
     "frontier",
     "plan",
+    "query",
     "report",
     "run",
+    "status",
 ]
 _HOMES = {
     "api.adapt": ("adapt", "export"),
     "api.compute": ("Event",),
     "api.evaluate": ("Comparison", "Scores", "compare", "evaluate"),
     "api.frontier": ("Frontier", "frontier"),
+    "api.listing": ("Listing", "query", "status"),
     "api.plan": ("Plan", "plan"),
     "api.study": ("Result", "report", "run"),
     "model.folder": ("ModelFolder",),

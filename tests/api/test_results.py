@@ -91,6 +91,17 @@ def test_a_plan_is_data(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert {"stage", "says", "recipes", "cached"} == set(plan.to_pandas().columns)
 
 
+def test_states_and_answers_are_listings(folder: Path) -> None:
+    found = kollama2.status("s.yaml")
+    assert found.columns == ("recipe", "seed", "suite", "state")
+    assert {row["state"].partition(":")[0] for row in found.rows()} == {"waiting"}
+    store = fake.write(folder / "other", seeds=(0,))
+    best = "SELECT recipe, NULL AS no FROM scores WHERE measure = 'text-ko/bpb' ORDER BY score"
+    answer = kollama2.query(f"{best} LIMIT 1", store=store)
+    assert answer.rows() == [{"recipe": "alpaca-full", "no": None}]
+    assert "│ alpaca-full │    │" in answer.table()
+
+
 def test_what_cannot_be_is_raised(folder: Path) -> None:
     with pytest.raises(BadUsage, match="no study 'nope'"):
         kollama2.run("nope")

@@ -16,7 +16,7 @@ import pytest
 from kollama2.api.plan import kept_names
 from kollama2.api.study import report
 from kollama2.cli import app
-from kollama2.cli.study import show
+from kollama2.cli.study import show_result
 from kollama2.errors import Denied, Missing
 from kollama2.reporting import html
 from tests.reporting import fake
@@ -207,7 +207,7 @@ def test_without_a_place_for_the_report_the_leaderboard_is_printed(
 
     monkeypatch.setattr(html, "write_report", refuse)
     monkeypatch.chdir(study)
-    show(report("try", store=study / "runs"), as_json=True)
+    show_result(report("try", store=study / "runs"), as_json=True)
     said = capsys.readouterr()
     assert said.out == board
     assert said.err.startswith("no report was written: report.html may not be written")

@@ -48,6 +48,10 @@ class Shown(ABC):
             Tables and sentences for rich's `Console.print`, from top to bottom.
         """
 
+    def plain(self) -> Any:
+        """Everything as plain values, as `--json` prints it."""
+        return self.rows()
+
     def table(self, width: int = WIDTH) -> str:
         """The same table as the command line prints, as plain text.
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from json import loads
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,11 @@ class Result(Shown):
     def board(self) -> Leaderboard:
         """The leaderboard: the best recipe first, the base among them."""
         return Leaderboard.from_json(self.json)
+
+    def plain(self) -> dict[str, Any]:
+        """The leaderboard as plain values."""
+        found: dict[str, Any] = loads(self.json)
+        return found
 
     def rows(self) -> list[dict[str, Any]]:
         """One row a recipe: its place, its differences from the base, its cost and its measures."""

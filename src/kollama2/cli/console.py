@@ -12,6 +12,8 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from kollama2.api.shown import Shown
+
 
 def check_store(store: Path | None) -> Path | None:
     """Refuse a store that cannot be one, before anything is done for it."""
@@ -77,6 +79,16 @@ def out() -> "Console":
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console = Console(highlight=False, width=160)
     return careful(console)
+
+
+def show(found: "Shown", *, as_json: bool) -> None:
+    """A result on stdout, for people or as JSON."""
+    if as_json:
+        print_json(found.plain())
+        return
+    console = out()
+    for one in found.rendered(console.width):
+        console.print(one)
 
 
 def print_json(value: Any) -> None:

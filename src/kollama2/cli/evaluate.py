@@ -1,7 +1,7 @@
 """The commands that measure models: evaluate and compare."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -12,13 +12,9 @@ from kollama2.cli.console import (
     OntoOption,
     ProfileOption,
     StoreOption,
-    out,
-    print_json,
+    show,
     talk,
 )
-
-if TYPE_CHECKING:
-    from kollama2.api.evaluate import Comparison, Scores
 
 SuiteOption = Annotated[
     str | None, typer.Option(help="Name or YAML file of a suite; `quick` by default.")
@@ -107,7 +103,7 @@ def evaluate(
             profile=profile,
             progress=display,
         )
-    _print(found, as_json=as_json)
+    show(found, as_json=as_json)
 
 
 def compare(
@@ -159,12 +155,4 @@ def compare(
             profile=profile,
             progress=display,
         )
-    _print(found, as_json=as_json)
-
-
-def _print(found: "Comparison | Scores", *, as_json: bool) -> None:
-    if as_json:
-        print_json(found.plain())
-        return
-    for one in found.rendered():
-        out().print(one)
+    show(found, as_json=as_json)

@@ -11,8 +11,7 @@ from kollama2.cli.console import (
     MirrorsOption,
     ProfileOption,
     StoreOption,
-    out,
-    print_json,
+    show,
     talk,
 )
 
@@ -65,8 +64,4 @@ def frontier(
     if plot is not None:
         pareto.draw(found.points, found.primary, found.english, plot)
         talk().print(f"{plot}: Korean gain against English loss")
-    if as_json:
-        print_json(found.plain())
-        return
-    for one in found.rendered():
-        out().print(one)
+    show(found, as_json=as_json)

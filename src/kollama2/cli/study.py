@@ -17,6 +17,7 @@ from kollama2.cli.console import (
     check_store,
     out,
     print_json,
+    show,
     talk,
 )
 from kollama2.reporting.texts import Count
@@ -61,7 +62,7 @@ def run(
             progress=display,
             check=False,
         )
-    show(result, as_json=as_json)
+    show_result(result, as_json=as_json)
     if result.failed:
         talk().print(f"{Count(len(result.failed)):stage} failed; run again to try once more")
         raise typer.Exit(result.exit_code)
@@ -83,13 +84,10 @@ def plan(
     from kollama2.api.plan import plan as planned
 
     found = planned(study, store=store, mirrors=mirrors, profile=profile)
-    if as_json:
-        print_json(found.plain())
-        return
-    for one in found.rendered():
-        out().print(one)
-    for sentence in found.warnings:
-        talk().print(f"[yellow]warning[/]: {escape(sentence)}")
+    show(found, as_json=as_json)
+    if not as_json:
+        for sentence in found.warnings:
+            talk().print(f"[yellow]warning[/]: {escape(sentence)}")
 
 
 def status(
@@ -99,19 +97,9 @@ def status(
     as_json: JsonOption = False,
 ) -> None:
     """Show the progress of each cell of a study. Works while another process computes it."""
-    from rich.table import Table
+    from kollama2.api.listing import status as progress
 
-    from kollama2.api.plan import planned, states
-
-    locked, todo = planned(study, store, mirrors)
-    rows = states(locked, todo, store)
-    if as_json:
-        print_json(rows)
-        return
-    table = Table("recipe", "seed", "suite", "state")
-    for row in rows:
-        table.add_row(row["recipe"], str(row["seed"]), row["suite"], row["state"])
-    out().print(table)
+    show(progress(study, store=store, mirrors=mirrors), as_json=as_json)
 
 
 def why(
@@ -144,7 +132,7 @@ def report(
     """Report on what is computed so far. Writes report.html and prints the leaderboard."""
     from kollama2.api.study import report as read
 
-    show(read(study, store=store), as_json=as_json)
+    show_result(read(study, store=store), as_json=as_json)
 
 
 def predict(
@@ -200,18 +188,9 @@ def query(
     as_json: JsonOption = False,
 ) -> None:
     """Query the records of all stages with SQL."""
-    from rich.table import Table
+    from kollama2.api.listing import query as ask
 
-    from kollama2.reporting.query import query as ask
-
-    found = ask(store, sql)
-    if as_json:
-        print_json([dict(zip(found.columns, row, strict=True)) for row in found.rows])
-        return
-    table = Table(*found.columns)
-    for row in found.rows:
-        table.add_row(*("" if value is None else str(value) for value in row))
-    out().print(table)
+    show(ask(sql, store=store), as_json=as_json)
 
 
 def gc(
@@ -243,13 +222,12 @@ def gc(
     talk().print(f"{Count(len(found)):folder}, {total:.1f} MB {done}")
 
 
-def show(result: "Result", *, as_json: bool) -> None:
+def show_result(result: "Result", *, as_json: bool) -> None:
     """Print the leaderboard; where the report lies, or why there is none, is said on stderr."""
     if as_json:
         print(result.json, end="")
     else:
-        console = out()
-        console.print(*result.rendered(console.width))
+        show(result, as_json=False)
     if result.report is None:
         talk().print(f"no report was written: {result.trouble}", markup=False)
     elif not as_json:
