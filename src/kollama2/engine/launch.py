@@ -67,7 +67,7 @@ def local(
         )
         tell("launching", {})
         try:
-            with _hidden_program():
+            with _nameless_program():
                 process.start()
         except (OSError, EOFError) as error:
             raise Failed(
@@ -92,14 +92,16 @@ def local(
 
 
 @contextmanager
-def _hidden_program() -> Iterator[None]:
-    """Hide the program that asks for workers, which need nothing of it.
+def _nameless_program() -> Iterator[None]:
+    """Hide from which file the program that asks comes: workers need nothing of it.
 
     multiprocessing runs it in each of them, and a script without a guard would ask for more.
     """
     with _starting:
-        program = sys.modules["__main__"]
-        sys.modules["__main__"] = ModuleType("__main__")
+        program, nameless = sys.modules["__main__"], ModuleType("__main__")
+        where = ("__file__", "__spec__")
+        vars(nameless).update({k: v for k, v in vars(program).items() if k not in where})
+        sys.modules["__main__"] = nameless
         try:
             yield
         finally:
