@@ -10,10 +10,11 @@ from rich.table import Table
 
 from kollama2.api.adapt import named
 from kollama2.api.compute import Progress, compute, machine, note, silent, under
+from kollama2.api.pareto import check, draw
 from kollama2.api.places import mirrors_at, store_at
 from kollama2.api.shown import WIDTH, Shown
 from kollama2.engine.profile import Profile
-from kollama2.errors import BadUsage
+from kollama2.errors import BadUsage, storage
 from kollama2.evaluation.contrast import load_metrics
 from kollama2.model.folder import ModelFolder
 from kollama2.stages.source import content
@@ -39,6 +40,21 @@ class Frontier(Shown):
     gaps: Mapping[str, float]
     primary: str
     english: str
+
+    def draw(self, path: str | Path) -> None:
+        """Write a picture: Korean gain against English loss, a line through the best.
+
+        Args:
+            path: a file that ends in .svg, .png or .html; the page works offline.
+
+        Raises:
+            BadUsage: it ends otherwise.
+            Denied, StorageTrouble: it cannot be written.
+        """
+        picture = Path(path)
+        check(picture)
+        with storage(picture):
+            draw(self.points, self.primary, self.english, picture)
 
     def plain(self) -> dict[str, Any]:
         """Everything as plain values, as `--json` prints it."""

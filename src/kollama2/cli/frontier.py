@@ -43,11 +43,11 @@ def frontier(
     not transfer.
     """
     from kollama2.api.frontier import frontier as measured
-    from kollama2.cli import pareto
+    from kollama2.api.pareto import check
     from kollama2.cli.display import Display
 
     if plot is not None:
-        pareto.check(plot)
+        check(plot)
     with Display(talk()) as display:
         found = measured(
             base,
@@ -62,6 +62,6 @@ def frontier(
             progress=display,
         )
     if plot is not None:
-        pareto.draw(found.points, found.primary, found.english, plot)
+        found.draw(plot)
         talk().print(f"{plot}: Korean gain against English loss")
     show(found, as_json=as_json)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from kollama2.api.pareto import draw, numbered
 from kollama2.cli.frontier import frontier
-from kollama2.cli.pareto import draw, numbered
 from kollama2.errors import BadUsage
 from kollama2.study.frontier import points
 
