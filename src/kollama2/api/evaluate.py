@@ -148,7 +148,8 @@ def evaluate(
     Raises:
         Fault: something that is named does not exist or does not fit, or the evaluation failed.
     """
-    asked, own = str(suite or "") or None, Path(include) if include else None
+    asked = None if suite is None else str(suite)
+    own = None if include is None else Path(include)
     wanted = Wanted(asked, tuple(tasks), own, tuple(only), num_fewshot, limit)
     how = _How(template, onto, key, store, mirrors, profile, progress)
     name = named(model)
@@ -200,7 +201,8 @@ def compare(
         BadData: the models were measured on different suites, or share no item.
         Fault: something that is named does not exist or does not fit, or an evaluation failed.
     """
-    asked, own = str(suite or "") or None, Path(include) if include else None
+    asked = None if suite is None else str(suite)
+    own = None if include is None else Path(include)
     wanted = Wanted(asked, tuple(tasks), own, tuple(only), num_fewshot, limit)
     how = _How(template, onto, key, store, mirrors, profile, progress)
     start = None if base is None else named(base)
