@@ -268,6 +268,11 @@ def test_what_may_not_be_read_is_one_sentence(
         (("data", "check", "missing.json"), 65, "missing.json"),
         (("data", "check", "a.json", "--columns", "output"), 64, "instruction=ask,output=reply"),
         (("adapt", "nowhere", "--recipe", "kullm-lora", "-o", "out"), 64, "nothing lies at"),
+        (
+            ("adapt", "nowhere", "--recipe", "kullm-lora", "-o", "out", "--set", "seed=1"),
+            64,
+            "--set seed: that is no setting of a recipe but an option",
+        ),
     ],
 )
 def test_wrong_usage_is_one_sentence(
