@@ -148,8 +148,11 @@ def test_failures_are_raised_or_told(folder: Path) -> None:
     (failed,) = result.failed
     assert (failed.partition("-")[0], result.exit_code) == ("encode", BadData.exit_code)
     assert {row["recipe"]: row["missing"] for row in result.rows()}["lora"] == 1
+    assert result.report is not None
+    result.report.unlink()
     with pytest.raises(BadData) as caught:
         kollama2.run("s.yaml")
+    assert result.report.is_file()
     assert str(caught.value) == result.failed[failed]
 
 

@@ -135,9 +135,10 @@ def run(
     keep_json(place / "studies" / f"{locked.study.name}.json", locked.record().plain())
     names = locked.stage_names()
     outcome = launch(todo, Store(place), size, lambda name: names.get(name, name), tell)
-    if check:
+    result = _result(locked.study.name, place, outcome.failed, outcome.exit_code)
+    if check:  # the page tells what there is all the same
         must_succeed(outcome)
-    return _result(locked.study.name, place, outcome.failed, outcome.exit_code)
+    return result
 
 
 def report(study: str | Path | None = None, *, store: str | Path | None = None) -> Result:
