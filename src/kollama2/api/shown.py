@@ -61,9 +61,7 @@ class Shown(ABC):
         Returns:
             Its lines, the last one with its line break.
         """
-        stream = io.StringIO()
-        self._print(Console(file=stream, width=width, highlight=False, color_system=None))
-        return stream.getvalue()
+        return self._printed(width).export_text()
 
     def to_arrow(self) -> "Table":
         """The rows as a table of pyarrow.
@@ -94,14 +92,17 @@ class Shown(ABC):
 
     def _repr_html_(self) -> str:
         """The table for a notebook: escaped, and in need of no other file."""
-        console = Console(file=io.StringIO(), width=WIDTH, highlight=False, record=True)
-        self._print(console)
-        return console.export_html(inline_styles=True, code_format=_PAGE)
+        return self._printed(WIDTH).export_html(inline_styles=True, code_format=_PAGE)
 
-    def _print(self, console: Console) -> None:
+    def _printed(self, width: int) -> Console:
+        # In a notebook rich would show by itself what is printed here.
+        console = Console(
+            file=io.StringIO(), width=width, highlight=False, record=True, force_jupyter=False
+        )
         careful(console)
-        for one in self.rendered(console.width):
+        for one in self.rendered(width):
             console.print(one)
+        return console
 
 
 def careful(console: Console) -> Console:
