@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 import kollama2
-from kollama2.study.steps import KEYS
+from kollama2.study.given import _fields
+from kollama2.study.steps import STEPS
 
 ROOT = Path(__file__).parent.parent.parent
 HEAVY = ("torch", "pydantic", "transformers", "numpy", "rich", "yaml")
@@ -95,9 +96,7 @@ def test_the_hints_mean_something(found: Any) -> None:
 
 def test_no_setting_of_a_recipe_is_an_option_of_adapt() -> None:
     options = set(inspect.signature(kollama2.adapt).parameters)
-    settings = {key for keys in KEYS.values() for key in keys}
-    # These two are options on purpose: `--set seed` is refused, a template is the recipe's.
-    assert options & settings <= {"seed", "template", "data"}
+    assert options.isdisjoint({key for kind in STEPS for key in _fields(kind)})
 
 
 def test_the_import_is_light() -> None:
