@@ -207,7 +207,7 @@ def test_without_a_place_for_the_report_the_leaderboard_is_printed(
 
     monkeypatch.setattr(html, "write_report", refuse)
     monkeypatch.chdir(study)
-    show_result(report("try", store=study / "runs"), as_json=True)
+    show_result(report("try", store=study / "runs"), study / "runs", as_json=True)
     said = capsys.readouterr()
     assert said.out == board
     assert said.err.startswith("no report was written: report.html may not be written")

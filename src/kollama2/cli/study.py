@@ -62,7 +62,7 @@ def run(
             progress=display,
             check=False,
         )
-    show_result(result, as_json=as_json)
+    show_result(result, store, as_json=as_json)
     if result.failed:
         talk().print(f"{Count(len(result.failed)):stage} failed; run again to try once more")
         raise typer.Exit(result.exit_code)
@@ -132,7 +132,7 @@ def report(
     """Report on what is computed so far. Writes report.html and prints the leaderboard."""
     from kollama2.api.study import report as read
 
-    show_result(read(study, store=store), as_json=as_json)
+    show_result(read(study, store=store), store, as_json=as_json)
 
 
 def predict(
@@ -222,7 +222,7 @@ def gc(
     talk().print(f"{Count(len(found)):folder}, {total:.1f} MB {done}")
 
 
-def show_result(result: "Result", *, as_json: bool) -> None:
+def show_result(result: "Result", store: Path, *, as_json: bool) -> None:
     """Print the leaderboard; where the report lies, or why there is none, is said on stderr."""
     if as_json:
         print(result.json, end="")
@@ -232,3 +232,12 @@ def show_result(result: "Result", *, as_json: bool) -> None:
         talk().print(f"no report was written: {result.trouble}", markup=False)
     elif not as_json:
         talk().print(f"report: {os.path.relpath(result.report)}", markup=False)
+    if result.board.recommended and not as_json:
+        talk().print(take_away(result.study, result.board.recommended, store), markup=False)
+
+
+def take_away(study: str, recipe: str, store: Path) -> str:
+    """The command that exports a recipe's model, as it is typed here."""
+    option = "" if store == STORE else f" --store {shlex.quote(str(store))}"
+    model, folder = shlex.quote(f"{study}:{recipe}"), shlex.quote(f"{study}-{recipe}")
+    return f"kollama2 export {model}{option} -o {folder}"

@@ -18,7 +18,7 @@ from kollama2.reporting.board import (
 from kollama2.reporting.cautions import warnings
 from kollama2.reporting.contrast import contrasts
 from kollama2.reporting.preferences import panels
-from kollama2.reporting.recommend import recommend, scale
+from kollama2.reporting.recommend import Recommendation, recommend, scale
 from kollama2.reporting.study import TRAINING, Cell, Study, kind_of, load
 from kollama2.reporting.terminal import answered, render_terminal
 from kollama2.reporting.trust import trust
