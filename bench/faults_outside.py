@@ -115,13 +115,13 @@ def download_cases(root: Path) -> Iterator[tuple[str, Callable[[], Ended]]]:
 def network_cases(root: Path) -> Iterator[tuple[str, Callable[[], Ended]]]:
     """Answers of endpoints, requests to the arena, and queries that end never or nowhere."""
     from tests.evaluation.server import serving
-    from tests.report import fake
+    from tests.reporting import fake
 
-    from kollama2 import web as arena_server
+    from kollama2 import web as web_server
     from kollama2.arena.app import Arena, create
     from kollama2.evaluation import endpoint
-    from kollama2.report import query
-    from kollama2.report.study import load
+    from kollama2.reporting import query
+    from kollama2.reporting.study import load
 
     vars(endpoint).update(LARGEST=1_000_000)
     answers = ["", "null", "[]", "{}", "[" * 90_000, '{"choices": []}', '{"choices": {}}', "NaN"]
@@ -149,10 +149,10 @@ def network_cases(root: Path) -> Iterator[tuple[str, Callable[[], Ended]]]:
     ]  # fmt: skip
     for sql in queries:
         yield f"query {sql[:30]!r}", partial(command, "query", sql, "--store", str(store))
-    listening = arena_server.listen("127.0.0.1", 0)
-    arena_server.SECONDS = 2.0
+    listening = web_server.listen("127.0.0.1", 0)
+    web_server.SECONDS = 2.0
     web = create(Arena(load(store, "quick")))
-    threading.Thread(target=arena_server.run, args=(web, listening), daemon=True).start()
+    threading.Thread(target=web_server.run, args=(web, listening), daemon=True).start()
     at = listening.getsockname()[1]
     for number, one in enumerate(_requests()):
         yield f"request {number} {one[-30:]!r}", partial(_request, at, one.encode())

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from kollama2.evaluation.statistics import Comparison, family
 from kollama2.records.items import Items, load_items
 from kollama2.records.measures import measure
-from kollama2.report.study import load
+from kollama2.reporting.study import load
 
 
 class Change(NamedTuple):

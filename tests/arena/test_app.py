@@ -11,10 +11,10 @@ from starlette.testclient import TestClient
 
 from kollama2.arena.app import Arena, create
 from kollama2.arena.page import texts
-from kollama2.report.preferences import panels
-from kollama2.report.study import load
-from kollama2.report.table import leaderboard
-from tests.report import fake
+from kollama2.reporting.preferences import panels
+from kollama2.reporting.study import load
+from kollama2.reporting.table import leaderboard
+from tests.reporting import fake
 
 VOTER = {"voter": "someone-1"}
 

@@ -14,9 +14,9 @@ from starlette.responses import HTMLResponse
 
 from kollama2.arena.app import Arena, create
 from kollama2.arena.page import page
-from kollama2.report.study import load
-from tests.report import fake
-from tests.report.test_browser import QUIET
+from kollama2.reporting.study import load
+from tests.reporting import fake
+from tests.reporting.test_browser import QUIET
 
 # Clicks each of the four buttons twice, then presses a key, then changes the language.
 HAND = """<script>let n = 0; const choices = ["left", "right", "tie", "bad"]; setInterval(() => {

@@ -13,10 +13,10 @@ from kollama2.arena.pairs import Pair, answers
 from kollama2.cli.app import app
 from kollama2.errors import TryLater
 from kollama2.evaluation.endpoint import Endpoint
-from kollama2.report.preferences import panels
-from kollama2.report.study import Study, load
+from kollama2.reporting.preferences import panels
+from kollama2.reporting.study import Study, load
 from tests.evaluation.server import said, serving
-from tests.report import fake
+from tests.reporting import fake
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import pytest
 
 from kollama2.arena.pairs import Ballot, Pair, answers
 from kollama2.errors import BadUsage
-from kollama2.report.study import load
-from tests.report import fake
+from kollama2.reporting.study import load
+from tests.reporting import fake
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.report import fake
+from tests.reporting import fake
 
 VOTER = {"voter": "someone-1"}
 

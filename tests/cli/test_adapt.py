@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from kollama2.cli import adapt, plan
-from kollama2.cli.adapt import next_steps
-from kollama2.cli.plan import _state
+from kollama2.api import adapt
+from kollama2.api.compute import silent
+from kollama2.api.plan import _state
+from kollama2.cli.model import next_steps
 from kollama2.engine.graph import closure
 from kollama2.engine.profile import Profile
 from kollama2.engine.stage import Stage
@@ -18,7 +19,6 @@ from kollama2.errors import BadData
 from kollama2.llama.convert import to_meta
 from kollama2.miniature.base import FOLDER
 from kollama2.stages import Encode, Source
-from kollama2.study import sample
 from kollama2.study.adapt import adaptation
 
 
@@ -90,12 +90,12 @@ def test_only_rows_that_are_still_to_be_encoded_are_sampled(
     stages = closure(made.stage).values()
     (rows,) = (one for one in stages if isinstance(one, Encode))
     monkeypatch.setattr(adapt, "compute", lambda wanted, *_: [store.path(one) for one in wanted])
-    monkeypatch.setattr(plan, "cost_of", lambda *_: None)
-    monkeypatch.setattr(plan, "cost_line", lambda _: "")
-    monkeypatch.setattr(sample, "sampled", lambda one, _: asked.append(one))
-    adapt.train(made, store.root, Profile(), "adapt")
+    monkeypatch.setattr(adapt, "cost_of", lambda *_: None)
+    monkeypatch.setattr(adapt, "cost_line", lambda _: "")
+    monkeypatch.setattr(adapt, "sampled", lambda one, _: asked.append(one))
+    adapt._train(made, store.root, Profile(), "adapt", silent)
     assert asked == [rows]
     for one in (*(one for one in stages if isinstance(one, Source)), rows):
         store.compute(one)
-    adapt.train(made, store.root, Profile(), "adapt")
+    adapt._train(made, store.root, Profile(), "adapt", silent)
     assert asked == [rows]

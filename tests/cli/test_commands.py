@@ -13,12 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from kollama2.api.plan import kept_names
+from kollama2.api.study import report
 from kollama2.cli import app
-from kollama2.cli.plan import kept_names
-from kollama2.cli.study import show
+from kollama2.cli.study import show_result
 from kollama2.errors import Denied, Missing
-from kollama2.report import html
-from tests.report import fake
+from kollama2.reporting import html
+from tests.reporting import fake
 
 ROOT = Path(__file__).parent.parent.parent
 STUDY = """\
@@ -206,7 +207,7 @@ def test_without_a_place_for_the_report_the_leaderboard_is_printed(
 
     monkeypatch.setattr(html, "write_report", refuse)
     monkeypatch.chdir(study)
-    show("try", study / "runs", as_json=True)
+    show_result(report("try", store=study / "runs"), study / "runs", as_json=True)
     said = capsys.readouterr()
     assert said.out == board
     assert said.err.startswith("no report was written: report.html may not be written")
@@ -267,6 +268,11 @@ def test_what_may_not_be_read_is_one_sentence(
         (("data", "check", "missing.json"), 65, "missing.json"),
         (("data", "check", "a.json", "--columns", "output"), 64, "instruction=ask,output=reply"),
         (("adapt", "nowhere", "--recipe", "kullm-lora", "-o", "out"), 64, "nothing lies at"),
+        (
+            ("adapt", "nowhere", "--recipe", "kullm-lora", "-o", "out", "--set", "seed=1"),
+            64,
+            "--set seed: that is no setting of a recipe but an option",
+        ),
     ],
 )
 def test_wrong_usage_is_one_sentence(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from kollama2.cli.console import check_new
+from kollama2.api.places import check_new
 from kollama2.engine.leftovers import leftovers
 from kollama2.errors import StorageTrouble
 from kollama2.llama.convert import to_hugging_face as to_hf

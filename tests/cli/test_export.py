@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from kollama2.api.study import report
 from kollama2.cli.app import app
-from kollama2.cli.study import show, take_away
+from kollama2.cli.study import show_result, take_away
 from kollama2.errors import BadUsage
-from tests.report import fake
+from tests.reporting import fake
 
 
 def call(*given: str) -> str:
@@ -49,12 +50,12 @@ def test_a_study_ends_with_the_command(
 ) -> None:
     few = tuple(fake.RECIPES[i] for i in (0, 5))
     fake.write(tmp_path / "none", recipes=few)
-    show("quick", tmp_path / "none", as_json=False)
+    show_result(report("quick", store=tmp_path / "none"), tmp_path / "none", as_json=False)
     assert "kollama2 export" not in capsys.readouterr().err
-    monkeypatch.setattr("kollama2.report.recommend.KOREAN", 0.5)
-    monkeypatch.setattr("kollama2.report.table.ENGLISH_LIMIT", 50.0)
+    monkeypatch.setattr("kollama2.reporting.recommend.KOREAN", 0.5)
+    monkeypatch.setattr("kollama2.reporting.table.ENGLISH_LIMIT", 50.0)
     fake.write(tmp_path / "store", recipes=fake.RECIPES[:3])
-    show("quick", tmp_path / "store", as_json=False)
+    show_result(report("quick", store=tmp_path / "store"), tmp_path / "store", as_json=False)
     wanted = f"kollama2 export quick:alpaca-full --store {tmp_path / 'store'} -o quick-alpaca-full"
     assert capsys.readouterr().err.endswith(f"{wanted}\n")
     assert take_away("a", "b c", Path("runs")) == "kollama2 export 'a:b c' -o 'a-b c'"

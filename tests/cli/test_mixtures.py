@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from kollama2.cli.adapt import compute_one
-from kollama2.cli.mixtures import drawings, encoded, fading
-from kollama2.cli.study import warn
+from kollama2.api.compute import compute, machine, once, under, warn
+from kollama2.api.mixtures import drawings, encoded, fading
+from kollama2.cli.console import talk
+from kollama2.cli.display import Display
 from kollama2.data.curriculum import curriculum, preview
 from kollama2.engine.graph import plan
 from kollama2.engine.store import Store
@@ -73,9 +74,13 @@ def test_what_was_said_is_not_said_again(
     settings = TrainSettings(bytes=1000)
     stage = Train(kind="pretrain", model=MODEL, rows=rows, settings=settings)
     todo = plan([stage], Store(tmp_path / "runs"))
-    said = warn(todo, tmp_path / "runs")
-    assert "at least 10.0 epochs" in " ".join(capsys.readouterr().err.split())
-    assert warn(todo, tmp_path / "runs", said) == said
+    with Display(talk()) as display:
+        tell = once(display)
+        warn(todo, Store(tmp_path / "runs"), tell)
+        said = " ".join(capsys.readouterr().err.split())
+        assert said.startswith("warning: ")
+        assert "at least 10.0 epochs" in said
+        warn(todo, Store(tmp_path / "runs"), tell)
     assert capsys.readouterr().err == ""
 
 
@@ -89,7 +94,7 @@ def test_rows_left_out_and_templates_not_meant_are_told(tmp_path: Path) -> None:
     rows = Encode(data=(Part(source=source),), tokenizer=model, template="own", max_length=64)
     store = Store(tmp_path / "runs")
     assert encoded([rows], store) == []
-    compute_one(rows, tmp_path / "runs", None, "encode")
+    compute([rows], tmp_path / "runs", machine(None), under("encode"))
     first, last = encoded([rows], store)
     assert first.startswith("rows.json: 2 of 3 rows rejected (2 x ")
     assert last.startswith("the base has no chat template, so llama2 takes its place")

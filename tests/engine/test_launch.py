@@ -46,6 +46,27 @@ def test_each_stage_gets_a_process_of_its_own(store: Store) -> None:
     assert store.verify() == {}
 
 
+@pytest.mark.parametrize("forks", [True, False])
+def test_a_script_without_a_guard_is_run_once(forks: bool, store: Store, tmp_path: Path) -> None:
+    code = f"""
+from pathlib import Path
+from kollama2.engine import graph, launch, store
+from tests.engine.fakes import PARSE, Look
+print("once")
+launch._can_fork = lambda profile: {forks}
+here = store.Store(Path({str(store.root)!r}))
+done = graph.run([Look(index=0), Look(index=1)], here, launch.local(here, parse=PARSE), 2)
+print(len(done.computed), done.failed)
+"""
+    (tmp_path / "script.py").write_text(code, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "script.py")],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (ROOT / "src", ROOT)))},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.stdout, done.stderr) == ("once\n2 {}\n", "")
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="forks only on Linux")
 def test_modules_are_imported_once_ahead(store: Store) -> None:
     code = f"""

@@ -15,7 +15,7 @@ from kollama2.model.files import read_json, write_json
 from kollama2.model.folder import ModelFolder
 from kollama2.model.load import load_model, whole
 from tests import chat_folders, tiny
-from tests.report import fake
+from tests.reporting import fake
 from tests.train.test_onto import grown_base, tuned
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kollama2.cli.mixtures import encoded
+from kollama2.api.mixtures import encoded
 from kollama2.engine import graph
 from kollama2.engine.store import Store
 from kollama2.stages import Prefer, Source

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from kollama2.arena.pairs import Answers, Ballot, Pair, answers, votes_file
 from kollama2.errors import Fault, storage, visible
 from kollama2.evaluation.journal import append, entries
-from kollama2.report.study import Study
+from kollama2.reporting.study import Study
 from kollama2.web import LOOPBACK, Gate, run
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from kollama2.evaluation.endpoint import Reply
 from kollama2.evaluation.fidelity import measure_answer
 from kollama2.evaluation.journal import append, entries
 from kollama2.korean import hangul
-from kollama2.report.preferences import files
-from kollama2.report.study import Study
+from kollama2.reporting.preferences import files
+from kollama2.reporting.study import Study
 
 PROMPT = """\
 You compare two answers to a request made in Korean. Judge whether what they say is right and \

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from kollama2.errors import BadUsage
 from kollama2.records.read import Json
-from kollama2.report.preferences import VOTES, choice_of
-from kollama2.report.study import Sample, Study, samples
+from kollama2.reporting.preferences import VOTES, choice_of
+from kollama2.reporting.study import Sample, Study, samples
 
 Prompt = tuple[str, str]  # task and item
 

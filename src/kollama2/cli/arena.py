@@ -9,7 +9,7 @@ from kollama2.cli.console import STORE, JsonOption, StoreOption, out, print_json
 from kollama2.evaluation.endpoint import KEY
 
 if TYPE_CHECKING:
-    from kollama2.report.study import Study
+    from kollama2.reporting.study import Study
 
 StudyArgument = Annotated[
     str, typer.Argument(help="Name or YAML file of a study whose results are in the store.")
@@ -76,7 +76,7 @@ def judge(
     from kollama2.arena.judge import name_of
     from kollama2.errors import BadUsage
     from kollama2.evaluation.endpoint import Endpoint
-    from kollama2.report.preferences import panels
+    from kollama2.reporting.preferences import panels
 
     found = _study(study, store)
     if against is not None and against not in found.recipes:
@@ -114,7 +114,7 @@ def judge(
 
 def _study(name: str, store: Path) -> "Study":
     """The records of a study given by its name or by its file."""
-    from kollama2.report.study import load
+    from kollama2.reporting.study import load
     from kollama2.study.lock import name_of
 
     return load(store, name_of(name, store))

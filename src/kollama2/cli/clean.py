@@ -29,7 +29,9 @@ def held_out(names: list[str], store: Path, mirrors: Path | None) -> "HeldOut":
         BadUsage: no such suite.
         BadData: its data cannot be read.
     """
-    from kollama2.cli.adapt import compute_one
+    from kollama2.api.compute import compute, machine, under
+    from kollama2.cli.console import talk
+    from kollama2.cli.display import Display
     from kollama2.engine.hub import load_mirrors
     from kollama2.evaluation.contamination import HeldOut, wanted
     from kollama2.evaluation.items import suite_items
@@ -41,10 +43,10 @@ def held_out(names: list[str], store: Path, mirrors: Path | None) -> "HeldOut":
     rows = {}
     for name in names:
         suite, data = resolve_suite(name, locator)
-        places = {
-            uri: content(compute_one(source, store, None, f"suite {name}"))
-            for uri, source in data.items()
-        }
+        with Display(talk()) as display:
+            sources, label = list(data.values()), under(f"suite {name}")
+            folders = compute(sources, store, machine(None), label, display)
+        places = dict(zip(data, map(content, folders), strict=True))
         items = suite_items(suite.resolved(places.__getitem__))
         rows.update({f"{name} {task}": each for task, each in wanted(items).items()})
     locator.save()

@@ -4,34 +4,22 @@ import json
 import math
 import os
 import re
-from contextlib import suppress
 from pathlib import Path
-from stat import S_ISDIR
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kollama2.errors import visible
-
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from kollama2.api.shown import Shown
+
 
 def check_store(store: Path | None) -> Path | None:
-    """Refuse a store that cannot be one, before anything is done for it.
+    """Refuse a store that cannot be one, before anything is done for it."""
+    from kollama2.api.places import store_at
 
-    Raises:
-        StorageTrouble: it is a file, lies below one, or its name is too long.
-        Denied: it may not be looked into.
-    """
-    from kollama2.errors import StorageTrouble, storage
-
-    if store is not None:
-        with storage(store), suppress(FileNotFoundError):
-            if not S_ISDIR(store.stat().st_mode):
-                raise StorageTrouble(f"the store {store} is a file; name a folder with --store")
-            next(store.iterdir(), None)
-    return store
+    return store and store_at(store)
 
 
 StoreOption = Annotated[
@@ -62,6 +50,10 @@ ColumnsOption = Annotated[
         help="Which column plays which role: instruction=ask,output=reply or text=body.",
     ),
 ]
+ProfileOption = Annotated[
+    Path | None,
+    typer.Option("--profile", help="YAML file with the resources for each kind of stage."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 STORE = Path("runs")
 # What JSON does not escape by itself and a terminal obeys.
@@ -72,63 +64,31 @@ def talk() -> "Console":
     """The console for messages, on stderr."""
     from rich.console import Console
 
-    return _careful(Console(stderr=True, highlight=False, soft_wrap=True))
+    from kollama2.api.shown import careful
+
+    return careful(Console(stderr=True, highlight=False, soft_wrap=True))
 
 
 def out() -> "Console":
     """The console for results, on stdout; wide when it is not a terminal, so nothing is cut."""
     from rich.console import Console
 
+    from kollama2.api.shown import careful
+
     console = Console(highlight=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console = Console(highlight=False, width=160)
-    return _careful(console)
+    return careful(console)
 
 
-def _careful(console: "Console") -> "Console":
-    """A console on which no text that is printed can move the cursor or turn the line around."""
-    from rich.console import ConsoleOptions, ConsoleRenderable, RenderHook, RenderResult
-    from rich.measure import Measurement
-    from rich.segment import Segment
-
-    class Shown:
-        def __init__(self, what: ConsoleRenderable) -> None:
-            self.what = what
-
-        def __rich_console__(self, console: "Console", options: ConsoleOptions) -> RenderResult:
-            for one in console.render(self.what, options):
-                yield one if one.control else Segment(visible(one.text), one.style)
-
-        def __rich_measure__(self, console: "Console", options: ConsoleOptions) -> Measurement:
-            return Measurement.get(console, options, self.what)
-
-    class Hook(RenderHook):
-        def process_renderables(
-            self, renderables: list[ConsoleRenderable]
-        ) -> list[ConsoleRenderable]:
-            return [Shown(one) for one in renderables]
-
-    console.push_render_hook(Hook())
-    return console
-
-
-def check_new(folder: Path) -> None:
-    """Refuse a folder for output that holds something or cannot be written, before the work.
-
-    Raises:
-        BadUsage: it holds something.
-        TryLater, Denied, StorageTrouble: it cannot be written.
-    """
-    from kollama2.engine.leftovers import owner_of
-    from kollama2.errors import BadUsage, storage
-
-    with storage(folder):
-        if folder.exists() and any(folder.iterdir() if folder.is_dir() else [folder]):
-            raise BadUsage(f"{folder} is not empty; name a new folder with -o")
-        whole = folder.absolute()
-        probe = owner_of(whole.with_name(f".{whole.name}.partial-{os.getpid():08x}"))
-        probe.mkdir(parents=True)
-        probe.rmdir()
+def show(found: "Shown", *, as_json: bool) -> None:
+    """A result on stdout, for people or as JSON."""
+    if as_json:
+        print_json(found.plain())
+        return
+    console = out()
+    for one in found.rendered(console.width):
+        console.print(one)
 
 
 def print_json(value: Any) -> None:

@@ -1,7 +1,7 @@
-"""What a person sees while a study is computed: a live table on a terminal, else plain lines."""
+"""What a person sees while stages are computed: a live table on a terminal, else plain lines."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any
@@ -11,35 +11,30 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from kollama2.engine.graph import Event, Plan
+from kollama2.api.compute import Event
 
 PLAIN_SECONDS = 15.0
 
 
 class Display(AbstractContextManager["Display"]):
-    """Shows the events of `run`; call it with each.
+    """Shows the events of what is computed; call it with each.
 
     Args:
         console: where to talk.
-        plan: what is to be computed.
-        names: what to call a stage, by the name of its folder.
     """
 
-    def __init__(self, console: Console, plan: Plan, names: Callable[[str], str]) -> None:
-        self._console, self._names = console, names
-        self._total = len(plan.todo)
-        self._done = 0
-        self._begun = time.monotonic()
-        self._running: dict[str, dict[str, Any]] = {}
-        self._said: dict[str, float] = {}
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._begin(0)
         self._live = Live(
             console=console, transient=True, refresh_per_second=4, get_renderable=self._table
         )
 
-    def __enter__(self) -> "Display":
-        if self._console.is_terminal and self._total:
-            self._live.start()
-        return self
+    def _begin(self, total: int) -> None:
+        self._total, self._done = total, 0
+        self._begun = time.monotonic()
+        self._running: dict[str, Mapping[str, Any]] = {}
+        self._said: dict[str, float] = {}
 
     def __exit__(
         self,
@@ -51,41 +46,49 @@ class Display(AbstractContextManager["Display"]):
 
     def __call__(self, event: Event) -> None:
         """Take in one event."""
-        name = event.stage.name
-        if event.what == "started":
-            self._running[name] = {}
-        elif event.what == "progress":
-            phase = self._running.get(name, {}).get("unit")
-            self._running[name] = event.figures
+        what, name, figures = event.what, event.label, event.figures
+        if what == "planned":
+            self._begin(figures["total"])
+            if self._console.is_terminal:
+                self._live.start()
+        elif what == "ended":
+            self._live.stop()
+        elif what == "warning":
+            self._print(f"[yellow]warning[/]: {escape(figures['message'])}")
+        elif what == "note":
+            self._print(escape(figures["message"]))
+        elif what == "started":
+            self._running[event.stage] = {"name": name}
+        elif what == "progress":
+            phase = self._running.get(event.stage, {}).get("unit")
+            self._running[event.stage] = {**figures, "name": name}
             if not self._console.is_terminal:
-                self._say_sometimes(name, at_once=phase != event.figures.get("unit"))
-        elif event.what == "launching" and not self._said:
+                self._say_sometimes(event.stage, at_once=phase != figures.get("unit"))
+        elif what == "launching" and not self._said:
             self._said[""] = time.monotonic()
             self._print("starting workers; the training stack takes some seconds to import")
-        elif event.what == "waiting":
-            self._print(f"{self._names(name)}: waiting for {event.figures['holder']}, who has it")
-        elif event.what == "finished":
-            self._end(name, f"[green]done[/] in {event.figures['seconds']:.0f} s")
-        elif event.what == "failed":
-            self._end(name, f"[red]failed[/]: {escape(event.figures['message'])}")
-        elif event.what == "blocked":
-            self._print(
-                f"{self._names(name)}: not tried, {self._names(event.figures['by'])} failed"
-            )
+        elif what == "waiting":
+            self._print(f"{name}: waiting for {figures['holder']}, who has it")
+        elif what == "finished":
+            self._end(event, f"[green]done[/] in {figures['seconds']:.0f} s")
+        elif what == "failed":
+            self._end(event, f"[red]failed[/]: {escape(figures['message'])}")
+        elif what == "blocked":
+            self._print(f"{name}: not tried, {figures['by']} failed")
 
-    def _end(self, name: str, how: str) -> None:
-        self._running.pop(name, None)
+    def _end(self, event: Event, how: str) -> None:
+        self._running.pop(event.stage, None)
         self._done += 1
-        self._print(f"[{self._done}/{self._total}] {self._names(name)}: {how}")
+        self._print(f"[{self._done}/{self._total}] {event.label}: {how}")
 
     def _print(self, line: str) -> None:
         self._console.print(line)
 
-    def _say_sometimes(self, name: str, *, at_once: bool) -> None:
-        now = time.monotonic()
-        if at_once or now - self._said[name] >= PLAIN_SECONDS:
-            self._said[name] = now
-            self._print(f"{self._names(name)}: {_figures(self._running[name])}")
+    def _say_sometimes(self, stage: str, *, at_once: bool) -> None:
+        now, figures = time.monotonic(), self._running[stage]
+        if at_once or now - self._said[stage] >= PLAIN_SECONDS:
+            self._said[stage] = now
+            self._print(f"{figures['name']}: {_figures(figures)}")
 
     def _table(self) -> Table:
         elapsed = time.monotonic() - self._begun
@@ -93,19 +96,19 @@ class Display(AbstractContextManager["Display"]):
         table.add_row(
             f"[bold]{self._done}/{self._total} stages[/]", f"{_clock(elapsed)} so far", ""
         )
-        for name, figures in list(self._running.items()):  # another thread draws
-            table.add_row(f"  {self._names(name)}", _bar(figures), _figures(figures))
+        for figures in list(self._running.values()):  # another thread draws
+            table.add_row(f"  {figures['name']}", _bar(figures), _figures(figures))
         return table
 
 
-def _bar(figures: dict[str, Any], width: int = 20) -> str:
+def _bar(figures: Mapping[str, Any], width: int = 20) -> str:
     total = figures.get("total") or 0
     share = min(1.0, figures.get("done", 0) / total) if total else 0.0
     full = round(share * width)
     return f"[cyan]{'━' * full}[/][dim]{'━' * (width - full)}[/]"
 
 
-def _figures(figures: dict[str, Any]) -> str:
+def _figures(figures: Mapping[str, Any]) -> str:
     done, total = figures.get("done", 0), figures.get("total", 0)
     if not total:
         unit = figures.get("unit", "starting")

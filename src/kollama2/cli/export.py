@@ -12,7 +12,6 @@ from kollama2.cli.console import (
     MirrorsOption,
     OntoOption,
     StoreOption,
-    check_new,
     out,
     print_json,
     talk,
@@ -61,6 +60,7 @@ def export(
 
     It is compared with what was trained before the folder gets its name.
     """
+    from kollama2.api.places import check_new
     from kollama2.engine.hub import load_mirrors
     from kollama2.errors import BadUsage
     from kollama2.exporting.model import export as write
@@ -108,7 +108,7 @@ def _next(folder: Path, name: str, to: str) -> list[str]:
         (file,) = folder.glob("*.gguf")
         return [f"llama-server -m {shlex.quote(str(file))}"]
     if to == "hf":
-        from kollama2.cli.adapt import next_steps
+        from kollama2.cli.model import next_steps
 
         return [*next_steps(folder), f"vllm serve {place}"]
     return []

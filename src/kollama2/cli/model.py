@@ -1,5 +1,7 @@
 """The commands of a model: recipes, adapt, convert."""
 
+import shlex
+from inspect import signature
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,8 +13,8 @@ from kollama2.cli.console import (
     JsonOption,
     MirrorsOption,
     OntoOption,
+    ProfileOption,
     StoreOption,
-    check_new,
     out,
     print_json,
     talk,
@@ -86,36 +88,57 @@ def adapt(
     ] = None,
     store: StoreOption = STORE,
     mirrors: MirrorsOption = None,
-    profile: Annotated[
-        Path | None, typer.Option(help="YAML file with the resources to use.")
-    ] = None,
+    profile: ProfileOption = None,
 ) -> None:
     """Adapt a base model with a named recipe. Any tool that reads safetensors can use it."""
-    from kollama2.cli.adapt import export, for_one, next_steps, train
+    from kollama2.api.adapt import adapt as compute
+    from kollama2.cli.display import Display
     from kollama2.data.forms import columns_of
-    from kollama2.study.adapt import adaptation
+    from kollama2.errors import BadUsage
+    from kollama2.study.given import pair
 
-    check_new(output)
-    machine = for_one(profile)
-    made = adaptation(
-        base,
-        recipe,
-        data or [],
-        columns=columns_of(columns) if columns else None,
-        store=store,
-        mirrors=mirrors,
-        small=miniature,
-        seed=seed,
-        template=template,
-        given=setting or [],
-        limit=limit,
-        device=machine.default.device,
-    )
-    folder = train(made, store, machine, f"adapt {recipe}")
-    export(folder / "model", output)
+    changes = dict(map(pair, setting or []))
+    if options := signature(compute).parameters.keys() & changes:
+        raise BadUsage(f"--set {min(options)}: that is no setting of a recipe but an option")
+    with Display(talk()) as display:
+        compute(
+            base,
+            recipe,
+            data,
+            output,
+            columns=columns_of(columns) if columns else None,
+            miniature=miniature,
+            limit=limit,
+            seed=seed,
+            template=template,
+            store=store,
+            mirrors=mirrors,
+            profile=profile,
+            progress=display,
+            **changes,
+        )
     out().print(f"the model is in {output.resolve()}, a Hugging Face folder", markup=False)
     for command in next_steps(output):
         out().print(f"  {command}", markup=False)
+
+
+def next_steps(output: Path) -> list[str]:
+    """Commands to talk to a new model, to measure it and to take it away, where it can go."""
+    from kollama2.errors import Fault
+    from kollama2.llama.convert import check_meta
+    from kollama2.model.folder import ModelFolder
+
+    name = shlex.quote(str(output))
+    spoken = ModelFolder.read(output).template not in (None, "plain")
+    steps = [
+        f"kollama2 chat {name}" if spoken else f'kollama2 complete {name} --raw "안녕하세요"',
+        f"kollama2 evaluate {name} --suite quick",
+    ]
+    try:
+        check_meta(output)
+    except Fault:  # it has nowhere else to go
+        return steps
+    return [*steps, f"kollama2 convert {name} --to meta -o {shlex.quote(f'{output}-meta')}"]
 
 
 def convert(
@@ -145,24 +168,20 @@ def convert(
     """
     from kollama2.engine.hub import load_mirrors
     from kollama2.errors import BadUsage
-    from kollama2.model.find import find_model, find_place
+    from kollama2.model.find import find_place
     from kollama2.model.folder import is_adapter
 
     if to not in ("hf", "meta"):
         raise BadUsage(f"--to is {to!r}; it can be hf or meta")
-    known = load_mirrors(mirrors)
-    place = find_place(checkpoint, known)
+    place = find_place(checkpoint, load_mirrors(mirrors))
     if not place.exists():
         raise BadUsage(f"{place}: there is no such file or folder")
     if onto is not None or is_adapter(place):
-        from kollama2.cli.adapt import export
+        from kollama2.api.adapt import export
 
-        model = find_model(checkpoint, onto, known)  # it refuses a base for whole weights
-        assert model.base is not None, "an adapter has one"
-        if to == "meta":
+        if to == "meta" and is_adapter(place):
             raise BadUsage(f"{checkpoint} is an adapter; make a whole model of it first (--to hf)")
-        check_new(output)
-        export(place, output, model.base.path)
+        export(checkpoint, output, onto=onto, mirrors=mirrors)  # refuses a base for whole weights
         talk().print(f"{output}: {checkpoint} on {onto or 'its base'}, a whole model")
         return
     found = _to_meta(place, output, shards) if to == "meta" else _to_hf(place, output, tokenizer)
@@ -188,6 +207,7 @@ def _to_meta(place: Path, output: Path, shards: int) -> dict[str, Any]:
 
 
 def _to_hf(place: Path, output: Path, tokenizer: Path | None) -> dict[str, Any]:
+    from kollama2.api.places import check_new
     from kollama2.engine.commit import committing
     from kollama2.errors import BadUsage
     from kollama2.model.files import CONFIG, PIECES

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from kollama2.cli.console import JsonOption, MirrorsOption, check_new, out, print_json, talk
+from kollama2.cli.console import JsonOption, MirrorsOption, out, print_json, talk
 from kollama2.model.files import FAST, PIECES
 
 if TYPE_CHECKING:
@@ -115,6 +115,7 @@ def expand(
 
     An audit proves that nothing else changes and that all runtimes agree.
     """
+    from kollama2.api.places import check_new
     from kollama2.engine.commit import committing
     from kollama2.model.gguf.convert import as_folder
     from kollama2.vocab.expand import expand as grow
@@ -159,6 +160,7 @@ def prune(
 
     An audit proves that texts in the scripts that are kept are encoded as before.
     """
+    from kollama2.api.places import check_new
     from kollama2.engine.commit import committing
     from kollama2.model.gguf.convert import as_folder
     from kollama2.vocab.prune import prune as shrink

@@ -10,10 +10,12 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from kollama2.engine import worker
@@ -28,6 +30,7 @@ from kollama2.errors import Fault, TryLater
 from kollama2.records.done import Done
 
 _GRACE_SECONDS = 5.0
+_starting = threading.Lock()
 
 
 def local(
@@ -64,7 +67,8 @@ def local(
         )
         tell("launching", {})
         try:
-            process.start()
+            with _nameless_program():
+                process.start()
         except (OSError, EOFError) as error:
             raise Failed(
                 f"no worker could be started for {stage.name}; importing one of {list(preload)} "
@@ -85,6 +89,23 @@ def local(
         raise _death(stage, store, process.exitcode)
 
     return launch
+
+
+@contextmanager
+def _nameless_program() -> Iterator[None]:
+    """Hide from which file the program that asks comes: workers need nothing of it.
+
+    multiprocessing runs it in each of them, and a script without a guard would ask for more.
+    """
+    with _starting:
+        program, nameless = sys.modules["__main__"], ModuleType("__main__")
+        where = ("__file__", "__spec__")
+        vars(nameless).update({k: v for k, v in vars(program).items() if k not in where})
+        sys.modules["__main__"] = nameless
+        try:
+            yield
+        finally:
+            sys.modules["__main__"] = program
 
 
 def _can_fork(profile: Profile) -> bool:

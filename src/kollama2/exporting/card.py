@@ -9,8 +9,8 @@ from typing import Any
 
 from kollama2.exporting.choose import Chosen
 from kollama2.exporting.origin import UNKNOWN, Origin, origins
-from kollama2.report.board import Row, Score
-from kollama2.report.study import Cell, Study
+from kollama2.reporting.board import Row, Score
+from kollama2.reporting.study import Cell, Study
 
 README, NOTICE = "README.md", "NOTICE"
 _LLAMA2 = (

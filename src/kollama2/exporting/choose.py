@@ -11,9 +11,9 @@ from kollama2.model.find import BUILTIN, find_model
 from kollama2.model.folder import ModelFolder
 from kollama2.model.gguf.convert import Tell
 from kollama2.model.gguf.file import SUFFIX
-from kollama2.report.board import Leaderboard
-from kollama2.report.study import Cell, Study, kind_of, load
-from kollama2.report.table import leaderboard
+from kollama2.reporting.board import Leaderboard
+from kollama2.reporting.study import Cell, Study, kind_of, load
+from kollama2.reporting.table import leaderboard
 from kollama2.stages.source import content
 
 _SCHEMES = ("hf:", "file:", "builtin:")

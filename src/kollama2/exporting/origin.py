@@ -8,7 +8,7 @@ from typing import Any
 
 from kollama2.exporting.choose import Chosen
 from kollama2.model.files import ADAPTER_CONFIG, read_json
-from kollama2.report.study import Study
+from kollama2.reporting.study import Study
 
 UNKNOWN = "unknown"
 # What the hub's cards of these say; a licence that is given with the command comes first.

@@ -17,6 +17,18 @@ AUTO = "auto"
 _FINITE = ConfigDict(allow_inf_nan=False)
 
 
+def pair(text: str) -> tuple[str, str]:
+    """The name and the value of a `NAME=VALUE` text.
+
+    Raises:
+        BadUsage: it has no value.
+    """
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise BadUsage(f"--set {shorten(repr(text))} has no value; write NAME=VALUE, e.g. lr=1e-4")
+    return name.strip(), value
+
+
 def settings(given: Sequence[str], kinds: Sequence[str], fast: Dtype) -> list[dict[str, Any]]:
     """What `--set` changes in each step of a recipe.
 
@@ -34,12 +46,8 @@ def settings(given: Sequence[str], kinds: Sequence[str], fast: Dtype) -> list[di
     """
     changes: list[dict[str, Any]] = [{} for _ in kinds]
     for text in given:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise BadUsage(
-                f"--set {shorten(repr(text))} has no value; write NAME=VALUE, e.g. lr=1e-4"
-            )
-        where, key = _steps(name.strip(), kinds)
+        name, value = pair(text)
+        where, key = _steps(name, kinds)
         for step in where:
             field = _fields(kinds[step])[key]
             if key in BUDGETS:

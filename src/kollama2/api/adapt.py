@@ -1,0 +1,188 @@
+"""Adapt and export: one model by one recipe, and model folders that stand alone."""
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import psutil
+
+from kollama2.api.compute import Progress, compute, machine, note, silent, under
+from kollama2.api.places import check_new, mirrors_at, store_at
+from kollama2.api.plan import cost_line, cost_of
+from kollama2.engine.commit import committing
+from kollama2.engine.graph import closure, plan
+from kollama2.engine.hub import load_mirrors
+from kollama2.engine.profile import Profile, Resources
+from kollama2.engine.provenance import gpu_names
+from kollama2.engine.store import Store
+from kollama2.errors import BadData
+from kollama2.model.files import CONFIG
+from kollama2.model.find import find_model
+from kollama2.model.folder import ModelFolder
+from kollama2.stages import Encode, Source
+from kollama2.study.adapt import Adaptation, adaptation
+from kollama2.study.sample import sampled
+
+SMALL = {"micro_batch_tokens": 1024}
+"""On a CPU, where a larger one takes more memory and is no faster."""
+
+
+def adapt(
+    base: str | Path | ModelFolder,
+    recipe: str,
+    data: str | Path | Sequence[str] | Mapping[str, str | Path] | None,
+    out: str | Path,
+    *,
+    columns: Mapping[str, str] | None = None,
+    miniature: bool = False,
+    limit: int | None = None,
+    seed: int = 0,
+    template: str | None = None,
+    store: str | Path | None = None,
+    mirrors: str | Path | None = None,
+    profile: str | Path | Profile | None = None,
+    progress: Progress | None = None,
+    **changes: object,
+) -> ModelFolder:
+    """Adapt a base model with a named recipe.
+
+    Args:
+        base: model folder, GGUF file, `hf:` id or `builtin:miniature`.
+        recipe: name of a recipe.
+        data: file that takes the place of the recipe's source; where it has several, a file by the
+            name of each, or `NAME=FILE` texts; None: the recipe's own.
+        out: folder for the model; it must be new or empty.
+        columns: which column of the one file plays which role, such as `{"output": "reply"}`.
+        miniature: use the recipe's settings for tiny models, which `builtin:miniature` always gets.
+        limit: rows of each source that are used, its first; None: all.
+        seed: of the training.
+        template: chat template: a name, or `own` for the base's; None: the recipe's.
+        store: folder of the results; None: that of `KOLLAMA2_STORE`, else `runs`.
+        mirrors: YAML file that maps `hf:` ids to local copies; None: that of `KOLLAMA2_MIRRORS`.
+        profile: the machine's size, or the YAML file that says it; None: all cores that are idle.
+        progress: called with each event, in this thread; None: nothing is told.
+        **changes: settings in the place of the recipe's: `lr=1e-4`, `epochs=1`, `rank=16`; with
+            `**{"2.lr": 1e-4}` of its second step only.
+
+    Returns:
+        The model: a Hugging Face folder that any tool can use that reads safetensors.
+
+    Raises:
+        Fault: something that is named does not exist or does not fit, `out` cannot be written, or
+            a stage failed. What was computed stays, and the same call continues.
+    """
+    output, place, tell = Path(out), store_at(store), progress or silent
+    check_new(output)
+    size = machine(profile) if profile else idle()
+    made = adaptation(
+        named(base),
+        recipe,
+        _files(data),
+        columns=columns,
+        store=place,
+        mirrors=mirrors_at(mirrors),
+        small=miniature,
+        seed=seed,
+        template=template,
+        given=[f"{name}={_text(value)}" for name, value in changes.items()],
+        limit=limit,
+        device=size.default.device,
+    )
+    folder = _train(made, place, size, f"adapt {recipe}", tell)
+    return export(folder / "model", output)
+
+
+def export(
+    model: str | Path | ModelFolder,
+    out: str | Path,
+    *,
+    onto: str | Path | None = None,
+    mirrors: str | Path | None = None,
+) -> ModelFolder:
+    """Write a model folder that stands alone.
+
+    Args:
+        model: model folder, GGUF file, `hf:` id or `builtin:miniature`: an adapter is merged onto
+            its base, whole weights are copied.
+        out: folder for the model; it must be new or empty.
+        onto: base of an adapter in the place of the one that it names: also the model from before
+            its vocabulary grew.
+        mirrors: YAML file that maps `hf:` ids to local copies; None: that of `KOLLAMA2_MIRRORS`.
+
+    Returns:
+        The new folder.
+
+    Raises:
+        BadUsage: `out` holds something, or `onto` is given for whole weights.
+        BadData: `model` is no model folder, or an adapter that does not fit its base.
+        Missing, Denied: it is on a hub that cannot be reached, or refuses.
+        TryLater, Denied, StorageTrouble: `out` cannot be written.
+    """
+    output, found = Path(out), model
+    if not isinstance(found, ModelFolder) or onto is not None:
+        found = find_model(named(model), onto, load_mirrors(mirrors_at(mirrors)))
+    if not (found.root.path / CONFIG).is_file():
+        raise BadData(f"{found.root.path} is no model folder: it holds no {CONFIG}")
+    check_new(output)
+    with committing(output) as partial:
+        if found.base is None:
+            shutil.copytree(found.path, partial, dirs_exist_ok=True)
+        else:
+            from kollama2.model.write import merge
+            from kollama2.train.onto import before_growth, merge_onto
+
+            if before_growth(found):
+                merge_onto(found.path, found.base.path, partial)
+            else:
+                merge(found.path, partial, found.base.path)
+    return ModelFolder.read(output)
+
+
+def named(model: str | Path | ModelFolder) -> str:
+    """The name of a model, as the command line takes it."""
+    return str(model.path if isinstance(model, ModelFolder) else model)
+
+
+def _files(data: str | Path | Sequence[str] | Mapping[str, str | Path] | None) -> list[str]:
+    if isinstance(data, Mapping):
+        return [f"{name}={file}" for name, file in data.items()]
+    return [str(data)] if isinstance(data, str | Path) else list(data or ())
+
+
+def _text(value: object) -> str:
+    """A setting's value as `--set` takes it, in YAML, of which JSON is a part."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def idle() -> Profile:
+    """All cores that are idle now for one stage at a time.
+
+    Threads that wait for each other on busy cores are many times slower than one.
+    """
+    cores = psutil.cpu_count(logical=False) or 1
+    free = cores - round(psutil.getloadavg()[0])
+    found = Resources(threads=max(1, free), **({} if gpu_names() else SMALL))
+    return Profile(jobs=1, default=found)
+
+
+def _train(made: Adaptation, store: Path, size: Profile, label: str, tell: Progress) -> Path:
+    """Compute a model, having told what it will cost; returns its folder.
+
+    The sources come first: what they hold is counted by the base's own tokenizer.
+    """
+    kept = Store(store)
+    sources = [one for one in closure(made.stage).values() if isinstance(one, Source)]
+    compute(sources, store, size, under(label), tell)
+    left = plan([made.stage], kept)
+    note(tell, cost_line(cost_of(left, kept, size)))
+    for one in left.todo:
+        if isinstance(one, Encode) and (found := sampled(one, kept)) and found["cut"]:
+            note(
+                tell,
+                f"about {found['cut'] / found['rows']:.0%} of the rows are longer than max_length "
+                f"({one.max_length}) and will be cut; --set max_length=… takes another",
+            )
+    if made.dtypes:
+        note(tell, f"arithmetic: {', '.join(made.dtypes)}; --set dtype=… takes another")
+    return compute([made.stage], store, size, under(label), tell)[0]

@@ -1,0 +1,80 @@
+"""Listings: how far the cells of a study are, and answers to queries."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import RenderableType
+from rich.table import Table
+
+from kollama2.api.places import mirrors_at, store_at
+from kollama2.api.plan import planned, states
+from kollama2.api.shown import WIDTH, Shown
+from kollama2.reporting.query import query as ask
+
+
+@dataclass(frozen=True)
+class Listing(Shown):
+    """Rows of plain values.
+
+    Attributes:
+        columns: their names.
+        cells: the values, row by row.
+    """
+
+    columns: tuple[str, ...]
+    cells: tuple[tuple[Any, ...], ...] = field(repr=False)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One dictionary a row; of two columns by one name the last."""
+        return [dict(zip(self.columns, row, strict=True)) for row in self.cells]
+
+    def rendered(self, width: int = WIDTH) -> list[RenderableType]:
+        """One table; what is None is left blank."""
+        table = Table(*self.columns)
+        for row in self.cells:
+            table.add_row(*("" if value is None else str(value) for value in row))
+        return [table]
+
+
+def status(
+    study: str | Path | None = None,
+    *,
+    store: str | Path | None = None,
+    mirrors: str | Path | None = None,
+) -> Listing:
+    """Tell how far each cell of a study is, also while another process computes it.
+
+    Args:
+        study: YAML file or name of a study; None: the embedded one.
+        store: folder of the results; None: that of `KOLLAMA2_STORE`, else `runs`.
+        mirrors: YAML file that maps `hf:` ids to local copies; None: that of `KOLLAMA2_MIRRORS`.
+
+    Returns:
+        One row a cell: recipe, seed, suite and state.
+
+    Raises:
+        Fault: the study, or something that it names, cannot be, or cannot be read.
+    """
+    place = store_at(store)
+    rows = states(*planned(study, place, mirrors_at(mirrors)), place)
+    return Listing(tuple(rows[0]), tuple(tuple(row.values()) for row in rows))
+
+
+def query(sql: str, *, store: str | Path | None = None) -> Listing:
+    """Query the records of all finished stages with SQL.
+
+    Args:
+        sql: one SELECT over the views `stages`, `scores`, `items` and `curves`; it sees nothing
+            else.
+        store: folder of the results; None: that of `KOLLAMA2_STORE`, else `runs`.
+
+    Returns:
+        The answer.
+
+    Raises:
+        BadUsage: the statement is not valid or takes too much, or there is no such store.
+        Corrupt: a record cannot be read.
+    """
+    found = ask(store_at(store), sql)
+    return Listing(found.columns, found.rows)

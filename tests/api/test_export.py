@@ -1,0 +1,45 @@
+"""A model folder that stands alone: whole weights are copied, adapters merged onto their base."""
+
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+import kollama2
+from kollama2.errors import BadData, BadUsage
+from tests.chat_folders import write_adapter, write_folder
+
+
+def test_whole_weights_are_copied(tmp_path: Path) -> None:
+    model = kollama2.export("builtin:miniature", tmp_path / "model")
+    assert model.path == tmp_path / "model"
+    again = kollama2.export(model, tmp_path / "again")
+    first, second = ({one.name: one.read_bytes() for one in at.path.iterdir()
+                      if one.name not in ("done.json",)} for at in (model, again))  # fmt: skip
+    assert first == second
+    assert "model.safetensors" in first
+
+
+def test_an_adapter_is_merged_onto_its_base_or_another(tmp_path: Path) -> None:
+    base, other = write_folder(tmp_path / "base"), write_folder(tmp_path / "other")
+    write_adapter(base, tmp_path / "adapter", named=str(base))
+    weights = [
+        load_file(kollama2.export(tmp_path / "adapter", tmp_path / name, onto=onto).path
+                  / "model.safetensors")
+        for name, onto in (("own", None), ("named", base), ("elsewhere", other))
+    ]  # fmt: skip
+    plain = load_file(base / "model.safetensors")
+    assert all(weights[0][name].equal(weights[1][name]) for name in plain)
+    assert any(not weights[0][name].equal(plain[name]) for name in plain)
+    with pytest.raises(BadUsage, match="--onto is for adapters"):
+        kollama2.export(base, tmp_path / "no", onto=other)
+
+
+def test_what_is_no_model_is_said_before_anything_is_written(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for name in ("empty", "nowhere"):
+        with pytest.raises(BadData, match=rf"{name} is no model folder: it holds no config\.json"):
+            kollama2.export(tmp_path / name, tmp_path / "out")
+    with pytest.raises(BadUsage, match="is not empty"):
+        kollama2.export("builtin:miniature", tmp_path)
+    assert not (tmp_path / "out").exists()
