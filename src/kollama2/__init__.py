@@ -11,18 +11,21 @@ __version__ = "0.1.0"
 logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
 
 if TYPE_CHECKING:
-    from kollama2.api.adapt import adapt, export
+    from kollama2.api.adapt import adapt
     from kollama2.api.compute import Event
     from kollama2.api.evaluate import Comparison, Scores, compare, evaluate
+    from kollama2.api.export import export
     from kollama2.api.frontier import Frontier, frontier
     from kollama2.api.listing import Listing, query, status
     from kollama2.api.plan import Plan, plan
     from kollama2.api.study import Result, report, run
+    from kollama2.exporting.model import Exported
     from kollama2.model.folder import ModelFolder
 
 __all__ = [
     "Comparison",
     "Event",
+    "Exported",
     "Frontier",
     "Listing",
     "ModelFolder",
@@ -41,13 +44,15 @@ __all__ = [
     "status",
 ]
 _HOMES = {
-    "api.adapt": ("adapt", "export"),
+    "api.adapt": ("adapt",),
     "api.compute": ("Event",),
     "api.evaluate": ("Comparison", "Scores", "compare", "evaluate"),
+    "api.export": ("export",),
     "api.frontier": ("Frontier", "frontier"),
     "api.listing": ("Listing", "query", "status"),
     "api.plan": ("Plan", "plan"),
     "api.study": ("Result", "report", "run"),
+    "exporting.model": ("Exported",),
     "model.folder": ("ModelFolder",),
 }
 

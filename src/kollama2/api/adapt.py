@@ -1,4 +1,4 @@
-"""Adapt and export: one model by one recipe, and model folders that stand alone."""
+"""Adapt: one model by one recipe, as a folder that stands alone."""
 
 import json
 import shutil
@@ -17,6 +17,7 @@ from kollama2.engine.profile import Profile, Resources
 from kollama2.engine.provenance import gpu_names
 from kollama2.engine.store import Store
 from kollama2.errors import BadData
+from kollama2.exporting.model import merge_into
 from kollama2.model.files import CONFIG
 from kollama2.model.find import find_model
 from kollama2.model.folder import ModelFolder
@@ -90,53 +91,32 @@ def adapt(
         device=size.default.device,
     )
     folder = _train(made, place, size, f"adapt {recipe}", tell)
-    return export(folder / "model", output)
+    return stand_alone(folder / "model", output)
 
 
-def export(
-    model: str | Path | ModelFolder,
-    out: str | Path,
+def stand_alone(
+    model: str | Path,
+    out: Path,
     *,
     onto: str | Path | None = None,
     mirrors: str | Path | None = None,
 ) -> ModelFolder:
-    """Write a model folder that stands alone.
-
-    Args:
-        model: model folder, GGUF file, `hf:` id or `builtin:miniature`: an adapter is merged onto
-            its base, whole weights are copied.
-        out: folder for the model; it must be new or empty.
-        onto: base of an adapter in the place of the one that it names: also the model from before
-            its vocabulary grew.
-        mirrors: YAML file that maps `hf:` ids to local copies; None: that of `KOLLAMA2_MIRRORS`.
-
-    Returns:
-        The new folder.
+    """Merge an adapter onto its base or another, or copy whole weights; nothing is compared.
 
     Raises:
-        BadUsage: `out` holds something, or `onto` is given for whole weights.
-        BadData: `model` is no model folder, or an adapter that does not fit its base.
-        Missing, Denied: it is on a hub that cannot be reached, or refuses.
-        TryLater, Denied, StorageTrouble: `out` cannot be written.
+        Fault: `model` is no model folder, `onto` is given for whole weights, or `out` holds
+            something or cannot be written.
     """
-    output, found = Path(out), model
-    if not isinstance(found, ModelFolder) or onto is not None:
-        found = find_model(named(model), onto, load_mirrors(mirrors_at(mirrors)))
+    found = find_model(str(model), onto, load_mirrors(mirrors_at(mirrors)))
     if not (found.root.path / CONFIG).is_file():
         raise BadData(f"{found.root.path} is no model folder: it holds no {CONFIG}")
-    check_new(output)
-    with committing(output) as partial:
+    check_new(out)
+    with committing(out) as partial:
         if found.base is None:
             shutil.copytree(found.path, partial, dirs_exist_ok=True)
         else:
-            from kollama2.model.write import merge
-            from kollama2.train.onto import before_growth, merge_onto
-
-            if before_growth(found):
-                merge_onto(found.path, found.base.path, partial)
-            else:
-                merge(found.path, partial, found.base.path)
-    return ModelFolder.read(output)
+            merge_into(found, partial)
+    return ModelFolder.read(out)
 
 
 def named(model: str | Path | ModelFolder) -> str:

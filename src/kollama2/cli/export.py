@@ -60,11 +60,9 @@ def export(
 
     It is compared with what was trained before the folder gets its name.
     """
-    from kollama2.api.places import check_new
-    from kollama2.engine.hub import load_mirrors
+    from kollama2.api.compute import Event
+    from kollama2.api.export import export as write
     from kollama2.errors import BadUsage
-    from kollama2.exporting.model import export as write
-    from kollama2.exporting.push import check_name, publish
 
     licences = dict[str, str]()
     for one in licence or []:
@@ -72,9 +70,10 @@ def export(
         if not equals or not uri or not name:
             raise BadUsage(f"--licence is {one!r}; it is URI=LICENCE, such as hf:me/data=cc-by-4.0")
         licences[uri] = name
-    if push:
-        check_name(push)
-    check_new(output)
+
+    def told(event: Event) -> None:
+        talk().print(event.figures["message"], markup=False)
+
     found = write(
         model,
         output,
@@ -82,20 +81,20 @@ def export(
         kind=kind,
         shards=shards,
         onto=onto,
-        store=store,
-        mirrors=load_mirrors(mirrors),
         licences=licences,
-        tell=lambda text: talk().print(text, markup=False),
+        push=push,
+        store=store,
+        mirrors=mirrors,
+        progress=told,
     )
-    address = publish(found.folder, push) if push else None
     if as_json:
-        print_json({"folder": str(output), "name": found.name, "hub": address, **found.figures})
+        print_json({"folder": str(output), "name": found.name, "hub": found.hub, **found.figures})
         return
     out().print(f"{found.name} is in {output.resolve()}", markup=False)
     for command in _next(found.folder, found.name, to):
         out().print(f"  {command}", markup=False)
-    if address:
-        out().print(f"published: {address}", markup=False)
+    if found.hub:
+        out().print(f"published: {found.hub}", markup=False)
 
 
 def _next(folder: Path, name: str, to: str) -> list[str]:

@@ -177,11 +177,13 @@ def convert(
     if not place.exists():
         raise BadUsage(f"{place}: there is no such file or folder")
     if onto is not None or is_adapter(place):
-        from kollama2.api.adapt import export
+        from kollama2.api.adapt import stand_alone
 
         if to == "meta" and is_adapter(place):
             raise BadUsage(f"{checkpoint} is an adapter; make a whole model of it first (--to hf)")
-        export(checkpoint, output, onto=onto, mirrors=mirrors)  # refuses a base for whole weights
+        stand_alone(
+            checkpoint, output, onto=onto, mirrors=mirrors
+        )  # refuses a base for whole weights
         talk().print(f"{output}: {checkpoint} on {onto or 'its base'}, a whole model")
         return
     found = _to_meta(place, output, shards) if to == "meta" else _to_hf(place, output, tokenizer)

@@ -36,12 +36,14 @@ class Exported:
         name: what the model is called.
         said: what was found out on the way, as sentences.
         figures: the same as numbers, by name.
+        hub: where it is published; None where it is not.
     """
 
     folder: Path
     name: str
     said: tuple[str, ...]
     figures: Mapping[str, Any] = field(default_factory=dict)
+    hub: str | None = None
 
 
 def export(
