@@ -11,6 +11,8 @@ from tests import skips, tiny
 os.environ["HF_HUB_OFFLINE"] = "1"
 # Two test processes share the cores; more threads each would only fight for them.
 os.environ["OMP_NUM_THREADS"] = "1"
+# pytest-xdist tells its workers of a terminal with 80 columns, which users who pipe do not have.
+os.environ.pop("COLUMNS", None)
 
 REPOSITORY = Path(__file__).parent.parent
 

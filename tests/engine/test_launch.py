@@ -51,11 +51,11 @@ def test_a_script_without_a_guard_is_run_once(forks: bool, store: Store, tmp_pat
     code = f"""
 from pathlib import Path
 from kollama2.engine import graph, launch, store
-from tests.engine.fakes import PARSE, Look
+from tests.engine.fakes import Look
 print("once")
 launch._can_fork = lambda profile: {forks}
 here = store.Store(Path({str(store.root)!r}))
-done = graph.run([Look(index=0), Look(index=1)], here, launch.local(here, parse=PARSE), 2)
+done = graph.run([Look(index=0), Look(index=1)], here, launch.local(here), 2)
 print(len(done.computed), done.failed)
 """
     (tmp_path / "script.py").write_text(code, encoding="utf-8")

@@ -90,9 +90,9 @@ def export(
     if as_json:
         print_json({"folder": str(output), "name": found.name, "hub": found.hub, **found.figures})
         return
-    out().print(f"{found.name} is in {output.resolve()}", markup=False)
+    out().print(f"{found.name} is in {output.resolve()}", markup=False, soft_wrap=True)
     for command in _next(found.folder, found.name, to):
-        out().print(f"  {command}", markup=False)
+        out().print(f"  {command}", markup=False, soft_wrap=True)
     if found.hub:
         out().print(f"published: {found.hub}", markup=False)
 

@@ -119,7 +119,7 @@ def adapt(
         )
     out().print(f"the model is in {output.resolve()}, a Hugging Face folder", markup=False)
     for command in next_steps(output):
-        out().print(f"  {command}", markup=False)
+        out().print(f"  {command}", markup=False, soft_wrap=True)
 
 
 def next_steps(output: Path) -> list[str]:
