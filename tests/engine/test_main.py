@@ -8,11 +8,13 @@ from pathlib import Path
 import psutil
 import pytest
 
+from kollama2.engine.failure import Failed
 from kollama2.engine.graph import run
 from kollama2.engine.launch import local
 from kollama2.engine.profile import Profile, Resources
 from kollama2.engine.stage import Stage
 from kollama2.engine.store import Store
+from kollama2.engine.worker import read_stage
 from tests.engine.fakes import Corpus, Look, Trouble
 from tests.jsons import change
 
@@ -74,6 +76,14 @@ def test_several_processes_compute_one_stage(tmp_path: Path) -> None:
     assert (record.metrics["rank"], record.metrics["ranks"]) == ("0", "2")
     assert (store.path(Look()) / "log.txt").read_text().count("looking") == 2
     assert store.verify() == {}
+
+
+def test_a_recipe_that_is_nested_too_deeply_is_said() -> None:
+    recipe = Corpus(text="나무").recipe()
+    for _ in range(400):
+        recipe = {"kind": "train", "model": recipe}
+    with pytest.raises(Failed, match=r"cannot read the recipe of kind 'train': .*recursion"):
+        read_stage(recipe, "tests.engine.fakes")
 
 
 @pytest.mark.slow

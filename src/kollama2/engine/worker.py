@@ -106,7 +106,7 @@ def read_stage(recipe: dict[str, Any], module: str) -> Stage:
         raise Failed(
             f"{cannot}: {where}: {first['msg']}; take one that this kollama2 {__version__} wrote"
         ) from error
-    except (ImportError, TypeError, ValueError) as error:
+    except (ImportError, RecursionError, TypeError, ValueError) as error:
         raise Failed(f"{cannot}: {error}") from error
 
 
