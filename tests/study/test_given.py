@@ -32,6 +32,7 @@ def test_a_budget_takes_the_place_of_another() -> None:
         ("dtype=float16", "--set dtype=float16: input should be 'float32' or 'bfloat16'"),
         ("bytes=MB", "--set bytes=MB: 'MB' is no amount of bytes; write 50MB (units: B, KB, MB"),
         ("bytes=999999999PB", "'999999999PB' is more than any disk holds; at most 1,000 PB can be"),
+        ("bytes=-inf", "--set bytes=-inf: '-inf' is no amount of bytes"),
         ("lr=inf", "--set lr=inf: input should be a finite number"),
         ("lr=nan", "--set lr=nan: input should be a finite number"),
         ("lr=.inf", "--set lr=.inf: '.inf' is no finite number"),

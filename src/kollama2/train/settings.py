@@ -31,8 +31,8 @@ def parse_bytes(value: Any) -> Any:
         text = value.strip().upper().replace("_", "").replace(",", "")
         unit = next((one for one in sorted(UNITS, key=len, reverse=True) if text.endswith(one)), "")
         try:
-            size = float(text.removesuffix(unit)) * UNITS.get(unit, 1)
-        except ValueError as error:
+            size = round(float(text.removesuffix(unit)) * UNITS.get(unit, 1))
+        except (ValueError, OverflowError) as error:
             raise ValueError(
                 f"{shorten(repr(value))} is no amount of bytes; write 50MB (units: "
                 f"{', '.join(UNITS)})"
@@ -41,7 +41,7 @@ def parse_bytes(value: Any) -> Any:
         raise ValueError(
             f"{shorten(repr(value))} is more than any disk holds; at most 1,000 PB can be meant"
         )
-    return round(size) if isinstance(value, str) else value
+    return size
 
 
 Bytes = Annotated[
