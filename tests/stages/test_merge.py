@@ -72,6 +72,15 @@ def test_what_the_steps_mean(tmp_path: Path) -> None:
         assert Stage.model_validate(model.recipe()) == model
 
 
+def test_the_seed_of_a_copy_stays_a_seed(tmp_path: Path) -> None:
+    text = STUDY.replace("suites:", "seeds: [4294967295]\nsuites:")
+    soup = of(text, tmp_path)["ko-soup"]
+    assert isinstance(soup, Merge)
+    seeds = [one.settings.seed for one in (soup.model, *soup.others)]  # type: ignore[union-attr]
+    assert seeds == [2**32 - 1, 999]
+    assert Stage.model_validate(soup.recipe()) == soup
+
+
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [

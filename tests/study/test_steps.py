@@ -111,10 +111,46 @@ def test_a_vocabulary_step_that_cannot_be_meant(
         ({"method": "lorra"}, "got 'lorra'"),
         ({"steps": 5}, "one budget"),
         ({"epochs": "absent"}, "one budget"),
+        ({"bytes": "-inf", "epochs": "absent"}, "'-inf' is no amount of bytes; write 50MB"),
+        ({"shield": 0.5, "method": "full"}, "shield and calibration go together"),
+        ({"calibration": "en", "method": "full"}, "shield and calibration go together"),
+        ({"phases": {"ko": 1}, "data": "absent", "start": 0.5, "bytes": 9, "epochs": "absent"},
+         "start has no effect without difficulty"),
     ],
-)
+)  # fmt: skip
 def test_what_cannot_be_meant(document: Document, changes: dict[str, Any], says: str) -> None:
     with pytest.raises(BadUsage) as caught:
         step(document, **changes)
     assert says in str(caught.value)
     assert str(caught.value).startswith(str(document.path))
+
+
+def merge(document: Document, **keys: Any) -> Any:
+    return parse_step({"kind": "merge", **keys}, Budget(), document, ("axes",))
+
+
+@pytest.mark.parametrize("method", ["chat-vector", "shadow-ft", "elchat", "slerp"])
+def test_a_merge_with_one_model_is_not_given_two(document: Document, method: str) -> None:
+    assert merge(document, method=method, **{"with": "chat"}).others == ("chat",)
+    assert merge(document, method=method, copies=2).copies == 2
+    for two in ({"with": ["chat", "other"]}, {"with": "chat", "copies": 2}, {"copies": 3}):
+        with pytest.raises(BadUsage, match=f"{method} merges with one model; 2 are given"):
+            merge(document, method=method, **two)
+    assert merge(document, method="linear", weight=0.5, copies=3).copies == 3
+
+
+@pytest.mark.parametrize(
+    ("inner", "says"),
+    [
+        ({"kind": "finetun"}, "kind is 'finetun'; use pretrain, finetune, "),
+        ({"knd": "finetune"}, "the key 'kind' is missing"),
+        ({**FIELDS, "rnak": 8}, "unknown key 'rnak'; did you mean 'rank'?"),
+    ],
+)
+def test_what_a_merge_is_made_with_is_told_as_any_step(
+    document: Document, inner: dict[str, Any], says: str
+) -> None:
+    for given in ([inner], [[inner]]):
+        with pytest.raises(BadUsage) as caught:
+            merge(document, method="linear", weight=0.5, **{"with": given})
+        assert says in str(caught.value)

@@ -109,12 +109,13 @@ def shorten(text: str) -> str:
 
 
 def _cause(errors: Sequence[Any], tree: Any) -> Any:
-    """The error to tell: a misspelt key, which leaves the right one missing too, or the first.
+    """The error to tell: a misspelt key or kind, which is why other errors follow, or the first.
 
     Where the first is that of a union, the choice that fits furthest is what was meant.
     """
     for error in errors:
-        if error["type"] == "extra_forbidden":
+        kind = error["type"].startswith("union_tag_") and isinstance(error["input"], dict)
+        if kind or error["type"] == "extra_forbidden":
             return error
     place = _upto_key(errors[0]["loc"], tree)
     same = [error for error in errors if error["loc"][: len(place)] == place]

@@ -96,9 +96,11 @@ class _Builder:
         return model
 
     def _trained(self, step: TrainStep, model: ModelStage, seed: int) -> Train:
-        rows: Encode | Order = self._encoded(step, model, step.data)
+        rows: Encode | Order
         settings, probe = step.settings, None
-        if step.phases is not None:
+        if step.phases is None:
+            rows = self._encoded(step, model, step.data)
+        else:
             rows = self._ordered(step, step.phases, model, seed)
             spent = {"bytes": None, "korean_bytes": None, "epochs": 1, "order": "given"}
             settings = settings.model_validate({**settings.model_dump(), **spent})
@@ -184,7 +186,8 @@ class _Builder:
             for one in step.others
         ]
         # Seeds of further copies are far from those of a study, so that no cell is mixed in twice.
-        others += [self.model(before, seed + 1000 * copy) for copy in range(1, step.copies)]
+        further = [(seed + 1000 * copy) % 2**32 for copy in range(1, step.copies)]
+        others += [self.model(before, one) for one in further]
         if step.method == "shadow-ft":
             model, others = others[0], [model]
         return Merge(

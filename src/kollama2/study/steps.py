@@ -179,6 +179,8 @@ class TrainStep(_Step, Training):
     def _has_effect(cls, given: Any, info: ValidationInfo) -> Any:
         if info.data.get("phases") is None:
             raise ValueError(f"{info.field_name} has no effect without phases")
+        if info.field_name == "start" and info.data.get("difficulty") is None:
+            raise ValueError("start has no effect without difficulty")
         return given
 
     @model_validator(mode="after")
@@ -189,6 +191,8 @@ class TrainStep(_Step, Training):
             raise ValueError("phases say which data are learned; remove data")
         if self.phases is not None and self.bytes is None and self.korean_bytes is None:
             raise ValueError("phases need a budget in bytes or korean_bytes")
+        if bool(self.shield) != (self.calibration is not None):
+            raise ValueError("shield and calibration go together; give both or neither")
         return self
 
     @property
@@ -258,6 +262,9 @@ class MergeStep(_Step, MergeSettings):
     def _has_others(self) -> "MergeStep":
         if not self.others and self.copies == 1:
             raise ValueError("a merge needs with: the name of a model, a list of them, or steps")
+        others = len(self.others) + self.copies - 1
+        if self.of_two and others != 1:
+            raise ValueError(f"{self.method} merges with one model; {others} are given")
         return self
 
     @property

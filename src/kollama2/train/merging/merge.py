@@ -89,7 +89,7 @@ def merge_models(
     """
     if settings.needs_base and base is None:
         raise BadUsage(f"{settings.method} takes differences from a base; name one")
-    if settings.method in ("chat-vector", "shadow-ft", "elchat", "slerp") and len(others) != 1:
+    if settings.of_two and len(others) != 1:
         raise BadUsage(f"{settings.method} merges with one model; {len(others)} are given")
     same_shape([ours, *others, *([base] if base is not None else [])])
     with ExitStack() as stack:

@@ -59,6 +59,11 @@ class MergeSettings(Closed):
         """Whether the method takes differences from a base."""
         return self.method in ("chat-vector", "shadow-ft", "ties", "dare")
 
+    @property
+    def of_two(self) -> bool:
+        """Whether the method merges a model with one other only."""
+        return self.method in ("chat-vector", "shadow-ft", "elchat", "slerp")
+
     @model_validator(mode="after")
     def _consistent(self) -> "MergeSettings":
         if len(self.layers) != len(self.rates):
