@@ -43,6 +43,7 @@ def test_a_budget_takes_the_place_of_another() -> None:
         ("rank=true", "--set rank=true: true and false are no numbers"),
         ("epochs=no", "--set epochs=no: true and false are no numbers"),
         ("betas=[true, 0.9]", "true and false are no numbers"),
+        ("targets=q_proj", "'q_proj'; give all-linear, or a list of names such as [q_proj"),
         ("lr=[", "--set lr=[: input should be a valid number"),
     ],
 )

@@ -67,7 +67,9 @@ def test_a_step_that_prunes(document: Document) -> None:
     assert found.settings.keep == ("ko", "en")
     for fields, says in (
         ({}, "the key 'keep' is missing"),
+        ({"keep": ["korean"]}, "keep: input should be 'ar', "),
         ({"keep": ["korean"]}, "got 'korean'"),
+        ({"keep": "ko"}, "keep is 'ko'; give a list, such as [ko]"),
         ({"keep": ["ko"], "corpus": "ko"}, "unknown key 'corpus'"),
     ):
         with pytest.raises(BadUsage) as caught:
@@ -116,6 +118,13 @@ def test_a_vocabulary_step_that_cannot_be_meant(
         ({"calibration": "en", "method": "full"}, "shield and calibration go together"),
         ({"phases": {"ko": 1}, "data": "absent", "start": 0.5, "bytes": 9, "epochs": "absent"},
          "start has no effect without difficulty"),
+        ({"phases": {"ko": 1}}, "phases say which data are learned; remove data"),
+        ({"betas": [5, 0.9]}, "betas: input should be less than 1, got 5"),
+        ({"betas": [0.9, "x"]}, "betas: input should be a valid number"),
+        ({"betas": [0.9]}, "betas has no value number 2, got [0.9]"),
+        ({"batch": 1, "rank": 0}, "rank: input should be greater than 0, got 0"),
+        ({"targets": "q_proj"}, "targets is 'q_proj'; give all-linear, or a list of names"),
+        ({"layers": [0, "x"]}, "layers is [0, 'x']; give all, new, or a list of numbers"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_meant(document: Document, changes: dict[str, Any], says: str) -> None:
@@ -137,6 +146,12 @@ def test_a_merge_with_one_model_is_not_given_two(document: Document, method: str
         with pytest.raises(BadUsage, match=f"{method} merges with one model; 2 are given"):
             merge(document, method=method, **two)
     assert merge(document, method="linear", weight=0.5, copies=3).copies == 3
+
+
+def test_shares_of_a_merge_are_shares(document: Document) -> None:
+    for rates in ([9, 0.5, 0.5, 0.3], [0.3, 0.5, 0.5, -7]):
+        with pytest.raises(BadUsage, match=r"rates: input should be (less|greater) than or equal"):
+            merge(document, method="elchat", rates=rates, **{"with": "chat"})
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,17 @@
 
 from typing import Any, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    field_validator,
+)
+
+from kollama2.engine.document import shorten
 
 
 class Closed(BaseModel):
@@ -15,6 +25,19 @@ class Closed(BaseModel):
     def _no_truth(cls, value: Any, info: ValidationInfo) -> Any:
         assert info.field_name is not None, "it validates fields"
         return no_truth(value, cls.model_fields[info.field_name].annotation)
+
+
+def or_say(sentence: str) -> WrapValidator:
+    """Where a value does not fit, say what does instead of what pydantic would."""
+
+    def check(value: Any, read: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+        try:
+            return read(value)
+        except ValidationError as error:
+            shown, name = shorten(repr(value)), info.field_name
+            raise ValueError(f"{f'{name} is ' if name else ''}{shown}; {sentence}") from error
+
+    return WrapValidator(check)
 
 
 def no_truth(value: Any, kind: Any) -> Any:

@@ -6,9 +6,10 @@ bounds what a file can ask of the reader: its size, its nodes with all aliases f
 
 import difflib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar, get_args
 
 import yaml
@@ -75,6 +76,7 @@ class Document:
         tree: Any = None,
         path: Sequence[str | int] = (),
         context: object = None,
+        filled: Mapping[str, Sequence[str | int]] = MappingProxyType({}),
     ) -> M:
         """Validate a part of the document.
 
@@ -83,6 +85,7 @@ class Document:
             tree: the part; the whole document when None.
             path: the keys that lead to the part.
             context: what the validators of the model want to know beside it.
+            filled: the keys of the part that stand elsewhere, and the path that leads to each.
 
         Raises:
             BadUsage: with file, line, key and the near name of an unknown key.
@@ -93,7 +96,8 @@ class Document:
         except ValidationError as error:
             first = _cause(error.errors(), tree)
             tag = (_tag(first),) if first["type"] == "union_tag_invalid" else ()
-            where = (*path, *first["loc"], *tag)
+            outer = next(iter(_reached(first["loc"], tree).values()), None)
+            where = (*filled.get(str(outer), path), *first["loc"], *tag)
             raise self.fault(where, _sentence(first, model, tree)) from error
 
 
@@ -124,22 +128,32 @@ def _cause(errors: Sequence[Any], tree: Any) -> Any:
 
 def _upto_key(place: Keys, tree: Any) -> Keys:
     """A location up to its last key or index; what follows names a choice of a union."""
-    end = 0
-    for number, part in enumerate(place, start=1):
+    return place[: max(_reached(place, tree), default=-1) + 1]
+
+
+def _reached(place: Keys, tree: Any) -> dict[int, str | int]:
+    """The keys and indices in a location, by their position; its other parts name choices."""
+    found = {}
+    for number, part in enumerate(place):
         keys = tree if isinstance(tree, dict) else range(len(tree) if isinstance(tree, list) else 0)
         if part in keys:
-            tree, end = tree[part], number
-    return place[:end]
+            tree, found[number] = tree[part], part
+    return found
 
 
 def _sentence(error: Any, model: type[BaseModel], tree: Any) -> str:
-    place = error["loc"] if error["type"] == "missing" else _upto_key(error["loc"], tree)
-    key = str(place[-1]) if place else ""
+    place, value = error["loc"], error.get("input")
+    inside = [part for part in _reached(place, tree).values() if isinstance(part, str)]
+    key = inside[-1] if inside else ""
     match error["type"]:
         case "extra_forbidden":
             return f"unknown key {shorten(key)!r}; {near(key, _fields(model, place[:-1]))}"
+        case "missing" if isinstance(place[-1], int):
+            return f"{key} has no value number {place[-1] + 1}, got {shorten(repr(value))}"
         case "missing":
-            return f"the key {key!r} is missing"
+            return f"the key {place[-1]!r} is missing"
+        case "tuple_type" | "list_type" if isinstance(value, str):
+            return f"{key} is {shorten(repr(value))}; give a list, such as [{shorten(value)}]"
         case "union_tag_not_found":
             return f"the key {_tag(error)!r} is missing"
         case "union_tag_invalid":
@@ -148,9 +162,9 @@ def _sentence(error: Any, model: type[BaseModel], tree: Any) -> str:
             return f"{_tag(error)} is {found}; use {', '.join(known)} or {last}"
     message = str(error["msg"]).removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
-    value = error.get("input")
     named = "" if not key or message.startswith(key) else f"{key}: "
-    told = not isinstance(value, str | int | float | bool) or repr(value) in message
+    ours = error["type"] == "value_error"  # such a sentence tells the value where that helps
+    told = not isinstance(value, str | int | float) or (ours and repr(value) in message)
     return f"{named}{message}" + ("" if told else f", got {shorten(repr(value))}")
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
@@ -227,17 +227,39 @@ def _paths(study: Study, crossed: Sequence[dict[str, str]], document: Document) 
                     ("exclude",),
                     f"the axis {axis!r} has no option {option!r}; {near(option, list(known))}",
                 )
+    taken = set[tuple[str, ...]]()
     for options in crossed:
-        path = _crossed(study, document, options)
+        path = _crossed(study, document, options, taken)
         if path.steps:
             yield path
+    _check_taken(study, crossed, taken, document)
     for name in study.recipes:
         yield named(study, name, small=study.base.uri.startswith("builtin:miniature"))
 
 
-def _crossed(study: Study, document: Document, options: dict[str, str]) -> Recipe:
-    """One combination of options; an option without `kind` fills the steps after it."""
-    shared: dict[str, Any] = {}
+def _check_taken(
+    study: Study,
+    crossed: Sequence[dict[str, str]],
+    taken: Collection[tuple[str, ...]],
+    document: Document,
+) -> None:
+    """Refuse keys of an option that fill no step of any recipe, as where its kind was forgotten."""
+    for axis, option in dict.fromkeys(one for options in crossed for one in options.items()):
+        fields = study.axes[axis][option]
+        for key in fields if isinstance(fields, dict) and "kind" not in fields else ():
+            if (place := ("axes", axis, option, key)) not in taken:
+                what = f"no step after this option takes {key!r} from it; an option with a `kind`"
+                raise document.fault(place, f"{what} is a step, one without fills those after it")
+
+
+def _crossed(
+    study: Study, document: Document, options: dict[str, str], taken: set[tuple[str, ...]]
+) -> Recipe:
+    """One combination of options; an option without `kind` fills the steps after it.
+
+    `taken` gains the place of each key that filled a step.
+    """
+    shared: dict[str, tuple[Any, tuple[str, ...]]] = {}
     steps: list[Step] = []
     for axis, option in options.items():
         fields = study.axes[axis][option]
@@ -245,16 +267,19 @@ def _crossed(study: Study, document: Document, options: dict[str, str]) -> Recip
             continue
         place = ("axes", axis, option)
         if "kind" not in fields:
-            every = sorted({key for step in STEPS.values() for key in keys(step)} - {"kind"})
-            for key in fields:
+            every = sorted({key for step in STEPS.values() for key in keys(step)})
+            for key, value in fields.items():
                 if key not in every:
                     raise document.fault((*place, key), f"unknown key {key!r}; {near(key, every)}")
-            shared |= fields
+                shared[key] = value, (*place, key)
             continue
         step = STEPS.get(str(fields["kind"]))
         known = keys(step) if step else ()
-        fitting = {key: value for key, value in shared.items() if key in known}
-        steps.append(parse_step({**fitting, **fields}, study.budget, document, place))
+        fitting = {k: one for k, one in shared.items() if k in known and k not in fields}
+        filled = {key: where for key, (_, where) in fitting.items()}
+        taken.update(filled.values())
+        whole = {key: value for key, (value, _) in fitting.items()} | fields
+        steps.append(parse_step(whole, study.budget, document, place, filled))
     named = [o for a, o in options.items() if study.axes[a][o] not in SKIPPED]
     trained = [step for step in reversed(steps) if isinstance(step, TrainStep)]
     template = next((s.template for s in trained if s.template), study.template)

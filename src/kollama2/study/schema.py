@@ -33,7 +33,7 @@ class SourceSpec(Closed):
         "`made:bilingual-documents`, `made:switched-sentences` or `made:switched-words`.",
     )
     revision: str | None = Field(
-        None, description="Commit of a repository; of one on the hub, the newest where not said."
+        None, description="Commit of a repository; of one on the hub, the newest if omitted."
     )
     file: str | None = Field(
         None,
@@ -42,7 +42,7 @@ class SourceSpec(Closed):
     )
     sha256: str | None = Field(None, description="Hash that the content must have.")
     form: str | None = Field(
-        None, description="Form of the rows, such as `alpaca`; found from the rows where not said."
+        None, description="Form of the rows, such as `alpaca`; found from the rows if omitted."
     )
     columns: dict[str, str] = Field(
         {}, description="Which column plays which role, such as `{instruction: ask}`."
@@ -103,7 +103,7 @@ class EndpointSpec(Closed):
         description="The environment variable that holds the key; the key itself stands nowhere.",
     )
     temperature: float | None = Field(
-        0.0, ge=0, description="Of sampling; null leaves it to the endpoint."
+        0.0, ge=0, description="Sampling temperature; null leaves it to the endpoint."
     )
 
 
@@ -116,9 +116,11 @@ class Study(Closed):
     template: TemplateName = Field(
         "own", description="Chat template; `own` is the one that the base was taught."
     )
-    sources: dict[str, SourceSpec] = Field({}, description="Data and models by their names.")
+    sources: dict[str, SourceSpec] = Field({}, description="Data and models by name.")
     budget: Budget = Field(
-        Budget(), description="How much every training learns from that says nothing of its own."
+        Budget(),
+        description="How much every `pretrain` and `finetune` learns from that says nothing of its "
+        "own.",
     )
     seeds: tuple[Seed, ...] = Field(
         (0,), min_length=1, description="Seeds with which every recipe is trained."
@@ -157,7 +159,7 @@ class Twin(Closed):
 
     base: SourceSpec = Field(description="The base of this size.")
     sources: dict[str, SourceSpec] = Field(
-        {}, description="Sources in the place of those of the same name."
+        {}, description="Sources instead of those of the same name."
     )
     steps: tuple[dict[str, Any], ...] = Field(
         (), description="Keys that replace those of each step; null takes one away."
@@ -177,7 +179,7 @@ class RecipeFile(Closed):
     template: TemplateName = Field(
         "own", description="Chat template; `own` is the one that the base was taught."
     )
-    sources: dict[str, SourceSpec] = Field(description="Data and models by their names.")
+    sources: dict[str, SourceSpec] = Field(description="Data and models by name.")
     steps: tuple[dict[str, Any], ...] = Field(
         min_length=1, description="What is done to the base, one after another."
     )

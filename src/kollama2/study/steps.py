@@ -1,6 +1,7 @@
 """Steps: what a recipe does to its model; the fields of each are the keys that one may write."""
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import (
@@ -14,17 +15,14 @@ from pydantic import (
     RootModel,
     Tag,
     TypeAdapter,
-    ValidationError,
     ValidationInfo,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
     field_validator,
     model_validator,
 )
 
 from kollama2.data.curriculum import Curriculum, OrderName, curriculum
 from kollama2.data.difficulty import Measure
-from kollama2.engine.closed import no_truth
+from kollama2.engine.closed import no_truth, or_say
 from kollama2.engine.document import Document, shorten
 from kollama2.study.schema import Closed, RateProbe, TemplateName
 from kollama2.train.merging.settings import MergeSettings
@@ -36,19 +34,6 @@ M = TypeVar("M", bound=BaseModel)
 _Knots = dict[str, float] | list[dict[str, float]]
 _FINITE = ConfigDict(allow_inf_nan=False)
 _knots = TypeAdapter[list[dict[str, float]]](list[dict[str, float]], config=_FINITE)
-
-
-def _or_say(sentence: str) -> WrapValidator:
-    """Where a value does not fit, say what does in the place of what pydantic would."""
-
-    def check(value: Any, read: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
-        try:
-            return read(value)
-        except ValidationError as error:
-            shown = shorten(repr(value))
-            raise ValueError(f"{info.field_name} is {shown}; {sentence}") from error
-
-    return WrapValidator(check)
 
 
 def _phases(given: Any) -> Curriculum:
@@ -83,7 +68,7 @@ Shares = Annotated[
         lambda given: {given: 1.0} if isinstance(given, str) else given,
         json_schema_input_type=str | dict[str, PositiveFloat],
     ),
-    _or_say("give a source's name, or names and shares above 0"),
+    or_say("give a source's name, or names and shares above 0"),
 ]
 Names = Annotated[
     tuple[Annotated[str, Field(strict=True)], ...],
@@ -92,7 +77,7 @@ Names = Annotated[
         lambda given: [given] if isinstance(given, str) else given,
         json_schema_input_type=str | Annotated[list[str], Field(min_length=1)],
     ),
-    _or_say("give a source's name, or a list of names"),
+    or_say("give a source's name, or a list of names"),
 ]
 
 
@@ -116,7 +101,7 @@ class TrainStep(_Step, Training):
 
     kind: Literal["pretrain", "finetune"]
     lr: PositiveFloat | RateProbe = Field(
-        description="Highest learning rate; or `{probe: [1e-4, 3e-4], share: 0.25}`, which tries "
+        description="Peak learning rate; or `{probe: [1e-4, 3e-4], share: 0.25}`, which tries "
         "each on a share of the budget and takes the one that predicts held-out rows best."
     )
     data: Shares = Field(
@@ -127,7 +112,7 @@ class TrainStep(_Step, Training):
     phases: Annotated[Curriculum, PlainValidator(_phases, json_schema_input_type=_Knots)] | None = (
         Field(
             None,
-            description="In the place of `data`, a mixture that changes over progress: shares of "
+            description="Instead of `data`, a mixture that changes over progress: shares of "
             "sources at moments from 0 to 1, such as `[{at: 0, en: 1}, {at: 1, ko: 1}]`. It needs "
             "a budget in bytes or korean_bytes.",
         )
@@ -135,15 +120,15 @@ class TrainStep(_Step, Training):
     order: OrderName = Field(
         "forward",
         description="How `phases` are followed: as they are (`forward`), as their mirror image "
-        "(`reverse`), in no order (`shuffled`), with a tenth of the rows first and the rest "
-        "shuffled (`warmup10`), or shuffled but for the source that they begin with, which is kept "
-        "for the last fifth (`anneal-last`).",
+        "(`reverse`), in no order (`shuffled`), a tenth of the rows first, in the order of the "
+        "phases, and the rest shuffled (`warmup10`), or shuffled but for the source that they "
+        "begin with, which is kept for the last fifth (`anneal-last`).",
     )
     difficulty: Measure | None = Field(
         None,
         description="What is easy in a source of `phases`, whose easy rows then come first "
         "(competence pacing): short texts (`length`), repetitive ones (`compression`, "
-        "`diversity`), usual syllables (`rarity`) or usual words (`surprisal`). Where not said, "
+        "`diversity`), usual syllables (`rarity`) or usual words (`surprisal`). If omitted, "
         "their order is random.",
     )
     start: float = Field(
@@ -154,7 +139,7 @@ class TrainStep(_Step, Training):
     )
     template: TemplateName | None = Field(
         None,
-        description="Chat template; where not said, that of the study or recipe, and `plain` for "
+        description="Chat template; if omitted, that of the study or recipe, and `plain` for "
         "`pretrain`.",
     )
     loss: Literal["assistant", "all"] = Field(
@@ -183,12 +168,17 @@ class TrainStep(_Step, Training):
             raise ValueError("start has no effect without difficulty")
         return given
 
+    @field_validator("phases")
+    @classmethod
+    def _alone(cls, given: Any, info: ValidationInfo) -> Any:
+        if info.data.get("data"):
+            raise ValueError("phases say which data are learned; remove data")
+        return given
+
     @model_validator(mode="after")
     def _learns_from(self) -> "TrainStep":
         if self.phases is None and not self.data:
             raise ValueError("the key 'data' is missing")
-        if self.phases is not None and "data" in self.model_fields_set:
-            raise ValueError("phases say which data are learned; remove data")
         if self.phases is not None and self.bytes is None and self.korean_bytes is None:
             raise ValueError("phases need a budget in bytes or korean_bytes")
         if bool(self.shield) != (self.calibration is not None):
@@ -219,7 +209,7 @@ class PreferStep(_Step, PreferSettings):
     """Preference tuning by DPO."""
 
     kind: Literal["prefer"]
-    lr: PositiveFloat = Field(description="Highest learning rate.")
+    lr: PositiveFloat = Field(description="Peak learning rate.")
     data: str = Field(
         description="Name of the source of preferences; with `pairs`, of Korean instructions."
     )
@@ -229,7 +219,7 @@ class PreferStep(_Step, PreferSettings):
         "with English words.",
     )
     template: TemplateName | None = Field(
-        None, description="Chat template; where not said, that of the study or recipe."
+        None, description="Chat template; if omitted, that of the study or recipe."
     )
 
     @property
@@ -340,7 +330,11 @@ def keys(step: type[BaseModel]) -> list[str]:
 
 
 def parse_step(
-    fields: Mapping[str, Any], budget: Budget, document: Document, path: Sequence[str | int]
+    fields: Mapping[str, Any],
+    budget: Budget,
+    document: Document,
+    path: Sequence[str | int],
+    filled: Mapping[str, Sequence[str | int]] = MappingProxyType({}),
 ) -> Step:
     """Read the keys of one step.
 
@@ -349,8 +343,9 @@ def parse_step(
         budget: used when a training names none of its own.
         document: the file, for the place in an error.
         path: where the step stands in the file.
+        filled: where those of its keys stand that an option before it gave.
 
     Raises:
         BadUsage: an unknown key, a missing one, or a value that cannot be.
     """
-    return document.read(AnyStep, dict(fields), path, context=budget).root
+    return document.read(AnyStep, dict(fields), path, context=budget, filled=filled).root

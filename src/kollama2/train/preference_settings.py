@@ -28,17 +28,17 @@ class PreferSettings(Closed):
         description="DPO's β, the weight of the KL penalty: the larger, the closer the model stays "
         "to where it was.",
     )
-    lr: PositiveFloat = Field(5e-6, description="Highest learning rate.")
+    lr: PositiveFloat = Field(5e-6, description="Peak learning rate.")
     schedule: Literal["constant", "linear", "cosine"] = Field(
         "cosine",
-        description="Course of the learning rate after the warm-up; `linear` and `cosine` end at "
+        description="Course of the learning rate after the warm-up; `linear` and `cosine` end near "
         "zero.",
     )
     warmup: float = Field(
         0.1,
         ge=0,
         lt=1,
-        description="Share of the steps in which the learning rate rises from zero to its highest.",
+        description="Share of the steps in which the learning rate rises from zero to its peak.",
     )
     batch: PositiveInt = Field(32, description="Pairs of answers in one optimiser step.")
     max_length: int = Field(

@@ -11,7 +11,7 @@ from pydantic import (
     model_validator,
 )
 
-from kollama2.engine.closed import Closed
+from kollama2.engine.closed import Closed, or_say
 from kollama2.engine.document import shorten
 
 ADAPTER_FIELDS = ("rank", "alpha", "dropout", "targets", "dora", "rslora", "train_embeddings")
@@ -55,6 +55,9 @@ Bytes = Annotated[
 """A number of bytes, or such a one as `50MB`."""
 
 
+Moment = Annotated[float, Field(ge=0, lt=1)]
+
+
 class Budget(Closed):
     """How much a training learns from; at most one of these."""
 
@@ -76,6 +79,18 @@ class Budget(Closed):
         if isinstance(given, dict | Budget):
             return given
         raise ValueError("say of what: {bytes: 50MB}, or korean_bytes, epochs or steps")
+
+    @model_validator(mode="after")
+    def _at_most_one(self) -> "Budget":
+        if len(self.given) > 1:
+            found = " and ".join(self.given)
+            raise ValueError(f"a training has one budget of {', '.join(BUDGETS)}; found {found}")
+        return self
+
+    @property
+    def given(self) -> list[str]:
+        """The keys that say how much."""
+        return [name for name in BUDGETS if getattr(self, name) is not None]
 
 
 BUDGETS = tuple(Budget.model_fields)
@@ -109,7 +124,10 @@ class Training(Budget):
         description="Share of the adapter's inputs that are set to zero at random in each step "
         "(LoRA dropout).",
     )
-    targets: Literal["all-linear"] | tuple[str, ...] = Field(
+    targets: Annotated[
+        Literal["all-linear"] | tuple[str, ...],
+        or_say("give all-linear, or a list of names such as [q_proj, v_proj]"),
+    ] = Field(
         "all-linear",
         description="Layers that get an adapter (PEFT's target_modules): all linear layers of the "
         "language model but the head, or a list of names such as `[q_proj, v_proj]`.",
@@ -121,23 +139,28 @@ class Training(Budget):
     )
     rslora: bool = Field(
         False,
-        description="Rank-stabilised scale (rsLoRA, arXiv 2312.03732): alpha/√rank in the place of "
+        description="Rank-stabilised scale (rsLoRA, arXiv 2312.03732): alpha/√rank instead of "
         "alpha/rank, so that a large rank does not learn more slowly.",
     )
     train_embeddings: bool | None = Field(
         None,
         description="Train embeddings and head in full beside the adapter (PEFT's "
-        "modules_to_save). Where not said, only if the vocabulary grew and its new rows were never "
+        "modules_to_save). If omitted, only where the vocabulary grew and its new rows were never "
         "trained.",
     )
     freezing: Literal["none", "new-rows", "rows-then-all", "eeve", "two-by-two"] = Field(
         "none",
         description="What learns, and when, after a vocabulary grew: the new rows only "
-        "(`new-rows`); first all rows, then everything (`rows-then-all`); EEVE's seven stages "
-        "(`eeve`); or embeddings, head and the two layers at both ends (`two-by-two`).",
+        "(`new-rows`); the new rows, then all rows of embeddings and head, then everything, a "
+        "third of the steps each (`rows-then-all`); EEVE's seven stages (`eeve`); or embeddings, "
+        "head and the two outermost layers at each end (`two-by-two`). With an "
+        "adapter, embeddings and head must be trained too (`train_embeddings: true`).",
     )
 
-    layers: Literal["all", "new"] | tuple[int, ...] = Field(
+    layers: Annotated[
+        Literal["all", "new"] | tuple[int, ...],
+        or_say("give all, new, or a list of numbers from 0 such as [0, 1]"),
+    ] = Field(
         "all",
         description="Blocks that full training trains: all, those that `expand_blocks` added "
         "(`new`), or a list of their numbers from 0.",
@@ -148,7 +171,7 @@ class Training(Budget):
 
     embedding_lr: PositiveFloat | None = Field(
         None,
-        description="Highest learning rate of embeddings and head; where not said, that of all.",
+        description="Peak learning rate of embeddings and head; if omitted, that of all.",
     )
     schedule: Literal["constant", "linear", "cosine", "wsd", "decay", "inverse_sqrt"] = Field(
         "cosine",
@@ -160,7 +183,7 @@ class Training(Budget):
         0.03,
         ge=0,
         lt=1,
-        description="Share of the steps in which the learning rate rises from zero to its highest.",
+        description="Share of the steps in which the learning rate rises from zero to its peak.",
     )
     decay: float = Field(
         0.2, gt=0, le=1, description="Share of the steps in which `wsd` decays, at the end."
@@ -179,7 +202,7 @@ class Training(Budget):
         0.92, gt=0, lt=1, description="Share of the old average that `ema` keeps at each step."
     )
     last: int = Field(5, ge=2, description="How many moments of the last fifth `last` averages.")
-    betas: tuple[float, float] = Field(
+    betas: tuple[Moment, Moment] = Field(
         (0.9, 0.999),
         description="Decay rates of AdamW's two moments (β₁, β₂): the running means of the "
         "gradient and of its square.",
@@ -230,10 +253,8 @@ class Training(Budget):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Training":
-        budgets = [n for n in BUDGETS if getattr(self, n) is not None]
-        if len(budgets) != 1:
-            found = " and ".join(budgets) if budgets else "none"
-            raise ValueError(f"a training has one budget of {', '.join(BUDGETS)}; found {found}")
+        if not self.given:
+            raise ValueError(f"a training has one budget of {', '.join(BUDGETS)}; found none")
         if self.method == "full":
             default = type(self).model_fields
             odd = [n for n in ADAPTER_FIELDS if getattr(self, n) != default[n].default]
@@ -270,7 +291,7 @@ class Training(Budget):
 class TrainSettings(Training):
     """One training, for continued pre-training and fine-tuning alike."""
 
-    lr: PositiveFloat = Field(2e-4, description="Highest learning rate.")
+    lr: PositiveFloat = Field(2e-4, description="Peak learning rate.")
     order: Literal["shuffled", "given"] = Field(
         "shuffled", description="A new permutation each epoch, or the order of the rows as it is."
     )

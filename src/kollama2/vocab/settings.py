@@ -32,7 +32,7 @@ class VocabSettings(Closed):
     )
     size: PositiveInt | None = Field(
         None,
-        description="New pieces at most; where not said, as many as were published, and 8,192 for "
+        description="New pieces at most; if omitted, as many as were published, and 8,192 for "
         "`hangul-append`.",
     )
     syllables: bool = Field(
@@ -81,7 +81,7 @@ class InitSettings(Closed):
         "(`random`); their mean (`mean`), with noise (`mean_noise`); the mean of the old tokens "
         "that a piece replaces (`subtoken_mean`), weighted by position (`weighted_mean`); as in "
         "EEVE (`eeve`); by the old tokens that stood there in a text (`align`); or learned from a "
-        "text so that the frozen model thinks as before (`distill`).",
+        "text so that the frozen model gives the same hidden states as before (`distill`).",
     )
     seed: int = Field(
         0, ge=0, lt=2**32, description="Seed of random rows and of the order of texts."
@@ -94,7 +94,7 @@ class InitSettings(Closed):
         0.02,
         description="First step as a share of the typical size of an embedding (`distill` only).",
     )
-    batch: PositiveInt = Field(16, description="Texts in one step (`distill` only).")
+    batch: PositiveInt = Field(16, description="Parts of texts in one step (`distill` only).")
     max_length: PositiveInt = Field(
-        128, description="Old tokens of a text at most (`distill` only)."
+        128, description="Old tokens of one part of a text at most (`distill` only)."
     )

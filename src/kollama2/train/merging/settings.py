@@ -1,6 +1,6 @@
 """How models are merged: every field changes the result."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -21,14 +21,16 @@ class MergeSettings(Closed):
         description="How: `chat-vector` and `shadow-ft` add what the other model learned since the "
         "base (the same sum, with the roles of the Korean and the chat model exchanged); `elchat` "
         "moves the outermost layers towards the chat model; `linear` is the weighted mean (a soup "
-        "of several); `slerp` goes along the arc; `ties` and `dare` add sparse differences."
+        "of several); `slerp` interpolates along the arc (spherically); `ties` and `dare` add "
+        "sparse differences."
     )
     weight: float = Field(
         1.0,
         ge=0,
         le=2,
         description="Factor λ of a sum of differences; of `linear` and `slerp` the share of the "
-        "others, at most 1.",
+        "others, at most 1: the default gives this model itself a share of 0, and an even soup of "
+        "n models has (n-1)/n. `elchat` has `rates` instead.",
     )
     density: float = Field(
         0.5,
@@ -38,18 +40,19 @@ class MergeSettings(Closed):
     )
     special: Literal["chat", "own"] = Field(
         "chat",
-        description="Which model the rows of control tokens such as BOS come from in `chat-vector` "
-        "and `elchat`: the chat model (`chat`) or this one (`own`).",
+        description="Where the rows of control tokens such as BOS come from in `chat-vector` and "
+        "`elchat`, whatever `tables` says: the chat model, in `chat-vector` with the share "
+        "`weight`, at most 1 (`chat`); or where all other rows come from (`own`).",
     )
     tables: Literal["shared", "own"] = Field(
         "shared",
-        description="Move the embedding rows of tokens that both models have too (`shared`), or "
-        "keep the tables as they are (`own`).",
+        description="Merge the embedding rows of tokens that all models have too (`shared`), or "
+        "keep this model's rows but for what `special` says (`own`). `elchat` always keeps them.",
     )
     layers: tuple[int, ...] = Field(
         (0, 1, -2, -1), description="Layers that `elchat` moves; negative ones count from the end."
     )
-    rates: tuple[float, ...] = Field(
+    rates: tuple[Annotated[float, Field(ge=0, le=1)], ...] = Field(
         (0.3, 0.5, 0.5, 0.3), description="Share of the chat model in each of these layers."
     )
     seed: int = Field(0, description="Seed of what `dare` keeps.")
