@@ -25,6 +25,9 @@ SHIPPED = [
 ]
 
 
+FINETUNE = {"kind": "finetune", "data": "ko", "lr": 1e-3}
+
+
 def faults(kind: str, tree: Any) -> list[str]:
     return [fault.message for fault in Draft202012Validator(json_schema(kind)).iter_errors(tree)]
 
@@ -55,6 +58,19 @@ def test_a_shipped_file_fits_the_schema_that_it_names(kind: str, file: Path) -> 
     assert faults(kind, yaml.safe_load(text)) == []
 
 
+def test_the_page_says_the_bounds_of_what_is_listed() -> None:
+    lines = settings_page().splitlines()
+    assert [line.split("|")[4] for line in lines if line.startswith("| `seeds` ")] == [
+        " ≥ 0, < 4,294,967,296 "
+    ]
+    assert [
+        line.split("|")[2] for line in lines if line.startswith(("| `axes` ", "| `with` "))
+    ] == [
+        " axis → option → step, keys, or `none` ",
+        " source name, steps, or a list of either ",
+    ]
+
+
 def test_what_a_study_cannot_say_does_not_fit() -> None:
     study = {"name": "x", "base": {"uri": "builtin:miniature"}, "suites": ["quick"]}
 
@@ -63,7 +79,15 @@ def test_what_a_study_cannot_say_does_not_fit() -> None:
 
     assert option(kind="finetune", data={"ko": 0.5}, lr={"probe": [1e-3, 1e-4]}, bytes="50MB")
     assert option(init="mean")
-    assert option(kind="merge", method="linear", **{"with": [{"kind": "prune_vocab"}]})
+    assert option(kind="prune_vocab")  # an option before it may give the other keys
+    assert option(kind="finetune", rank=None, lr=None)
+    inside = {"kind": "prune_vocab", "keep": ["ko"]}
+    assert option(kind="merge", method="linear", **{"with": [inside]})
+    assert option(kind="merge", method="linear", **{"with": [{**FINETUNE, "loss": None}]})
+    assert not option(kind="merge", method="linear", **{"with": [{"kind": "prune_vocab"}]})
+    assert not option(kind="merge", method="linear", **{"with": [{**FINETUNE, "lr": None}]})
+    assert not option(kind=None)
+    assert not option(kind="finetune", betas=[0.9, 1])
     assert not option(kind="finetune", rnak=8)
     assert not option(kind="prune_vocab", rank=8)
     assert not option(innit="mean")

@@ -18,6 +18,7 @@ FILES: Mapping[str, type[BaseModel]] = {
     "recipe": RecipeFile,
 }
 """What each kind of file holds."""
+_NULL: Mapping[str, Any] = {"type": "null"}
 
 
 def json_schema(kind: str) -> dict[str, Any]:
@@ -27,6 +28,7 @@ def json_schema(kind: str) -> dict[str, Any]:
         step = AnyStep.model_json_schema(schema_generator=_Untitled)
         known = {one.__name__: step["$defs"][one.__name__] for one in STEPS.values()}
         schema["$defs"] |= step["$defs"] | {"Keys": _keys(known.values())}
+        schema["$defs"] |= {name: _with_nulls(one) for name, one in known.items()}
         if kind == "study":
             _options(schema, known)
         else:
@@ -37,13 +39,39 @@ def json_schema(kind: str) -> dict[str, Any]:
 
 def _options(schema: dict[str, Any], steps: Mapping[str, dict[str, Any]]) -> None:
     """Let an option of an axis be a step, keys of the steps after it, or nothing."""
-    for step in steps.values():
-        step["required"] = ["kind"]  # an option before it may give the others
-    kinds = [{"$ref": f"#/$defs/{name}"} for name in steps]
-    nothing = [{"const": "none"}, {"type": "null"}]
+    options = {f"{name}Option": _option(name, step) for name, step in steps.items()}
+    schema["$defs"] |= options
+    kinds = [{"$ref": f"#/$defs/{name}"} for name in options]
+    nothing = [{"const": "none"}, _NULL]
     (axis,) = schema["properties"]["axes"]["patternProperties"].values()
     (option,) = axis["patternProperties"].values()
     option["anyOf"] = [*kinds, {"$ref": "#/$defs/Keys"}, *nothing]
+
+
+def _option(name: str, step: Mapping[str, Any]) -> dict[str, Any]:
+    """A step in an axis: an option before it may give all its keys but the kind.
+
+    It gives none to the steps inside a merge, which therefore keep what they require.
+    """
+    properties: dict[str, Any] = {}
+    for key in step["properties"]:
+        same = {"$ref": f"#/$defs/{name}/properties/{key}"}
+        filled = key != "kind" and key in step["required"]
+        properties[key] = {"anyOf": [same, _NULL]} if filled else same
+    return {**step, "required": ["kind"], "properties": properties}
+
+
+def _with_nulls(step: Mapping[str, Any]) -> dict[str, Any]:
+    """A step whose keys may be null, as if they were not there, but for those that it needs."""
+    properties = dict(step["properties"])
+    for key, value in properties.items():
+        if key not in step["required"]:
+            about = {word: value[word] for word in ("description", "default") if word in value}
+            kind = {word: it for word, it in value.items() if word not in about}
+            ways = kind["anyOf"] if kind.keys() == {"anyOf"} else [kind]
+            nullable = ways if _NULL in ways else [*ways, _NULL]
+            properties[key] = {**about, "anyOf": nullable}
+    return {**step, "properties": properties}
 
 
 def _keys(steps: Iterable[dict[str, Any]]) -> dict[str, Any]:
@@ -56,7 +84,7 @@ def _keys(steps: Iterable[dict[str, Any]]) -> dict[str, Any]:
     return {
         "description": "Keys of steps; null takes one away.",
         "type": "object",
-        "properties": {key: {"anyOf": [*ways, {"type": "null"}]} for key, ways in found.items()},
+        "properties": {key: {"anyOf": [*ways, _NULL]} for key, ways in found.items()},
         "additionalProperties": False,
     }
 

@@ -32,6 +32,11 @@ _KINDS = {
     "RateProbe": "`probe` and `share`",
     "Keys": "keys of steps",
 }
+_VALUES = {
+    "axes": "axis → option → step, keys, or `none`",
+    "with": "source name, steps, or a list of either",
+}
+"""What is too deep for `_value` to say."""
 _SIGNS = {"exclusiveMinimum": ">", "minimum": "≥", "exclusiveMaximum": "<", "maximum": "≤"}
 
 
@@ -108,7 +113,8 @@ def _table(part: Mapping[str, Any], first: Sequence[str] = ()) -> str:
         field = part["properties"][key]
         if key != "kind":
             default = "required" if key in part.get("required", ()) else _default(field)
-            cells = [f"`{key}`", _value(field), default, _bounds(field), field["description"]]
+            value = _VALUES.get(key) or _value(field)
+            cells = [f"`{key}`", value, default, _bounds(field), field["description"]]
             rows.append("|".join(["", *(f" {cell} " if cell else " " for cell in cells), ""]))
     return "\n".join(rows) + "\n"
 
@@ -147,10 +153,12 @@ def _default(field: Mapping[str, Any]) -> str:
 
 
 def _bounds(field: Mapping[str, Any]) -> str:
-    """The bounds of a number, also of one that may be null or something else."""
+    """The bounds of a number, also of one that may be null or something else, or of each listed."""
+    choices = (field, *field.get("anyOf", ()))
+    listed = (each for one in choices for each in (one.get("items"), *one.get("prefixItems", ())))
     found = [
         f"{sign} {choice[name]:,}"
-        for choice in (field, *field.get("anyOf", ()))
+        for choice in (*choices, *filter(None, listed))
         for name, sign in _SIGNS.items()
         if name in choice
     ]
