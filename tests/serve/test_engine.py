@@ -203,6 +203,31 @@ def test_a_model_that_fails_tells_and_goes_on(talker: Talker, engine: Engine) ->
     assert again.end == End("length", 5)
 
 
+def test_a_failure_while_a_row_leaves_reaches_those_who_stay_and_nobody_twice(
+    talker: Talker, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> Any:
+        raise RuntimeError("no memory")
+
+    monkeypatch.setattr(talker.decoder, "move", broken)  # type: ignore[attr-defined]
+    prompt = prompts(talker)[0]
+    short, long = Heard(prompt, 1), Heard(prompt, 400)
+    engine.submit([short.job, long.job])
+    assert (short.end, long.end) == (End("length", 1), Failed("the model failed: no memory"))
+    until(lambda: engine.running == 0)
+    assert engine.alive
+
+
+def test_a_text_that_cannot_be_begun_is_told_and_others_are_written(
+    talker: Talker, engine: Engine
+) -> None:
+    prompt = prompts(talker)[0]
+    bad, good = Heard(prompt, 3, before=[None]), Heard(prompt, 3)
+    engine.submit([bad.job, good.job])
+    assert isinstance(bad.end, Failed)
+    assert good.end == End("length", 3)
+
+
 @pytest.mark.parametrize("family", ["gemma3_text", "qwen3_5"])
 def test_models_of_other_families_write_alone(family: str, tmp_path: Path) -> None:
     folder = write_folder(tmp_path, family)

@@ -122,12 +122,17 @@ class Engine:
                         for _ in range(min(self._free(), len(self._waiting)))
                     ]
                     began = len(self._running)
-                    self._running += [self._row(job) for job in new]
+                    self._running += [row for row in map(self._row, new) if row is not None]
                 self._guarded(work, began)
 
-    def _row(self, job: Job) -> Row:
+    def _row(self, job: Job) -> Row | None:
+        """The row of a job; None where there can be none, which it is told."""
         encoder = self._talker.encoder
-        return Row(job, encoder.tokenizer, encoder.stop_ids)
+        try:
+            return Row(job, encoder.tokenizer, encoder.stop_ids)
+        except Exception as error:
+            job.heard(_failed(error))
+            return None
 
     def _guarded(self, work: Callable[[list[Row], int], None], began: int) -> None:
         """Do some work; where it fails, those it was for are told, and others may come."""
@@ -135,7 +140,8 @@ class Engine:
             work(self._running, began)
         except Exception as error:
             for row in self._running:
-                row.job.heard(Failed(f"the model failed: {first_line(error)}"))
+                if not row.done:  # its end was told already
+                    row.job.heard(_failed(error))
             self._running.clear()
 
     def _alone(self, rows: list[Row], began: int) -> None:
@@ -151,6 +157,10 @@ class Engine:
             if not row.done:
                 row.end("length" if job.gone or job.until <= time.monotonic() else "stop")
         rows.clear()
+
+
+def _failed(error: Exception) -> Failed:
+    return Failed(f"the model failed: {first_line(error)}")
 
 
 class _Batch:
@@ -186,10 +196,12 @@ class _Batch:
 
     def _leave(self, rows: list[Row], tokens: list[int], slot: int) -> None:
         """Take a row out, and put the last in its place."""
-        row, token = rows.pop(), tokens.pop()
-        if slot < len(rows):
-            self._decoder.move(len(rows), slot, row.position - 1)
-            rows[slot], tokens[slot] = row, token
+        last = len(rows) - 1
+        if slot < last:
+            self._decoder.move(last, slot, rows[last].position - 1)
+            rows[slot], tokens[slot] = rows[last], tokens[last]
+        rows.pop()
+        tokens.pop()
 
 
 def chosen(logits: torch.Tensor, rows: Sequence[Row]) -> list[int]:
