@@ -140,10 +140,9 @@ class Deadline(H11Protocol):
     def connection_made(self, transport: Any) -> None:
         """A client has come."""
         super().connection_made(transport)
+        self._wait()
         if len(self.connections) > CONNECTIONS:
             transport.abort()
-            return
-        self._wait()
 
     def on_response_complete(self) -> None:
         """The next request may come."""
@@ -153,8 +152,7 @@ class Deadline(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client has gone."""
-        if hasattr(self, "_timer"):
-            self._timer.cancel()
+        self._timer.cancel()
         super().connection_lost(exc)
 
     def _wait(self) -> None:
@@ -181,6 +179,11 @@ def listen(host: str, port: int) -> socket.socket:
     except (OSError, UnicodeError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise BadUsage(f"nothing can listen on {host}, port {port}: {why}") from error
+
+
+def local_names(listening: socket.socket) -> tuple[str, ...]:
+    """The names by which a server for this machine alone may be addressed."""
+    return (*LOOPBACK, listening.getsockname()[0])
 
 
 def is_loopback(host: str) -> bool:

@@ -160,7 +160,8 @@ def test_sigterm_lets_running_answers_end(tiny_model: Path) -> None:
 
 
 def test_the_end_has_a_bound(tiny_model: Path) -> None:
-    process, url = begin(tiny_model, "--drain", "0")
+    here = "127.0.0.2" if sys.platform == "linux" else "127.0.0.1"  # macOS has no other
+    process, url = begin(tiny_model, "--drain", "0", "--host", here)
     assert httpx.get(f"{url}/healthz", timeout=60).status_code == 200
     found = httpx.URL(url)
     body = json.dumps({**LONG, "n": 16}).encode()
@@ -202,6 +203,7 @@ def test_what_cannot_be_served_is_one_sentence(
         ("builtin:miniature", "builtin:miniature", "builtin:miniature"),
         ("mine=hf:owner/name", "mine", "hf:owner/name"),
         ("a/b=c", "b=c", "a/b=c"),
+        (".", Path.cwd().name, "."),
     ],
 )
 def test_a_model_has_a_name(text: str, name: str, place: str) -> None:

@@ -22,6 +22,7 @@ def client(server: Running) -> Iterator[openai.OpenAI]:
 
 def test_models(client: openai.OpenAI) -> None:
     assert [one.id for one in client.models.list()] == ["tiny"]
+    assert client.models.retrieve("tiny").owned_by == "kollama2"
 
 
 def test_an_answer_is_that_of_the_model_whole_and_streamed(

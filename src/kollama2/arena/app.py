@@ -14,7 +14,7 @@ from kollama2.arena.pairs import Answers, Ballot, Pair, answers, votes_file
 from kollama2.errors import Fault, storage, visible
 from kollama2.evaluation.journal import append, entries
 from kollama2.reporting.study import Study
-from kollama2.web import LOOPBACK, Gate, run
+from kollama2.web import LOOPBACK, Gate, local_names, run
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -156,4 +156,4 @@ def create(
 
 def serve(study: Study, listening: socket.socket, token: str | None) -> None:
     """Serve the arena until it is interrupted; a token means that anyone may be the host's name."""
-    run(create(Arena(study), None if token else LOOPBACK, token), listening)
+    run(create(Arena(study), None if token else local_names(listening), token), listening)

@@ -15,13 +15,14 @@ from starlette.exceptions import HTTPException
 
 from kollama2.serve import work
 from kollama2.serve.metrics import Metrics
-from kollama2.serve.refusal import Refusal, overloaded
+from kollama2.serve.refusal import Refusal, overloaded, unknown
 from kollama2.serve.served import Served
 from kollama2.web import LOOPBACK, Gate
 
 BODY = 1 << 20  # bytes of a request
 _PATHS = ("/v1/models", "/v1/chat/completions", "/v1/completions", "/v1/moderations")
 _OPEN = ("/healthz", "/readyz")  # asked by programs that know no token
+_LOOK = ["GET", "HEAD"]
 
 
 class Door(Gate):
@@ -54,8 +55,9 @@ def create(
             await served.upstream.close()
 
     app = FastAPI(
-        title="kollama2 serve", docs_url=None, redoc_url=None, openapi_url=None, lifespan=life
-    )
+        title="kollama2 serve", docs_url=None, redoc_url=None, openapi_url=None, lifespan=life,
+        redirect_slashes=False,
+    )  # fmt: skip
     app.add_middleware(Door, hosts=hosts, token=token, body=BODY)
     _watched(app, served)
     _asked(app, served)
@@ -81,11 +83,11 @@ class _Counted:
 
 
 def _watched(app: FastAPI, served: Served) -> None:
-    @app.get("/healthz")
+    @app.api_route("/healthz", methods=_LOOK)
     async def healthz() -> Response:
         return PlainTextResponse("ok\n")
 
-    @app.get("/readyz")
+    @app.api_route("/readyz", methods=_LOOK)
     async def readyz() -> Response:
         dead = [name for name, model in served.models.items() if not model.engine.alive]
         if dead:
@@ -109,6 +111,13 @@ def _watched(app: FastAPI, served: Served) -> None:
         ]
         return {"object": "list", "data": found}
 
+    @app.get("/v1/models/{name:path}")
+    async def model(name: str) -> dict[str, Any]:
+        found = {one["id"]: one for one in (await models())["data"]}
+        if name not in found:
+            raise unknown(found)
+        return found[name]
+
 
 def _asked(app: FastAPI, served: Served) -> None:
     @app.post("/v1/chat/completions")
@@ -131,8 +140,13 @@ def _refused(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def elsewhere(request: Request, error: Any) -> Response:
+        said = str(error.detail)
+        if error.status_code == 404:
+            said = f"there is nothing here; there are {', '.join(_PATHS)}"
+        if error.status_code == 405:
+            said = f"{request.method} is not for this path; ask with {error.headers['Allow']}"
         return JSONResponse(
-            Refusal(error.status_code, str(error.detail)).body(), error.status_code, error.headers
+            Refusal(error.status_code, said).body(), error.status_code, error.headers
         )
 
     @app.exception_handler(Exception)

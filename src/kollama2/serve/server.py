@@ -8,7 +8,7 @@ import uvicorn
 
 from kollama2.serve.app import create
 from kollama2.serve.served import Served
-from kollama2.web import LOOPBACK, run
+from kollama2.web import local_names, run
 
 
 class _Draining(uvicorn.Server):
@@ -30,4 +30,5 @@ def serve(served: Served, listening: socket.socket, token: str | None, drain: in
         token: what every request must carry; then anyone may be the host's name.
         drain: seconds for what is being written when the process is to end.
     """
-    run(create(served, None if token else LOOPBACK, token), listening, drain, _Draining)
+    names = None if token else local_names(listening)
+    run(create(served, names, token), listening, drain, _Draining)

@@ -128,7 +128,8 @@ def named(text: str) -> tuple[str, str]:
     """
     name, given, place = text.partition("=")
     if not given or "/" in name:
-        name, place = Path(text.removeprefix("hf:")).name.removesuffix(".gguf"), text
+        # The folder that `.` stands for has a name too; a link keeps its own.
+        name, place = Path(os.path.abspath(text)).name.removesuffix(".gguf"), text  # noqa: PTH100
         name = text.removeprefix("hf:") if text.startswith("hf:") else name
     if not name or not place:
         raise BadUsage(f"{text!r} names no model; give a model, or NAME=MODEL")
