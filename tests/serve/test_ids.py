@@ -2,19 +2,23 @@
 
 import json
 import shutil
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from kollama2.errors import BadData
 from kollama2.miniature.chats import conversations
 from kollama2.miniature.corpora import alpaca
+from kollama2.model import bounded
 from kollama2.model.chat import IGNORED
 from kollama2.model.messages import Message
 from kollama2.serve.ask import Chat, read
 from kollama2.serve.model import Model
-from tests.chat_folders import write_folder
+from kollama2.serve.refusal import Refusal
+from tests.chat_folders import CHATML, write_folder
 from tests.serve.conftest import load, running, served
 
 
@@ -91,3 +95,30 @@ def test_what_is_read_is_counted(long_model: Path) -> None:
             assert told["usage"] == {
                 "prompt_tokens": len(ids), "completion_tokens": 1, "total_tokens": len(ids) + 1
             }  # fmt: skip
+
+
+def test_ids_that_the_weights_lack_are_none_of_the_model(model: Model) -> None:
+    known = model.talker.encoder.tokenizer.vocabulary()
+    assert model.words == len(known)
+    assert model.text_ids([model.words - 1]) == [model.words - 1]
+    fewer = replace(model, words=model.words - 1)
+    with pytest.raises(Refusal, match="it holds ids that the model has not"):
+        fewer.text_ids([fewer.words])
+    assert fewer.text_of([fewer.words]) == ""
+
+
+ENDLESS = (
+    "{% if messages | length > 100 %}{% for a in range(99999) %}{% for b in range(99999) %}"
+    "{% endfor %}{% endfor %}{% endif %}"
+)
+ONE_TURN = "{% if messages | length > 2 %}{{ raise_exception('one question') }}{% endif %}"
+
+
+def test_a_template_is_tried_with_a_long_dialog_where_it_can_be_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounded, "SECONDS", 0.5)
+    endless = write_folder(tmp_path / "endless", "llama", template=ENDLESS + CHATML)
+    with pytest.raises(BadData, match=r"chat template refuses it: it takes longer than 0\.5"):
+        load(endless)
+    load(write_folder(tmp_path / "one", "llama", template=ONE_TURN + CHATML)).engine.close()

@@ -80,13 +80,14 @@ def complete(
 ) -> None:
     """Answer a prompt in the model's own chat template. With --raw, continue it as text."""
     from kollama2.errors import BadUsage
+    from kollama2.llama.talk import dialog_ids, text_ids
 
     text = sys.stdin.read() if prompt in (None, "-") else prompt
     if not text or not text.strip():
         raise BadUsage("the prompt is empty; give one, or pipe it in")
     guard, talker = _opened(model, tokenizer, context, seed, onto, mirrors, safe, safe_by)
     dialog = _dialog(system, [], text if raw else text.strip())
-    ids = _fitting(_text_ids(talker, text) if raw else _dialog_ids(talker, dialog), talker)
+    ids = _fitting(text_ids(talker, text) if raw else dialog_ids(talker, dialog), talker)
     new = talker.stream(ids, max_new_tokens, temperature, top_p)
     _answer(guard, dialog, _spelled(talker, new, ids if raw else []))
 
@@ -107,6 +108,7 @@ def chat(
 ) -> None:
     """Chat with a model over several turns. From a pipe, each line is a turn."""
     from kollama2.errors import Fault
+    from kollama2.llama.talk import dialog_ids
 
     guard, talker = _opened(model, tokenizer, context, seed, onto, mirrors, safe, safe_by)
     if sys.stdin.isatty():
@@ -121,7 +123,7 @@ def chat(
             continue
         dialog = _dialog(system, past, line)
         try:
-            ids = _fitting(_dialog_ids(talker, dialog), talker)
+            ids = _fitting(dialog_ids(talker, dialog), talker)
         except Fault as fault:
             talk().print(f"{fault}; {_HELP}", markup=False)
             if not sys.stdin.isatty():  # answers of a pipe stand in the lines of their questions
@@ -200,29 +202,6 @@ def _dialog(system: str | None, past: "list[Message]", text: str | None = None) 
     found: list[Message] = [{"role": "system", "content": system}] if system else []
     found += past
     return found if text is None else [*found, {"role": "user", "content": text}]
-
-
-def _text_ids(talker: "Talker", text: str) -> list[int]:
-    """The ids of a text that is continued: BOS, where the tokenizer has it, and the text."""
-    tokenizer = talker.encoder.tokenizer
-    return [*([] if tokenizer.bos_id is None else [tokenizer.bos_id]), *tokenizer.encode(text)]
-
-
-def _dialog_ids(talker: "Talker", dialog: "list[Message]") -> list[int]:
-    """The ids of a dialog up to where the answer begins; what is not allowed, the template says.
-
-    Raises:
-        BadUsage, BadData: the template refuses it; Llama 2's also its tags in what is asked.
-    """
-    from kollama2.errors import BadUsage
-    from kollama2.llama import dialog as rules
-
-    if talker.encoder.template == "llama2":
-        rules.check(dialog)
-        # What the model wrote is text; a user's tags would be refused by Meta's reference too.
-        if rules.has_tags([one for one in dialog if one["role"] != "assistant"]):
-            raise BadUsage(f"special tags ({', '.join(rules.TAGS)}) are not allowed in the prompt")
-    return talker.encoder.prompt(dialog)
 
 
 def _fitting(ids: list[int], talker: "Talker") -> list[int]:

@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 
 from kollama2.errors import BadUsage
+from kollama2.llama import dialog as rules
 from kollama2.llama.args import CONTEXT
 from kollama2.llama.convert import is_meta
 from kollama2.llama.generate import Generator, rules_of
@@ -19,6 +20,7 @@ from kollama2.model.files import CONFIG, PIECES
 from kollama2.model.find import NONE, Mirrors, find_model
 from kollama2.model.folder import ModelFolder
 from kollama2.model.gguf.convert import Tell
+from kollama2.model.messages import Message, Tool
 from kollama2.train.onto import load_folder
 
 
@@ -34,6 +36,10 @@ class Talker(Protocol):
     @property
     def length(self) -> int:
         """Most tokens of a prompt with its answer."""
+
+    @property
+    def model(self) -> Any:
+        """The transformers model."""
 
     def stream(
         self,
@@ -96,6 +102,33 @@ def open_talker(
         return Generator(model, encoder, context)
     context = context or min(CONTEXT, model.config.max_position_embeddings or CONTEXT)
     return Llama(Decoder(model, rows, context), Tokenizer(folder.tokenizer_path), encoder)
+
+
+def dialog_ids(
+    talker: Talker, dialog: Sequence[Message], tools: Sequence[Tool] = ()
+) -> list[int]:
+    """The ids of a dialog up to where the answer begins; what is not allowed, the template says.
+
+    Args:
+        talker: who answers.
+        dialog: ends with what is asked.
+        tools: functions that may be called.
+
+    Raises:
+        BadUsage, BadData: the template refuses it; Llama 2's also its tags in what is asked.
+    """
+    if talker.encoder.template == "llama2":
+        rules.check(dialog)
+        # What the model wrote is text; a user's tags would be refused by Meta's reference too.
+        if rules.has_tags([one for one in dialog if one["role"] != "assistant"]):
+            raise BadUsage(f"special tags ({', '.join(rules.TAGS)}) are not allowed in the prompt")
+    return talker.encoder.prompt(dialog, tools)
+
+
+def text_ids(talker: Talker, text: str) -> list[int]:
+    """The ids of a text that is continued: BOS, where the tokenizer has it, and the text."""
+    tokenizer = talker.encoder.tokenizer
+    return [*([] if tokenizer.bos_id is None else [tokenizer.bos_id]), *tokenizer.encode(text)]
 
 
 def _otherwise(folder: ModelFolder) -> str:

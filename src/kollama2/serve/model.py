@@ -2,23 +2,27 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
-from kollama2.errors import BadUsage, Fault
-from kollama2.llama import dialog as rules
+from kollama2.errors import BadData, BadUsage, Fault
 from kollama2.llama.generate import Generator
 from kollama2.llama.generation import Decoder
-from kollama2.llama.talk import Talker, open_talker
+from kollama2.llama.talk import Talker, dialog_ids, open_talker, text_ids
+from kollama2.model.chat import ChatEncoder
 from kollama2.model.find import NONE, Mirrors
 from kollama2.model.gguf.convert import Tell
 from kollama2.model.messages import Message, Tool
+from kollama2.serve.ask import MESSAGES
 from kollama2.serve.engine import Engine
 from kollama2.serve.refusal import Refusal
 
 # Families beside Llama whose texts are the same in a shared step, by a test of each.
 TOGETHER = ("gpt_neox", "granite", "mistral", "qwen2", "qwen3", "smollm3")
 CONTEXT = 4096  # tokens of prompt and answer, unless the model was made for fewer
+_TURNS: list[Message] = [
+    {"role": "user", "content": "서울은 어떤 도시입니까?"},
+    {"role": "assistant", "content": "Seoul is the capital of Korea."},
+]
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,7 @@ class Model:
         engine: serves all clients.
         most: new tokens that a request may ask for.
         length: tokens of a prompt with its answer.
+        words: ids that both the tokenizer and the weights know, from 0 on.
     """
 
     name: str
@@ -38,6 +43,7 @@ class Model:
     engine: Engine
     most: int
     length: int
+    words: int
 
     def chat_ids(self, messages: Sequence[Message], tools: Sequence[Tool] = ()) -> list[int]:
         """The ids of a dialog up to where the answer begins, as training saw them.
@@ -45,14 +51,8 @@ class Model:
         Raises:
             Refusal: the model's template cannot write it, or it is too long.
         """
-        encoder = self.talker.encoder
         try:
-            if encoder.template == "llama2":
-                rules.check(messages)
-                if rules.has_tags([one for one in messages if one["role"] != "assistant"]):
-                    tags = ", ".join(rules.TAGS)
-                    raise BadUsage(f"the tags of the chat format ({tags}) may not be in a message")
-            return self._fitting(encoder.prompt(messages, tools), "messages")
+            return self._fitting(dialog_ids(self.talker, messages, tools), "messages")
         except Fault as fault:
             raise Refusal(400, str(fault), "messages", "invalid_value") from fault
 
@@ -62,17 +62,15 @@ class Model:
         Raises:
             Refusal: it is empty, too long, or holds ids that are none of the model's.
         """
-        tokenizer = self.talker.encoder.tokenizer
         if isinstance(prompt, str):
-            before = [] if tokenizer.bos_id is None else [tokenizer.bos_id]
-            return self._fitting([*before, *tokenizer.encode(prompt)], "prompt")
-        if prompt and not 0 <= min(prompt) <= max(prompt) < self._words:
+            return self._fitting(text_ids(self.talker, prompt), "prompt")
+        if prompt and not 0 <= min(prompt) <= max(prompt) < self.words:
             raise Refusal(400, "prompt: it holds ids that the model has not", "prompt", "invalid")
         return self._fitting(prompt, "prompt")
 
     def text_of(self, ids: list[int]) -> str:
         """The text of ids; those that the model has not are no text."""
-        return self.talker.encoder.tokenizer.decode([one for one in ids if 0 <= one < self._words])
+        return self.talker.encoder.tokenizer.decode([one for one in ids if 0 <= one < self.words])
 
     def room(self, prompt: Sequence[int], wanted: int | None) -> int:
         """New tokens that a request gets: what it wants, and no more than fit.
@@ -86,10 +84,6 @@ class Model:
                 " at most; ask for fewer", "max_tokens", "invalid_value",
             )  # fmt: skip
         return min(self.most if wanted is None else wanted, self.length - len(prompt))
-
-    @cached_property
-    def _words(self) -> int:
-        return len(self.talker.encoder.tokenizer.vocabulary())
 
     def _fitting(self, ids: list[int], param: str) -> list[int]:
         if not ids:
@@ -130,6 +124,7 @@ def open_model(
         tell: receives what is said of loading.
 
     Raises:
+        BadData: its chat template comes to no end for a long dialog.
         Fault: as `open_talker`.
     """
     talker = open_talker(
@@ -138,7 +133,27 @@ def open_model(
     )  # fmt: skip
     length = talker.length if context else min(talker.length, CONTEXT)
     decoder = _together(talker, rows, length) if isinstance(talker, Generator) else None
-    return Model(name, talker, Engine(talker, queue, decoder), most, length)
+    _try(talker.encoder)
+    # A tokenizer may have more: Gemma 3's has an image, for which its text models have no row.
+    known = talker.model.config.get_text_config().vocab_size
+    words = min(len(talker.encoder.tokenizer.vocabulary()), known)
+    return Model(name, talker, Engine(talker, queue, decoder), most, length, words)
+
+
+def _try(encoder: ChatEncoder) -> None:
+    """Write the longest dialog that clients may send while a template can be stopped.
+
+    In the threads that serve them it cannot.
+
+    Raises:
+        BadData: it comes to no end. What it refuses for another reason it may refuse.
+    """
+    turns = [message for _ in range(MESSAGES // 2) for message in _TURNS]
+    try:
+        encoder.prompt(turns[:-1])
+    except BadData as error:
+        if isinstance(error.__cause__, TimeoutError):
+            raise
 
 
 def _together(talker: Generator, rows: int, length: int) -> Decoder | None:
