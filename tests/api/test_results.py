@@ -4,6 +4,7 @@ import json
 import math
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow
@@ -100,6 +101,9 @@ def test_states_and_answers_are_listings(folder: Path) -> None:
     answer = kollama2.query(f"{best} LIMIT 1", store=store)
     assert answer.rows() == [{"recipe": "alpaca-full", "no": None}]
     assert "│ alpaca-full │    │" in answer.table()
+    literal = kollama2.query("SELECT '[/x] [red]:smile: <b>' AS \"[/a]\"", store=store)
+    assert "[/x] [red]:smile: <b>" in literal.table() and "[/a]" in literal.table()
+    assert "[/x] [red]:smile: &lt;b&gt;" in literal._repr_html_()
 
 
 def test_what_cannot_be_is_raised(folder: Path) -> None:
@@ -111,6 +115,39 @@ def test_what_cannot_be_is_raised(folder: Path) -> None:
         kollama2.adapt("builtin:miniature", "kullm-lora", None, folder)
     with pytest.raises(BadUsage, match="no setting is called 'rate'"):
         kollama2.adapt("builtin:miniature", "kullm-lora", None, folder / "new", rate=1)
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: kollama2.plan("s.yaml", profile=5), "profile is 5: input should be a valid str"),
+        (lambda: kollama2.run("s.yaml", jobs=0), "jobs is 0: input should be greater than or eq"),
+        (lambda: kollama2.run("s.yaml", progress=1), "progress is 1: input should be callable"),
+        (lambda: kollama2.query(7), "sql is 7: input should be a valid string"),
+        (lambda: kollama2.evaluate("m", limit=-1), "limit is -1: input should be greater than or"),
+        (lambda: kollama2.evaluate("m", limit="2"), "limit is '2': input should be a valid integ"),
+        (lambda: kollama2.evaluate("m", only="a"), "only is the text 'a'; give a list, only=['a']"),
+        (lambda: kollama2.evaluate(""), "a name of a model or of data is empty"),
+        (lambda: kollama2.compare("a"), "models is the text 'a'; give a list, models=['a']"),
+        (lambda: kollama2.export("m", "o", shards=0), "shards is 0: input should be greater tha"),
+        (lambda: kollama2.export("m", "o", licences="mit"), "licences is 'mit': input should be"),
+        (
+            lambda: kollama2.adapt("builtin:miniature", "kullm-lora", None, "o", lr=...),
+            "Ellipsis can be no setting; give a number, a text or a list",
+        ),
+        (lambda: kollama2.adapt("a", "b", None, "o", seed=-1), "seed is -1: input should be great"),
+    ],
+)
+def test_arguments_are_checked(folder: Path, call: Callable[[], object], said: str) -> None:
+    with pytest.raises(BadUsage) as caught:
+        call()
+    assert str(caught.value).startswith(said)
+    assert "--" not in str(caught.value)
+
+
+def test_what_a_function_does_not_take_is_told_by_python() -> None:
+    with pytest.raises(TypeError, match="unexpected keyword argument 'studdy'"):
+        kollama2.run(studdy="s.yaml")
 
 
 SCRIPT = """\

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psutil
 
+from kollama2.api.checked import AtLeast0, AtLeast1, checked
 from kollama2.api.compute import Progress, compute, machine, note, silent, under
 from kollama2.api.places import check_new, mirrors_at, store_at
 from kollama2.api.plan import cost_line, cost_of
@@ -16,7 +17,7 @@ from kollama2.engine.hub import load_mirrors
 from kollama2.engine.profile import Profile, Resources
 from kollama2.engine.provenance import gpu_names
 from kollama2.engine.store import Store
-from kollama2.errors import BadData
+from kollama2.errors import BadData, BadUsage
 from kollama2.exporting.model import merge_into
 from kollama2.model.files import CONFIG
 from kollama2.model.find import find_model
@@ -29,6 +30,7 @@ SMALL = {"micro_batch_tokens": 1024}
 """On a CPU, where a larger one takes more memory and is no faster."""
 
 
+@checked
 def adapt(
     base: str | Path | ModelFolder,
     recipe: str,
@@ -37,8 +39,8 @@ def adapt(
     *,
     columns: Mapping[str, str] | None = None,
     miniature: bool = False,
-    limit: int | None = None,
-    seed: int = 0,
+    limit: AtLeast1 | None = None,
+    seed: AtLeast0 = 0,
     template: str | None = None,
     store: str | Path | None = None,
     mirrors: str | Path | None = None,
@@ -132,7 +134,10 @@ def _files(data: str | Path | Sequence[str] | Mapping[str, str | Path] | None) -
 
 def _text(value: object) -> str:
     """A setting's value as `--set` takes it, in YAML, of which JSON is a part."""
-    return value if isinstance(value, str) else json.dumps(value)
+    try:
+        return value if isinstance(value, str) else json.dumps(value)
+    except TypeError as error:
+        raise BadUsage(f"{value!r} can be no setting; give a number, a text or a list") from error
 
 
 def idle() -> Profile:
@@ -161,8 +166,8 @@ def _train(made: Adaptation, store: Path, size: Profile, label: str, tell: Progr
             note(
                 tell,
                 f"about {found['cut'] / found['rows']:.0%} of the rows are longer than max_length "
-                f"({one.max_length}) and will be cut; --set max_length=… takes another",
+                f"({one.max_length}) and will be cut; the setting max_length=… takes another",
             )
     if made.dtypes:
-        note(tell, f"arithmetic: {', '.join(made.dtypes)}; --set dtype=… takes another")
+        note(tell, f"arithmetic: {', '.join(made.dtypes)}; the setting dtype=… takes another")
     return compute([made.stage], store, size, under(label), tell)[0]

@@ -10,6 +10,7 @@ from rich.console import RenderableType
 
 from kollama2.api import standings
 from kollama2.api.adapt import named
+from kollama2.api.checked import AtLeast0, AtLeast1, checked
 from kollama2.api.compute import Progress, compute, machine, silent, under
 from kollama2.api.places import mirrors_at, store_at
 from kollama2.api.shown import WIDTH, Shown
@@ -106,6 +107,7 @@ class _How:
     progress: Progress | None
 
 
+@checked
 def evaluate(
     model: str | Path | ModelFolder,
     suite: str | Path | None = None,
@@ -113,8 +115,8 @@ def evaluate(
     tasks: Sequence[str] = (),
     include: str | Path | None = None,
     only: Sequence[str] = (),
-    num_fewshot: int | None = None,
-    limit: int | None = None,
+    num_fewshot: AtLeast0 | None = None,
+    limit: AtLeast1 | None = None,
     template: str | None = None,
     onto: str | None = None,
     key: str | None = None,
@@ -157,6 +159,7 @@ def evaluate(
     return Scores(name, folders[name], load_metrics(folders[name]))
 
 
+@checked
 def compare(
     models: Sequence[str | Path | ModelFolder],
     suite: str | Path | None = None,
@@ -165,8 +168,8 @@ def compare(
     tasks: Sequence[str] = (),
     include: str | Path | None = None,
     only: Sequence[str] = (),
-    num_fewshot: int | None = None,
-    limit: int | None = None,
+    num_fewshot: AtLeast0 | None = None,
+    limit: AtLeast1 | None = None,
     template: str | None = None,
     onto: str | None = None,
     key: str | None = None,
@@ -224,7 +227,9 @@ def compare(
 def _measured(models: list[str], wanted: Wanted, how: _How) -> tuple[dict[str, Path], str]:
     """The folder of each model's finished evaluation, and the measure that ranks them."""
     if how.key is not None and not os.environ.get(how.key):
-        raise BadUsage(f"--key names the environment variable {how.key}, which is not set")
+        raise BadUsage(
+            f"the environment variable {how.key} is not set, and is named as the one with the key"
+        )
     store = store_at(how.store)
     stages = evaluations(
         models,

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
 
+from kollama2.api.checked import AtLeast1, checked
 from kollama2.api.compute import Progress, note, silent
 from kollama2.api.places import check_new, mirrors_at, store_at
 from kollama2.engine.hub import load_mirrors
@@ -14,15 +14,16 @@ from kollama2.exporting.push import check_name, publish
 from kollama2.model.folder import ModelFolder
 
 
+@checked
 def export(
     model: str | Path | ModelFolder,
     out: str | Path,
     *,
     to: str = "hf",
     kind: str = "F16",
-    shards: int = 1,
+    shards: AtLeast1 = 1,
     onto: str | Path | None = None,
-    licences: Mapping[str, str] = MappingProxyType({}),
+    licences: Mapping[str, str] | None = None,
     push: str | None = None,
     store: str | Path | None = None,
     mirrors: str | Path | None = None,
@@ -70,7 +71,7 @@ def export(
         onto=None if onto is None else str(onto),
         store=store_at(store),
         mirrors=load_mirrors(mirrors_at(mirrors)),
-        licences=licences,
+        licences=licences or {},
         tell=lambda text: note(tell, text),
     )
     return found if push is None else replace(found, hub=publish(found.folder, push))

@@ -9,6 +9,7 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from kollama2.api.adapt import named
+from kollama2.api.checked import checked
 from kollama2.api.compute import Progress, compute, machine, note, silent, under
 from kollama2.api.pareto import check, draw
 from kollama2.api.places import mirrors_at, store_at
@@ -76,6 +77,7 @@ class Frontier(Shown):
         return [table, told]
 
 
+@checked
 def frontier(
     base: str | Path | ModelFolder,
     korean: str | Path | ModelFolder,

@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import RenderableType
 from rich.table import Table
 
+from kollama2.api.checked import checked
 from kollama2.api.places import mirrors_at, store_at
 from kollama2.api.plan import planned, states
 from kollama2.api.shown import WIDTH, Shown
@@ -37,6 +38,7 @@ class Listing(Shown):
         return [table]
 
 
+@checked
 def status(
     study: str | Path | None = None,
     *,
@@ -61,6 +63,7 @@ def status(
     return Listing(tuple(rows[0]), tuple(tuple(row.values()) for row in rows))
 
 
+@checked
 def query(sql: str, *, store: str | Path | None = None) -> Listing:
     """Query the records of all finished stages with SQL.
 

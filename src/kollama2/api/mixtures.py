@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from rich.markup import escape
 from rich.table import Table
 
 from kollama2.data.curriculum import preview
@@ -41,7 +40,7 @@ def drawing(stage: Order) -> Table:
                   title_justify="left")  # fmt: skip
     for name, column, total in zip(stage.names, mixture.T, stage.curriculum.totals(), strict=True):
         bars = "".join(_BLOCKS[min(8, round(8 * float(share)))] for share in column)
-        table.add_row(escape(name), bars, f"{total:.0%}")
+        table.add_row(name, bars, f"{total:.0%}")
     return table
 
 
@@ -75,8 +74,8 @@ def encoded(stages: Iterable[Stage], store: Store) -> list[str]:
                   f"{longest} tokens with their answers (max_length)"] = None  # fmt: skip
         if metrics.get("substituted"):
             template = metrics["template"]
-            found[f"the base has no chat template, so {template} takes its place; name another one "
-                  "with --template"] = None  # fmt: skip
+            found[f"the base has no chat template, so {template} takes its place; name another "
+                  "template"] = None  # fmt: skip
     return list(found)
 
 

@@ -19,7 +19,7 @@ def store_at(folder: str | Path | None) -> Path:
     store = Path(folder or os.environ.get("KOLLAMA2_STORE") or "runs")
     with storage(store), suppress(FileNotFoundError):
         if not S_ISDIR(store.stat().st_mode):
-            raise StorageTrouble(f"the store {store} is a file; name a folder with --store")
+            raise StorageTrouble(f"the store {store} is a file; name a folder as the store")
         next(store.iterdir(), None)
     return store
 
@@ -39,7 +39,7 @@ def check_new(folder: Path) -> None:
     """
     with storage(folder):
         if folder.exists() and any(folder.iterdir() if folder.is_dir() else [folder]):
-            raise BadUsage(f"{folder} is not empty; name a new folder with -o")
+            raise BadUsage(f"{folder} is not empty; name a new folder")
         whole = folder.absolute()
         probe = owner_of(whole.with_name(f".{whole.name}.partial-{os.getpid():08x}"))
         probe.mkdir(parents=True)

@@ -6,7 +6,9 @@ from typing import Any
 
 from rich.console import RenderableType
 from rich.table import Table
+from rich.text import Text
 
+from kollama2.api.checked import checked
 from kollama2.api.compute import machine
 from kollama2.api.mixtures import drawings, warnings
 from kollama2.api.places import mirrors_at, store_at
@@ -92,7 +94,7 @@ class Plan(Shown):
                 stage.stage,
                 stage.says,
                 ", ".join(who) if len(who) <= 3 else f"{len(who)} recipes",
-                "[green]cached[/]" if stage.cached else "to compute",
+                Text("cached", "green") if stage.cached else "to compute",
             )
         total, todo = len(self.stages), self.to_compute
         counts = (
@@ -102,6 +104,7 @@ class Plan(Shown):
         return [shown, *drawings(self.curricula), counts, cost_line(self.cost)]
 
 
+@checked
 def plan(
     study: str | Path | None = None,
     *,

@@ -45,7 +45,8 @@ class Shown(ABC):
             width: columns of the terminal.
 
         Returns:
-            Tables and sentences for rich's `Console.print`, from top to bottom.
+            Tables and sentences from top to bottom, for a `rich.Console` without markup and emoji:
+            their texts are literal.
         """
 
     def plain(self) -> Any:
@@ -97,8 +98,9 @@ class Shown(ABC):
     def _printed(self, width: int) -> Console:
         # In a notebook rich would show by itself what is printed here.
         console = Console(
-            file=io.StringIO(), width=width, highlight=False, record=True, force_jupyter=False
-        )
+            file=io.StringIO(), width=width, highlight=False, record=True, force_jupyter=False,
+            markup=False, emoji=False,
+        )  # fmt: skip
         careful(console)
         for one in self.rendered(width):
             console.print(one)

@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.console import RenderableType
 
+from kollama2.api.checked import AtLeast1, checked
 from kollama2.api.compute import (
     Progress,
     launch,
@@ -101,13 +102,14 @@ def _row(row: Row, board: Leaderboard) -> dict[str, Any]:
     }
 
 
+@checked
 def run(
     study: str | Path | None = None,
     *,
     store: str | Path | None = None,
     mirrors: str | Path | None = None,
     profile: str | Path | Profile | None = None,
-    jobs: int | None = None,
+    jobs: AtLeast1 | None = None,
     progress: Progress | None = None,
     check: bool = True,
 ) -> Result:
@@ -141,6 +143,7 @@ def run(
     return result
 
 
+@checked
 def report(study: str | Path | None = None, *, store: str | Path | None = None) -> Result:
     """Report on what is computed so far, and write `report.html`.
 

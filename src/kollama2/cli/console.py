@@ -69,15 +69,15 @@ def talk() -> "Console":
     return careful(Console(stderr=True, highlight=False, soft_wrap=True))
 
 
-def out() -> "Console":
+def out(*, markup: bool = True) -> "Console":
     """The console for results, on stdout; wide when it is not a terminal, so nothing is cut."""
     from rich.console import Console
 
     from kollama2.api.shown import careful
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=markup, emoji=markup)
     if not console.is_terminal and "COLUMNS" not in os.environ:
-        console = Console(highlight=False, width=160)
+        console = Console(highlight=False, markup=markup, emoji=markup, width=160)
     return careful(console)
 
 
@@ -86,7 +86,7 @@ def show(found: "Shown", *, as_json: bool) -> None:
     if as_json:
         print_json(found.plain())
         return
-    console = out()
+    console = out(markup=False)
     for one in found.rendered(console.width):
         console.print(one)
 

@@ -25,6 +25,7 @@ def render_terminal(board: "Leaderboard", width: int = 80) -> "Table":
     """
     from rich import box
     from rich.table import Table
+    from rich.text import Text
 
     wide = width >= WIDE
     table = Table(
@@ -32,7 +33,7 @@ def render_terminal(board: "Leaderboard", width: int = 80) -> "Table":
         title=f"{board.study}: {board.primary}",
         title_justify="left",
         title_style="bold",
-        caption="\n".join(_notes(board)),
+        caption=Text("\n".join(_notes(board))),
         caption_justify="left",
         caption_style="",
         pad_edge=False,
@@ -67,7 +68,8 @@ def render_terminal(board: "Leaderboard", width: int = 80) -> "Table":
             cells.append("–" if score is None else f"{100 * score.score:.0f} %")
         cells += [_elo(one.recipes.get(row.recipe)) for one in board.preferences]
         cells += _trust(row) if width >= WIDEST else []
-        table.add_row(*cells, style=DIM if row.base else None)
+        marked = (Text.from_markup(cell, emoji=False) for cell in cells)
+        table.add_row(*marked, style=DIM if row.base else None)
     return table
 
 
@@ -177,4 +179,4 @@ def _notes(board: Leaderboard) -> list[str]:
     sentences = [*board.headline["en"], *warnings[:SHOWN_WARNINGS]]
     if len(warnings) > SHOWN_WARNINGS:
         sentences.append(f"{Count(len(warnings) - SHOWN_WARNINGS):more warning} in report.html.")
-    return [f"· {escape_brackets(text)}" for text in sentences]
+    return [f"· {text}" for text in sentences]
