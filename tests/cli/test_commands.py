@@ -219,7 +219,7 @@ LONG = "n" * 300
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        (("plan", "--store", "file"), 74, "the store file is a file; name a folder with --store"),
+        (("plan", "--store", "file"), 74, "the store file is a file; name a folder as the store"),
         (("query", "SELECT 1", "--store", "file/deeper"), 74, "Not a directory; a part of this"),
         (("status", "--store", LONG), 74, "File name too long; choose a shorter one"),
         (("plan", LONG), 74, "File name too long; choose a shorter one"),

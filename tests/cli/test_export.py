@@ -40,7 +40,7 @@ def test_it_ends_with_what_to_do_next(tiny_model: Path, tmp_path: Path) -> None:
 def test_options_that_cannot_be(tiny_model: Path, tmp_path: Path) -> None:
     with pytest.raises(BadUsage, match="--licence is 'mit'; it is URI=LICENCE"):
         call(str(tiny_model), "-o", str(tmp_path / "x"), "--licence", "mit")
-    with pytest.raises(BadUsage, match="--push is 'mine'; a repository of the hub is OWNER/NAME"):
+    with pytest.raises(BadUsage, match="push is 'mine'; a repository of the hub is OWNER/NAME"):
         call(str(tiny_model), "-o", str(tmp_path / "x"), "--push", "mine")
     assert list(tmp_path.iterdir()) == []
 

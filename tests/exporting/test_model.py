@@ -98,7 +98,9 @@ def test_whole_weights_get_every_stop_id_and_nothing_pickled(tmp_path: Path) -> 
 
 def test_what_cannot_be_exported_is_told(tiny_model: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    with pytest.raises(BadUsage, match="--to is 'onnx'; it can be hf, adapter, meta, gguf, ollama"):
+    with pytest.raises(
+        BadUsage, match="there is no form 'onnx'; it can be hf, adapter, meta, gguf, ollama"
+    ):
         export(str(tiny_model), out, to="onnx")
     with pytest.raises(BadUsage, match=r"K-quants \(Q4_K_M\) are made of an F16 or BF16 file"):
         export(str(tiny_model), out, to="gguf", kind="Q4_K_M")

@@ -95,7 +95,7 @@ def test_a_folder_is_published_with_the_users_token(
 def test_without_a_name_or_a_token_nothing_is_sent(
     folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    with pytest.raises(BadUsage, match="--push is 'model'; a repository of the hub is OWNER/NAME"):
+    with pytest.raises(BadUsage, match="push is 'model'; a repository of the hub is OWNER/NAME"):
         publish(folder, "model")
     monkeypatch.delenv("HF_TOKEN", raising=False)
     monkeypatch.setattr(hub_constants, "HF_TOKEN_PATH", str(tmp_path / "none"))

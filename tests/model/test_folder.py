@@ -116,7 +116,7 @@ def test_a_blank_template_is_none(folder: Path, blank: str) -> None:
 def test_a_blank_template_among_several_is_refused(folder: Path) -> None:
     forms = [{"name": "default", "template": " "}]
     change(folder / "tokenizer_config.json", chat_template=forms)
-    with pytest.raises(BadData, match="refuses it: it is empty; name another with --template"):
+    with pytest.raises(BadData, match="refuses it: it is empty; name another template"):
         ModelFolder.read(folder).encoder()
 
 

@@ -25,8 +25,8 @@ def test_a_limit_holds_in_every_task_of_a_suite() -> None:
 @pytest.mark.parametrize(
     ("wanted", "message"),
     [
-        (Wanted("quick", num_fewshot=2), "--num-fewshot is for --task and --include"),
-        (Wanted(tasks=("ko_copa_1",), only=("copa",)), "--only chooses among the tasks of a suite"),
+        (Wanted("quick", num_fewshot=2), "num_fewshot is for tasks of lm-eval"),
+        (Wanted(tasks=("ko_copa_1",), only=("copa",)), "only chooses among the tasks of a suite"),
     ],
 )
 def test_no_wish_is_ignored(wanted: Wanted, message: str) -> None:

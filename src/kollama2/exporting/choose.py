@@ -70,7 +70,7 @@ def choose(
             studies = sorted(one.stem for one in (store / "studies").glob("*.json"))
             raise BadUsage(
                 f"{model}: there is no such model, and {store} knows no study of that name (it "
-                f"knows: {', '.join(studies) or 'none'}); name another folder with --store"
+                f"knows: {', '.join(studies) or 'none'}); name another store"
             )
         folder = find_model(model, onto, mirrors, tell)
         return Chosen(Path(model).resolve().name.replace(":", "-").removesuffix(SUFFIX), folder)

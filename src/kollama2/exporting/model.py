@@ -88,15 +88,15 @@ def export(
     from kollama2.model.gguf.write import KINDS
 
     if to not in FORMS:
-        raise BadUsage(f"--to is {to!r}; it can be {', '.join(FORMS)}")
+        raise BadUsage(f"there is no form {to!r}; it can be {', '.join(FORMS)}")
     if kind not in KINDS:
         raise BadUsage(
-            f"--type is {kind!r}; it can be {', '.join(KINDS)}. K-quants (Q4_K_M) are made of an "
-            "F16 or BF16 file by llama.cpp's own llama-quantize"
+            f"a GGUF has no type {kind!r}; it can be {', '.join(KINDS)}. K-quants (Q4_K_M) are made "
+            "of an F16 or BF16 file by llama.cpp's own llama-quantize"
         )
     with storage(out):
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise BadUsage(f"{out} is not empty; name a new folder with -o")
+            raise BadUsage(f"{out} is not empty; name a new folder")
     chosen = choose(model, store, onto=onto, mirrors=mirrors, tell=tell)
     said: list[str] = []
 

@@ -16,7 +16,7 @@ def check_name(name: str) -> None:
         BadUsage: it is not OWNER/NAME.
     """
     if not _NAME.fullmatch(name):
-        raise BadUsage(f"--push is {name!r}; a repository of the hub is OWNER/NAME")
+        raise BadUsage(f"push is {name!r}; a repository of the hub is OWNER/NAME")
 
 
 def publish(folder: Path, name: str, endpoint: str | None = None) -> str:

@@ -104,9 +104,7 @@ def open_talker(
     return Llama(Decoder(model, rows, context), Tokenizer(folder.tokenizer_path), encoder)
 
 
-def dialog_ids(
-    talker: Talker, dialog: Sequence[Message], tools: Sequence[Tool] = ()
-) -> list[int]:
+def dialog_ids(talker: Talker, dialog: Sequence[Message], tools: Sequence[Tool] = ()) -> list[int]:
     """The ids of a dialog up to where the answer begins; what is not allowed, the template says.
 
     Args:

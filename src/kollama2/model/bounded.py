@@ -83,7 +83,7 @@ def _check(source: str) -> None:
     from jinja2 import Environment
 
     if not source.strip():
-        raise ValueError("it is empty; name another with --template")
+        raise ValueError("it is empty; name another template")
     for line, kind, value in Environment(autoescape=True).lex(source):
         if (kind == "operator" and value == "**") or (
             kind == "integer" and int(value.replace("_", ""), 0) >= _LARGEST

@@ -58,7 +58,7 @@ def query(store: Path, sql: str) -> Rows:
 
     store = Path(store)
     if not store.is_dir():
-        raise BadUsage(f"There is no store at {store}; give its folder with --store")
+        raise BadUsage(f"There is no store at {store}; name its folder")
     if not writable(sql):  # what the shell gave was no text
         raise BadUsage("The query holds bytes that are no UTF-8; type it again")
     readers: dict[str, Callable[[Path], Iterator[Json]]] = {

@@ -101,7 +101,7 @@ def adaptation(
         for step, change in zip(path.steps, changes, strict=True)
     )
     if limit is not None and any(isinstance(step, PreferStep) for step in steps):
-        raise BadUsage(f"--limit counts rows of chats and text, and {recipe} learns preferences")
+        raise BadUsage(f"limit counts rows of chats and text, and {recipe} learns preferences")
     path = replace(path, steps=steps, limit=limit)
     if template is not None:
         check_template(template)
@@ -145,5 +145,7 @@ def _replaced(
 
 def spec_of(place: str, columns: Mapping[str, str] | None = None) -> SourceSpec:
     """A uri, or the path of a file or folder, with the roles of its columns."""
+    if not place:
+        raise BadUsage("a name of a model or of data is empty; name a folder, a file or an hf: id")
     uri = place if place.startswith(SCHEMES) else f"file:{place}"
     return SourceSpec(uri=uri, columns=dict(columns or {}))

@@ -57,8 +57,8 @@ def wanted_suite(wanted: Wanted, folder: Path) -> Suite:
     if not names:
         if wanted.num_fewshot is not None:
             raise BadUsage(
-                "--num-fewshot is for --task and --include; the tasks of a suite have their own "
-                "num_fewshot in its file"
+                "num_fewshot is for tasks of lm-eval that are named; those of a suite have "
+                "their own in its file"
             )
         path = folder / (wanted.suite or "quick")
         suite = load_suite(path if path.is_file() else wanted.suite or "quick")
@@ -66,7 +66,9 @@ def wanted_suite(wanted: Wanted, folder: Path) -> Suite:
     if wanted.suite is not None:
         raise BadUsage("name a suite or tasks of lm-eval, not both; a suite can hold such tasks")
     if wanted.only:
-        raise BadUsage("--only chooses among the tasks of a suite; name the tasks by --task")
+        raise BadUsage(
+            "only chooses among the tasks of a suite; of lm-eval's name just those that are wanted"
+        )
     try:
         tasks = tuple(
             Harness(

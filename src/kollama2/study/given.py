@@ -61,15 +61,15 @@ def _steps(name: str, kinds: Sequence[str]) -> tuple[list[int], str]:
     number, _, key = name.rpartition(".")
     if number and number not in map(str, range(1, len(kinds) + 1)):
         raise BadUsage(
-            f"--set {shorten(name)}: this recipe has steps 1 to {len(kinds)}; {shorten(number)} is "
-            "none"
+            f"the setting {shorten(name)}: this recipe has steps 1 to {len(kinds)}; "
+            f"{shorten(number)} is none"
         )
     steps = [int(number) - 1] if number else list(range(len(kinds)))
     found = [step for step in steps if key in _fields(kinds[step])]
     if not found:
         known = sorted({one for step in steps for one in _fields(kinds[step])})
         raise BadUsage(
-            f"--set {shorten(name)}: no setting is called {shorten(repr(key))}; {near(key, known)}"
+            f"{shorten(name)}: no setting is called {shorten(repr(key))}; {near(key, known)}"
         )
     return found, key
 
@@ -90,4 +90,4 @@ def _value(text: str, value: str, field: FieldInfo) -> Any:
     except ValueError as error:
         first = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
         said = first.removeprefix("Value error, ")
-        raise BadUsage(f"--set {shorten(text)}: {said[:1].lower()}{said[1:]}") from error
+        raise BadUsage(f"the setting {shorten(text)}: {said[:1].lower()}{said[1:]}") from error
