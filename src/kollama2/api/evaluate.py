@@ -227,9 +227,7 @@ def compare(
 def _measured(models: list[str], wanted: Wanted, how: _How) -> tuple[dict[str, Path], str]:
     """The folder of each model's finished evaluation, and the measure that ranks them."""
     if how.key is not None and not os.environ.get(how.key):
-        raise BadUsage(
-            f"the environment variable {how.key} is not set, and is named as the one with the key"
-        )
+        raise BadUsage(f"the key is named as the environment variable {how.key}, which is not set")
     store = store_at(how.store)
     stages = evaluations(
         models,

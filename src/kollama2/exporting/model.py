@@ -91,8 +91,8 @@ def export(
         raise BadUsage(f"there is no form {to!r}; it can be {', '.join(FORMS)}")
     if kind not in KINDS:
         raise BadUsage(
-            f"a GGUF has no type {kind!r}; it can be {', '.join(KINDS)}. K-quants (Q4_K_M) are made "
-            "of an F16 or BF16 file by llama.cpp's own llama-quantize"
+            f"a GGUF has no type {kind!r}; it can be {', '.join(KINDS)}. K-quants (Q4_K_M) are "
+            "made of an F16 or BF16 file by llama.cpp's own llama-quantize"
         )
     with storage(out):
         if out.exists() and (not out.is_dir() or any(out.iterdir())):

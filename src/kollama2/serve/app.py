@@ -113,7 +113,7 @@ def _watched(app: FastAPI, served: Served) -> None:
 
     @app.get("/v1/models/{name:path}")
     async def model(name: str) -> dict[str, Any]:
-        found = {one["id"]: one for one in (await models())["data"]}
+        found: dict[str, dict[str, Any]] = {one["id"]: one for one in (await models())["data"]}
         if name not in found:
             raise unknown(found)
         return found[name]
