@@ -1,6 +1,7 @@
 """Export: every form from one model, chosen by name or by a study, and what is refused."""
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -170,6 +171,19 @@ def test_a_study_hands_over_its_recommended_recipe(tmp_path: Path) -> None:
         assert text in card.text, text
     with pytest.raises(BadUsage, match="has no recipe 'alpaca-fall'; did you mean 'alpaca-full'"):
         export("quick:alpaca-fall", tmp_path / "no", store=store)
+
+
+def test_a_recipe_that_is_not_admissible_says_so(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    fake.write(store, recipes=fake.RECIPES[:2])
+    for seed in (0, 1, 2):
+        put_model(store, "alpaca-full", seed)
+    found = export("quick:alpaca-full", tmp_path / "out", store=store)
+    why = re.escape("% bits per byte where 2% is allowed")
+    assert re.match(rf"alpaca-full of quick \(not admissible: English \+\d.*{why}", found.said[0])
+    text = ModelCard.load(found.folder / "README.md").text
+    assert re.search(rf"- \*\*Not admissible by the study's own rule\*\*: English .*{why}", text)
+    assert re.search(r"scores of the model of seed \d as it was trained, before any merging", text)
 
 
 def test_a_recipe_that_is_not_computed_is_told(tmp_path: Path) -> None:

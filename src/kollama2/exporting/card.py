@@ -9,7 +9,8 @@ from typing import Any
 
 from kollama2.exporting.choose import Chosen
 from kollama2.exporting.origin import UNKNOWN, Origin, origins
-from kollama2.reporting.board import Row, Score
+from kollama2.reporting.board import Leaderboard, Row, Score
+from kollama2.reporting.recommend import shortcomings
 from kollama2.reporting.study import Cell, Study
 
 README, NOTICE = "README.md", "NOTICE"
@@ -160,7 +161,7 @@ def _study(chosen: Chosen) -> dict[str, Any]:
             }
             for name, one in row.measures.items()
         ],
-        "limits": _limits(study, row, board.ranked, board.warnings["en"]),
+        "limits": _limits(study, row, board),
         "contamination": _contamination(row),
         "fidelity": _fidelity(row),
         "tokenizer": _tokenizer(study, cell),
@@ -177,9 +178,11 @@ def _interval(one: Score) -> str:
     return f"{found.value:+.3g} [{found.low:+.3g}, {found.high:+.3g}]" if found else "–"
 
 
-def _limits(study: Study, row: Row, ranked: bool, warnings: Sequence[str]) -> list[str]:
-    said = ["They hold for these items and prompts, not for Korean as a whole."]
-    if not ranked:
+def _limits(study: Study, row: Row, board: Leaderboard) -> list[str]:
+    faults = shortcomings(board, row)
+    said = [f"**Not admissible by the study's own rule**: {'; '.join(faults)}."] if faults else []
+    said += ["They hold for these items and prompts, not for Korean as a whole."]
+    if not board.ranked:
         said.append("No verdict: too few trainings or items to tell recipes apart.")
     if len(row.seeds) == 1:
         said.append("One training: how much another seed would differ is not known.")
@@ -194,7 +197,7 @@ def _limits(study: Study, row: Row, ranked: bool, warnings: Sequence[str]) -> li
     if guessed:
         said.append(f"At guessing level, so nothing was measured there: {', '.join(guessed)}.")
     others = tuple(f"{one}," for one in study.recipes[1:] if one != row.recipe)
-    return [*said, *(one for one in warnings if not one.startswith(others))]
+    return [*said, *(one for one in board.warnings["en"] if not one.startswith(others))]
 
 
 def _contamination(row: Row) -> str:

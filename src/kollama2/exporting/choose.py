@@ -12,6 +12,7 @@ from kollama2.model.folder import ModelFolder
 from kollama2.model.gguf.convert import Tell
 from kollama2.model.gguf.file import SUFFIX
 from kollama2.reporting.board import Leaderboard
+from kollama2.reporting.recommend import shortcomings
 from kollama2.reporting.study import Cell, Study, kind_of, load
 from kollama2.reporting.table import leaderboard
 from kollama2.stages.source import content
@@ -91,6 +92,9 @@ def _of_study(study: Study, board: Leaderboard, recipe: str) -> Chosen:
         said = "recommended by the study" if board.ranked else "the most promising, not a verdict"
     if recipe not in study.recipes:
         raise BadUsage(f"{study.name} has no recipe {recipe!r}; {near(recipe, study.recipes)}")
+    row = next(one for one in board.rows if one.recipe == recipe)
+    if faults := shortcomings(board, row):
+        said = f"not admissible: {'; '.join(faults)}"
     found = _best(study, recipe)
     folder = study.store / found.model
     verify(folder, full=True)

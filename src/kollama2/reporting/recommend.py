@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from kollama2.evaluation.contrast import Contrast
-from kollama2.reporting.board import Row
+from kollama2.reporting.board import Leaderboard, Row
 from kollama2.reporting.study import Study
-from kollama2.reporting.terminal import quantity
+from kollama2.reporting.terminal import answered, quantity
 from kollama2.reporting.texts import LANGUAGES, Language, say_all
 from kollama2.reporting.versus import between
 
@@ -65,6 +65,13 @@ def recommend(
         return Recommendation([], [said, *_guessed(rows)])
     advice = _advice(study, admissible, best, contrast)
     return Recommendation([], advice + _guessed(rows), best.recipe)
+
+
+def shortcomings(board: Leaderboard, row: Row) -> list[str]:
+    """Why a recipe of a leaderboard is not admissible; nothing for one that is, and for the base."""
+    task, spoken = board.primary.partition("/")[0], answered(board.measures)
+    found = [] if row.base else _faults(row, task, board.english_limit, spoken)
+    return [one["en"] for one in found]
 
 
 def scale(study: Study) -> list[Texts]:
