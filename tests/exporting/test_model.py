@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 from huggingface_hub import ModelCard
+from safetensors.torch import load_file, save_file
 
-from kollama2.errors import BadData, BadUsage, Missing
+from kollama2.errors import BadData, BadUsage, Corrupt, Missing
 from kollama2.exporting.model import export
 from kollama2.model.files import read_json, write_json
 from kollama2.model.folder import ModelFolder
@@ -95,6 +96,23 @@ def test_whole_weights_get_every_stop_id_and_nothing_pickled(tmp_path: Path) -> 
     with torch.no_grad():
         before, after = (whole(f)(ids).logits for f in (folder, tmp_path / "out"))
     assert torch.equal(before, after)
+
+
+def test_damaged_whole_weights_are_not_copied(tmp_path: Path) -> None:
+    folder = tiny.write_model(tmp_path / "model")
+    tensors = load_file(folder / "model.safetensors")
+    tensors["model.norm.weight"][3] = float("nan")
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(BadData, match=r"model\.norm\.weight holds NaN or infinities"):
+        export(str(folder), tmp_path / "out")
+    (folder / "tokenizer.model").unlink()
+    with pytest.raises(BadData, match=r"holds no tokenizer\.model and no tokenizer\.json"):
+        export(str(folder), tmp_path / "out")
+    fake.seal(folder)
+    (folder / "MANIFEST.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(Corrupt, match=r"MANIFEST\.json is damaged"):
+        export(str(folder), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_what_cannot_be_exported_is_told(tiny_model: Path, tmp_path: Path) -> None:

@@ -8,12 +8,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
-from kollama2.engine.commit import MANIFEST, committing
+from kollama2.engine.commit import MANIFEST, committing, verify
 from kollama2.errors import BadData, BadUsage, Missing, storage
 from kollama2.exporting.choose import Chosen, choose
 from kollama2.exporting.origin import UNKNOWN, hub_base, origins
 from kollama2.model.card import CARD, write_card
-from kollama2.model.files import ADAPTER_CONFIG, has_tokenizer, read_json, write_json
+from kollama2.model.files import ADAPTER_CONFIG, FAST, PIECES, has_tokenizer, read_json, write_json
 from kollama2.model.folder import ModelFolder
 from kollama2.model.gguf.convert import Tell
 
@@ -145,14 +145,30 @@ def _whole(folder: ModelFolder, out: Path, note: Callable[[str], None]) -> dict[
     from kollama2.model.handover import write_stops
 
     if folder.base is None:
+        _check_whole(folder.path)
         ignored = shutil.ignore_patterns(*_BESIDE)
         shutil.copytree(folder.path, out, dirs_exist_ok=True, ignore=ignored)
-        if has_tokenizer(out):
-            stops = folder.encoder().stop_ids if folder.has_template else folder.stop_ids
-            write_stops(out, sorted({*stops, *folder.stop_ids}))
+        stops = folder.encoder().stop_ids if folder.has_template else folder.stop_ids
+        write_stops(out, sorted({*stops, *folder.stop_ids}))
         return {}
     merge_into(folder, out)
     return _merged(folder, ModelFolder.read(out), note)
+
+
+def _check_whole(folder: Path) -> None:
+    """Refuse what a copy would hand on: files that changed, NaN, weights without a tokenizer."""
+    from kollama2.model.stored import opened
+
+    if (folder / MANIFEST).is_file():
+        verify(folder, full=True)
+    if not has_tokenizer(folder):
+        raise BadData(
+            f"{folder} holds no {PIECES} and no {FAST}, so nobody could use its weights; put its "
+            "tokenizer beside them"
+        )
+    with opened(folder) as files:
+        for name, file in files.items():
+            file.get(name)  # refuses NaN and infinities
 
 
 def merge_into(folder: ModelFolder, out: Path) -> None:
