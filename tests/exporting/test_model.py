@@ -48,6 +48,20 @@ def test_an_adapter_is_merged_and_compared(adapter: Path, tmp_path: Path) -> Non
     assert str(tmp_path) not in card.content
 
 
+def test_metas_form_has_a_card_and_the_licence(tmp_path: Path) -> None:
+    base = tiny.write_model(tmp_path / "Llama-2-7b-tiny", vocab_size=404)
+    (base / "LICENSE.txt").write_text("its licence", encoding="utf-8")
+    found = export(str(tuned(base, tmp_path)), tmp_path / "out", to="meta", shards=2)
+    assert found.figures["divergence"] <= 1e-5
+    assert names(found.folder) == {
+        "consolidated.00.pth", "consolidated.01.pth", "params.json", "checklist.chk",
+        "tokenizer.model", "README.md", "LICENSE.txt", "NOTICE", "MANIFEST.json",
+    }  # fmt: skip
+    card = ModelCard.load(found.folder / "README.md")
+    assert (card.data.license, card.data.library_name) == ("llama2", None)
+    assert "This folder holds `consolidated.NN.pth` for Meta's Llama 2 code." in card.text
+
+
 def test_an_adapter_as_it_is_and_as_a_file(adapter: Path, tmp_path: Path) -> None:
     export(str(adapter), tmp_path / "as-it-is", to="adapter")
     assert {"adapter_config.json", "adapter_model.safetensors"} <= names(tmp_path / "as-it-is")

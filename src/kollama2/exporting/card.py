@@ -80,6 +80,7 @@ def _about(chosen: Chosen, base: Origin, to: str) -> str:
     form = {
         "hf": "safetensors for transformers and vLLM",
         "adapter": "an adapter; it needs its base",
+        "meta": "`consolidated.NN.pth` for Meta's Llama 2 code",
         "gguf": "a GGUF for llama.cpp",
         "ollama": "a GGUF and a Modelfile for Ollama",
     }[to]
@@ -105,7 +106,7 @@ def _metadata(chosen: Chosen, base: Origin, data: Sequence[Origin], to: str) -> 
         base_model_relation=("adapter" if to == "adapter" else "finetune") if base.hub else None,
         datasets=[one.hub for one in data if one.hub] or None,
         language=["ko", "en"],
-        library_name=_LIBRARY[to],
+        library_name=_LIBRARY.get(to),
         license=base.licence if known else "other",
         license_name=None if known else UNKNOWN,
         pipeline_tag="text-generation",

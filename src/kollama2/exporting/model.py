@@ -17,8 +17,10 @@ from kollama2.model.files import ADAPTER_CONFIG, FAST, PIECES, has_tokenizer, re
 from kollama2.model.folder import ModelFolder
 from kollama2.model.gguf.convert import Tell
 
+Note = Callable[[str], None]
 To = Literal["hf", "adapter", "meta", "gguf", "ollama"]
 FORMS: tuple[str, ...] = get_args(To)
+_MERGED = "merged"  # an adapter's whole weights, until they are packed
 _NEAR_TIE = 0.05
 """Nats: programs sum in another order, so the nearer of two tokens may change below this."""
 _APART = 0.05
@@ -107,14 +109,13 @@ def export(
     if chosen.said:
         note(chosen.said)
     figures: dict[str, Any] = {}
-    if to == "meta":
-        figures = _meta(chosen, out, shards)
-        return Exported(out, chosen.name, tuple(said), figures)
     with committing(out) as partial:
         if to == "adapter":
             _adapter(chosen, partial, out, note)
         elif to == "hf":
             figures |= _whole(chosen.folder, partial, note)
+        elif to == "meta":
+            figures |= _meta(chosen.folder, partial, shards, note)
         else:
             licence = origins(chosen, licences)[0].licence
             figures |= _packed(chosen, partial, kind, to, note, licence)
@@ -122,7 +123,7 @@ def export(
     return Exported(out, chosen.name, tuple(said), figures)
 
 
-def _adapter(chosen: Chosen, partial: Path, out: Path, note: Callable[[str], None]) -> None:
+def _adapter(chosen: Chosen, partial: Path, out: Path, note: Note) -> None:
     """An adapter as it is, with the tokenizer that it needs, and its base by a name that holds."""
     folder = chosen.folder
     if folder.base is None:
@@ -140,7 +141,7 @@ def _adapter(chosen: Chosen, partial: Path, out: Path, note: Callable[[str], Non
         note(f"its base lies at {base}, which others do not have: for them take --to hf")
 
 
-def _whole(folder: ModelFolder, out: Path, note: Callable[[str], None]) -> dict[str, Any]:
+def _whole(folder: ModelFolder, out: Path, note: Note) -> dict[str, Any]:
     """Whole weights with tokenizer, template and every stop id; an adapter is merged."""
     from kollama2.model.handover import write_stops
 
@@ -184,7 +185,7 @@ def merge_into(folder: ModelFolder, out: Path) -> None:
 
 
 def _merged(
-    adapter: ModelFolder, whole: ModelFolder, note: Callable[[str], None]
+    adapter: ModelFolder, whole: ModelFolder, note: Note
 ) -> dict[str, Any]:
     """How far a merge is from its adapter, said and returned."""
     from kollama2.exporting.compare import divergence, hear
@@ -210,16 +211,25 @@ def _merged(
     return {"divergence": nats}
 
 
-def _meta(chosen: Chosen, out: Path, shards: int) -> dict[str, Any]:
-    import tempfile
+def _unpacked(
+    folder: ModelFolder, partial: Path, note: Note
+) -> tuple[ModelFolder, dict[str, Any]]:
+    """Whole weights to pack, an adapter's merged beside what is made of them."""
+    if folder.base is None:
+        return folder, {}
+    merge_into(folder, partial / _MERGED)
+    whole = ModelFolder.read(partial / _MERGED)
+    return whole, _merged(folder, whole, note)
 
-    from kollama2.llama.convert import to_meta
 
-    if chosen.folder.base is None:
-        return to_meta(chosen.folder.path, out, shards)
-    with tempfile.TemporaryDirectory(dir=out.absolute().parent) as name:
-        merge_into(chosen.folder, Path(name) / "whole")
-        return to_meta(Path(name) / "whole", out, shards)
+def _meta(folder: ModelFolder, partial: Path, shards: int, note: Note) -> dict[str, Any]:
+    """Meta's files, with their MD5 sums."""
+    from kollama2.llama.convert import check_meta, write_meta
+
+    whole, figures = _unpacked(folder, partial, note)
+    figures |= write_meta(check_meta(whole.path, shards), partial, shards)
+    shutil.rmtree(partial / _MERGED, ignore_errors=True)
+    return figures
 
 
 def _packed(
@@ -227,7 +237,7 @@ def _packed(
     partial: Path,
     kind: str,
     to: str,
-    note: Callable[[str], None],
+    note: Note,
     licence: str,
 ) -> dict[str, Any]:
     """A GGUF file, with a Modelfile for Ollama."""
@@ -235,11 +245,7 @@ def _packed(
     from kollama2.model.gguf.prove import prove
     from kollama2.model.gguf.write import write_gguf
 
-    whole, figures = chosen.folder, dict[str, Any]()
-    if whole.base is not None:
-        merge_into(whole, partial / "merged")
-        whole = ModelFolder.read(partial / "merged")
-        figures |= _merged(chosen.folder, whole, note)
+    whole, figures = _unpacked(chosen.folder, partial, note)
     path = partial / f"{chosen.name}-{kind}.gguf"
     about: dict[str, Any] = {"name": chosen.name, "languages": ["ko", "en"]}
     about |= {} if licence == UNKNOWN else {"license": licence}
@@ -252,12 +258,12 @@ def _packed(
     figures |= _computed(whole, path, kind, found.exact, note)
     if to == "ollama":
         write_modelfile(partial, path.name, whole)
-    shutil.rmtree(partial / "merged", ignore_errors=True)
+    shutil.rmtree(partial / _MERGED, ignore_errors=True)
     return figures
 
 
 def _computed(
-    whole: ModelFolder, path: Path, kind: str, exact: bool, note: Callable[[str], None]
+    whole: ModelFolder, path: Path, kind: str, exact: bool, note: Note
 ) -> dict[str, Any]:
     """Bits per byte and greedy tokens of a file beside those of its model."""
     from kollama2.exporting.compare import alike, hear, llama_cpp

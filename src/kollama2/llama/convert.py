@@ -146,10 +146,16 @@ def to_meta(folder: Path, out: Path, shards: int = 1) -> dict[str, Any]:
         TryLater, Denied, StorageTrouble: the folder cannot be written.
     """
     form = check_meta(folder, shards)
-    listed, dtype = form.parts, form.weights.dtype
+    with committing(out) as partial:
+        return write_meta(form, partial, shards)
+
+
+def write_meta(form: "Form", out: Path, shards: int) -> dict[str, Any]:
+    """Write what `check_meta` found fit into a folder that is there; else as `to_meta`."""
+    listed, dtype, folder = form.parts, form.weights.dtype, form.weights.folder
     numbers = sum(torch.Size(part.shape).numel() for part in listed)
     need_space(out, numbers * dtype.itemsize)
-    with committing(out) as partial, storage(out):
+    with storage(out):
         names = [f"consolidated.{number:02d}.pth" for number in range(shards)]
         for number, name in enumerate(names):
             shard = {
@@ -158,13 +164,13 @@ def to_meta(folder: Path, out: Path, shards: int = 1) -> dict[str, Any]:
             }
             if form.rope is not None:
                 shard[ROPE] = torch.tensor(form.rope, dtype=dtype)
-            with (partial / name).open("wb") as file:  # torch's own does not say what went wrong
+            with (out / name).open("wb") as file:  # torch's own does not say what went wrong
                 torch.save(shard, file)
-        write_json(partial / "params.json", form.params, durable=False)
-        sums = {name: checklist.md5(partial / name) for name in [*names, "params.json"]}
-        (partial / checklist.NAME).write_text(checklist.text(sums), encoding="utf-8")
+        write_json(out / "params.json", form.params, durable=False)
+        sums = {name: checklist.md5(out / name) for name in [*names, "params.json"]}
+        (out / checklist.NAME).write_text(checklist.text(sums), encoding="utf-8")
         if (folder / PIECES).is_file():
-            shutil.copyfile(folder / PIECES, partial / PIECES)
+            shutil.copyfile(folder / PIECES, out / PIECES)
     return {
         "parameters": numbers,
         "shards": shards,
@@ -237,11 +243,12 @@ class _Weights:
     """The tensors of a Hugging Face folder, one at a time, in Meta's layout.
 
     Attributes:
+        folder: where they lie.
         dtype: what the first is stored in.
     """
 
     def __init__(self, folder: Path, listed: list[Part], *, tied: bool) -> None:
-        self._folder, self._tied = folder, tied
+        self.folder, self._tied = folder, tied
         with opened(folder) as files:
             self._paths = {name: file.path for name, file in files.items()}
             shapes = {name: file.shape(name) for name, file in files.items()}
@@ -268,7 +275,7 @@ class _Weights:
 
     def tensor(self, part: Part) -> torch.Tensor:
         name = self._name(part)
-        with opened(self._folder, [self._paths[name]]) as files:
+        with opened(self.folder, [self._paths[name]]) as files:
             whole = files[name].get(name)
         return to_pair_layout(whole, part.heads) if part.heads else whole
 
