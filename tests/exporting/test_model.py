@@ -239,6 +239,40 @@ def test_llama_2_brings_its_papers(tmp_path: Path) -> None:
         assert f"https://ai.meta.com/llama/{place}" in card.text
 
 
+def test_the_base_is_called_by_the_uri_it_was_asked_for_by(tmp_path: Path) -> None:
+    uri, folder = "hf:meta-llama/Llama-2-7b-hf", tiny.write_model(tmp_path / "copy")
+    write_json(folder / "kollama2.json", {"template": "llama2", "recipe": {"random": 0}})
+    export(uri, tmp_path / "out", mirrors={uri: folder})
+    assert "Copyright (c) Meta Platforms, Inc." in (tmp_path / "out" / "NOTICE").read_text()
+    card = ModelCard.load(tmp_path / "out" / "README.md")
+    assert (card.data.license, card.data.base_model) == ("llama2", "meta-llama/Llama-2-7b-hf")
+    assert f"{uri}, as it came. This folder holds" in card.text
+    export(uri, tmp_path / "b", mirrors={uri: folder}, licences={uri: "mine"})
+    assert ModelCard.load(tmp_path / "b" / "README.md").data.license == "mine"
+
+
+def test_a_merge_names_every_model(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    fake.write(store, recipes=fake.RECIPES[:2])
+    for seed in (0, 1, 2):
+        put_model(store, "alpaca-full", seed)
+        stage = put_model(store, "alpaca-full", seed).parent
+        settings = read_json(stage / "stage.json")
+        sources = [
+            {"what": "model", "uri": uri, "revision": "main"}
+            for uri in ("hf:HuggingFaceTB/SmolLM2-135M", "hf:someone/Llama-2-ko")
+        ]
+        write_json(stage / "stage.json", {**settings, "others": sources})
+        fake.seal(stage)
+    export("quick:alpaca-full", tmp_path / "out", store=store)
+    card = ModelCard.load(tmp_path / "out" / "README.md")
+    assert card.data.base_model == ["HuggingFaceTB/SmolLM2-135M", "someone/Llama-2-ko"]
+    assert (card.data.base_model_relation, card.data.license) == ("merge", "other")
+    for one in sources:
+        assert f"| base | {one['uri']} | main |" in card.text
+    assert (tmp_path / "out" / "NOTICE").is_file()
+
+
 def test_licences_that_ask_for_a_look_stand_first(tmp_path: Path) -> None:
     folder = tiny.write_model(tmp_path / "model")
     export(str(folder), tmp_path / "a", licences={"model": "cc-by-nc-4.0"})

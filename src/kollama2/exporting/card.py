@@ -19,6 +19,8 @@ _LLAMA2 = (
     "Copyright (c) Meta Platforms, Inc. All Rights Reserved.\n"
 )
 _LEGAL = ("LICENSE*", "USE_POLICY*", "NOTICE*", "Responsible-Use-Guide*")
+_ADAPTED = "adapted to Korean with kollama2"
+_TRAINED = frozenset(("train", "prefer", "merge", "merged"))  # what a model's own card tells of it
 _LIBRARY = {"hf": "transformers", "adapter": "peft", "gguf": "gguf", "ollama": "gguf"}
 
 
@@ -41,25 +43,26 @@ def write_readme(
     from huggingface_hub import ModelCard
     from jinja2 import Environment, StrictUndefined
 
-    base, data = origins(chosen, licences)
+    bases, data = origins(chosen, licences)
+    llama2 = any(one.llama2 for one in bases)
     for pattern in _LEGAL:
         for path in sorted(chosen.folder.root.path.glob(pattern)):
             if path.is_file():
                 shutil.copyfile(path, out / path.name)
-    if base.llama2 and not (out / NOTICE).exists():
+    if llama2 and not (out / NOTICE).exists():
         (out / NOTICE).write_text(_LLAMA2, encoding="utf-8")
     source = Path(__file__).with_name("card.md.j2").read_text(encoding="utf-8")
     # Markdown for people; what a study's texts hold is shown, and the hub sanitises it.
     page = Environment(undefined=StrictUndefined, autoescape=False, trim_blocks=True)  # noqa: S701
     body = page.from_string(source).render(
         name=chosen.name,
-        about=_about(chosen, base, to),
-        base=base,
+        about=_about(chosen, bases, to),
+        bases=bases,
         data=data,
         cautions=[
-            f"{one.uri} {one.caution} ({one.licence})" for one in (base, *data) if one.caution
+            f"{one.uri} {one.caution} ({one.licence})" for one in (*bases, *data) if one.caution
         ],
-        llama2=base.llama2,
+        llama2=llama2,
         study=_study(chosen) if chosen.study else None,
         recipe=_recipe(chosen),
         vocabulary=chosen.folder.card.vocabulary,
@@ -67,7 +70,7 @@ def write_readme(
         safety=_safety(chosen),
         parameters=_parameters(chosen),
     )
-    metadata = _metadata(chosen, base, data, to).to_yaml()
+    metadata = _metadata(chosen, bases, data, to).to_yaml()
     ModelCard(f"---\n{metadata}\n---\n\n{_tidy(body)}").save(out / README)
 
 
@@ -76,7 +79,7 @@ def _tidy(text: str) -> str:
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
-def _about(chosen: Chosen, base: Origin, to: str) -> str:
+def _about(chosen: Chosen, bases: Sequence[Origin], to: str) -> str:
     form = {
         "hf": "safetensors for transformers and vLLM",
         "adapter": "an adapter; it needs its base",
@@ -85,11 +88,14 @@ def _about(chosen: Chosen, base: Origin, to: str) -> str:
         "ollama": "a GGUF and a Modelfile for Ollama",
     }[to]
     which = f" ({chosen.said})" if chosen.said else ""
-    done = set(chosen.folder.card.recipe) - {"gguf", "meta"}
-    what = "adapted to Korean with kollama2" if chosen.study or done else "as it came"
-    if chosen.study and chosen.study[2].base:
-        what = "untouched, the base of a study of kollama2"
-    return f"{base.uri}, {what}{which}. This folder holds {form}."
+    if chosen.study:
+        untouched = chosen.study[2].base
+        what = "untouched, the base of a study of kollama2" if untouched else _ADAPTED
+    elif _TRAINED & chosen.folder.card.recipe.keys():
+        what = "as kollama2 trained or merged it"
+    else:
+        what = "as it came" if chosen.folder.base is None else "with an adapter"
+    return f"{' and '.join(one.uri for one in bases)}, {what}{which}. This folder holds {form}."
 
 
 def _recipe(chosen: Chosen) -> str:
@@ -97,17 +103,21 @@ def _recipe(chosen: Chosen) -> str:
     return json.dumps(recipe, ensure_ascii=False, indent=1, sort_keys=True) if recipe else ""
 
 
-def _metadata(chosen: Chosen, base: Origin, data: Sequence[Origin], to: str) -> Any:
+def _metadata(chosen: Chosen, bases: Sequence[Origin], data: Sequence[Origin], to: str) -> Any:
     from huggingface_hub import ModelCardData
 
-    known = base.licence != UNKNOWN
+    hub = [one.hub for one in bases if one.hub]
+    relation = "adapter" if to == "adapter" else "merge" if len(bases) > 1 else "finetune"
+    licences = {one.licence for one in bases}
+    licence = licences.pop() if len(licences) == 1 else UNKNOWN
+    known = licence != UNKNOWN
     return ModelCardData(
-        base_model=base.hub,
-        base_model_relation=("adapter" if to == "adapter" else "finetune") if base.hub else None,
+        base_model=hub[0] if len(hub) == 1 else hub or None,
+        base_model_relation=relation if hub else None,
         datasets=[one.hub for one in data if one.hub] or None,
         language=["ko", "en"],
         library_name=_LIBRARY.get(to),
-        license=base.licence if known else "other",
+        license=licence if known else "other",
         license_name=None if known else UNKNOWN,
         pipeline_tag="text-generation",
         tags=["korean", "kollama2"],

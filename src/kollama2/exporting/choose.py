@@ -6,6 +6,7 @@ from pathlib import Path
 
 from kollama2.engine.commit import verify
 from kollama2.engine.document import near
+from kollama2.engine.hub import PREFIX
 from kollama2.errors import BadUsage, Missing
 from kollama2.model.find import BUILTIN, find_model
 from kollama2.model.folder import ModelFolder
@@ -17,7 +18,7 @@ from kollama2.reporting.study import Cell, Study, kind_of, load
 from kollama2.reporting.table import leaderboard
 from kollama2.stages.source import content
 
-_SCHEMES = ("hf:", "file:", "builtin:")
+_SCHEMES = (PREFIX, "file:", "builtin:")
 
 
 @dataclass(frozen=True)
@@ -29,12 +30,14 @@ class Chosen:
         folder: where it lies.
         study: the study that it comes from, with its leaderboard and the cell; None for a folder.
         said: which model that is, as a sentence; empty where it was named itself.
+        base: the uri by which its whole weights were asked for; empty where they were not by one.
     """
 
     name: str
     folder: ModelFolder
     study: "tuple[Study, Leaderboard, Cell] | None" = None
     said: str = ""
+    base: str = ""
 
 
 def choose(
@@ -74,7 +77,10 @@ def choose(
                 f"knows: {', '.join(studies) or 'none'}); name another store"
             )
         folder = find_model(model, onto, mirrors, tell)
-        return Chosen(Path(model).resolve().name.replace(":", "-").removesuffix(SUFFIX), folder)
+        title = Path(model).resolve().name.replace(":", "-").removesuffix(SUFFIX)
+        asked = model if folder.base is None else str(onto or "")
+        uri = asked if asked in BUILTIN or asked.startswith(PREFIX) else ""
+        return Chosen(title, folder, base=uri)
     if onto is not None:
         raise BadUsage("--onto is for an adapter's folder; a study knows the base of its adapters")
     return _of_study(load(store, name), leaderboard(store, name), recipe)

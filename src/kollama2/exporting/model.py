@@ -117,7 +117,8 @@ def export(
         elif to == "meta":
             figures |= _meta(chosen.folder, partial, shards, note)
         else:
-            licence = origins(chosen, licences)[0].licence
+            known = {one.licence for one in origins(chosen, licences)[0]}
+            licence = known.pop() if len(known) == 1 else UNKNOWN
             figures |= _packed(chosen, partial, kind, to, note, licence)
         write_readme(partial, chosen, to, licences, figures)
     return Exported(out, chosen.name, tuple(said), figures)

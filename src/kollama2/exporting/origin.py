@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kollama2.engine.hub import PREFIX
 from kollama2.exporting.choose import Chosen
 from kollama2.model.files import ADAPTER_CONFIG, read_json
 from kollama2.reporting.study import Study
@@ -57,8 +58,8 @@ class Origin:
         return self.licence == "llama2" or "llama-2" in self.uri.lower()
 
 
-def origins(chosen: Chosen, licences: Mapping[str, str]) -> tuple[Origin, list[Origin]]:
-    """The base of a model, and its training data.
+def origins(chosen: Chosen, licences: Mapping[str, str]) -> tuple[list[Origin], list[Origin]]:
+    """The base of a model, of a merge each of them, and its training data.
 
     Args:
         chosen: the model.
@@ -69,12 +70,15 @@ def origins(chosen: Chosen, licences: Mapping[str, str]) -> tuple[Origin, list[O
     found = list(_sources(chosen)) if chosen.study else []
     bases = [one for one in found if one["what"] == "model"]
     data = [one for one in found if one["what"] == "data"]
-    base = _origin(bases[0], licences, said) if bases else _named(chosen, licences, said)
-    return base, [_origin(one, licences) for one in data]
+    only = said if len(bases) == 1 else None  # whose it is of several, nothing says
+    made = [_origin(one, licences, only) for one in bases] or [_named(chosen, licences, said)]
+    return made, [_origin(one, licences) for one in data]
 
 
 def hub_base(chosen: Chosen) -> str | None:
     """The name on the hub of the very model that an adapter stands on; None if it has none."""
+    if chosen.base.startswith(PREFIX):
+        return chosen.base.removeprefix(PREFIX)
     if chosen.study is None:
         said = str(read_json(chosen.folder.path / ADAPTER_CONFIG).get("base_model_name_or_path"))
         return said if _HUB.fullmatch(said) and not Path(said).exists() else None
@@ -100,11 +104,12 @@ def _licence(uri: str, licences: Mapping[str, str], said: str | None) -> str:
 
 
 def _named(chosen: Chosen, licences: Mapping[str, str], said: str | None) -> Origin:
-    """The base of a model of no study: what its adapter names, or the folder itself."""
+    """The base of a model of no study: what was asked for, what its adapter names, its folder."""
     adapter = read_json(chosen.folder.path / ADAPTER_CONFIG)
     file = (chosen.folder.card.recipe.get("gguf") or {}).get("file")  # that was unpacked
-    name = adapter.get("base_model_name_or_path") or file or chosen.folder.root.path.resolve().name
-    name = str(name)
+    hub, place = hub_base(chosen), chosen.folder.root.path.resolve().name
+    asked = chosen.base or (PREFIX + hub if hub else "")
+    name = str(asked or adapter.get("base_model_name_or_path") or file or place)
     if Path(name).is_absolute():
         name = Path(name).name  # a place on this machine is nobody else's business
     return Origin(name, "", _licence(name, licences, said))
