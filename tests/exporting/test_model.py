@@ -239,6 +239,18 @@ def test_llama_2_brings_its_papers(tmp_path: Path) -> None:
         assert f"https://ai.meta.com/llama/{place}" in card.text
 
 
+@pytest.mark.parametrize(("name", "caution"), [(None, True), ("unknown", True), ("ours", False)])
+def test_another_licence_stays_what_it_is(name: str | None, caution: bool, tmp_path: Path) -> None:
+    folder = tiny.write_model(tmp_path / "model")
+    said = f"license_name: {name}\n" if name else ""
+    (folder / "README.md").write_text(f"---\nlicense: other\n{said}---\n", encoding="utf-8")
+    for source, out in ((folder, tmp_path / "a"), (tmp_path / "a", tmp_path / "b")):
+        export(str(source), out)
+        card = ModelCard.load(out / "README.md")
+        assert (card.data.license, card.data.license_name) == ("other", name or "unknown")
+        assert ("says no licence (unknown)" in card.text) is caution
+
+
 def test_the_base_is_called_by_the_uri_it_was_asked_for_by(tmp_path: Path) -> None:
     uri, folder = "hf:meta-llama/Llama-2-7b-hf", tiny.write_model(tmp_path / "copy")
     write_json(folder / "kollama2.json", {"template": "llama2", "recipe": {"random": 0}})

@@ -110,15 +110,16 @@ def _metadata(chosen: Chosen, bases: Sequence[Origin], data: Sequence[Origin], t
     relation = "adapter" if to == "adapter" else "merge" if len(bases) > 1 else "finetune"
     licences = {one.licence for one in bases}
     licence = licences.pop() if len(licences) == 1 else UNKNOWN
-    known = licence != UNKNOWN
+    named = re.fullmatch(r"other \((.+)\)", licence)
+    other = named[1] if named else UNKNOWN if licence == UNKNOWN else None
     return ModelCardData(
         base_model=hub[0] if len(hub) == 1 else hub or None,
         base_model_relation=relation if hub else None,
         datasets=[one.hub for one in data if one.hub] or None,
         language=["ko", "en"],
         library_name=_LIBRARY.get(to),
-        license=licence if known else "other",
-        license_name=None if known else UNKNOWN,
+        license="other" if other else licence,
+        license_name=other,
         pipeline_tag="text-generation",
         tags=["korean", "kollama2"],
         model_name=chosen.name if chosen.study else None,

@@ -116,7 +116,7 @@ def _named(chosen: Chosen, licences: Mapping[str, str], said: str | None) -> Ori
 
 
 def _readme_licence(folder: Path) -> str | None:
-    """The licence that the card of a model folder states."""
+    """The licence that the card of a model folder states, `other (NAME)` where the hub has no id."""
     import yaml
     from huggingface_hub import metadata_load
 
@@ -124,9 +124,12 @@ def _readme_licence(folder: Path) -> str | None:
     if not path.is_file():
         return None
     try:
-        found = (metadata_load(path) or {}).get("license")
+        tree = metadata_load(path) or {}
     except (ValueError, yaml.YAMLError):
         return None  # other people's cards may hold anything
+    found, name = tree.get("license"), tree.get("license_name") or UNKNOWN
+    if found == "other":
+        return None if name == UNKNOWN else f"other ({name})"
     return str(found) if found else None
 
 
