@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from kollama2.api.study import report
 from kollama2.cli.app import app
 from kollama2.cli.study import show_result, take_away
-from kollama2.errors import BadUsage
+from kollama2.errors import BadUsage, Denied
 from tests.reporting import fake
 
 
@@ -37,11 +37,16 @@ def test_it_ends_with_what_to_do_next(tiny_model: Path, tmp_path: Path) -> None:
     assert (tmp_path / "meta" / "consolidated.00.pth").is_file()
 
 
-def test_options_that_cannot_be(tiny_model: Path, tmp_path: Path) -> None:
+def test_options_that_cannot_be(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(BadUsage, match="--licence is 'mit'; it is URI=LICENCE"):
         call(str(tiny_model), "-o", str(tmp_path / "x"), "--licence", "mit")
     with pytest.raises(BadUsage, match="push is 'mine'; a repository of the hub is OWNER/NAME"):
         call(str(tiny_model), "-o", str(tmp_path / "x"), "--push", "mine")
+    monkeypatch.setattr("huggingface_hub.get_token", lambda: None)
+    with pytest.raises(Denied, match="there is no token for the hub: set HF_TOKEN"):
+        call("nothing", "-o", str(tmp_path / "x"), "--push", "me/model")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -89,6 +89,8 @@ def test_an_adapter_as_it_is_and_as_a_file(adapter: Path, tmp_path: Path) -> Non
     own, file = found.figures["bits"], found.figures["file_bits"]
     assert file["ko"] == pytest.approx(own["ko"], abs=0.01)
     assert file != own
+    with pytest.raises(BadUsage, match="which nobody else has, so the adapter is not published"):
+        export(str(adapter), tmp_path / "no", to="adapter", public=True)
     with pytest.raises(BadUsage, match="holds whole weights, no adapter"):
         export(str(tiny.write_model(tmp_path / "whole")), tmp_path / "no", to="adapter")
     assert not (tmp_path / "no").exists()

@@ -10,7 +10,7 @@ from kollama2.api.places import check_new, mirrors_at, store_at
 from kollama2.engine.hub import load_mirrors
 from kollama2.exporting.model import Exported
 from kollama2.exporting.model import export as write
-from kollama2.exporting.push import check_name, publish
+from kollama2.exporting.push import check_push, publish
 from kollama2.model.folder import ModelFolder
 
 
@@ -60,7 +60,7 @@ def export(
     """
     tell = progress or silent
     if push is not None:
-        check_name(push)
+        check_push(push)
     check_new(Path(out))
     found = write(
         model,
@@ -72,6 +72,7 @@ def export(
         store=store_at(store),
         mirrors=load_mirrors(mirrors_at(mirrors)),
         licences=licences or {},
+        public=push is not None,
         tell=lambda text: note(tell, text),
     )
     return found if push is None else replace(found, hub=publish(found.folder, push))

@@ -59,6 +59,7 @@ def export(
     store: Path = Path("runs"),
     mirrors: Mapping[str, Path] = MappingProxyType({}),
     licences: Mapping[str, str] = MappingProxyType({}),
+    public: bool = False,
     tell: Tell = lambda text: None,
 ) -> Exported:
     """Write a model in another program's form; the folder appears whole and compared, or not.
@@ -76,6 +77,7 @@ def export(
         store: the store that knows the study.
         mirrors: local copies of hub repositories.
         licences: of the base and the data, by uri, where nothing else says them.
+        public: whether it is to be published; an adapter's base must then be on the hub.
         tell: receives sentences as they are found.
 
     Returns:
@@ -108,6 +110,11 @@ def export(
 
     if chosen.said:
         note(chosen.said)
+    if public and to == "adapter" and chosen.folder.base and hub_base(chosen) is None:
+        raise BadUsage(
+            f"its base lies at {chosen.folder.base.path.resolve()}, which nobody else has, so the "
+            "adapter is not published; take --to hf, or name the base with --onto hf:OWNER/NAME"
+        )
     figures: dict[str, Any] = {}
     with committing(out) as partial:
         if to == "adapter":

@@ -1,22 +1,30 @@
 """Push: a folder published on the hub, with the user's own token."""
 
 import re
+import shlex
 from pathlib import Path
 
 from kollama2.engine.commit import MANIFEST
-from kollama2.errors import BadUsage, Denied, Missing, one_line
+from kollama2.errors import BadData, BadUsage, Denied, Missing, one_line
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
-def check_name(name: str) -> None:
-    """Refuse a name that no repository can have.
+def check_push(name: str) -> None:
+    """Refuse, before any work, a name that no repository can have, and to publish without a token.
 
     Raises:
         BadUsage: it is not OWNER/NAME.
+        Denied: there is no token.
     """
+    from huggingface_hub import get_token
+
     if not _NAME.fullmatch(name):
         raise BadUsage(f"push is {name!r}; a repository of the hub is OWNER/NAME")
+    if get_token() is None:
+        raise Denied(
+            "there is no token for the hub: set HF_TOKEN to one that may write, or hf auth login"
+        )
 
 
 def publish(folder: Path, name: str, endpoint: str | None = None) -> str:
@@ -33,17 +41,14 @@ def publish(folder: Path, name: str, endpoint: str | None = None) -> str:
     Raises:
         Denied: there is no token, or it may not write there.
         Missing: the hub cannot be reached.
+        BadData: it does not take the card.
     """
     from httpx2 import HTTPError
-    from huggingface_hub import HfApi, get_token
+    from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
-    check_name(name)
-    if get_token() is None:
-        raise Denied(
-            "there is no token for the hub: set HF_TOKEN to one that may write, or hf auth login; "
-            f"the model is in {folder}"
-        )
+    check_push(name)
+    again = f"the model is in {folder}: hf upload {name} {shlex.quote(str(folder))} --private"
     hub = HfApi(endpoint=endpoint)
     try:
         hub.create_repo(name, private=True, exist_ok=True)
@@ -57,9 +62,11 @@ def publish(folder: Path, name: str, endpoint: str | None = None) -> str:
         status = error.response.status_code
         if status in (401, 403, 404):
             raise Denied(
-                f"the hub refuses to write {name} ({status}): {one_line(error)}"
+                f"the hub refuses to write {name} ({status}): {one_line(error)}; {again}"
             ) from error
-        raise Missing(f"the hub answers {status} for {name}: {one_line(error)}") from error
+        raise Missing(f"the hub answers {status} for {name}: {one_line(error)}; {again}") from error
     except (HTTPError, OfflineModeIsEnabled, OSError) as error:
-        raise Missing(f"the hub cannot be reached ({one_line(error)}); push again later") from error
+        raise Missing(f"the hub cannot be reached ({one_line(error)}); {again}") from error
+    except ValueError as error:
+        raise BadData(f"the hub does not take the card: {one_line(error)}; {again}") from error
     return str(commit.commit_url)
