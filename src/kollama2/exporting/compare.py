@@ -31,6 +31,8 @@ TEXTS: dict[str, tuple[str, ...]] = {
 }
 """By language, written for this purpose, so that no model has read them."""
 PROMPTS = ("한국의 수도는", "옛날 어느 마을에", "The capital of France is", "Water boils at")
+_PATIENCE = 1800
+"""Seconds for one answer; a large model on one thread needs minutes."""
 NEW = 64
 """Tokens of a greedy continuation."""
 
@@ -135,17 +137,21 @@ def llama_cpp(path: Path) -> Iterator[Any]:
     params = xllamacpp.CommonParams()
     params.model.path, params.port = str(path), 0
     params.n_ctx, params.n_parallel, params.cpuparams.n_threads = 512, 1, 1
+    params.verbosity = 0  # errors alone
     servers = [xllamacpp.Server(params)]
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # the loopback has none
 
     def ask(place: str, **what: Any) -> Any:
         address = servers[0].listening_address + place  # always http://127.0.0.1
         headers = {"Content-Type": "application/json"}
         request = urllib.request.Request(address, json.dumps(what).encode(), headers)  # noqa: S310
-        with urllib.request.urlopen(request) as answer:  # noqa: S310
+        with direct.open(request, timeout=_PATIENCE) as answer:
             return json.load(answer)
 
-    yield ask
-    servers.clear()  # it stops when nothing holds it any more
+    try:
+        yield ask
+    finally:
+        servers.clear()  # it stops when nothing holds it any more
 
 
 def gap(model: Any, ids: Sequence[int], ours: int, theirs: int) -> float:
