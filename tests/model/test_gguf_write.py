@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ import transformers as tf
 from kollama2.errors import BadData
 from kollama2.model.folder import ModelFolder
 from kollama2.model.gguf.convert import to_hugging_face
+from kollama2.model.gguf.describe import keys_of
 from kollama2.model.gguf.file import Gguf
 from kollama2.model.gguf.prove import fill, prove
 from kollama2.model.gguf.write import write_gguf
@@ -157,6 +159,23 @@ def test_what_has_no_form_is_one_sentence(tmp_path: Path) -> None:
     ).save_pretrained(folder)
     with pytest.raises(BadData, match="a opt model is not written as GGUF"):
         write(folder, tmp_path / "x.gguf")
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        (tf.Gemma2Config, "attn_logit_softcapping"),
+        (tf.Gemma2Config, "final_logit_softcapping"),
+        (tf.Gemma2Config, "sliding_window"),
+        (tf.Gemma3TextConfig, "sliding_window"),
+    ],
+)
+def test_what_llama_cpp_takes_for_granted_must_be_there(kind: Any, name: str) -> None:
+    config = kind()
+    keys_of(config)
+    setattr(config, name, None)
+    with pytest.raises(BadData, match=f"the model has no {name}, which llama.cpp takes for gr"):
+        keys_of(config)
 
 
 def test_numbers_beyond_float16_are_told(tmp_path: Path) -> None:

@@ -159,17 +159,29 @@ def _granite(config: Any) -> Said:
     }
 
 
+def _always(config: Any, name: str) -> float:
+    """A number without which llama.cpp does not compute this family."""
+    value: float | None = getattr(config, name)
+    if value is None:
+        raise BadData(
+            f"the model has no {name}, which llama.cpp takes for granted in a {config.model_type}; "
+            "export it with --to hf"
+        )
+    return value
+
+
 def _gemma2(config: Any) -> Said:
     return {
-        "attention.sliding_window": config.sliding_window,
-        "attn_logit_softcapping": float(config.attn_logit_softcapping),
-        "final_logit_softcapping": float(config.final_logit_softcapping),
+        "attention.sliding_window": _always(config, "sliding_window"),
+        "attn_logit_softcapping": float(_always(config, "attn_logit_softcapping")),
+        "final_logit_softcapping": float(_always(config, "final_logit_softcapping")),
     }
 
 
 def _gemma3(config: Any) -> Said:
     near = config.rope_parameters["sliding_attention"]["rope_theta"]
-    return {"attention.sliding_window": config.sliding_window, "rope.freq_base_swa": float(near)}
+    window = _always(config, "sliding_window")
+    return {"attention.sliding_window": window, "rope.freq_base_swa": float(near)}
 
 
 _MORE: Mapping[str, Callable[[Any], Said]] = {
