@@ -141,6 +141,12 @@ def test_what_cannot_be_exported_is_told(tiny_model: Path, tmp_path: Path) -> No
         export(str(tiny_model), out, to="gguf", kind="Q4_K_M")
     with pytest.raises(BadUsage, match=r"no such model, and .* knows no study .* \(it knows: none"):
         export("nothing", out, store=tmp_path)
+    with pytest.raises(BadUsage, match="type F16 is of a GGUF, and the form is hf; take gguf"):
+        export(str(tiny_model), out, kind="F16")
+    with pytest.raises(BadUsage, match="shards are of Meta's form, and the form is gguf"):
+        export(str(tiny_model), out, to="gguf", shards=1)
+    with pytest.raises(BadUsage, match=f"a licence is given for hf:a/b, and there is: {tiny_model.name}"):
+        export(str(tiny_model), out, licences={"hf:a/b": "mit"})
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "x").write_text("x")
     with pytest.raises(BadUsage, match="is not empty"):
@@ -227,6 +233,21 @@ def test_a_recipe_that_is_not_computed_is_told(tmp_path: Path) -> None:
         export("quick:alpaca-lora", tmp_path / "out", store=tmp_path)
     with pytest.raises(BadUsage, match=r"quick recommends no recipe: .* Name one as quick:RECIPE"):
         export("quick", tmp_path / "out", store=tmp_path)
+    with pytest.raises(BadUsage, match="quick: names no recipe; it is quick for the recommended"):
+        export("quick:", tmp_path / "out", store=tmp_path)
+
+
+def test_a_folder_with_the_name_of_a_study_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake.write(tmp_path / "store", recipes=fake.RECIPES[:2])
+    monkeypatch.chdir(tmp_path)
+    tiny.write_model(tmp_path / "quick")
+    said: list[str] = []
+    export("quick", tmp_path / "out", store=tmp_path / "store", tell=said.append)
+    assert said == [
+        "quick is the folder here, not the study of that name; name it as STUDY:RECIPE"
+    ]
 
 
 def test_llama_2_brings_its_papers(tmp_path: Path) -> None:

@@ -20,8 +20,8 @@ def export(
     out: str | Path,
     *,
     to: str = "hf",
-    kind: str = "F16",
-    shards: AtLeast1 = 1,
+    kind: str | None = None,
+    shards: AtLeast1 | None = None,
     onto: str | Path | None = None,
     licences: Mapping[str, str] | None = None,
     push: str | None = None,
@@ -39,8 +39,8 @@ def export(
         out: folder to make; it must be new or empty.
         to: `hf` (transformers, vLLM), `adapter` (as it is), `meta` (consolidated.NN.pth), `gguf`
             (llama.cpp) or `ollama` (GGUF and Modelfile).
-        kind: numbers of a GGUF: F32, F16, BF16, Q8_0 or Q4_0.
-        shards: files of a checkpoint in Meta's form.
+        kind: numbers of a GGUF: F32, F16, BF16, Q8_0 or Q4_0; None: F16.
+        shards: files of a checkpoint in Meta's form; None: one.
         onto: base of an adapter in the place of the one that it names: also the model from before
             its vocabulary grew.
         licences: of a base and data sets that say none, by uri.

@@ -34,12 +34,13 @@ def export(
         ),
     ] = "hf",
     kind: Annotated[
-        str,
-        typer.Option("--type", help="Numbers of a GGUF: F32, F16, BF16, Q8_0 or Q4_0."),
-    ] = "F16",
+        str | None,
+        typer.Option("--type", help="Numbers of a GGUF: F32, F16 (default), BF16, Q8_0 or Q4_0."),
+    ] = None,
     shards: Annotated[
-        int, typer.Option(min=1, help="Number of files to write with --to meta.")
-    ] = 1,
+        int | None,
+        typer.Option(min=1, help="Number of files to write with --to meta (default: 1)."),
+    ] = None,
     onto: OntoOption = None,
     licence: Annotated[
         list[str] | None,

@@ -67,7 +67,7 @@ def choose(
     if isinstance(model, ModelFolder):
         return Chosen(model.path.resolve().name, model)
     model = str(model)
-    name, _, recipe = model.partition(":")
+    name, colon, recipe = model.partition(":")
     known = (store / "studies" / f"{name}.json").is_file()
     if model in BUILTIN or model.startswith(_SCHEMES) or Path(model).exists() or not known:
         if not model.startswith(_SCHEMES) and not Path(model).exists():
@@ -76,6 +76,8 @@ def choose(
                 f"{model}: there is no such model, and {store} knows no study of that name (it "
                 f"knows: {', '.join(studies) or 'none'}); name another store"
             )
+        if known and not colon:
+            tell(f"{model} is the folder here, not the study of that name; name it as STUDY:RECIPE")
         folder = find_model(model, onto, mirrors, tell)
         title = Path(model).resolve().name.replace(":", "-").removesuffix(SUFFIX)
         asked = model if folder.base is None else str(onto or "")
@@ -83,6 +85,8 @@ def choose(
         return Chosen(title, folder, base=uri)
     if onto is not None:
         raise BadUsage("--onto is for an adapter's folder; a study knows the base of its adapters")
+    if colon and not recipe:
+        raise BadUsage(f"{model} names no recipe; it is {name} for the recommended one or {name}:RECIPE")
     return _of_study(load(store, name), leaderboard(store, name), recipe)
 
 

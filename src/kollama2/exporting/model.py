@@ -53,8 +53,8 @@ def export(
     out: Path,
     *,
     to: str = "hf",
-    kind: str = "F16",
-    shards: int = 1,
+    kind: str | None = None,
+    shards: int | None = None,
     onto: str | None = None,
     store: Path = Path("runs"),
     mirrors: Mapping[str, Path] = MappingProxyType({}),
@@ -71,8 +71,8 @@ def export(
         out: the folder to make.
         to: `hf` (safetensors), `adapter` (as it is), `meta` (consolidated.NN.pth), `gguf`
             (llama.cpp) or `ollama` (GGUF and Modelfile).
-        kind: how a GGUF stores matrices: F32, F16, BF16, Q8_0 or Q4_0.
-        shards: files of a checkpoint in Meta's form.
+        kind: how a GGUF stores matrices: F32, F16, BF16, Q8_0 or Q4_0; None: F16.
+        shards: files of a checkpoint in Meta's form; None: one.
         onto: the base of an adapter, in the place of its own.
         store: the store that knows the study.
         mirrors: local copies of hub repositories.
@@ -89,15 +89,8 @@ def export(
         Missing, Corrupt, Denied, StorageTrouble, TryLater: as `choose` and `committing`.
     """
     from kollama2.exporting.card import write_readme
-    from kollama2.model.gguf.write import KINDS
 
-    if to not in FORMS:
-        raise BadUsage(f"there is no form {to!r}; it can be {', '.join(FORMS)}")
-    if kind not in KINDS:
-        raise BadUsage(
-            f"a GGUF has no type {kind!r}; it can be {', '.join(KINDS)}. K-quants (Q4_K_M) are "
-            "made of an F16 or BF16 file by llama.cpp's own llama-quantize"
-        )
+    _check_form(to, kind, shards)
     with storage(out):
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise BadUsage(f"{out} is not empty; name a new folder")
@@ -110,10 +103,15 @@ def export(
 
     if chosen.said:
         note(chosen.said)
+    bases, data = origins(chosen, licences)
+    there = [one.uri for one in (*bases, *data)]
+    for uri in licences:
+        if uri not in there:
+            raise BadUsage(f"a licence is given for {uri}, and there is: {', '.join(there)}")
     if public and to == "adapter" and chosen.folder.base and hub_base(chosen) is None:
         raise BadUsage(
             f"its base lies at {chosen.folder.base.path.resolve()}, which nobody else has, so the "
-            "adapter is not published; take --to hf, or name the base with --onto hf:OWNER/NAME"
+            "adapter is not published; take the form hf, or a base of the hub (onto hf:OWNER/NAME)"
         )
     figures: dict[str, Any] = {}
     with committing(out) as partial:
@@ -122,13 +120,29 @@ def export(
         elif to == "hf":
             figures |= _whole(chosen.folder, partial, note)
         elif to == "meta":
-            figures |= _meta(chosen.folder, partial, shards, note)
+            figures |= _meta(chosen.folder, partial, shards or 1, note)
         else:
-            known = {one.licence for one in origins(chosen, licences)[0]}
+            known = {one.licence for one in bases}
             licence = known.pop() if len(known) == 1 else UNKNOWN
-            figures |= _packed(chosen, partial, kind, to, note, licence)
+            figures |= _packed(chosen, partial, kind or "F16", to, note, licence)
         write_readme(partial, chosen, to, licences, figures)
     return Exported(out, chosen.name, tuple(said), figures)
+
+
+def _check_form(to: str, kind: str | None, shards: int | None) -> None:
+    from kollama2.model.gguf.write import KINDS
+
+    if to not in FORMS:
+        raise BadUsage(f"there is no form {to!r}; it can be {', '.join(FORMS)}")
+    if kind is not None and to not in ("gguf", "ollama"):
+        raise BadUsage(f"type {kind} is of a GGUF, and the form is {to}; take gguf or ollama")
+    if shards is not None and to != "meta":
+        raise BadUsage(f"shards are of Meta's form, and the form is {to}; take meta")
+    if kind is not None and kind not in KINDS:
+        raise BadUsage(
+            f"a GGUF has no type {kind!r}; it can be {', '.join(KINDS)}. K-quants (Q4_K_M) are "
+            "made of an F16 or BF16 file by llama.cpp's own llama-quantize"
+        )
 
 
 def _adapter(chosen: Chosen, partial: Path, out: Path, note: Note) -> None:
