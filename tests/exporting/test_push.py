@@ -85,7 +85,9 @@ def test_a_folder_is_published_with_the_users_token(
         assert hub.files.keys() == {"README.md", "model.safetensors"}
         assert hub.files["model.safetensors"] == b"weights"
         monkeypatch.setenv("HF_TOKEN", "hf_reads")
-        with pytest.raises(Denied, match=r"the hub refuses to write me/model \(403\).*: hf upload me"):
+        with pytest.raises(
+            Denied, match=r"the hub refuses to write me/model \(403\).*: hf upload me"
+        ):
             publish(folder, "me/model", endpoint=hub.origin)
         gone = hub.origin
     again = f"the model is in {folder}: hf upload me/model {folder} --private"

@@ -86,7 +86,9 @@ def choose(
     if onto is not None:
         raise BadUsage("--onto is for an adapter's folder; a study knows the base of its adapters")
     if colon and not recipe:
-        raise BadUsage(f"{model} names no recipe; it is {name} for the recommended one or {name}:RECIPE")
+        raise BadUsage(
+            f"{model} names no recipe; it is {name} for the recommended one or {name}:RECIPE"
+        )
     return _of_study(load(store, name), leaderboard(store, name), recipe)
 
 

@@ -206,9 +206,7 @@ def merge_into(folder: ModelFolder, out: Path) -> None:
         merge(folder.path, out, folder.base.path)
 
 
-def _merged(
-    adapter: ModelFolder, whole: ModelFolder, note: Note
-) -> dict[str, Any]:
+def _merged(adapter: ModelFolder, whole: ModelFolder, note: Note) -> dict[str, Any]:
     """How far a merge is from its adapter, said and returned."""
     from kollama2.exporting.compare import divergence, hear
     from kollama2.model.load import load_model
@@ -233,9 +231,7 @@ def _merged(
     return {"divergence": nats}
 
 
-def _unpacked(
-    folder: ModelFolder, partial: Path, note: Note
-) -> tuple[ModelFolder, dict[str, Any]]:
+def _unpacked(folder: ModelFolder, partial: Path, note: Note) -> tuple[ModelFolder, dict[str, Any]]:
     """Whole weights to pack, an adapter's merged beside what is made of them."""
     if folder.base is None:
         return folder, {}
@@ -284,9 +280,7 @@ def _packed(
     return figures
 
 
-def _computed(
-    whole: ModelFolder, path: Path, kind: str, exact: bool, note: Note
-) -> dict[str, Any]:
+def _computed(whole: ModelFolder, path: Path, kind: str, exact: bool, note: Note) -> dict[str, Any]:
     """Bits per byte and greedy tokens of a file beside those of its model."""
     from kollama2.exporting.compare import alike, hear, llama_cpp
     from kollama2.model.gguf.prove import fill
