@@ -145,7 +145,9 @@ def test_what_cannot_be_exported_is_told(tiny_model: Path, tmp_path: Path) -> No
         export(str(tiny_model), out, kind="F16")
     with pytest.raises(BadUsage, match="shards are of Meta's form, and the form is gguf"):
         export(str(tiny_model), out, to="gguf", shards=1)
-    with pytest.raises(BadUsage, match=f"a licence is given for hf:a/b, and there is: {tiny_model.name}"):
+    with pytest.raises(
+        BadUsage, match=f"a licence is given for hf:a/b, and there is: {tiny_model.name}"
+    ):
         export(str(tiny_model), out, licences={"hf:a/b": "mit"})
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "x").write_text("x")

@@ -116,7 +116,7 @@ def _named(chosen: Chosen, licences: Mapping[str, str], said: str | None) -> Ori
 
 
 def _readme_licence(folder: Path) -> str | None:
-    """The licence that the card of a model folder states, `other (NAME)` where the hub has no id."""
+    """The licence that a model folder's card states, `other (NAME)` where the hub has no id."""
     import yaml
     from huggingface_hub import metadata_load
 

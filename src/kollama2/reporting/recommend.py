@@ -68,7 +68,7 @@ def recommend(
 
 
 def shortcomings(board: Leaderboard, row: Row) -> list[str]:
-    """Why a recipe of a leaderboard is not admissible; nothing for one that is, and for the base."""
+    """Why a leaderboard's recipe is not admissible; nothing for one that is, or for the base."""
     task, spoken = board.primary.partition("/")[0], answered(board.measures)
     found = [] if row.base else _faults(row, task, board.english_limit, spoken)
     return [one["en"] for one in found]
