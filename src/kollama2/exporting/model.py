@@ -13,7 +13,15 @@ from kollama2.errors import BadData, BadUsage, Missing, storage
 from kollama2.exporting.choose import Chosen, choose
 from kollama2.exporting.origin import UNKNOWN, hub_base, origins
 from kollama2.model.card import CARD, write_card
-from kollama2.model.files import ADAPTER_CONFIG, FAST, PIECES, has_tokenizer, read_json, write_json
+from kollama2.model.files import (
+    ADAPTER_CONFIG,
+    FAST,
+    PIECES,
+    has_tokenizer,
+    read_json,
+    weight_files,
+    write_json,
+)
 from kollama2.model.folder import ModelFolder
 from kollama2.model.gguf.convert import Tell
 
@@ -184,6 +192,7 @@ def _check_whole(folder: Path) -> None:
 
     if (folder / MANIFEST).is_file():
         verify(folder, full=True)
+    weight_files(folder)  # refuses a folder without any
     if not has_tokenizer(folder):
         raise BadData(
             f"{folder} holds no {PIECES} and no {FAST}, so nobody could use its weights; put its "
