@@ -1,7 +1,7 @@
 # kollama2 on CPUs, as a user without rights:
 #
 #   docker build -t kollama2 --build-arg TORCH_INDEX=ADDRESS .
-#   docker run --rm -v kollama2-runs:/work/runs kollama2 run
+#   docker run --rm -v kollama2-runs:/data/runs kollama2 run
 #
 # TORCH_INDEX is the address of PyTorch's index of CPU builds. Without it pip takes its default build,
 # which brings some gigabytes of CUDA on x86-64.
@@ -22,9 +22,9 @@ RUN if [ -n "$TORCH_INDEX" ]; then \
 COPY --from=build /wheels /tmp/wheels
 RUN pip install -c /tmp/constraints.txt /tmp/wheels/*.whl \
     && useradd --create-home --uid 1000 kollama2 \
-    && install -d -o kollama2 /work /work/runs
+    && install -d -o kollama2 /data /data/runs
 USER kollama2
-WORKDIR /work
-VOLUME /work/runs
+WORKDIR /data
+VOLUME /data/runs
 ENTRYPOINT ["kollama2"]
 CMD ["--help"]
