@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 import yaml
+from scripts.write_recipe_pages import page
 
 from kollama2 import recipes
 from kollama2.engine.document import Document
 from kollama2.miniature.corpora import NAMES
 from kollama2.model.templates import check_template
-from kollama2.study.pages import page
 from kollama2.study.schema import Budget, RecipeFile
 from kollama2.study.steps import TrainStep, parse_step
 

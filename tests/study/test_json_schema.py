@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
+from scripts.write_settings_page import settings_page
 
 from kollama2.evaluation import suite
 from kollama2.study import recipes
 from kollama2.study.json_schema import FILES, json_schema
 from kollama2.study.lock import QUICK
-from kollama2.study.pages import settings_page
 from kollama2.study.steps import STEPS
 
 ROOT = Path(__file__).parent.parent.parent

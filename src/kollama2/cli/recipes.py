@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-from kollama2.study.pages import source_of
+from kollama2.study.recipes import source_of
 from kollama2.study.schema import RecipeFile
 
 

@@ -33,3 +33,9 @@ def load(name: str) -> RecipeFile:
         BadUsage: no recipe has this name, or its file says something that cannot be.
     """
     return document(name).read(RecipeFile)
+
+
+def source_of(recipe: RecipeFile, step: int, field: str) -> str:
+    """Where the value of a step's field comes from; steps count from 1."""
+    numbers = recipe.numbers
+    return numbers.get(f"{step}.{field}", "" if field == "kind" else numbers.get(field, ""))
