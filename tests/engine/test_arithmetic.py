@@ -39,7 +39,7 @@ def test_what_is_fast(
 
 def test_the_flags_of_a_processor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     file = tmp_path / "cpuinfo"
-    monkeypatch.setattr(arithmetic, "_CPUINFO", file)
+    monkeypatch.setattr(arithmetic, "CPUINFO", file)
     arithmetic._cpu_flags.cache_clear()
     assert arithmetic._cpu_flags() == frozenset()
     file.write_text("processor\t: 0\nflags\t\t: fpu amx_bf16\nbugs\t\t:\n")

@@ -27,16 +27,16 @@ def main() -> int:
     parser.add_argument("--rank-of", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     try:
-        order = worker.Order(
+        request = worker.Request(
             root=arguments.store,
             recipe=_recipe(arguments.file, arguments.module),
             module=arguments.module,
             resources=Resources.model_validate_json(arguments.resources),
         )
         if arguments.rank_of:
-            return _rank(order, json.loads(arguments.rank_of))
+            return _rank(request, json.loads(arguments.rank_of))
         with _output_to_stderr():
-            record = worker.compute(order, say_damage, quiet=False)
+            record = worker.compute(request, say_damage, quiet=False)
     except Fault as fault:
         print(fault, file=sys.stderr)
         return fault.exit_code
@@ -74,12 +74,12 @@ def _output_to_stderr() -> Iterator[None]:
         os.close(data)
 
 
-def _rank(order: worker.Order, leader: dict[str, object]) -> int:
-    store = Store(order.root)
-    worker.use_threads(order.resources.threads)
-    stage = worker.read_stage(order.recipe, order.module)
+def _rank(request: worker.Request, leader: dict[str, object]) -> int:
+    store = Store(request.root)
+    worker.use_threads(request.resources.threads)
+    stage = worker.read_stage(request.recipe, request.module)
     try:
-        ranks.run_rank(stage, store, order.resources, leader)
+        ranks.run_rank(stage, store, request.resources, leader)
     except Fault as fault:
         ranks.report_fault(store, stage, fault.exit_code, str(fault))
         return fault.exit_code

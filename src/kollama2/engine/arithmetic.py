@@ -4,14 +4,12 @@ import os
 import subprocess
 import sys
 from functools import cache
-from pathlib import Path
 from typing import Literal
 
-from kollama2.engine.provenance import gpu_names
+from kollama2.engine.provenance import CPUINFO, gpu_names, told
 
 Dtype = Literal["float32", "bfloat16"]
 
-_CPUINFO = Path("/proc/cpuinfo")
 _BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}
 """As Linux names the instructions on x86 and Arm; a CPU without them is ten times slower."""
 _AMPERE = 8.0
@@ -57,13 +55,7 @@ def cpu_flops(threads: int) -> float | None:
 
 @cache
 def _cpu_flags() -> frozenset[str]:
-    if not _CPUINFO.is_file():
-        return frozenset()
-    for line in _CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines():
-        name, _, flags = line.partition(":")
-        if name.strip() in ("flags", "Features"):
-            return frozenset(flags.split())
-    return frozenset()
+    return frozenset(told(CPUINFO, "flags", "Features").split())
 
 
 @cache

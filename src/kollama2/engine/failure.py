@@ -1,8 +1,9 @@
 """Failures of a stage: whatever goes wrong in it becomes a fault of one sentence."""
 
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 
 from kollama2.engine.provenance import redact
 from kollama2.engine.stage import Stage
@@ -42,30 +43,21 @@ def out_of_memory(stage: Stage, what: str = "ran out of memory") -> TryLater:
     )
 
 
-class Guard:
-    """Turns what goes wrong in a stage into a fault of one sentence, the traceback into a file."""
-
-    def __init__(self, stage: Stage, partial: Path) -> None:
-        self._stage, self._partial = stage, partial
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if error is None or isinstance(error, Fault) or not isinstance(error, Exception):
-            return
-        fault = storage_fault(error, self._partial)
-        if fault is not None:
+@contextmanager
+def in_one_sentence(stage: Stage, partial: Path) -> Iterator[None]:
+    """Turn what goes wrong in a stage into a fault of one sentence, the traceback into a file."""
+    try:
+        yield
+    except Fault:
+        raise
+    except Exception as error:
+        if fault := storage_fault(error, partial):
             raise fault from error
         if type(error).__name__ in ("MemoryError", "OutOfMemoryError"):
-            raise out_of_memory(self._stage) from error
-        log = self._partial / "error.log"
+            raise out_of_memory(stage) from error
+        log = partial / "error.log"
         with storage(log):
             text = "".join(traceback.format_exception(error))
             log.write_text(redact(text), encoding="utf-8")
         line = redact(f"{type(error).__name__}: {error}".strip().splitlines()[0])
-        raise Failed(f"{self._stage.name} stopped with {line} (traceback: {log})") from error
+        raise Failed(f"{stage.name} stopped with {line} (traceback: {log})") from error

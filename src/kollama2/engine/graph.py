@@ -12,7 +12,7 @@ from kollama2.engine.progress import Tell
 from kollama2.engine.stage import Stage
 from kollama2.engine.stage import closure as closure
 from kollama2.engine.store import Store, say_damage
-from kollama2.errors import Corrupt, Fault, Missing
+from kollama2.errors import Corrupt, Fault, Missing, TryLater
 from kollama2.records.done import Done
 
 
@@ -130,12 +130,6 @@ def inline(store: Store) -> Launch:
     return launch
 
 
-class _Interrupted(Fault):
-    """Raised inside an inline stage after Ctrl-C."""
-
-    exit_code = 75
-
-
 class _Loop:
     """One call of `run`: threads launch, this thread decides and shows."""
 
@@ -188,7 +182,7 @@ class _Loop:
     def _submit(self, pool: ThreadPoolExecutor, stage: Stage) -> None:
         def tell(what: str, figures: dict[str, Any]) -> None:
             if stage.inline and self._stop.is_set():
-                raise _Interrupted(f"{stage.name} was interrupted")
+                raise TryLater(f"{stage.name} was interrupted")
             if what == "damaged":
                 say_damage(what, figures)
             else:

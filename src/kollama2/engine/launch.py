@@ -55,7 +55,7 @@ def local(
         context.set_forkserver_preload([worker.__name__, *preload])
 
     def launch(stage: Stage, tell: Tell, stop: threading.Event) -> Done:
-        order = worker.Order(
+        request = worker.Request(
             root=store.root.absolute(),
             recipe=stage.recipe(),
             module=type(stage).__module__,
@@ -63,7 +63,7 @@ def local(
         )
         ours, theirs = context.Pipe(duplex=False)
         process = context.Process(
-            target=worker.work, args=(theirs, order.model_dump_json()), name=stage.name
+            target=worker.work, args=(theirs, request.model_dump_json()), name=stage.name
         )
         tell("launching", {})
         try:

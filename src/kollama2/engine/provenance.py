@@ -19,6 +19,7 @@ PACKAGES = (
     "accelerate", "bitsandbytes", "datasets", "huggingface_hub", "numpy", "peft", "pyarrow",
     "pydantic", "safetensors", "sentencepiece", "tokenizers", "torch", "transformers", "trl",
 )  # fmt: skip
+CPUINFO = Path("/proc/cpuinfo")
 _SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|ACCESS_KEY|CREDENTIAL", re.I)
 _SECRET_TEXT = re.compile(
     r"\bhf_[A-Za-z0-9]{20,}|(?<=Bearer )\S{8,}"
@@ -85,22 +86,24 @@ def _git(folder: Path, *arguments: str) -> str | None:
 @cache
 def cpu_model() -> str:
     """The processor's own name for itself."""
-    file = Path("/proc/cpuinfo")
-    if file.is_file():
-        for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+    return told(CPUINFO, "model name") or platform.processor() or platform.machine()
 
 
 def gpu_names() -> list[str]:
     """The names of the NVIDIA cards here, asked of the driver and not of torch."""
-    names = []
-    for file in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information")):
-        for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("Model:"):
-                names.append(line.partition(":")[2].strip())
-    return names
+    files = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
+    return [name for file in files if (name := told(file, "Model"))]
+
+
+def told(file: Path, *names: str) -> str:
+    """What a file of Linux' `/proc` tells under one of these names; nothing elsewhere."""
+    if not file.is_file():
+        return ""
+    for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() in names:
+            return value.strip()
+    return ""
 
 
 def peak_memory_bytes() -> int:

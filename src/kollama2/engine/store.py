@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from kollama2.engine import commit, lease, provenance
-from kollama2.engine.failure import Guard
+from kollama2.engine.failure import in_one_sentence
 from kollama2.engine.profile import Resources
 from kollama2.engine.progress import Progress, Tell
 from kollama2.engine.stage import Stage, Work, closure
@@ -162,7 +162,7 @@ class Store:
         self, stage: Stage, resources: Resources, tell: Tell, execute: Execute, held: lease.Lease
     ) -> Done:
         partial, scratch = self.partial(stage), self.partial(stage) / "scratch"
-        with Guard(stage, partial):
+        with in_one_sentence(stage, partial):
             sealed = self._sealed(partial, scratch)
             if sealed is not None:
                 held.fence()

@@ -28,7 +28,7 @@ from kollama2.records.done import Done
 STAGES = "kollama2.stages"
 
 
-class Order(BaseModel):
+class Request(BaseModel):
     """What a worker is asked to do, as the JSON that it receives."""
 
     root: Path
@@ -37,13 +37,13 @@ class Order(BaseModel):
     resources: Resources = Resources()
 
 
-def work(channel: "Connection[Any, Any]", order: str) -> None:
+def work(channel: "Connection[Any, Any]", request: str) -> None:
     """Compute one stage; the entry of a process of its own.
 
     Sends JSON lines: `["told", what, figures]` any number of times, then `["record", …]` or
     `["fault", exit code, message]`. A process that ends without one of the two was killed.
     """
-    _leave_terminal()
+    os.setsid()  # so Ctrl-C reaches the main process only, which then stops this group
     _die_with_main()
     _send_output(Path(os.devnull))
 
@@ -52,7 +52,7 @@ def work(channel: "Connection[Any, Any]", order: str) -> None:
 
     try:
         record = compute(
-            Order.model_validate_json(order), lambda what, figures: send("told", what, figures)
+            Request.model_validate_json(request), lambda what, figures: send("told", what, figures)
         )
     except Fault as fault:
         send("fault", fault.exit_code, str(fault))
@@ -60,11 +60,11 @@ def work(channel: "Connection[Any, Any]", order: str) -> None:
         send("record", record.plain())
 
 
-def compute(order: Order, tell: Tell, *, quiet: bool = True) -> Done:
-    """Compute the stage of an order in this process.
+def compute(request: Request, tell: Tell, *, quiet: bool = True) -> Done:
+    """Compute the stage of a request in this process.
 
     Args:
-        order: what to do.
+        request: what to do.
         tell: receives what happens, as in `Store.compute`.
         quiet: what the stage prints goes to `log.txt` in its folder and not to the terminal.
 
@@ -72,18 +72,18 @@ def compute(order: Order, tell: Tell, *, quiet: bool = True) -> Done:
         Failed: the recipe cannot be read or the stage stopped with an error.
         Fault: as `Store.compute`.
     """
-    use_threads(order.resources.threads)
-    stage = read_stage(order.recipe, order.module)
+    use_threads(request.resources.threads)
+    stage = read_stage(request.recipe, request.module)
 
     def execute(stage: Stage, work: Work) -> Mapping[str, Any]:
-        if order.resources.gpus > 1 and stage.shared:
-            return ranks.run(stage, work, order.root)
+        if request.resources.gpus > 1 and stage.shared:
+            return ranks.run(stage, work, request.root)
         if not quiet:
             return stage.run(work)
         with _output_to(work.out / "log.txt"):
             return stage.run(work)
 
-    return Store(order.root).compute(stage, order.resources, tell, execute=execute)
+    return Store(request.root).compute(stage, request.resources, tell, execute=execute)
 
 
 def read_stage(recipe: dict[str, Any], module: str) -> Stage:
@@ -119,21 +119,13 @@ def use_threads(threads: int) -> None:
         torch.set_num_threads(threads)
 
 
-def _leave_terminal() -> None:
-    """A group of our own: Ctrl-C reaches the main process only, which then stops the group."""
-    if hasattr(os, "setsid"):
-        os.setsid()
-
-
 def _die_with_main() -> None:
     main = multiprocessing.parent_process()
     assert main is not None, "a worker is started by the main process"
 
     def watch() -> None:
         main.join()
-        if hasattr(os, "killpg"):
-            os.killpg(os.getpgrp(), signal.SIGKILL)
-        os._exit(1)
+        os.killpg(os.getpgrp(), signal.SIGKILL)
 
     threading.Thread(target=watch, name="watch main process", daemon=True).start()
 
