@@ -17,10 +17,11 @@ from kollama2.engine.profile import Resources
 from kollama2.errors import BadData, BadUsage
 from kollama2.train.attention import by_document
 from kollama2.train.batches import Plan, Rows
-from kollama2.train.loop import Diverged, Loop, train
+from kollama2.train.loop import Loop, train
 from kollama2.train.prepare import prepare
 from kollama2.train.record import read
 from kollama2.train.settings import TrainSettings
+from kollama2.train.trainer import Diverged
 from tests.train.conftest import Progress, silent, some_ids, write_rows
 
 METHODS = ["full", "lora", "qlora"]

@@ -10,11 +10,8 @@ from typing import Any
 
 import torch
 from datasets import Dataset
-from tokenizers import Tokenizer
-from tokenizers.models import WordLevel
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
-from transformers import PreTrainedTokenizerFast, PrinterCallback
 from trl import SFTConfig, SFTTrainer
 
 from kollama2.engine.profile import Resources
@@ -33,14 +30,10 @@ from kollama2.train.onto import write_rows
 from kollama2.train.prepare import prepare, trained
 from kollama2.train.ranks import Ranks, together
 from kollama2.train.record import Record, figures, read
-from kollama2.train.resume import Resuming
 from kollama2.train.schedule import factor
 from kollama2.train.settings import TrainSettings
 from kollama2.train.shield import shield
-
-
-class Diverged(BadData):
-    """The loss or its gradient is no longer a number."""
+from kollama2.train.trainer import Diverged, Resuming, arguments, no_tokenizer
 
 
 def train(
@@ -183,19 +176,15 @@ class Loop(Resuming, SFTTrainer):  # type: ignore[misc]
         self.average: Average = Average(settings, plan.steps, network)
         self.freezing: Freezing | None = None
         self.within: Callable[[float], None] = lambda done: None
-        before = {name: weight.data for name, weight in trained(network)}
         super().__init__(
             model=network,
             args=_arguments(settings, plan, resources, scratch),
             train_dataset=Dataset.from_dict({"step": range(plan.steps)}),
             data_collator=lambda items: self.batch(items[0]["step"]),
-            processing_class=_no_tokenizer(),
+            processing_class=no_tokenizer(),
         )
         self.processing_class = None  # the model's special tokens are its own
-        self.remove_callback(PrinterCallback)
         self.add_callback(self.average)
-        for name, weight in trained(network):
-            weight.data = before[name]  # TRL makes QLoRA's bfloat16, which loses small updates
 
     def run(self, folder: Path | None = None) -> None:
         """Train from the beginning, or from a checkpoint."""
@@ -243,20 +232,20 @@ class Loop(Resuming, SFTTrainer):  # type: ignore[misc]
         if self.freezing is not None:
             self.freezing.end_step(self.state.global_step)
         if not torch.isfinite(total):
-            self._diverged("loss", float(total), self.state.global_step)
+            raise self._diverged("loss", float(total), self.state.global_step)
         self.sums = {k: v for k, v in inputs.items() if k != "micro_batches"}
         return total
 
     def _clip_grad_norm(self, model: Any) -> Any:
         norm = super()._clip_grad_norm(model)
         if not math.isfinite(norm):
-            self._diverged("norm of the gradient", float(norm), self.state.global_step)
+            raise self._diverged("norm of the gradient", float(norm), self.state.global_step)
         return norm
 
-    def _diverged(self, what: str, value: float, step: int) -> None:
+    def _diverged(self, what: str, value: float, step: int) -> Diverged:
         names = self.plan.rows.names(sorted({part.row for part in self.plan.step(step)}))
         shown = ", ".join(names[:64]) + (f" and {len(names) - 64} more" if len(names) > 64 else "")
-        raise Diverged(
+        return Diverged(
             f"step {step + 1}: the {what} is {value}; lower lr ({self.settings.lr:g}) or look at "
             f"the rows {shown}"
         )
@@ -288,14 +277,9 @@ class Loop(Resuming, SFTTrainer):  # type: ignore[misc]
         """Counted by `record.figures` instead."""
         return 0
 
-    def _send_telemetry(self) -> None:
-        """Nothing of a training leaves the machine unasked."""
-
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        for _, weight in trained(self.model):
-            if not torch.isfinite(weight).all():
-                self._diverged("largest weight", math.nan, self.state.global_step - 1)
-        super()._save_checkpoint(model, trial)
+    def broken(self) -> Diverged:
+        """Names the rows of the step."""
+        return self._diverged("largest weight", math.nan, self.state.global_step - 1)
 
 
 def _gradients(model: Any) -> list[Tensor]:
@@ -312,39 +296,21 @@ def _arguments(
     settings: TrainSettings, plan: Plan, resources: Resources, scratch: Path
 ) -> SFTConfig:
     config = SFTConfig(
-        output_dir=str(scratch),
-        max_steps=plan.steps,
+        **arguments(scratch, plan.steps, settings.lr, settings.seed, resources),
         per_device_train_batch_size=1,
         gradient_accumulation_steps=1,
-        learning_rate=settings.lr,
         weight_decay=settings.weight_decay,
         adam_beta1=settings.betas[0],
         adam_beta2=settings.betas[1],
         max_grad_norm=settings.max_grad_norm or math.inf,
         optim="adamw_torch_fused",
-        bf16=False,  # autocast is this loop's own, one for all micro-batches of a step
-        fp16=False,
-        activation_checkpointing=resources.gradient_checkpointing,
         activation_checkpointing_kwargs={"use_reentrant": False},
-        logging_strategy="steps",
-        logging_steps=1,
-        logging_nan_inf_filter=False,
-        save_strategy="no",
         report_to=resources.report_to,
-        disable_tqdm=True,
-        seed=settings.seed,
         remove_unused_columns=False,
         train_sampling_strategy="sequential",
-        dataloader_pin_memory=False,
         dataset_kwargs={"skip_prepare_dataset": True},
         max_length=None,
-        use_cpu=resources.device == "cpu" or not torch.cuda.is_available(),
     )
     if config.n_gpu > 1:
         config._n_gpu = 1  # one process, one device: several visible ones mean nn.DataParallel
     return config
-
-
-def _no_tokenizer() -> PreTrainedTokenizerFast:
-    """An empty one: SFTTrainer insists on a tokenizer, and the rows hold token ids already."""
-    return PreTrainedTokenizerFast(tokenizer_object=Tokenizer(WordLevel({"": 0}, unk_token="")))

@@ -3,30 +3,25 @@
 Source: Rafailov et al. 2023, Direct Preference Optimization (arXiv 2305.18290).
 """
 
-import json
 import math
-import os
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, TypedDict
 
 import torch
 from datasets import Dataset
-from tokenizers import Tokenizer
-from tokenizers.models import WordLevel
-from transformers import PreTrainedTokenizerFast, PrinterCallback, TrainerCallback
 from trl import DPOConfig, DPOTrainer
 
 from kollama2.engine.profile import Resources
-from kollama2.errors import BadData, Corrupt
+from kollama2.errors import BadData
 from kollama2.model.adapter import quiet_peft
 from kollama2.model.write import write_model
 from kollama2.train import checkpoint
-from kollama2.train.loop import Diverged
 from kollama2.train.preference_settings import PreferSettings
 from kollama2.train.prepare import prepare, trained
-from kollama2.train.record import end_of, read, sizes
-from kollama2.train.resume import Resuming
+from kollama2.train.record import Curve, read, sizes
+from kollama2.train.trainer import Diverged, Resuming, arguments, no_tokenizer
 
 
 class PairIds(TypedDict):
@@ -83,18 +78,13 @@ def prefer(
     out.mkdir(parents=True, exist_ok=True)
     scratch.mkdir(parents=True, exist_ok=True)
     folder, done = checkpoint.newest(scratch, identity) or (None, 0)
-    record = _Record(out / "metrics.jsonl", steps, done, progress)
-    before = {name: weight.data for name, weight in trained(network)}
-    with quiet_peft():
+    with closing(_Record(out / "metrics.jsonl", steps, done, progress)) as record, quiet_peft():
         trainer = _Trainer(
             model=network,
             args=_arguments(settings, steps, scratch, resources),
             train_dataset=Dataset.from_list([dict(pair) for pair in pairs]),
-            processing_class=_padding(),
+            processing_class=no_tokenizer(),
         )
-        for name, weight in trained(network):
-            weight.data = before[name]  # TRL may narrow an adapter's weights
-        trainer.remove_callback(PrinterCallback)
         trainer.add_callback(record)
         trainer.keep(record.sync, identity, resources.checkpoint_seconds)
         trainer.train(resume_from_checkpoint=str(folder) if folder else None)
@@ -106,7 +96,8 @@ def prefer(
         template=template,
         recipe={"prefer": settings.model_dump(mode="json")},
     )
-    tail = record.lines[-max(1, len(record.lines) // 10) :]
+    lines = read(out / "metrics.jsonl")
+    tail = lines[-max(1, len(lines) // 10) :]
     ends = {name: sum(line[name] for line in tail) / len(tail) for name in _FIGURES}
     flops = _flops(network, settings, steps, pairs)
     return {"steps": steps, "pairs": len(pairs), "flops": flops, **ends}
@@ -149,29 +140,17 @@ class _Trainer(Resuming, DPOTrainer):  # type: ignore[misc]
         super().log(logs, start_time)
         self.state.log_history.clear()
 
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        for _, weight in trained(self.model):
-            if not torch.isfinite(weight).all():
-                raise Diverged(f"step {self.state.global_step}: a weight is no number; lower lr")
-        super()._save_checkpoint(model, trial)
-
-    def _send_telemetry(self) -> None:
-        pass
+    def broken(self) -> Diverged:
+        """Names the step."""
+        return Diverged(f"step {self.state.global_step}: a weight is no number; lower lr")
 
 
-class _Record(TrainerCallback):  # type: ignore[misc]
-    """Writes a line a step, none twice, and stops where the loss is no longer a number."""
+class _Record(Curve):
+    """Writes a line a step, and stops where the loss is no longer a number."""
 
     def __init__(self, path: Path, steps: int, done: int, progress: Callable[..., None]) -> None:
-        self.path, self.steps, self.progress = path, steps, progress
-        self.lines: list[dict[str, Any]] = read(path)[:done]
-        if len(self.lines) < done:
-            raise Corrupt(
-                f"{path} has {len(self.lines)} lines, but a checkpoint holds {done} steps; "
-                "remove the folder and tune again"
-            )
-        with path.open("ab") as file:
-            file.truncate(end_of(path, done))
+        super().__init__(path, done, "tune")
+        self.steps, self.progress = steps, progress
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         if "loss" not in logs:
@@ -180,24 +159,10 @@ class _Record(TrainerCallback):  # type: ignore[misc]
         line |= {name: float(logs[key]) for name, key in _FIGURES.items()}
         if not math.isfinite(line["loss"]):
             raise Diverged(f"step {state.global_step}: the loss is {line['loss']}; lower lr")
-        self.lines.append(line)
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        self.write(line)
         self.progress(
             state.global_step, self.steps, "steps", loss=line["loss"], accuracy=line["accuracy"]
         )
-
-    def sync(self) -> None:
-        """Bring the lines to the disk, so that a checkpoint never has more steps than lines."""
-        with self.path.open("ab") as file:
-            os.fsync(file.fileno())
-
-
-def _padding() -> PreTrainedTokenizerFast:
-    """What pads a batch: the pairs hold token ids already, and padding is masked."""
-    pad = "<pad>"
-    words = Tokenizer(WordLevel({pad: 0}, unk_token=pad))
-    return PreTrainedTokenizerFast(tokenizer_object=words, pad_token=pad, eos_token=pad)
 
 
 def _arguments(
@@ -207,29 +172,16 @@ def _arguments(
     at_once = max(1, resources.micro_batch_tokens // (2 * settings.max_length))
     at_once = next(n for n in range(min(at_once, settings.batch), 0, -1) if settings.batch % n == 0)
     return DPOConfig(
-        output_dir=str(scratch),
+        **arguments(scratch, steps, settings.lr, settings.seed, resources),
         beta=settings.beta,
         max_length=settings.max_length,
-        max_steps=steps,
         per_device_train_batch_size=at_once,
         gradient_accumulation_steps=settings.batch // at_once,
-        learning_rate=settings.lr,
         lr_scheduler_type=settings.schedule,
         warmup_steps=math.ceil(settings.warmup * steps),
         weight_decay=0.0,
         # A second copy of the model is not needed where the reference never changes.
         precompute_ref_log_probs=settings.method == "full",
-        bf16=False,
-        fp16=False,
-        activation_checkpointing=resources.gradient_checkpointing,
-        logging_strategy="steps",
-        logging_steps=1,
-        logging_nan_inf_filter=False,
-        save_strategy="no",
         report_to="none",
-        disable_tqdm=True,
-        seed=settings.seed,
         data_seed=settings.seed,
-        dataloader_pin_memory=False,
-        use_cpu=resources.device == "cpu" or not torch.cuda.is_available(),
     )

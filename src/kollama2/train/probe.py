@@ -14,10 +14,11 @@ from kollama2.errors import BadData
 from kollama2.records.read import read
 from kollama2.train.batches import Plan, Rows, order
 from kollama2.train.forward import held_out_loss
-from kollama2.train.loop import Diverged, Loop, check_fit
+from kollama2.train.loop import Loop, check_fit
 from kollama2.train.prepare import prepare
 from kollama2.train.record import Record
 from kollama2.train.settings import TrainSettings
+from kollama2.train.trainer import Diverged
 
 HELD_OUT, AT_LEAST = 0.05, 16
 
@@ -74,7 +75,8 @@ def probe(
         network = prepare(model, settings, resources.device)
         check_fit(network, plan)
         loop = Loop(settings.model_copy(update={"lr": rate}), plan, network, resources, scratch)
-        shifted = partial(_shifted, progress, index * plan.steps, len(rates) * plan.steps)
+        before, total = index * plan.steps, len(rates) * plan.steps
+        shifted = partial(_shifted, progress, before, total)
         record = Record(scratch / f"probe-{rate}.jsonl", plan, 0, shifted)
         loop.add_callback(record)
         try:

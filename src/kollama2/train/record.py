@@ -18,14 +18,46 @@ from kollama2.train.settings import TrainSettings
 SUMS = ("tokens", "trained_tokens", "bytes", "ko_bytes", "seconds")
 
 
-class Record(TrainerCallback):  # type: ignore[misc]
+class Curve(TrainerCallback):  # type: ignore[misc]
+    """Writes a `metrics.jsonl`; lines after step `done`, which a checkpoint holds, are dropped.
+
+    Raises:
+        Corrupt: the file has fewer lines than the checkpoint has steps.
+    """
+
+    def __init__(self, path: Path, done: int, again: str) -> None:
+        lines = read(path)[:done]
+        if len(lines) < done:
+            raise Corrupt(
+                f"{path} has {len(lines)} lines, but a checkpoint holds {done} steps; "
+                f"remove the folder and {again} again"
+            )
+        self.last: dict[str, Any] = lines[-1] if lines else {}
+        self.file = path.open("ab")
+        self.file.truncate(end_of(path, done))
+
+    def write(self, line: dict[str, Any]) -> None:
+        """Add the line of a step."""
+        self.file.write(json.dumps(line).encode() + b"\n")
+        self.file.flush()
+
+    def close(self) -> None:
+        """No more lines follow."""
+        self.file.close()
+
+    def sync(self) -> None:
+        """Bring the lines to the disk, so that a checkpoint never has more steps than lines."""
+        os.fsync(self.file.fileno())
+
+
+class Record(Curve):
     """Writes a line after each step and tells the caller how far the training is.
 
     `tokens`, `trained_tokens` (those with a loss), `bytes`, `ko_bytes` and `seconds` are sums
     since the start, also across a resume; `tokens_per_second` is the step's own.
 
     Args:
-        path: of `metrics.jsonl`; lines after step `done` are dropped.
+        path: of `metrics.jsonl`.
         plan: the steps.
         done: steps that a checkpoint holds already.
         progress: called with (steps done, steps in all, "steps", loss=, tokens_per_second=), the
@@ -35,18 +67,9 @@ class Record(TrainerCallback):  # type: ignore[misc]
     def __init__(self, path: Path, plan: Plan, done: int, progress: Callable[..., None]) -> None:
         self.plan = plan
         self.progress = progress
-        lines = read(path)[:done]
-        if len(lines) < done:
-            raise Corrupt(
-                f"{path} has {len(lines)} lines, but a checkpoint holds {done} steps; "
-                "remove the folder and train again"
-            )
+        super().__init__(path, done, "train")
         self.shown: dict[str, float] = {}
-        self.sums: dict[str, Any] = dict.fromkeys(SUMS, 0)
-        if lines:
-            self.sums = {name: lines[-1][name] for name in SUMS}
-        self.file = path.open("ab")
-        self.file.truncate(end_of(path, done))
+        self.sums: dict[str, Any] = {name: self.last.get(name, 0) for name in SUMS}
         self.started = 0.0
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -78,19 +101,9 @@ class Record(TrainerCallback):  # type: ignore[misc]
             **self.sums,
             "tokens_per_second": speed,
         }
-        self.file.write(json.dumps(line).encode() + b"\n")
-        self.file.flush()
+        self.write(line)
         self.shown = {"loss": logs["loss"], "tokens_per_second": speed}
         self.within(state.global_step)
-
-    def close(self) -> None:
-        """No more lines follow."""
-        self.file.close()
-
-    def sync(self) -> None:
-        """Bring the lines to the disk, so that a checkpoint never has more steps than lines."""
-        self.file.flush()
-        os.fsync(self.file.fileno())
 
 
 def read(path: Path) -> list[dict[str, Any]]:

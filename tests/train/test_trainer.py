@@ -4,13 +4,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from kollama2.train import resume
+from kollama2.train import trainer
 
 
 def test_a_checkpoint_that_takes_long_is_made_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
-    monkeypatch.setattr(resume.time, "monotonic", lambda: now)
-    clock = resume._Clock(60.0)
+    monkeypatch.setattr(trainer.time, "monotonic", lambda: now)
+    clock = trainer._Clock(60.0)
 
     def asked(after: float, took: float, step: int = 1) -> bool:
         nonlocal now
