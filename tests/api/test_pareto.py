@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from kollama2.api.pareto import draw, numbered
+from kollama2.api.pareto import draw, numbered, points
 from kollama2.cli.frontier import frontier
 from kollama2.errors import BadUsage
-from kollama2.study.frontier import points
+from kollama2.reporting.table import unbeaten
 
 FOUND = points(
     {
@@ -60,3 +60,26 @@ def test_a_drawing_without_a_page(tmp_path: Path) -> None:
 def test_what_is_no_picture_is_refused_before_anything_runs(tmp_path: Path) -> None:
     with pytest.raises(BadUsage, match=r"frontier\.txt is no picture .* \.svg, \.png, \.html"):
         frontier("builtin:miniature", "builtin:miniature", plot=tmp_path / "frontier.txt")
+
+
+def test_what_nothing_beats() -> None:
+    values = {"a": (1, 0), "b": (0.5, 1), "c": (0.4, 0.9), "d": (1, 0), "e": (1, -1)}
+    assert unbeaten(values) == {"a", "b", "d"}
+    assert unbeaten({"a": (0, 0)}) == {"a"}
+
+
+def test_gain_and_loss_are_shares_of_the_base() -> None:
+    found = points(
+        {
+            "base": {"t/bpb": 2.0, "e/bpb": 1.0},
+            "ko": {"t/bpb": 1.0, "e/bpb": 1.5},
+            "bad": {"t/bpb": 1.5, "e/bpb": 1.6},
+        },
+        "t/bpb",
+        "e/bpb",
+    )
+    assert [(p.name, p.korean_gain, round(p.english_loss, 6), p.best) for p in found] == [
+        ("ko", 0.5, 0.5, True),
+        ("bad", 0.25, 0.6, False),
+        ("base", 0.0, 0.0, True),
+    ]

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from kollama2.reporting.table import leaderboard, render_terminal
-from kollama2.reporting.terminal import quantity
+from kollama2.reporting.table import leaderboard
+from kollama2.reporting.terminal import quantity, render_terminal
 from tests.reporting import fake
 
 

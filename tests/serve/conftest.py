@@ -19,6 +19,7 @@ from kollama2.serve.app import create
 from kollama2.serve.model import Model, open_model
 from kollama2.serve.row import Job, Row
 from kollama2.serve.served import Served
+from kollama2.serve.start import Options
 from kollama2.web import LOOPBACK, listen, run
 
 
@@ -62,8 +63,8 @@ def running(served: Served, token: str | None = None) -> Iterator[Running]:
 
 
 def load(folder: Path, name: str = "tiny", **options: int) -> Model:
-    settings = {"rows": 4, "queue": 4, "most": 400, **options}
-    return open_model(name, str(folder), tell=print, **settings)  # type: ignore[arg-type]
+    settings = Options(**{"rows": 4, "queue": 4, "most": 400, **options})  # type: ignore[arg-type]
+    return open_model(name, str(folder), settings, tell=print)
 
 
 def served(*models: Model, guard: Guard | None = None, seconds: float = 60.0) -> Served:

@@ -25,7 +25,7 @@ from kollama2.stages import (
 from kollama2.stages.config import read_config
 from kollama2.stages.encode import Part
 from kollama2.study.estimate import estimate
-from kollama2.study.shape import shape, shape_of
+from kollama2.study.shape import shape_of
 from kollama2.train.preference_settings import PreferSettings
 from kollama2.train.settings import TrainSettings
 from kollama2.vocab.expected import tokens_left
@@ -59,7 +59,7 @@ def test_the_sizes_of_llama_2(
     tmp_path: Path, config: dict[str, int], published: int, norms: int
 ) -> None:
     (tmp_path / "config.json").write_text(json.dumps(config))
-    found = shape(read_config(tmp_path))
+    found = shape_of(read_config(tmp_path))
     assert found is not None
     assert found.parameters + norms == published
 
@@ -67,8 +67,8 @@ def test_the_sizes_of_llama_2(
 @pytest.mark.parametrize("text", ["", "[]", '{"hidden_size": 8}', "{", '{"hidden_size": "x"}'])
 def test_a_file_that_tells_no_shape(tmp_path: Path, text: str) -> None:
     (tmp_path / "config.json").write_text(text)
-    assert shape(read_config(tmp_path)) is None
-    assert shape(read_config(tmp_path / "none")) is None
+    assert shape_of(read_config(tmp_path)) is None
+    assert shape_of(read_config(tmp_path / "none")) is None
 
 
 def training(base: Source, **settings: object) -> Train:

@@ -11,7 +11,7 @@ from kollama2.engine.store import Store
 from kollama2.errors import BadUsage
 from kollama2.stages import ExpandBlocks, Merge, Source
 from kollama2.study.adapt import adaptation
-from kollama2.study.frontier import frontier
+from kollama2.study.frontier import combinations
 from kollama2.study.lock import lock
 from kollama2.study.merges import check_merges
 from kollama2.train.merging.merge import gap, merge_models
@@ -56,7 +56,7 @@ def test_so_are_one_recipe_and_a_frontier(tiny: Path, tmp_path: Path) -> None:
     with pytest.raises(BadUsage, match=SAYS):
         adaptation(recipe="elchat", small=True, **recipe)  # type: ignore[arg-type]
     with pytest.raises(BadUsage, match=r"miniature has hidden_size 192 and file:tiny has 64"):
-        frontier("builtin:miniature", str(tiny), store=tmp_path / "runs")
+        combinations("builtin:miniature", str(tiny), store=tmp_path / "runs")
 
 
 def test_new_blocks_count_and_vocabularies_do_not(tiny: Path, tmp_path: Path) -> None:

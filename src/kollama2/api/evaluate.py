@@ -18,7 +18,6 @@ from kollama2.engine.profile import Profile
 from kollama2.errors import BadUsage
 from kollama2.evaluation import compare as paired
 from kollama2.evaluation.contrast import load_measured, load_metrics
-from kollama2.evaluation.endpoint import KEY
 from kollama2.model.folder import ModelFolder
 from kollama2.records.done import Evaluation
 from kollama2.records.measures import measure
@@ -94,19 +93,6 @@ class Comparison(Shown):
         return standings.tables(self.compared)
 
 
-@dataclass(frozen=True)
-class _How:
-    """How models are measured, beside what they are measured on."""
-
-    template: str | None
-    onto: str | None
-    key: str | None
-    store: str | Path | None
-    mirrors: str | Path | None
-    profile: str | Path | Profile | None
-    progress: Progress | None
-
-
 @checked
 def evaluate(
     model: str | Path | ModelFolder,
@@ -150,12 +136,9 @@ def evaluate(
     Raises:
         Fault: something that is named does not exist or does not fit, or the evaluation failed.
     """
-    asked = None if suite is None else str(suite)
-    own = None if include is None else Path(include)
-    wanted = Wanted(asked, tuple(tasks), own, tuple(only), num_fewshot, limit)
-    how = _How(template, onto, key, store, mirrors, profile, progress)
+    wanted = _wanted(suite, tasks, include, only, num_fewshot, limit, template, onto, key)
     name = named(model)
-    folders, _ = _measured([name], wanted, how)
+    folders, _ = _measured([name], wanted, store, mirrors, profile, progress)
     return Scores(name, folders[name], load_metrics(folders[name]))
 
 
@@ -204,10 +187,7 @@ def compare(
         BadData: the models were measured on different suites, or share no item.
         Fault: something that is named does not exist or does not fit, or an evaluation failed.
     """
-    asked = None if suite is None else str(suite)
-    own = None if include is None else Path(include)
-    wanted = Wanted(asked, tuple(tasks), own, tuple(only), num_fewshot, limit)
-    how = _How(template, onto, key, store, mirrors, profile, progress)
+    wanted = _wanted(suite, tasks, include, only, num_fewshot, limit, template, onto, key)
     start = None if base is None else named(base)
     names = list(dict.fromkeys(map(named, models)))
     if start is not None and start not in names:
@@ -217,29 +197,43 @@ def compare(
     folders = {one: Path(one) for one in names if (Path(one) / "items.jsonl").is_file()}
     primary = ""
     if rest := [one for one in names if one not in folders]:
-        fresh, primary = _measured(rest, wanted, how)
+        fresh, primary = _measured(rest, wanted, store, mirrors, profile, progress)
         folders |= fresh
     primary = primary or next(iter(load_measured(folders[names[0]]).items))
     ordered = {one: folders[one] for one in names}
     return Comparison(paired.compare(ordered, primary=primary, base=start))
 
 
-def _measured(models: list[str], wanted: Wanted, how: _How) -> tuple[dict[str, Path], str]:
+def _wanted(
+    suite: str | Path | None,
+    tasks: Sequence[str],
+    include: str | Path | None,
+    only: Sequence[str],
+    *more: Any,
+) -> Wanted:
+    """What is wanted, in the types that a study has; `more` as `Wanted` goes on."""
+    asked = None if suite is None else str(suite)
+    own = None if include is None else Path(include)
+    return Wanted(asked, tuple(tasks), own, tuple(only), *more)
+
+
+def _measured(
+    models: list[str],
+    wanted: Wanted,
+    store: str | Path | None,
+    mirrors: str | Path | None,
+    profile: str | Path | Profile | None,
+    progress: Progress | None,
+) -> tuple[dict[str, Path], str]:
     """The folder of each model's finished evaluation, and the measure that ranks them."""
-    if how.key is not None and not os.environ.get(how.key):
-        raise BadUsage(f"the key is named as the environment variable {how.key}, which is not set")
-    store = store_at(how.store)
-    stages = evaluations(
-        models,
-        wanted,
-        store=store,
-        mirrors=mirrors_at(how.mirrors),
-        template=how.template,
-        onto=how.onto,
-        key=how.key or KEY,
-    )
+    if wanted.key is not None and not os.environ.get(wanted.key):
+        raise BadUsage(
+            f"the key is named as the environment variable {wanted.key}, which is not set"
+        )
+    place = store_at(store)
+    stages = evaluations(models, wanted, store=place, mirrors=mirrors_at(mirrors))
     label = f"evaluate {models[0]}" if len(models) == 1 else f"evaluate {len(models)} models"
-    size, tell = machine(how.profile), how.progress or silent
-    folders = compute(list(stages.values()), store, size, under(label), tell)
+    size, tell = machine(profile), progress or silent
+    folders = compute(list(stages.values()), place, size, under(label), tell)
     suite = next(iter(stages.values())).suite
     return dict(zip(stages, folders, strict=True)), suite.primary

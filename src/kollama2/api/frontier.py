@@ -11,7 +11,7 @@ from rich.table import Table
 from kollama2.api.adapt import named
 from kollama2.api.checked import checked
 from kollama2.api.compute import Progress, compute, machine, note, silent, under
-from kollama2.api.pareto import check, draw
+from kollama2.api.pareto import Point, check, draw, points
 from kollama2.api.places import mirrors_at, store_at
 from kollama2.api.shown import WIDTH, Shown
 from kollama2.engine.profile import Profile
@@ -19,8 +19,7 @@ from kollama2.errors import BadUsage, storage
 from kollama2.evaluation.contrast import load_metrics
 from kollama2.model.folder import ModelFolder
 from kollama2.stages.source import content
-from kollama2.study.frontier import Point, points
-from kollama2.study.frontier import frontier as combinations
+from kollama2.study.frontier import combinations
 
 
 @dataclass(frozen=True)
@@ -112,7 +111,7 @@ def frontier(
         Fault: a model or the suite does not exist or does not fit, or a stage failed.
     """
     place, tell, size = store_at(store), progress or silent, machine(profile)
-    made = combinations(
+    evaluations, pairs = combinations(
         named(base),
         named(korean),
         chat=None if chat is None else named(chat),
@@ -122,23 +121,23 @@ def frontier(
         store=place,
         mirrors=mirrors_at(mirrors),
     )
-    asked = next(iter(made.stages.values())).suite
+    stages = list(evaluations.values())
+    asked = stages[0].suite
     if asked.english is None:
         raise BadUsage(f"the suite '{suite}' has no English measure; the frontier needs one")
     from kollama2.train.merging.merge import gap
 
     gaps = {}
-    for name, pair in made.pairs.items():
+    for name, pair in pairs.items():
         first, second = map(content, compute(pair, place, machine(None), under("frontier"), tell))
         gaps[name] = gap(first, second)
     for name, value in gaps.items():
         note(tell, f"relative gap of {name}: {value:.2%}")
-    labels = {stage.model.name: f"weights of {name}" for name, stage in made.stages.items()}
-    labels |= {stage.name: name for name, stage in made.stages.items()}
-    stages = list(made.stages.values())
+    labels = {stage.model.name: f"weights of {name}" for name, stage in evaluations.items()}
+    labels |= {stage.name: name for name, stage in evaluations.items()}
     folders = compute(stages, place, size, lambda stage: labels.get(stage, stage), tell)
     scores = {
-        name: load_metrics(folder).scores for name, folder in zip(made.stages, folders, strict=True)
+        name: load_metrics(folder).scores for name, folder in zip(evaluations, folders, strict=True)
     }
     found = tuple(points(scores, asked.primary, asked.english))
     return Frontier(found, scores, gaps, asked.primary, asked.english)

@@ -1,14 +1,14 @@
-"""A frontier as a picture: Korean gain against English loss, a line through the best."""
+"""Gain and loss of models, and their picture: Korean against English, a line through the best."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kollama2.errors import BadUsage
-
-if TYPE_CHECKING:
-    from kollama2.study.frontier import Point
+from kollama2.records.measures import measure
+from kollama2.reporting.table import unbeaten
 
 FORMS = (".svg", ".png", ".html")
 _STYLE = """
@@ -23,6 +23,48 @@ tr.best { font-weight: 600; }
 """
 
 
+@dataclass(frozen=True)
+class Point:
+    """One model: what it gains in Korean and loses in English, both relative to the base.
+
+    Where a measure is in bits both are shares of the base's bits, else differences.
+    """
+
+    name: str
+    korean_gain: float
+    english_loss: float
+    best: bool = False
+
+
+def points(scores: dict[str, dict[str, float]], primary: str, english: str) -> list[Point]:
+    """Gain and loss of each model against the first, the best ones marked.
+
+    Args:
+        scores: for each model its measures; the first model is the base.
+        primary: the Korean measure.
+        english: the English one.
+
+    Returns:
+        The points, the largest gain first; a best one has no other with as much gain and less loss.
+    """
+    base = next(iter(scores.values()))
+    gains = {
+        name: (_better(base, one, primary), _better(base, one, english))
+        for name, one in scores.items()
+    }
+    best = unbeaten(gains)
+    found = [Point(name, ko, 0.0 - en, name in best) for name, (ko, en) in gains.items()]
+    return sorted(found, key=lambda point: -point.korean_gain)
+
+
+def _better(base: dict[str, float], one: dict[str, float], name: str) -> float:
+    about = measure(name)
+    assert about.higher is not None, f"{name} ranks nothing"
+    if about.unit == "bits/byte" and not about.higher:
+        return (base[name] - one[name]) / base[name]
+    return (one[name] - base[name]) * (1 if about.higher else -1)
+
+
 def check(path: Path) -> None:
     """Refuse a file that is no picture, before anything is computed.
 
@@ -33,11 +75,11 @@ def check(path: Path) -> None:
         raise BadUsage(f"{path} is no picture that can be drawn; name it {', '.join(FORMS)}")
 
 
-def draw(points: Sequence["Point"], primary: str, english: str, path: Path) -> None:
+def draw(points: Sequence[Point], primary: str, english: str, path: Path) -> None:
     """Write the picture; as HTML a page that works offline, with the table below.
 
     Args:
-        points: as `study.frontier.points` gives them.
+        points: as `points` gives them.
         primary: the Korean measure.
         english: the English one.
         path: `.svg`, `.png` or `.html`.
@@ -62,13 +104,13 @@ def draw(points: Sequence["Point"], primary: str, english: str, path: Path) -> N
     path.write_text(page, encoding="utf-8")
 
 
-def numbered(points: Sequence["Point"]) -> dict[str, int]:
+def numbered(points: Sequence[Point]) -> dict[str, int]:
     """A number for each point that nothing beats, from the least English loss on."""
     best = sorted((one for one in points if one.best), key=lambda one: one.english_loss)
     return {one.name: number for number, one in enumerate(best, 1)}
 
 
-def _chart(points: Sequence["Point"], numbers: dict[str, int], primary: str, english: str) -> Any:
+def _chart(points: Sequence[Point], numbers: dict[str, int], primary: str, english: str) -> Any:
     import altair as alt
 
     rows = [
@@ -103,7 +145,7 @@ def _chart(points: Sequence["Point"], numbers: dict[str, int], primary: str, eng
     return alt.layer(line, dots, names).properties(height=360)
 
 
-def _table(points: Sequence["Point"], numbers: dict[str, int], primary: str, english: str) -> str:
+def _table(points: Sequence[Point], numbers: dict[str, int], primary: str, english: str) -> str:
     head = ("", "model", f"Korean gain ({primary})", f"English loss ({english})")
     lines = ["<table>", "<tr>" + "".join(f"<th>{escape(one)}</th>" for one in head) + "</tr>"]
     for one in points:

@@ -78,7 +78,7 @@ class Plan(Shown):
             "stages": self.rows(),
             "to_compute": self.to_compute,
             "saved_by_sharing": self.saved,
-            "estimate": self.cost.record(),
+            "estimate": asdict(self.cost),
         }
 
     def rows(self) -> list[dict[str, Any]]:

@@ -7,9 +7,9 @@ from typing import Any
 from kollama2.evaluation.contrast import Contrast
 from kollama2.evaluation.statistics import Difference, fragile, turned
 from kollama2.reporting.board import Row
-from kollama2.reporting.headline import Sentences, Texts, gathered
+from kollama2.reporting.headline import Sentences, gathered
 from kollama2.reporting.study import Study
-from kollama2.reporting.texts import LANGUAGES, say_all, texts
+from kollama2.reporting.texts import LANGUAGES, Texts, say_all, texts
 from kollama2.reporting.trust import by_prompt
 
 # What `evaluation` says of a model that gives one class only.
@@ -104,12 +104,9 @@ def _of_recipe(study: Study, recipe: str) -> list[Texts]:
         for (kind, task), each in counts.items()
     ]
     for task, flag in flags:
-        known = flag_text(flag)
         suspicious = DEGENERATE.fullmatch(flag) or FAULTY.fullmatch(flag)
         key = "warning.flag" if suspicious else "warning.told"
-        text = {lang: say_all(key, recipe=recipe, task=task, flag=known[lang])[lang]
-                for lang in known}  # fmt: skip
-        said.append(text)
+        said.append(say_all(key, recipe=recipe, task=task, flag=flag_text(flag)))
     return said
 
 

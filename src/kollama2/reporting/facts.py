@@ -16,7 +16,7 @@ LONGEST = 700  # characters of an answer that a page shows
 
 
 @dataclass(frozen=True)
-class Answer:
+class Shown:
     """A recipe's answer, made visible; None where the recipe has none."""
 
     recipe: str
@@ -25,23 +25,14 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Answers:
+class Prompt:
     """The answers of every recipe to one prompt."""
 
     task: str
     item: str
     prompt: str
     reference: str | None
-    answers: tuple[Answer, ...]
-
-
-@dataclass(frozen=True)
-class Shown:
-    """The prompts that a page shows, out of how many, and the seed whose models answered."""
-
-    shown: tuple[Answers, ...]
-    total: int
-    seed: int | str
+    answers: tuple[Shown, ...]
 
 
 @dataclass(frozen=True)
@@ -59,29 +50,12 @@ class Expense:
     memory: float | None
 
 
-@dataclass(frozen=True)
-class Encoding:
-    """One encoding of data: what came in, what was kept, what was rejected and why."""
+def sample_answers(study: Study, recipes: Sequence[str]) -> tuple[list[Prompt], int, str]:
+    """The answers of all recipes side by side; each recipe speaks with its first seed.
 
-    name: str
-    sources: tuple[str, ...]
-    template: str
-    max_length: str
-    counts: dict[str, str]
-    reasons: tuple[tuple[str, int], ...]
-
-
-@dataclass(frozen=True)
-class SuiteFacts:
-    """One suite, with the hash that stands in the records of its cells."""
-
-    name: str
-    hash: str
-    tasks: tuple[str, ...]
-
-
-def sample_answers(study: Study, recipes: Sequence[str]) -> Shown:
-    """The answers of all recipes side by side; each recipe speaks with its first seed."""
+    Returns:
+        The prompts that a page shows, out of how many, and the seeds whose models answered.
+    """
     found: dict[tuple[str, str], dict[str, Sample]] = {}
     seeds: set[int] = set()
     for recipe in recipes:
@@ -94,8 +68,8 @@ def sample_answers(study: Study, recipes: Sequence[str]) -> Shown:
         any_one = next(iter(by_recipe.values()))
         answers = tuple(_answer(recipe, by_recipe.get(recipe)) for recipe in recipes)
         reference = None if any_one.reference is None else visible(any_one.reference)
-        shown.append(Answers(task, item, visible(any_one.prompt), reference, answers))
-    return Shown(tuple(shown), len(found), ", ".join(map(str, sorted(seeds))) or "–")
+        shown.append(Prompt(task, item, visible(any_one.prompt), reference, answers))
+    return shown, len(found), ", ".join(map(str, sorted(seeds))) or "–"
 
 
 def _spread(
@@ -110,10 +84,10 @@ def _spread(
     return [one for _, one in sorted(turns, key=lambda turn: turn[0])]
 
 
-def _answer(recipe: str, sample: Sample | None) -> Answer:
+def _answer(recipe: str, sample: Sample | None) -> Shown:
     if sample is None:
-        return Answer(recipe, None)
-    return Answer(recipe, visible(sample.answer[:LONGEST]), len(sample.answer) > LONGEST)
+        return Shown(recipe, None)
+    return Shown(recipe, visible(sample.answer[:LONGEST]), len(sample.answer) > LONGEST)
 
 
 def missing_states(study: Study, recipe: str) -> list[tuple[str, int]]:
@@ -157,8 +131,8 @@ def duration(seconds: float | None) -> str:
     return f"{int(seconds // 3600)} h {int(seconds % 3600 // 60)} min"
 
 
-def encodings(study: Study) -> list[Encoding]:
-    """Every encoding that the study's recipes learned from."""
+def encodings(study: Study) -> list[Json]:
+    """Every encoding that the study's recipes learned from: what came in, was kept, and why not."""
     found = []
     for stage in study.stages.values():
         path = stage.file("encoding.json")
@@ -169,14 +143,14 @@ def encodings(study: Study) -> list[Encoding]:
         more = {key: value for key, value in record.get("counts", {}).items() if key not in ROWS}
         why = {**record.get("reasons", {}), **more}  # duplicates, rows beyond the budget, …
         found.append(
-            Encoding(
-                name=stage.name,
-                sources=tuple(dict.fromkeys(_uris(stage.settings.get("data")))),
-                template=str(record.get("template", "–")),
-                max_length=str(record.get("max_length", "–")),
-                counts={key: counts.get(key, "–") for key in ROWS},
-                reasons=tuple((visible(str(key)), value) for key, value in why.items() if value),
-            )
+            {
+                "name": stage.name,
+                "sources": dict.fromkeys(_uris(stage.settings.get("data"))),
+                "template": str(record.get("template", "–")),
+                "max_length": str(record.get("max_length", "–")),
+                "counts": {key: counts.get(key, "–") for key in ROWS},
+                "reasons": [(visible(str(key)), value) for key, value in why.items() if value],
+            }
         )
     return found
 
@@ -193,8 +167,8 @@ def _uris(settings: Any) -> Iterable[str]:
             yield from _uris(value)
 
 
-def suites(study: Study) -> list[SuiteFacts]:
-    """The suites of the study."""
+def suites(study: Study) -> list[tuple[str, str, tuple[str, ...]]]:
+    """The suites of the study, each with the hash in the records of its cells, and its tasks."""
     found = []
     for name, suite in study.lock.suites.items():
         hashes = {
@@ -202,7 +176,7 @@ def suites(study: Study) -> list[SuiteFacts]:
             for cell in study.cells
             if cell.done and cell.suite == name
         }
-        found.append(SuiteFacts(name, ", ".join(sorted(hashes)) or "–", suite.tasks))
+        found.append((name, ", ".join(sorted(hashes)) or "–", suite.tasks))
     return found
 
 

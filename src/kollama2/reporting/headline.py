@@ -8,13 +8,12 @@ from kollama2.evaluation.inference import FEWEST
 from kollama2.evaluation.statistics import Comparison, fragile
 from kollama2.reporting.board import Cost, Estimate, Row, Standing
 from kollama2.reporting.terminal import quantity
-from kollama2.reporting.texts import LANGUAGES, Language, say_all
+from kollama2.reporting.texts import LANGUAGES, Texts, say_all
 from kollama2.reporting.versus import between
 
 LEAVE_ONE_OUT = 3  # seeds from which leaving one out leaves enough to look at
 
 Sentences = dict[str, list[str]]
-Texts = dict[Language, str]
 
 
 def headline(
@@ -123,8 +122,7 @@ def _against_leader(leader: Row, others: Sequence[tuple[Row, Standing]], bits: b
     cost = _relative_cost(leader.cost, row.cost)
     named = {"leader": leader.recipe, "other": row.recipe, "gain": estimate(gain, bits)}
     key = "headline.second" if bits else "headline.second_points"
-    second = {lang: say_all(key, cost=cost[lang], **named)[lang] for lang in LANGUAGES}
-    return [*said, second]
+    return [*said, say_all(key, cost=cost, **named)]
 
 
 def _relative_cost(mine: Cost, its: Cost) -> Texts:
@@ -144,8 +142,7 @@ def _relative_cost(mine: Cost, its: Cost) -> Texts:
             parts.append(say_all(f"headline.{key}", ratio=text))
     if not parts:
         return dict.fromkeys(LANGUAGES, "")
-    joined = {lang: ", ".join(part[lang] for part in parts) for lang in LANGUAGES}
-    return {lang: say_all("headline.at", parts=joined[lang])[lang] for lang in LANGUAGES}
+    return say_all("headline.at", parts=joined(parts, ", "))
 
 
 def _ties(leader: str, others: Sequence[tuple[Row, Standing]], contrast: Contrast) -> list[Texts]:
@@ -183,6 +180,11 @@ def _verdict(place: Standing) -> int:
     if place.versus_base is None or not place.versus_base.separable:
         return 0
     return 1 if place.versus_base.gain.value > 0 else -1
+
+
+def joined(parts: Sequence[Texts], between_them: str) -> Texts:
+    """Texts as one, in every language."""
+    return {language: between_them.join(one[language] for one in parts) for language in LANGUAGES}
 
 
 def gathered(said: Sequence[Texts]) -> Sentences:

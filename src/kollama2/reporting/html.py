@@ -54,9 +54,9 @@ def write_report(store_root: Path, study: str, out: Path) -> Path:
         Corrupt: a record cannot be read.
         TryLater, Denied, StorageTrouble: the folder cannot be written.
     """
-    found = load(Path(store_root), study)
-    page, board_file = Path(out) / "report.html", Path(out) / "leaderboard.json"
-    with storage(Path(out)):
+    found = load(store_root, study)
+    page, board_file = out / "report.html", out / "leaderboard.json"
+    with storage(out):
         if _up_to_date(page, board_file, found):
             return page
     compared = contrasts(found)
@@ -64,8 +64,8 @@ def write_report(store_root: Path, study: str, out: Path) -> Path:
     from kollama2.reporting.charts import charts
 
     text = render(found, board, charts(found, board, compared))
-    with storage(Path(out)):
-        page.parent.mkdir(parents=True, exist_ok=True)
+    with storage(out):
+        out.mkdir(parents=True, exist_ok=True)
         _replace(board_file, board.to_json())
         _replace(page, text)
     return page
@@ -89,7 +89,7 @@ def render(study: Study, board: Leaderboard, drawn: "Mapping[str, list[Chart]]")
         "js": "".join((HERE / name).read_text(encoding="utf-8") for name in SCRIPTS),
     }
     recipes = [row.recipe for row in sorted(board.rows, key=lambda row: not row.base)]
-    answers = facts.sample_answers(study, recipes)
+    samples, prompts, seed = facts.sample_answers(study, recipes)
     items = browsed(study, recipes)
     environment.globals.update(
         {
@@ -120,9 +120,9 @@ def render(study: Study, board: Leaderboard, drawn: "Mapping[str, list[Chart]]")
         unscored=any(row.trust.unscorable for row in board.rows),
         spoken=answered(board.measures),
         primary_task=board.primary.partition("/")[0],
-        samples=answers.shown,
-        sample_total=answers.total,
-        sample_seed=answers.seed,
+        samples=samples,
+        sample_total=prompts,
+        sample_seed=seed,
         items=items,
         # The two best beside each other, or what there is.
         items_a=min(1, len(recipes) - 1),

@@ -5,12 +5,11 @@ from typing import NamedTuple
 
 from kollama2.evaluation.contrast import Contrast
 from kollama2.reporting.board import Leaderboard, Row
+from kollama2.reporting.headline import joined
 from kollama2.reporting.study import Study
 from kollama2.reporting.terminal import answered, quantity
-from kollama2.reporting.texts import LANGUAGES, Language, say_all
+from kollama2.reporting.texts import Texts, say_all
 from kollama2.reporting.versus import between
-
-Texts = dict[Language, str]
 
 KOREAN = 0.8  # share of free answers in Korean from which a recipe is admissible
 SEEN = 0.05  # share of the primary task's items in the training data up to which it is
@@ -52,11 +51,8 @@ def recommend(
     admissible = [row for row in candidates if not faults[row.recipe]]
     if not admissible:
         nearest = min(candidates, key=lambda row: len(faults[row.recipe]))
-        why = _joined(faults[nearest.recipe], "; ")
-        said = {
-            language: say_all("recommend.nobody", name=nearest.recipe, why=why[language])[language]
-            for language in LANGUAGES
-        }
+        why = joined(faults[nearest.recipe], "; ")
+        said = say_all("recommend.nobody", name=nearest.recipe, why=why)
         return Recommendation([said], _guessed(rows))
     ranked = contrast.comparison.ranked
     best = next((row for row in admissible if not ranked or _beats_base(row)), None)
@@ -152,7 +148,3 @@ def _of_seeds(contrast: Contrast, best: Row, tied: Sequence[Row]) -> float:
         if best.recipe in (pair.left, pair.right) and names & {pair.left, pair.right}
     ]
     return sum(shares) / len(shares)
-
-
-def _joined(texts: Sequence[Texts], between_them: str) -> Texts:
-    return {language: between_them.join(one[language] for one in texts) for language in LANGUAGES}

@@ -20,11 +20,9 @@ from kollama2.reporting.contrast import contrasts
 from kollama2.reporting.preferences import panels
 from kollama2.reporting.recommend import Recommendation, recommend, scale
 from kollama2.reporting.study import TRAINING, Cell, Study, kind_of, load
-from kollama2.reporting.terminal import answered, render_terminal
+from kollama2.reporting.terminal import answered
 from kollama2.reporting.trust import trust
 from kollama2.reporting.versus import between, scaled, versus
-
-__all__ = ["Leaderboard", "leaderboard", "rank", "render_terminal"]
 
 ENGLISH_LIMIT = 2.0  # per cent by which English bits per byte may grow before a row is flagged
 COMPUTING = (*TRAINING, "expand_vocab")  # new rows can be distilled
@@ -41,7 +39,7 @@ def leaderboard(store_root: Path, study: str) -> Leaderboard:
         BadUsage: the store knows no such study.
         Corrupt: a record cannot be read.
     """
-    found = load(Path(store_root), study)
+    found = load(store_root, study)
     return rank(found, contrasts(found))
 
 
@@ -128,10 +126,15 @@ def frontier(primary: Contrast | None, english: Contrast | None) -> set[str]:
         for name, score in primary.scores.items()
         if name in english.scores
     }
+    return unbeaten(both)
+
+
+def unbeaten(values: Mapping[str, tuple[float, float]]) -> set[str]:
+    """The names of which no other is at least as good in both values and better in one."""
     return {
         name
-        for name, (ko, en) in both.items()
-        if not any(k >= ko and e >= en and (k, e) != (ko, en) for k, e in both.values())
+        for name, (x, y) in values.items()
+        if not any(a >= x and b >= y and (a, b) != (x, y) for a, b in values.values())
     }
 
 

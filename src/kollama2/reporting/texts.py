@@ -7,6 +7,7 @@ from typing import Literal
 
 Language = Literal["en", "ko"]
 LANGUAGES: tuple[Language, ...] = ("en", "ko")
+Texts = dict[Language, str]
 
 
 class Count(int):
@@ -17,20 +18,23 @@ class Count(int):
 
 
 @cache
-def texts() -> dict[str, dict[Language, str]]:
+def texts() -> dict[str, Texts]:
     """All texts: key -> language -> text."""
     path = Path(__file__).with_name("texts.json")
-    found: dict[str, dict[Language, str]] = json.loads(path.read_text(encoding="utf-8"))
+    found: dict[str, Texts] = json.loads(path.read_text(encoding="utf-8"))
     return found
 
 
 def say(key: str, language: Language, **values: object) -> str:
-    """One text with its values filled in."""
-    counted = {name: Count(one) if type(one) is int else one for name, one in values.items()}
-    return texts()[key][language].format(**counted)
+    """One text with its values filled in; one that is a text itself in the same language."""
+    told = {
+        name: Count(one) if type(one) is int else one[language] if isinstance(one, dict) else one
+        for name, one in values.items()
+    }
+    return texts()[key][language].format(**told)
 
 
-def say_all(key: str, **values: object) -> dict[Language, str]:
+def say_all(key: str, **values: object) -> Texts:
     """One text in every language."""
     return {language: say(key, language, **values) for language in LANGUAGES}
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from kollama2.errors import BadData, BadUsage, Fault
 from kollama2.llama.generate import Generator
@@ -15,6 +14,7 @@ from kollama2.model.messages import Message, Tool
 from kollama2.serve.ask import MESSAGES
 from kollama2.serve.engine import Engine
 from kollama2.serve.refusal import Refusal
+from kollama2.serve.start import Options
 
 # Families beside Llama whose texts are the same in a shared step, by a test of each.
 TOGETHER = ("gpt_neox", "granite", "mistral", "qwen2", "qwen3", "smollm3")
@@ -97,29 +97,14 @@ class Model:
 
 
 def open_model(
-    name: str,
-    place: str,
-    *,
-    rows: int,
-    queue: int,
-    most: int,
-    context: int | None = None,
-    tokenizer: Path | None = None,
-    onto: str | None = None,
-    mirrors: Mirrors = NONE,
-    tell: Tell,
+    name: str, place: str, options: Options, *, mirrors: Mirrors = NONE, tell: Tell
 ) -> Model:
     """Load a model to serve.
 
     Args:
         name: what its clients call it.
         place: the model, as `talk.open_talker` knows it.
-        rows: texts that are written at once.
-        queue: texts that may wait.
-        most: new tokens that a request may ask for.
-        context: as for `open_talker`; None is 4096 at most for every family.
-        tokenizer: as for `open_talker`.
-        onto: as for `open_talker`.
+        options: how it is served; a context of None is 4096 at most for every family.
         mirrors: as for `open_talker`.
         tell: receives what is said of loading.
 
@@ -128,16 +113,17 @@ def open_model(
         Fault: as `open_talker`.
     """
     talker = open_talker(
-        place, rows=rows, context=context, tokenizer=tokenizer, onto=onto, mirrors=mirrors,
-        tell=tell,
+        place, rows=options.rows, context=options.context, tokenizer=options.tokenizer,
+        onto=options.onto, mirrors=mirrors, tell=tell,
     )  # fmt: skip
-    length = talker.length if context else min(talker.length, CONTEXT)
-    decoder = _together(talker, rows, length) if isinstance(talker, Generator) else None
+    length = talker.length if options.context else min(talker.length, CONTEXT)
+    decoder = _together(talker, options.rows, length) if isinstance(talker, Generator) else None
     _try(talker.encoder)
     # A tokenizer may have more: Gemma 3's has an image, for which its text models have no row.
     known = talker.model.config.get_text_config().vocab_size
     words = min(len(talker.encoder.tokenizer.vocabulary()), known)
-    return Model(name, talker, Engine(talker, queue, decoder), most, length, words)
+    engine = Engine(talker, options.queue, decoder)
+    return Model(name, talker, engine, options.most, length, words)
 
 
 def _try(encoder: ChatEncoder) -> None:

@@ -145,12 +145,7 @@ def _opened(
 
     opened = {}
     for name, place in places.items():
-        model = open_model(
-            name, place, rows=options.rows, queue=options.queue, most=options.most,
-            context=options.context, tokenizer=options.tokenizer, onto=options.onto,
-            mirrors=mirrors, tell=tell,
-        )  # fmt: skip
-        opened[name] = model
+        opened[name] = model = open_model(name, place, options, mirrors=mirrors, tell=tell)
         texts = f"{model.engine.rows} texts" if model.engine.batched else "one text"
         tell(f"{name}: {model.length} tokens of context, {texts} at a time")
     for text in dict.fromkeys(notice(place, mirrors) for place in places.values()):

@@ -4,7 +4,7 @@ A stage of its own, so that the result of an evaluation never depends on data th
 about: the same model keeps its scores, whatever they are compared with.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 from kollama2.engine.stage import Stage, Work
@@ -39,7 +39,7 @@ class Contamination(Stage):
         items = suite_items(self.suite.resolved(places.__getitem__))
         found = contamination(
             wanted(items),
-            self._documents(work),
+            (_text(one) for source in self.training for one in examples(work, source)),
             lambda documents, characters: work.progress(documents, 0, "documents"),
         )
         with (work.out / "seen.jsonl").open("w", encoding="utf-8") as lines:
@@ -59,12 +59,6 @@ class Contamination(Stage):
             "threshold": FLAGGED,
             "suite": items.suite,
         }
-
-    def _documents(self, work: Work) -> Iterator[str]:
-        """Every usable row of the training data as one text."""
-        for source in self.training:
-            for one in examples(work, source):
-                yield _text(one)
 
 
 def _text(example: Any) -> str:

@@ -8,7 +8,7 @@ from kollama2.stages.derive import Derive
 from kollama2.stages.encode import Encode
 from kollama2.stages.models import ChangedTokenizer, ModelStage, TokenizerStage
 from kollama2.stages.order import Order
-from kollama2.stages.source import Source
+from kollama2.stages.source import Source, files_of
 from kollama2.train.settings import TrainSettings
 
 BYTES_PER_TOKEN = 1.6
@@ -81,7 +81,7 @@ def bytes_at_hand(sources: Sequence[Source | Derive]) -> int | None:
         place = source.place
         if place is None:
             return None
-        files = [place] if place.is_file() else [f for f in place.rglob("*") if f.is_file()]
+        files = files_of(place)
         if any(file.suffix in (".gz", ".zst", ".parquet") for file in files):
             return None
         total += sum(file.stat().st_size for file in files)

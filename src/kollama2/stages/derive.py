@@ -24,7 +24,6 @@ class Derive(Stage):
         text: Korean text whose words are switched; the Korean side of the pairs by default.
         share: of the sentences or known words that become English.
         seed: which.
-        form: how the result is read.
     """
 
     kind: Literal["derive"] = "derive"
@@ -36,16 +35,8 @@ class Derive(Stage):
     seed: int = 0
 
     preload: ClassVar[tuple[str, ...]] = ("pyarrow.parquet",)
-
-    @property
-    def form(self) -> str:
-        """How the result is read: as text."""
-        return "text"
-
-    @property
-    def columns(self) -> tuple[tuple[str, str], ...]:
-        """No column has another name."""
-        return ()
+    form: ClassVar[str] = "text"
+    columns: ClassVar[tuple[tuple[str, str], ...]] = ()
 
     @property
     def place(self) -> Path | None:

@@ -202,9 +202,13 @@ def examples(work: Work, source: Source) -> Iterator["Example"]:
             yield one
 
 
+def files_of(place: Path) -> list[Path]:
+    """A file itself, or all files of a folder."""
+    return [place] if place.is_file() else [one for one in place.rglob("*") if one.is_file()]
+
+
 def _size(place: Path) -> int:
-    files = [place] if place.is_file() else [f for f in place.rglob("*") if f.is_file()]
-    return sum(f.stat().st_size for f in files)
+    return sum(file.stat().st_size for file in files_of(place))
 
 
 def _write_builtin(source: Source, out: Path) -> Mapping[str, Any]:

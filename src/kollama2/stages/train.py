@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, PositiveFloat
 
@@ -15,17 +15,14 @@ from kollama2.stages.order import Order
 from kollama2.stages.source import Source
 from kollama2.train.settings import TrainSettings
 
-TRAINING = ("kollama2.train.loop",)
-Rows = Annotated[Encode | Order, Field(discriminator="kind")]
-
 
 class _Learning(Costly):
     """What a training and its short tries have in common: rows and settings."""
 
-    rows: Rows
+    rows: Encode | Order = Field(discriminator="kind")
     settings: TrainSettings
 
-    preload: ClassVar[tuple[str, ...]] = TRAINING
+    preload: ClassVar[tuple[str, ...]] = ("kollama2.train.loop",)
 
     @property
     def training(self) -> TrainSettings:

@@ -172,16 +172,17 @@ def suite_sources(suite: Suite, locator: Locator) -> dict[str, Source]:
         BadUsage: its data do not exist, or are named by something that is no uri.
         Missing: the hub is out of reach and no mirror serves.
     """
-    specs: dict[str, SourceSpec] = {}
+    found = {}
     for uri, revision in suite.pinned().items():
         try:
-            specs[uri] = SourceSpec(uri=uri, revision=revision)
+            spec = SourceSpec(uri=uri, revision=revision)
         except ValidationError as error:
             raise BadUsage(
                 f"suite {suite.name} reads {uri!r}, which is no uri; write file:{uri} for a file, "
                 "else what begins with builtin:, hf: or github:"
             ) from error
-    return {uri: locator.source(spec, "data") for uri, spec in specs.items()}
+        found[uri] = locator.source(spec, "data")
+    return found
 
 
 def _crossings(study: Study, document: Document) -> list[dict[str, str]]:

@@ -2,8 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from kollama2.engine.graph import Plan
 from kollama2.engine.profile import Profile
@@ -45,10 +44,6 @@ class Estimate:
     seconds: float | None
     unknown: tuple[str, ...]
 
-    def record(self) -> dict[str, Any]:
-        """As JSON."""
-        return asdict(self)
-
 
 @dataclass(frozen=True)
 class _Cost:
@@ -82,7 +77,7 @@ def estimate(todo: Plan, store: Store, profile: Profile, speed: Speed | None = N
         if not isinstance(stage, Costly):
             continue
         trainings += stage.tries if stage.learns else 0
-        shape, tokens = shape_of(stage.model, store), stage.tokens(count)
+        shape, tokens = shape_of(stage.model.config(store, hub=True)), stage.tokens(count)
         if shape is None:
             unknown[stage.model.origin] = None
         if tokens is None:
@@ -90,7 +85,12 @@ def estimate(todo: Plan, store: Store, profile: Profile, speed: Speed | None = N
         if shape is not None and tokens is not None:
             size = max(size, shape.parameters)
             micro = profile.resources(stage.kind).micro_batch_tokens
-            costs += [_cost(stage, shape, tokens, micro, store)] * stage.tries
+            cost = (
+                _growth(stage, shape, tokens, store)
+                if stage.training is None
+                else _training(stage, stage.training, shape, tokens, micro)
+            )
+            costs += [cost] * stage.tries
     if unknown:
         return Estimate(trainings, None, None, None, None, None, tuple(unknown))
     flops = sum(cost.flops for cost in costs)
@@ -106,13 +106,6 @@ def estimate(todo: Plan, store: Store, profile: Profile, speed: Speed | None = N
         else flops / rate / max(1, min(profile.jobs, trainings)),
         unknown=(),
     )
-
-
-def _cost(stage: Costly, shape: Shape, tokens: int, micro: int, store: Store) -> _Cost:
-    """The cost of a stage that reads so many tokens."""
-    if stage.training is None:
-        return _growth(stage, shape, tokens, store)
-    return _training(stage, stage.training, shape, tokens, micro)
 
 
 def _training(
@@ -144,7 +137,7 @@ def _training(
 def _growth(stage: Costly, shape: Shape, tokens: int, store: Store) -> _Cost:
     """The cost of other rows; a distillation computes the old model twice and backward once."""
     assert isinstance(stage, ModelStage), "it gives the model with these rows"
-    after = shape_of(stage, store)
+    after = shape_of(stage.config(store, hub=True))
     assert after is not None, "the model before has a shape"
     memory = 4 * max(shape.parameters, after.parameters)
     memory += _activations(shape, stage.width, "float32")

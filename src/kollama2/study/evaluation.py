@@ -26,7 +26,7 @@ from kollama2.study.schema import EndpointSpec
 
 @dataclass(frozen=True)
 class Wanted:
-    """What models are measured on: a suite, or lm-eval tasks, or all tasks of one's own files.
+    """What models are measured on, a suite, lm-eval tasks or one's own files, and how.
 
     Attributes:
         suite: name or YAML file of a suite; `quick` if nothing else is named.
@@ -35,6 +35,9 @@ class Wanted:
         only: tasks of the suite to measure, all if empty; the suite's id changes with them.
         num_fewshot: examples before each item of `tasks`; what their files say if not given.
         limit: only the first so many items of each task; the suite's id changes with it.
+        template: chat template for all models; else each one's own.
+        onto: the base of those that are adapters, in the place of the one that each names.
+        key: environment variable that holds the key of endpoints.
     """
 
     suite: str | None = None
@@ -43,6 +46,9 @@ class Wanted:
     only: tuple[str, ...] = ()
     num_fewshot: int | None = None
     limit: int | None = None
+    template: str | None = None
+    onto: str | None = None
+    key: str | None = None
 
 
 def wanted_suite(wanted: Wanted, folder: Path) -> Suite:
@@ -169,14 +175,7 @@ def _task_files(include: Path) -> list[Path]:
 
 
 def evaluations(
-    models: Sequence[str],
-    wanted: Wanted,
-    *,
-    store: Path,
-    mirrors: Path | None = None,
-    template: str | None = None,
-    onto: str | None = None,
-    key: str = KEY,
+    models: Sequence[str], wanted: Wanted, *, store: Path, mirrors: Path | None = None
 ) -> dict[str, Evaluate | Ask]:
     """The stages that measure models on one suite, by the models as they were named.
 
@@ -186,9 +185,6 @@ def evaluations(
         wanted: what they are measured on.
         store: the folder of the store.
         mirrors: a mirrors file.
-        template: chat template for all of them; else each one's own.
-        onto: the base of those that are adapters, in the place of the one that each names.
-        key: environment variable that holds the key of the endpoints.
 
     Raises:
         BadUsage: a model, the suite or the template does not exist, an endpoint has nothing to
@@ -196,10 +192,13 @@ def evaluations(
         BadData: an adapter names no base that is there.
         Missing: data are on a hub that cannot be reached, and no mirror serves.
     """
-    check_template(template or OWN)
+    template, onto = wanted.template or OWN, wanted.onto
+    check_template(template)
     locator = Locator(Path.cwd(), load_mirrors(mirrors), store / "hashes.json")
     suite = wanted_suite(wanted, locator.folder)
-    remote = {model: spec for model in models if (spec := endpoint(model, key)) is not None}
+    remote = {
+        model: spec for model in models if (spec := endpoint(model, wanted.key or KEY)) is not None
+    }
     if remote and not answerable(suite):
         raise BadUsage(
             f"{next(iter(remote))} gives answers and no likelihoods, but the suite {suite.name} "
@@ -225,7 +224,7 @@ def evaluations(
             model=sources[model],
             suite=suite,
             data=data,
-            template=template or OWN,
+            template=template,
             onto=bases[model],
         )
         for model in models

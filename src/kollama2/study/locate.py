@@ -55,7 +55,9 @@ class Locator:
         if scheme == "builtin":
             return _builtin(spec, name, fields)
         if scheme == "hf" and spec.uri not in self.mirrors:
-            revision = spec.revision or _revision(spec.uri, what)
+            revision = spec.revision or commit_of(
+                spec.uri, what, instead=f"name a revision, or {by_mirror(spec.uri)}"
+            )
             if what == "model" and (spec.file or "").endswith(SUFFIX):
                 fields["edition"] = EDITION
             return Source(uri=spec.uri, revision=revision, file=spec.file, **fields)
@@ -84,7 +86,12 @@ class Locator:
             _check_gguf(spec, place)
             fields["edition"] = EDITION
         sides = aligned_files(place, spec.form) if what == "data" else None
-        found = self._hash_pair(*sides) if sides else self._hash(place)
+        if sides:
+            found, known = self._hashes.of_pair(*sides)
+            if not known:
+                check_aligned(*sides)
+        else:
+            found = self._hash(place)
         if spec.sha256 and found != spec.sha256:
             raise BadData(
                 f"{spec.uri}: the content of {place} has sha256 {found}, the study demands "
@@ -98,13 +105,6 @@ class Locator:
             return self._hashes.of(place)
         except FileNotFoundError as error:
             raise BadUsage(f"{error}; name one that holds something") from error
-
-    def _hash_pair(self, english: Path, korean: Path) -> str:
-        """Of two aligned files, which are one source; their lines are counted the first time."""
-        found, known = self._hashes.of_pair(english, korean)
-        if not known:
-            check_aligned(english, korean)
-        return found
 
     def save(self) -> None:
         """Remember the hashes, as `Hashes.save`."""
@@ -132,14 +132,5 @@ def _builtin(spec: SourceSpec, name: str, fields: dict[str, Any]) -> Source:
         raise BadUsage(f"{spec.uri} is no built-in {what}; {near(name, known)}")
     if what == "model":
         return Source(uri=spec.uri, sha256=base.sha256(), **fields)
-    return Source(
-        uri=spec.uri,
-        seed=spec.seed,
-        size=spec.size,
-        edition=corpora.VERSION,
-        **fields,
-    )
-
-
-def _revision(uri: str, what: What) -> str:
-    return commit_of(uri, what, instead=f"name a revision, or {by_mirror(uri)}")
+    fields["edition"] = corpora.VERSION
+    return Source(uri=spec.uri, seed=spec.seed, size=spec.size, **fields)

@@ -4,9 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kollama2.engine.store import Store
-from kollama2.stages import ModelStage
-
 
 @dataclass(frozen=True)
 class Shape:
@@ -33,31 +30,24 @@ class Shape:
         return self.table // self.hidden
 
 
-def shape_of(model: ModelStage, store: Store) -> Shape | None:
-    """The shape of a model, computed or not; None where its source is out of reach."""
-    return shape(model.config(store, hub=True))
-
-
-def shape(config: Mapping[str, Any] | None) -> Shape | None:
+def shape_of(config: Mapping[str, Any] | None) -> Shape | None:
     """The shape that a `config.json` of Llama's family tells; None for any other."""
+    if config is None:
+        return None
     try:
-        return None if config is None else _shape(config)
+        hidden, inner = config["hidden_size"], config["intermediate_size"]
+        layers, heads = config["num_hidden_layers"], config["num_attention_heads"]
+        head = config.get("head_dim") or hidden // heads
+        queries, keys = heads * head, (config.get("num_key_value_heads") or heads) * head
+        sizes = [(hidden, queries), (hidden, keys), (hidden, keys), (queries, hidden)]
+        sizes += [(hidden, inner), (hidden, inner), (inner, hidden)]
+        return Shape(
+            body=layers * sum(a * b for a, b in sizes),
+            table=config["vocab_size"] * hidden,
+            tied=bool(config.get("tie_word_embeddings", False)),
+            hidden=hidden,
+            layers=layers,
+            sides=layers * sum(a + b for a, b in sizes),
+        )
     except (KeyError, TypeError, ValueError):
         return None
-
-
-def _shape(config: Mapping[str, Any]) -> Shape:
-    hidden, inner = config["hidden_size"], config["intermediate_size"]
-    layers, heads = config["num_hidden_layers"], config["num_attention_heads"]
-    head = config.get("head_dim") or hidden // heads
-    queries, keys = heads * head, (config.get("num_key_value_heads") or heads) * head
-    sizes = [(hidden, queries), (hidden, keys), (hidden, keys), (queries, hidden)]
-    sizes += [(hidden, inner), (hidden, inner), (inner, hidden)]
-    return Shape(
-        body=layers * sum(a * b for a, b in sizes),
-        table=config["vocab_size"] * hidden,
-        tied=bool(config.get("tie_word_embeddings", False)),
-        hidden=hidden,
-        layers=layers,
-        sides=layers * sum(a + b for a, b in sizes),
-    )

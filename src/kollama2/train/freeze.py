@@ -101,19 +101,6 @@ class Freezing:
                 one.weight.grad[: self.first] = 0
                 one.weight.grad[self.end :] = 0
 
-    def without_decay(self, optimizer: torch.optim.Optimizer) -> None:
-        """Let no table decay: a frozen row would."""
-        tables = {id(one.weight) for one in self.tensors if one.table}
-        for group in optimizer.param_groups:
-            kept = [weight for weight in group["params"] if id(weight) not in tables]
-            moved = [weight for weight in group["params"] if id(weight) in tables]
-            if moved and kept and group["weight_decay"]:
-                group["params"] = kept
-                more = {name: value for name, value in group.items() if name != "params"}
-                optimizer.add_param_group({**more, "params": moved, "weight_decay": 0.0})
-            elif moved:
-                group["weight_decay"] = 0.0 if not kept else group["weight_decay"]
-
     def _phase(self, step: int) -> frozenset[Part]:
         return self.phases[bisect_right(self.starts, step) - 1]
 

@@ -24,7 +24,7 @@ from kollama2.train.average import Average
 from kollama2.train.batches import Plan, Rows, micro_batches
 from kollama2.train.forward import autocast, summed_loss, tensors
 from kollama2.train.freeze import Freezing
-from kollama2.train.groups import split_groups
+from kollama2.train.groups import differing, split_groups
 from kollama2.train.memory import keep_freed_memory
 from kollama2.train.onto import write_rows
 from kollama2.train.prepare import prepare, trained
@@ -253,9 +253,8 @@ class Loop(Resuming, SFTTrainer):  # type: ignore[misc]
     def create_optimizer(self, model: Any = None) -> Any:
         """AdamW; tables with a rate of their own, shielded or frozen rows without decay."""
         optimizer = super().create_optimizer(model)
-        split_groups(self.model, optimizer, self.settings)
-        if self.freezing is not None:
-            self.freezing.without_decay(optimizer)
+        frozen = self.freezing is not None
+        split_groups(optimizer, differing(self.model, self.settings, frozen))
         return optimizer
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:

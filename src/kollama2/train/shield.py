@@ -17,14 +17,14 @@ from kollama2.train.attention import by_document, side_by_side
 from kollama2.train.batches import Document, Rows, cut, micro_batches, order
 from kollama2.train.forward import logits, on, tensors
 
+SAMPLES, MAX_LENGTH = 500, 512  # calibration rows; tokens of a document
+
 
 def shield(
     model: Any,
     rows: Rows,
     share: float,
     *,
-    samples: int = 500,
-    max_length: int = 512,
     micro_batch_tokens: int = 4096,
     seed: int = 0,
 ) -> dict[str, float]:
@@ -34,10 +34,8 @@ def shield(
         model: a model that is trained in full.
         rows: encoded text of the language that is to be kept.
         share: of the columns of each layer that is frozen.
-        samples: calibration rows, chosen by the seed.
-        max_length: tokens of a calibration document.
         micro_batch_tokens: tokens in one forward pass.
-        seed: which rows.
+        seed: which `SAMPLES` of the rows.
 
     Returns:
         `shielded_layers`, `shielded_columns` and `calibration_tokens`.
@@ -47,8 +45,8 @@ def shield(
         for name, layer in model.get_decoder().named_modules()
         if isinstance(layer, torch.nn.Linear)
     }
-    chosen = order(len(rows), seed, 0)[:samples]
-    parts, _ = cut(rows.lengths[chosen], max_length)
+    chosen = order(len(rows), seed, 0)[:SAMPLES]
+    parts, _ = cut(rows.lengths[chosen], MAX_LENGTH)
     documents = [Document(int(chosen[row]), start, stop) for row, start, stop in parts.tolist()]
     squares = {
         name: torch.zeros(layer.in_features, device=layer.weight.device)

@@ -83,24 +83,3 @@ def dare(difference: Tensor, density: float, seed: int, name: str) -> Tensor:
     luck = torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
     mask = torch.rand(difference.shape, generator=luck) < density
     return difference * mask / density
-
-
-class Gap:
-    """The relative gap of two models: Σ|a - b| / (Σ|a| + Σ|b|) over what they share.
-
-    Under a few per cent differences can be carried over; beyond that the models are not close
-    enough for it (arXiv 2505.12716, section 2).
-    """
-
-    def __init__(self) -> None:
-        self._apart = self._sizes = 0.0
-
-    def add(self, first: Tensor, second: Tensor) -> None:
-        """Count two tensors of one shape."""
-        self._apart += float((first - second).abs().sum())
-        self._sizes += float(first.abs().sum() + second.abs().sum())
-
-    @property
-    def value(self) -> float:
-        """The gap so far, 0 for equal models."""
-        return self._apart / self._sizes if self._sizes else 0.0
