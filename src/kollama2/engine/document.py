@@ -54,9 +54,8 @@ class Document:
             self._lines = _lines(node)
             self.tree: Any = None if node is None else loader.construct_document(node)
         if not isinstance(self.tree, dict):
-            raise BadUsage(
-                f"{path}: expected a mapping of keys at the top, found {_kind(self.tree)}"
-            )
+            found = "nothing" if self.tree is None else f"a {type(self.tree).__name__}"
+            raise BadUsage(f"{path}: expected a mapping of keys at the top, found {found}")
 
     def where(self, path: Sequence[str | int]) -> str:
         """`file:line` of the deepest key on this path; parts that are no keys are passed over."""
@@ -121,14 +120,11 @@ def _cause(errors: Sequence[Any], tree: Any) -> Any:
         kind = error["type"].startswith("union_tag_") and isinstance(error["input"], dict)
         if kind or error["type"] == "extra_forbidden":
             return error
-    place = _upto_key(errors[0]["loc"], tree)
+    # Up to the last key or index of a location; what follows names a choice of a union.
+    first = errors[0]["loc"]
+    place = first[: max(_reached(first, tree), default=-1) + 1]
     same = [error for error in errors if error["loc"][: len(place)] == place]
     return max(same, key=lambda error: len(error["loc"]))
-
-
-def _upto_key(place: Keys, tree: Any) -> Keys:
-    """A location up to its last key or index; what follows names a choice of a union."""
-    return place[: max(_reached(place, tree), default=-1) + 1]
 
 
 def _reached(place: Keys, tree: Any) -> dict[int, str | int]:
@@ -178,7 +174,8 @@ def _fields(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
     here = [model]
     for part in ("root", *path):
         held = [f.annotation for one in here for name, f in _named(one) if name == part]
-        inner = [kind for one in held for kind in _types(one) if _is_model(kind)]
+        types = [kind for one in held for kind in _types(one) if isinstance(kind, type)]
+        inner = [kind for kind in types if issubclass(kind, BaseModel)]
         tagged = [one for one in here for _, f in _named(one) if part in get_args(f.annotation)]
         here = inner or tagged or here  # an index or a free name changes nothing
     return sorted({name for one in here for name, _ in _named(one)})
@@ -191,14 +188,6 @@ def _named(model: type[BaseModel]) -> list[tuple[str, FieldInfo]]:
 def _types(annotation: Any) -> list[Any]:
     arguments = getattr(annotation, "__args__", ())
     return [annotation, *(t for a in arguments for t in _types(a))]
-
-
-def _is_model(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, BaseModel)
-
-
-def _kind(value: Any) -> str:
-    return "nothing" if value is None else f"a {type(value).__name__}"
 
 
 def value_of(text: str) -> Any:

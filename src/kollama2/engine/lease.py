@@ -122,7 +122,10 @@ class Lease:
 
         The gate is named after the holder it removes, so it can never remove a later one.
         """
-        gate = self.file.with_name(f"{self.file.name}.{_fingerprint(stale)}")
+        holder = parse(stale)
+        gate = self.file.with_name(
+            f"{self.file.name}.after-{holder['uuid'] if holder else 'empty'}"
+        )
         try:
             os.close(os.open(gate, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644))
         except FileExistsError:
@@ -210,8 +213,3 @@ def describe(holder: dict[str, Any]) -> str:
     """A holder for people."""
     here = holder["host"] == platform.node()
     return f"process {holder['pid']}" + ("" if here else f" on {holder['host']}")
-
-
-def _fingerprint(content: bytes) -> str:
-    holder = parse(content)
-    return f"after-{holder['uuid']}" if holder else "after-empty"

@@ -29,11 +29,7 @@ _SECRET_TEXT = re.compile(
 
 
 def provenance(threads: int) -> dict[str, Any]:
-    """What a result is made with, as it stands in `done.json`.
-
-    Args:
-        threads: CPU threads that the stage may use.
-    """
+    """What a result is made with, by a stage of so many CPU threads, as `done.json` says it."""
     return {
         "kollama2": kollama2.__version__,
         "git": git_commit(),

@@ -58,14 +58,7 @@ def run(stage: Stage, work: Work, root: Path) -> Mapping[str, Any]:
 
 
 def run_rank(stage: Stage, store: Store, resources: Resources, leader: dict[str, Any]) -> None:
-    """Be one of the processes that `run` starts.
-
-    Args:
-        stage: what to run.
-        store: where its inputs and its folder lie.
-        resources: of this stage.
-        leader: the identity of the process that holds the lease; without it we end.
-    """
+    """Be one of the processes that `run` starts, as long as the holder of the lease lives."""
     first = os.environ.get("RANK", "0") == "0"
     threading.Thread(target=_die_with, args=(leader,), daemon=True).start()
     out = store.partial(stage)

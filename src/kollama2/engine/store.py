@@ -149,7 +149,9 @@ class Store:
             if record is not None:
                 return record
             for needed in stage.inputs():
-                self._need(needed, stage, tell)
+                if not self.path(needed).is_dir():
+                    raise Missing(f"{stage.name} needs {needed.name}, which is not in {self.root}")
+                self.input(needed, tell)
             self._check_outside(stage)
             tell("started", {})
             return self._work(stage, resources or Resources(), tell, execute, held)
@@ -250,11 +252,6 @@ class Store:
         if stage is not None and not stage.stands(self.root):
             raise Corrupt(f"{folder} points at a place where its content is not any more")
         return record
-
-    def _need(self, needed: Stage, stage: Stage, tell: Tell) -> None:
-        if not self.path(needed).is_dir():
-            raise Missing(f"{stage.name} needs {needed.name}, which is not in {self.root}")
-        self.input(needed, tell)
 
     def _check_outside(self, stage: Stage) -> None:
         direct = {stage.name, *(one.name for one in stage.inputs())}

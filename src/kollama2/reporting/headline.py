@@ -36,7 +36,7 @@ def headline(
     others = [pair for pair in placed.values() if not pair[0].base]
     if not others:
         return gathered([say_all("headline.alone", base=base.recipe, measure=contrast.measure)])
-    better = [row for row, place in others if _verdict(place) > 0]
+    better = [row for row, place in others if verdict(place) > 0]
     said = []
     if not comparison.ranked:
         said.append(_no_verdict(rows, comparison))
@@ -48,19 +48,23 @@ def headline(
         gain = estimate(place.versus_base.gain, bits)
         said.append(say_all(key, leader=leader.recipe, gain=gain, measure=contrast.measure))
         said += _against_leader(leader, others, bits)
-        tied = [(row, place) for row, place in others if _verdict(place) != 0]
-        tied = [(row, place) for row, place in tied if not _ties_with(place)]
+        # What ties with the leader is said already.
+        tied = [
+            (row, place)
+            for row, place in others
+            if verdict(place) != 0 and (not place.versus_leader or place.versus_leader.separable)
+        ]
         said += _ties(leader.recipe, tied, contrast)
         if leader.english and leader.english.change:
             change = estimate(leader.english.change, True, sign=True)
             named = {"leader": leader.recipe, "change": change, "measure": english}
             said.append(say_all("headline.english", **named))
     else:
-        beaten = all(_verdict(place) < 0 for _, place in others)
+        beaten = all(verdict(place) < 0 for _, place in others)
         key = "headline.base" if beaten else "headline.even"
         said.append(say_all(key, base=base.recipe, measure=contrast.measure))
     for key, sign in (("headline.tied_base", 0), ("headline.worse", -1)):
-        names = ", ".join(row.recipe for row, place in others if _verdict(place) == sign)
+        names = ", ".join(row.recipe for row, place in others if verdict(place) == sign)
         if names and better:
             said.append(say_all(key, names=names))
     flagged = ", ".join(row.recipe for row in rows if row.english and row.english.flag)
@@ -170,12 +174,7 @@ def _mde(value: float, percent: bool) -> str:
     return f"{value:.1f}%" if percent else f"{value:.3f}"
 
 
-def _ties_with(place: Standing) -> bool:
-    """Whether the leader cannot be told apart from it; that is said already."""
-    return place.versus_leader is not None and not place.versus_leader.separable
-
-
-def _verdict(place: Standing) -> int:
+def verdict(place: Standing) -> int:
     """1 better than the base, -1 worse, 0 not separable from it."""
     if place.versus_base is None or not place.versus_base.separable:
         return 0

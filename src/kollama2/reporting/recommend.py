@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from kollama2.evaluation.contrast import Contrast
 from kollama2.reporting.board import Leaderboard, Row
-from kollama2.reporting.headline import joined
+from kollama2.reporting.headline import joined, verdict
 from kollama2.reporting.study import Study
 from kollama2.reporting.terminal import answered, quantity
 from kollama2.reporting.texts import Texts, say_all
@@ -55,7 +55,10 @@ def recommend(
         said = say_all("recommend.nobody", name=nearest.recipe, why=why)
         return Recommendation([said], _guessed(rows))
     ranked = contrast.comparison.ranked
-    best = next((row for row in admissible if not ranked or _beats_base(row)), None)
+    best = next(
+        (row for row in admissible if not ranked or (row.standing and verdict(row.standing) > 0)),
+        None,
+    )
     if best is None:
         said = say_all("recommend.none_better", measure=contrast.measure)
         return Recommendation([], [said, *_guessed(rows)])
@@ -126,11 +129,6 @@ def _guessed(rows: Sequence[Row]) -> list[Texts]:
         if all(row.measures[name].guessed for row in rows if name in row.measures)
     ]
     return [say_all("recommend.guessed", names=", ".join(names))] if names else []
-
-
-def _beats_base(row: Row) -> bool:
-    versus = row.standing.versus_base if row.standing else None
-    return versus is not None and versus.separable and versus.gain.value > 0
 
 
 def _tie(contrast: Contrast, best: Row, other: Row) -> bool:

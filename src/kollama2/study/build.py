@@ -88,7 +88,13 @@ class _Builder:
                     )
                     model = PruneVocab(model=model, tokenizer=tokenizer)
                 case PreferStep():
-                    model = self._preferring(step, model, seed)
+                    model = Prefer(
+                        model=model,
+                        data=self._plain(step.data),
+                        pairs=self._plain(step.pairs) if step.pairs else None,
+                        template=step.template or self.path.template,
+                        settings=step.settings.model_copy(update={"seed": seed}),
+                    )
                 case BlockStep():
                     model = ExpandBlocks(model=model, every=step.every)
                 case MergeStep():
@@ -150,15 +156,6 @@ class _Builder:
             korean_bytes=step.korean_bytes,
             mix_by=step.mix_by,
             seed=seed,
-        )
-
-    def _preferring(self, step: PreferStep, model: ModelStage, seed: int) -> Prefer:
-        return Prefer(
-            model=model,
-            data=self._plain(step.data),
-            pairs=self._plain(step.pairs) if step.pairs else None,
-            template=step.template or self.path.template,
-            settings=step.settings.model_copy(update={"seed": seed}),
         )
 
     def _expanded(self, step: VocabStep, model: ModelStage) -> ExpandVocab:

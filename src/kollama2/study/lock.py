@@ -44,7 +44,12 @@ class Locked:
                 label = cell.recipe if len(self.study.seeds) == 1 else f"{cell.recipe}/{cell.seed}"
                 users.setdefault(stage.name, {})[label] = None
                 kinds[stage.name] = stage.kind
-        return {name: _label(kinds[name], list(labels)) for name, labels in users.items()}
+        return {
+            name: f"{kinds[name]} {next(iter(labels))}"
+            if len(labels) == 1
+            else f"{kinds[name]} for {len(labels)} cells"
+            for name, labels in users.items()
+        }
 
     def record(self) -> Lock:
         """What the report reads: cells by the names of their folders, without any path."""
@@ -114,10 +119,6 @@ def _file(name: str | None) -> Path | None:
         return QUICK
     places = (Path(name), Path("studies") / f"{name}.yaml")
     return next((place for place in places if place.is_file()), None)
-
-
-def _label(kind: str, recipes: list[str]) -> str:
-    return f"{kind} {recipes[0]}" if len(recipes) == 1 else f"{kind} for {len(recipes)} cells"
 
 
 def _suite(cell: Cell) -> Suite:

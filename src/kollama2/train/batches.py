@@ -271,11 +271,9 @@ class Plan:
             if self._order[0] != epoch:
                 self._order = (epoch, self.order(epoch))
             item = self._order[1][within]
-            found += [Document(*part) for part in self.parts[self._slice(item)].tolist()]
+            parts = self.parts[self.ends[item] : self.ends[item + 1]]
+            found += [Document(*part) for part in parts.tolist()]
         return sorted(found, key=lambda d: -d.length)
-
-    def _slice(self, item: int) -> slice:
-        return slice(int(self.ends[item]), int(self.ends[item + 1]))
 
     def epoch(self, index: int) -> float:
         """Passes over the rows that are done when step `index` is done."""

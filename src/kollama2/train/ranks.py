@@ -68,7 +68,9 @@ def together(device: str) -> Iterator[Ranks]:
     graphics = device != "cpu" and torch.cuda.is_available()
     hidden = {name: os.environ[name] for name in TORCHRUN if name in os.environ}
     if graphics:
-        _see_only(int(hidden["LOCAL_RANK"]))
+        # One GPU is the only one for what this process does with CUDA from now on.
+        local, seen = hidden["LOCAL_RANK"], os.environ.get("CUDA_VISIBLE_DEVICES")
+        os.environ["CUDA_VISIBLE_DEVICES"] = seen.split(",")[int(local)] if seen else local
     distributed.init_process_group("nccl" if graphics else "gloo")
     for name in hidden:
         del os.environ[name]
@@ -77,9 +79,3 @@ def together(device: str) -> Iterator[Ranks]:
     finally:
         os.environ.update(hidden)
         distributed.destroy_process_group()
-
-
-def _see_only(local: int) -> None:
-    """Make one GPU the only one; this holds for what this process does with CUDA from now on."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
-    os.environ["CUDA_VISIBLE_DEVICES"] = visible[local] if len(visible) > local else str(local)
