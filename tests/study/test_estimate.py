@@ -198,7 +198,7 @@ def test_what_a_tokenizer_says_once_it_is_learned(
         name=model.tokenizer.name, kind="tokenizer", key="", metrics={"size": 33_024}, seconds=1
     )
     monkeypatch.setattr(Store, "record", lambda _, stage: done if stage.name == done.name else None)
-    found = shape_of(model, store)
+    found = shape_of(model.config(store))
     assert found is not None
     assert found.rows == 33_024
 
@@ -218,7 +218,7 @@ def test_a_pruned_vocabulary_costs_no_tokens(
     # Once it is pruned, its tokenizer tells the size.
     done = Done(name=tokenizer.name, kind="tokenizer", key="", metrics={"size": 27_770}, seconds=1)
     monkeypatch.setattr(Store, "record", lambda _, stage: done if stage.name == done.name else None)
-    found = shape_of(model, Store(tmp_path / "runs"))
+    found = shape_of(model.config(Store(tmp_path / "runs")))
     assert found is not None
     assert found.rows == 27_770
 
