@@ -109,7 +109,7 @@ class Lap:
 
 def train_ours(job: dict[str, Any], folder: Path) -> Lap:
     from kollama2.engine.profile import Resources
-    from kollama2.train.batches import Plan, Rows
+    from kollama2.train.batches import BatchPlan, Rows
     from kollama2.train.loop import Loop
     from kollama2.train.prepare import prepare
     from kollama2.train.settings import TrainSettings
@@ -123,7 +123,7 @@ def train_ours(job: dict[str, Any], folder: Path) -> Lap:
     resources = Resources(
         device=device(), micro_batch_tokens=8192, gradient_checkpointing=job["checkpointing"]
     )
-    plan, lap = Plan(Rows(folder / "rows"), settings), Lap(job["steps"])
+    plan, lap = BatchPlan(Rows(folder / "rows"), settings), Lap(job["steps"])
     network = prepare(Path(job["model"]), settings, device())
     loop = Loop(settings, plan, network, resources, folder)
     loop.add_callback(lap.callback())

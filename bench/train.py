@@ -93,17 +93,17 @@ def write_rows(folder: Path, ids: list[list[int]], labels: list[list[int]]) -> N
 def ours(folder: Path, method: str, dtype: str, threads: int) -> Seconds:
     """Seconds of one epoch in kollama2's loop."""
     from kollama2.engine.profile import Resources
-    from kollama2.train.batches import Plan, Rows
+    from kollama2.train.batches import BatchPlan, Rows
     from kollama2.train.loop import Loop
     from kollama2.train.prepare import prepare
-    from kollama2.train.record import Record
+    from kollama2.train.record import TrainCurve
     from kollama2.train.settings import TrainSettings
 
     settings = TrainSettings(
         method=method, batch=BATCH, epochs=1, dtype=dtype, max_length=MAX_LENGTH, lr=1e-4
     )
     resources = Resources(threads=threads, device="cpu")
-    plan = Plan(Rows(folder / "rows"), settings)
+    plan = BatchPlan(Rows(folder / "rows"), settings)
     with tempfile.TemporaryDirectory() as scratch:
         loop = Loop(
             settings,
@@ -112,7 +112,7 @@ def ours(folder: Path, method: str, dtype: str, threads: int) -> Seconds:
             resources,
             Path(scratch),
         )
-        record = Record(Path(scratch) / "metrics.jsonl", plan, 0, lambda *_, **__: None)
+        record = TrainCurve(Path(scratch) / "metrics.jsonl", plan, 0, lambda *_, **__: None)
         loop.add_callback(record)
         seconds = timed(loop.run)
         record.close()

@@ -15,14 +15,15 @@ from kollama2.data.curriculum import curriculum, preview
 from kollama2.engine.graph import plan
 from kollama2.engine.store import Store
 from kollama2.stages import Encode, Order, Source, Train
-from kollama2.stages.encode import Part
+from kollama2.stages.encode import MixturePart
 from kollama2.stages.order import Knot
 from kollama2.train.settings import TrainSettings
 from tests.chat_folders import write_folder
 
 MODEL = Source(what="model", uri="builtin:miniature")
 ROWS = Encode(
-    data=(Part(source=Source(what="data", uri="builtin:miniature/text-ko")),), tokenizer=MODEL
+    data=(MixturePart(source=Source(what="data", uri="builtin:miniature/text-ko")),),
+    tokenizer=MODEL,
 )
 
 
@@ -70,7 +71,7 @@ def test_what_was_said_is_not_said_again(
     file = tmp_path / "ko.txt"
     file.write_text("가나다\n" * 10, encoding="utf-8")
     source = Source(what="data", uri="file:ko.txt", sha256="0", form="text").at(file)
-    rows = Encode(data=(Part(source=source),), tokenizer=MODEL, template="plain")
+    rows = Encode(data=(MixturePart(source=source),), tokenizer=MODEL, template="plain")
     settings = TrainSettings(bytes=1000)
     stage = Train(kind="pretrain", model=MODEL, rows=rows, settings=settings)
     todo = plan([stage], Store(tmp_path / "runs"))
@@ -91,7 +92,9 @@ def test_rows_left_out_and_templates_not_meant_are_told(tmp_path: Path) -> None:
     source = Source(what="data", uri="file:rows.json", form="alpaca").at(file)
     base = write_folder(tmp_path / "base", "llama", template=None)
     model = Source(what="model", uri="file:base").at(base)
-    rows = Encode(data=(Part(source=source),), tokenizer=model, template="own", max_length=64)
+    rows = Encode(
+        data=(MixturePart(source=source),), tokenizer=model, template="own", max_length=64
+    )
     store = Store(tmp_path / "runs")
     assert encoded([rows], store) == []
     compute([rows], tmp_path / "runs", machine(None), under("encode"))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from kollama2.engine import commit
-from kollama2.engine.graph import Event, Plan, inline, plan, run
+from kollama2.engine.graph import Plan, StageEvent, inline, plan, run
 from kollama2.engine.launch import local
 from kollama2.engine.stage import Stage
 from kollama2.engine.store import Store
@@ -43,7 +43,7 @@ def test_a_plan_counts_what_is_shared(store: Store) -> None:
 def test_shared_stages_are_computed_once_and_a_second_time_nothing_is(store: Store) -> None:
     launched: list[str] = []
 
-    def launch(stage: Stage, tell: Any, stop: threading.Event) -> Done:
+    def launch(stage: Stage, tell: Any, stop: threading.StageEvent) -> Done:
         launched.append(stage.name)
         return store.compute(stage, tell=tell)
 
@@ -65,7 +65,7 @@ def test_a_failing_stage_stops_only_what_depends_on_it(store: Store) -> None:
     bad = Trouble(how="fault")
     after = Look(data=bad)
     later = Look(data=after, index=1)
-    events: list[Event] = []
+    events: list[StageEvent] = []
     outcome = run([later, *nine()], store, inline(store), 2, events.append)
     assert outcome.failed == {bad.name: "row 7 is empty; remove it"}
     assert outcome.blocked == {after.name: bad.name, later.name: bad.name}
@@ -79,9 +79,9 @@ def test_a_failing_stage_stops_only_what_depends_on_it(store: Store) -> None:
 
 
 def test_events_come_in_the_calling_thread_and_tell_the_record(store: Store) -> None:
-    events: list[Event] = []
+    events: list[StageEvent] = []
 
-    def watch(event: Event) -> None:
+    def watch(event: StageEvent) -> None:
         assert threading.current_thread() is threading.main_thread()
         events.append(event)
 
@@ -104,7 +104,7 @@ def test_a_finished_target_needs_nothing_and_an_unfinished_one_all(store: Store)
 def test_at_most_so_many_stages_at_a_time(store: Store) -> None:
     now, most, lock = 0, 0, threading.Lock()
 
-    def launch(stage: Stage, tell: Any, stop: threading.Event) -> Done:
+    def launch(stage: Stage, tell: Any, stop: threading.StageEvent) -> Done:
         nonlocal now, most
         with lock:
             now += 1
@@ -122,13 +122,13 @@ def test_at_most_so_many_stages_at_a_time(store: Store) -> None:
 def test_an_interrupt_stops_launchers_and_what_waits_is_never_started(store: Store) -> None:
     launched: list[str] = []
 
-    def launch(stage: Stage, tell: Any, stop: threading.Event) -> Done:
+    def launch(stage: Stage, tell: Any, stop: threading.StageEvent) -> Done:
         launched.append(stage.name)
         tell("started", {})
         assert stop.wait(10)
         raise AssertionError("stopped")
 
-    def interrupt(event: Event) -> None:
+    def interrupt(event: StageEvent) -> None:
         raise KeyboardInterrupt
 
     targets = [Train(seed=seed) for seed in range(5)]
@@ -145,7 +145,7 @@ def test_an_interrupt_ends_a_stage_in_this_process(store: Store) -> None:
                 time.sleep(0.01)
                 work.progress(step, 1000, "bytes")
 
-    def interrupt(event: Event) -> None:
+    def interrupt(event: StageEvent) -> None:
         raise KeyboardInterrupt
 
     started = time.monotonic()

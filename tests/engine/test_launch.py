@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from kollama2.engine import launch as launching
-from kollama2.engine.graph import Event, plan, run
+from kollama2.engine.graph import StageEvent, plan, run
 from kollama2.engine.launch import local
 from kollama2.engine.profile import Profile, Resources
 from kollama2.engine.stage import Stage, Work
@@ -29,7 +29,7 @@ def store(tmp_path: Path) -> Store:
 def test_each_stage_gets_a_process_of_its_own(store: Store) -> None:
     looks = [Look(index=index) for index in range(3)]
     profile = Profile(default=Resources(threads=2), kinds={"train": Resources(threads=1)})
-    events: list[Event] = []
+    events: list[StageEvent] = []
     launch = local(store, profile, preload=plan(looks, store).preload)
     outcome = run([*looks, Train()], store, launch, 2, events.append)
     assert outcome.exit_code == 0, outcome
@@ -126,9 +126,9 @@ def test_an_unknown_kind_is_said(store: Store) -> None:
 
 def test_an_interrupt_ends_the_workers(store: Store) -> None:
     stages = [Trouble(how="hang", data=Corpus(text=text)) for text in "ab"]
-    events: list[Event] = []
+    events: list[StageEvent] = []
 
-    def interrupt(event: Event) -> None:
+    def interrupt(event: StageEvent) -> None:
         events.append(event)
         if [e.what for e in events if e.stage in stages].count("started") == 2:
             raise KeyboardInterrupt
@@ -165,7 +165,7 @@ graph.run([Trouble(how="hang")], here, launch.local(here))
 
 def test_a_worker_waits_for_another_process_and_uses_its_result(store: Store) -> None:
     stage = Train(steps=2)
-    events: list[Event] = []
+    events: list[StageEvent] = []
 
     def when_waited_for(stage: Stage, work: Work) -> Mapping[str, Any]:
         _until(lambda: any(event.what == "waiting" for event in events))

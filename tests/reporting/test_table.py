@@ -10,14 +10,14 @@ import pytest
 
 from kollama2 import __version__
 from kollama2.errors import BadUsage, Corrupt, Fault, Missing
-from kollama2.reporting.board import Leaderboard, Row
+from kollama2.reporting.board import BoardRow, Leaderboard
 from kollama2.reporting.query import query
 from kollama2.reporting.table import leaderboard
 from kollama2.reporting.terminal import quantity
 from tests.reporting import fake
 
 
-def rows(store: Path, study: str = "quick") -> dict[str, Row]:
+def rows(store: Path, study: str = "quick") -> dict[str, BoardRow]:
     return {row.recipe: row for row in leaderboard(store, study).rows}
 
 

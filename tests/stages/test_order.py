@@ -12,12 +12,12 @@ from kollama2.engine.profile import Resources
 from kollama2.engine.stage import Work
 from kollama2.errors import BadUsage
 from kollama2.stages import Derive, Encode, Order, Source, Train
-from kollama2.stages.encode import Part
+from kollama2.stages.encode import MixturePart
 from kollama2.stages.order import Knot
 from kollama2.study.cells import cells
 from kollama2.study.locate import Locator
 from kollama2.study.schema import Study
-from kollama2.train.batches import Plan, Rows
+from kollama2.train.batches import BatchPlan, Rows
 from kollama2.train.settings import TrainSettings
 from tests.stages.test_vocab import Bench
 from tests.train.test_loop import Killed, curve, killer, weights
@@ -35,7 +35,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
 def encoded(model: Path, **sources: Source | Derive) -> tuple[Encode, ...]:
     tokenizer = Source(what="model", uri="file:tiny").at(model)
     return tuple(
-        Encode(data=(Part(source=one),), tokenizer=tokenizer, template="plain", loss="all")
+        Encode(data=(MixturePart(source=one),), tokenizer=tokenizer, template="plain", loss="all")
         for one in sources.values()
     )
 
@@ -106,10 +106,10 @@ def test_training_follows_the_given_order(bench: Bench, rows: tuple[Encode, ...]
         bench.run(stage)
     table = Rows(bench.path(stage))
     settings = TrainSettings(batch=4, order="given", epochs=1, max_length=1024, seed=5)
-    plan = Plan(table, settings)
+    plan = BatchPlan(table, settings)
     seen = [part.row for step in range(plan.steps) for part in sorted(plan.step(step))]
     assert seen == list(range(len(table)))
-    packed = Plan(table, settings.model_copy(update={"packing": True, "batch": 1}))
+    packed = BatchPlan(table, settings.model_copy(update={"packing": True, "batch": 1}))
     order_of = [min(p.row for p in packed.step(step)) for step in range(packed.steps)]
     assert sorted(p.row for s in range(packed.steps) for p in packed.step(s)) == seen
     # Packed rows mix neighbours only: early rows are learned before late ones.
@@ -134,7 +134,7 @@ def test_killed_and_resumed_the_curriculum_continues(
 
     fixed = {"order": "given", "batch": 4, "lr": 1e-3, "max_length": 256, "epochs": 1, "seed": 5}
     chosen = TrainSettings.model_validate({"method": method, **fixed})
-    plan = Plan(Rows(bench.path(stage)), chosen)
+    plan = BatchPlan(Rows(bench.path(stage)), chosen)
     assert plan.steps >= 4
     place = bench.path(stage)
     train(chosen, tiny_model, place, tmp_path / "whole")

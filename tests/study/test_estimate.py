@@ -23,7 +23,7 @@ from kollama2.stages import (
     Train,
 )
 from kollama2.stages.config import read_config
-from kollama2.stages.encode import Part
+from kollama2.stages.encode import MixturePart
 from kollama2.study.estimate import estimate
 from kollama2.study.shape import shape_of
 from kollama2.train.preference_settings import PreferSettings
@@ -73,7 +73,7 @@ def test_a_file_that_tells_no_shape(tmp_path: Path, text: str) -> None:
 
 def training(base: Source, **settings: object) -> Train:
     data = Source(what="data", uri="builtin:miniature/alpaca-ko", size=10, edition=1)
-    rows = Encode(data=(Part(source=data),), tokenizer=base)
+    rows = Encode(data=(MixturePart(source=data),), tokenizer=base)
     return Train(
         kind="finetune", model=base, rows=rows, settings=TrainSettings.model_validate(settings)
     )

@@ -8,7 +8,7 @@ from kollama2.engine.stage import Stage
 from kollama2.engine.store import Store
 from kollama2.records.done import Done
 from kollama2.stages import Derive, Encode, Order, Source, Train
-from kollama2.stages.encode import Part
+from kollama2.stages.encode import MixturePart
 from kollama2.stages.order import Knot
 from kollama2.study.repeats import repeats
 from kollama2.train.settings import TrainSettings
@@ -34,7 +34,7 @@ def rows(tmp_path: Path, name: str, size: int) -> Encode:
     file = tmp_path / name
     file.write_text("가" * (size // 3), encoding="utf-8")
     source = Source(what="data", uri=f"file:{name}", sha256="0", form="text").at(file)
-    return Encode(data=(Part(source=source),), tokenizer=MODEL, template="plain")
+    return Encode(data=(MixturePart(source=source),), tokenizer=MODEL, template="plain")
 
 
 def train(rows: Encode | Order, **settings: Any) -> Train:
@@ -75,11 +75,11 @@ def test_each_source_of_a_curriculum(tmp_path: Path) -> None:
 
 def test_of_what_lies_elsewhere_nothing_is_said(tmp_path: Path) -> None:
     source = Source(what="data", uri="hf:a/b", revision="0" * 40)
-    data = Encode(data=(Part(source=source),), tokenizer=MODEL)
+    data = Encode(data=(MixturePart(source=source),), tokenizer=MODEL)
     packed = tmp_path / "ko.jsonl.gz"
     packed.write_bytes(json.dumps({}).encode())
     zipped = Source(what="data", uri="file:ko.jsonl.gz", sha256="0").at(packed)
-    more = Encode(data=(Part(source=zipped),), tokenizer=MODEL)
+    more = Encode(data=(MixturePart(source=zipped),), tokenizer=MODEL)
     stages = [train(data, bytes=10**12), train(more, bytes=10**12)]
     assert repeats(stages, Store(tmp_path / "runs")) == []
 
@@ -90,7 +90,7 @@ def test_of_pairs_nothing_is_said_before_they_are_read(tmp_path: Path) -> None:
     pairs = Source(what="data", uri="file:news.ko", sha256="0", form="pairs").at(file)
     made = Derive(make="translations", pairs=pairs)
     stages = [
-        train(Encode(data=(Part(source=one),), tokenizer=MODEL), bytes=10**9)
+        train(Encode(data=(MixturePart(source=one),), tokenizer=MODEL), bytes=10**9)
         for one in (pairs, made)
     ]
     assert repeats(stages, Store(tmp_path / "runs")) == []

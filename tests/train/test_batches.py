@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kollama2.errors import BadData
-from kollama2.train.batches import IGNORED, Document, Plan, Rows, cut, micro_batches, pack
+from kollama2.train.batches import IGNORED, BatchPlan, Document, Rows, cut, micro_batches, pack
 from kollama2.train.settings import TrainSettings
 from tests.train.conftest import some_ids, write_rows
 
@@ -43,8 +43,8 @@ def test_micro_batches_keep_order_and_size(lengths: np.ndarray, tokens: int) -> 
     assert all(len(run) == 1 or sum(p.length for p in run) <= tokens for run in runs)
 
 
-def plan(rows: Path, **values: object) -> Plan:
-    return Plan(Rows(rows), TrainSettings(**{"batch": 5, **values}))
+def plan(rows: Path, **values: object) -> BatchPlan:
+    return BatchPlan(Rows(rows), TrainSettings(**{"batch": 5, **values}))
 
 
 def test_an_epoch_shows_every_row_once(rows: Path) -> None:
@@ -125,4 +125,4 @@ def test_unfit_rows_are_refused(tmp_path: Path) -> None:
         Rows(write_rows(tmp_path / "short", [[1, 5], [1]]))
     empty = write_rows(tmp_path / "empty", [[1, 5]], sizes=[0])
     with pytest.raises(BadData, match="set epochs or steps"):
-        Plan(Rows(empty), TrainSettings(bytes=100))
+        BatchPlan(Rows(empty), TrainSettings(bytes=100))

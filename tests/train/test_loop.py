@@ -16,7 +16,7 @@ import torch
 from kollama2.engine.profile import Resources
 from kollama2.errors import BadData, BadUsage
 from kollama2.train.attention import by_document
-from kollama2.train.batches import Plan, Rows
+from kollama2.train.batches import BatchPlan, Rows
 from kollama2.train.loop import Loop, train
 from kollama2.train.prepare import prepare
 from kollama2.train.record import read
@@ -132,7 +132,7 @@ def test_options_train(
 
 def gradients(chosen: TrainSettings, model: Path, rows: Path, folder: Path, **changes: Any) -> Any:
     network = prepare(model, chosen, "cpu")
-    plan = Plan(Rows(rows), chosen)
+    plan = BatchPlan(Rows(rows), chosen)
     loop = Loop(chosen, plan, network, Resources(device="cpu", **changes), folder)
     with by_document(network):
         loss = loop.training_step(network, loop.batch(0))
@@ -225,7 +225,7 @@ def test_no_number_stops_with_the_rows(tiny_model: Path, rows: Path, tmp_path: P
     lines = read(tmp_path / "out" / "metrics.jsonl")
     assert all(math.isfinite(line["loss"]) for line in lines)
     step = len(lines)
-    names = sorted({p.row for p in Plan(Rows(rows), chosen).step(step)})
+    names = sorted({p.row for p in BatchPlan(Rows(rows), chosen).step(step)})
     assert str(caught.value).endswith(", ".join(f"row-{k}" for k in names))
     assert not (tmp_path / "out" / "model").exists()
     newest = max(p.name for p in (tmp_path / "out" / "scratch").glob("checkpoint-*"))

@@ -10,7 +10,7 @@ from torch.nn import functional
 from kollama2.data.encode import encode
 from kollama2.model.load import load_model
 from kollama2.train.attention import by_document
-from kollama2.train.batches import IGNORED, Plan, Rows, micro_batches
+from kollama2.train.batches import IGNORED, BatchPlan, Rows, micro_batches
 from kollama2.train.forward import summed_loss, tensors
 from kollama2.train.settings import TrainSettings
 
@@ -23,7 +23,7 @@ FILES = [
 
 def test_the_padded_and_the_packed_batch_have_one_loss(tiny_model: Path, rows: Path) -> None:
     table, network = Rows(rows), load_model(tiny_model)
-    plan = Plan(table, TrainSettings(steps=1, batch=3, max_length=128, packing=True))
+    plan = BatchPlan(table, TrainSettings(steps=1, batch=3, max_length=128, packing=True))
     documents = plan.step(0)
     assert len(documents) > 6
     with torch.no_grad(), by_document(network):
@@ -60,7 +60,7 @@ def test_real_instructions_fill_their_rows(
     )
     table = Rows(tmp_path)
     settings = TrainSettings(epochs=1, batch=1, max_length=4096, packing=True)
-    plan = Plan(table, settings)
+    plan = BatchPlan(table, settings)
     steps = [plan.step(step) for step in range(plan.steps)]
     # 0 tokens lost: every token of every row is in exactly one packed row.
     assert sum(one.length for step in steps for one in step) == summary["tokens"]

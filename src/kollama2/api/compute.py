@@ -64,7 +64,7 @@ def launch(
     profile: Profile,
     labels: Callable[[str], str],
     progress: Progress,
-) -> graph.Outcome:
+) -> graph.RunOutcome:
     """Have the local launcher compute a plan.
 
     What a person may not have meant is told before and after, since some of it nobody knows before
@@ -78,7 +78,7 @@ def launch(
         progress: is told what happens.
     """
 
-    def watch(event: graph.Event) -> None:
+    def watch(event: graph.StageEvent) -> None:
         figures = event.figures
         if event.what == "blocked":
             figures = {"by": labels(figures["by"])}
@@ -155,7 +155,7 @@ def compute(
     raise AssertionError("the second time returns or raises")
 
 
-def must_succeed(outcome: graph.Outcome) -> None:
+def must_succeed(outcome: graph.RunOutcome) -> None:
     """Raise the fault of the first stage that failed, if one did."""
     if outcome.failed:
         first, *others = outcome.failed.values()

@@ -25,7 +25,7 @@ from kollama2.records.lock import Lock
 from kollama2.records.read import DONE, Json, read
 from kollama2.reporting.texts import Count
 from kollama2.stages import Order
-from kollama2.study.estimate import Estimate, estimate
+from kollama2.study.estimate import CostEstimate, estimate
 from kollama2.study.lock import Locked, find, lock
 
 
@@ -66,7 +66,7 @@ class Plan(Shown):
     stages: tuple[Planned, ...] = field(repr=False)
     to_compute: int
     saved: int
-    cost: Estimate
+    cost: CostEstimate
     warnings: tuple[str, ...] = ()
     curricula: tuple[Stage, ...] = field(default=(), repr=False)
 
@@ -163,7 +163,7 @@ TRAINS = 0.5
 """Share of what a CPU multiplies at its best that a training reaches (see the journal)."""
 
 
-def cost_of(todo: graph.Plan, store: Store, profile: Profile) -> Estimate:
+def cost_of(todo: graph.Plan, store: Store, profile: Profile) -> CostEstimate:
     """The estimate of a plan; on a CPU with hours, also where the store has seen no training."""
 
     def speed() -> float | None:
@@ -174,7 +174,7 @@ def cost_of(todo: graph.Plan, store: Store, profile: Profile) -> Estimate:
     return estimate(todo, store, profile, None if on_gpu else speed)
 
 
-def cost_line(cost: Estimate) -> str:
+def cost_line(cost: CostEstimate) -> str:
     """The estimate as one sentence."""
     if not cost.trainings:
         return "nothing is left to train"

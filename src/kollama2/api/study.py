@@ -26,7 +26,7 @@ from kollama2.engine.profile import Profile
 from kollama2.engine.store import Store
 from kollama2.errors import Denied, StorageTrouble
 from kollama2.reporting import html
-from kollama2.reporting.board import Leaderboard, Row
+from kollama2.reporting.board import BoardRow, Leaderboard
 from kollama2.reporting.table import leaderboard
 from kollama2.reporting.terminal import render_terminal
 from kollama2.study.lock import name_of
@@ -71,7 +71,7 @@ class Result(Shown):
         return [render_terminal(self.board, width)]
 
 
-def _row(row: Row, board: Leaderboard) -> dict[str, Any]:
+def _row(row: BoardRow, board: Leaderboard) -> dict[str, Any]:
     place = row.standing
     versus = place.versus_base if place else None
     change = row.english.change if row.english else None

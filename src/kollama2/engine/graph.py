@@ -17,7 +17,7 @@ from kollama2.records.done import Done
 
 
 @dataclass(frozen=True)
-class Event:
+class StageEvent:
     """Something that happened to a stage, for the display."""
 
     what: Literal["launching", "waiting", "started", "progress", "finished", "failed", "blocked"]
@@ -31,7 +31,7 @@ class Event:
 class Launch(Protocol):
     """Has one stage computed somewhere and blocks until its folder is there."""
 
-    def __call__(self, stage: Stage, tell: Tell, stop: threading.Event) -> Done:
+    def __call__(self, stage: Stage, tell: Tell, stop: threading.StageEvent) -> Done:
         """Return the record; raise a Fault if the stage fails; give up soon after `stop` is set."""
 
 
@@ -56,7 +56,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RunOutcome:
     """What became of the stages of one call of `run`, by name."""
 
     computed: tuple[str, ...]
@@ -99,8 +99,8 @@ def run(
     store: Store,
     launch: Launch,
     jobs: int = 1,
-    watch: Callable[[Event], None] = lambda event: None,
-) -> Outcome:
+    watch: Callable[[StageEvent], None] = lambda event: None,
+) -> RunOutcome:
     """Have everything computed that the targets need and the store lacks.
 
     A failing stage stops only what depends on it; calling again resumes. A finished stage that is
@@ -124,7 +124,7 @@ def run(
 def inline(store: Store) -> Launch:
     """A launcher that computes stages one after another in this process."""
 
-    def launch(stage: Stage, tell: Tell, stop: threading.Event) -> Done:
+    def launch(stage: Stage, tell: Tell, stop: threading.StageEvent) -> Done:
         return store.compute(stage, tell=tell)
 
     return launch
@@ -133,16 +133,16 @@ def inline(store: Store) -> Launch:
 class _Loop:
     """One call of `run`: threads launch, this thread decides and shows."""
 
-    def __init__(self, store: Store, launch: Launch, watch: Callable[[Event], None]) -> None:
+    def __init__(self, store: Store, launch: Launch, watch: Callable[[StageEvent], None]) -> None:
         self._store, self._launch, self._watch = store, launch, watch
-        self._news: queue.SimpleQueue[Event | tuple[Stage, Future[Done]]] = queue.SimpleQueue()
-        self._stop = threading.Event()
+        self._news: queue.SimpleQueue[StageEvent | tuple[Stage, Future[Done]]] = queue.SimpleQueue()
+        self._stop = threading.StageEvent()
         self._computed: list[str] = []
         self._failed: dict[str, str] = {}
         self._blocked: dict[str, str] = {}
         self._exit_code = 0
 
-    def run(self, todo: Plan, jobs: int) -> Outcome:
+    def run(self, todo: Plan, jobs: int) -> RunOutcome:
         by_name = {stage.name: stage for stage in todo.stages}
         waiting = {stage.name for stage in todo.todo}
         sorter = TopologicalSorter(
@@ -168,14 +168,16 @@ class _Loop:
                 self._stop.set()  # only after an interrupt is anything still running
                 pool.shutdown(cancel_futures=True)
         cached = tuple(name for name in by_name if name in todo.cached)
-        return Outcome(tuple(self._computed), cached, self._failed, self._blocked, self._exit_code)
+        return RunOutcome(
+            tuple(self._computed), cached, self._failed, self._blocked, self._exit_code
+        )
 
     def _is_blocked(self, stage: Stage) -> bool:
         for needed in stage.inputs():
             cause = self._blocked.get(needed.name)
             if needed.name in self._failed or cause:
                 self._blocked[stage.name] = cause or needed.name
-                self._watch(Event("blocked", stage, {"by": cause or needed.name}))
+                self._watch(StageEvent("blocked", stage, {"by": cause or needed.name}))
                 return True
         return False
 
@@ -186,7 +188,7 @@ class _Loop:
             if what == "damaged":
                 say_damage(what, figures)
             else:
-                self._news.put(Event(what, stage, figures))  # type: ignore[arg-type]
+                self._news.put(StageEvent(what, stage, figures))  # type: ignore[arg-type]
 
         pool.submit(self._compute, stage, tell).add_done_callback(
             lambda future: self._news.put((stage, future))
@@ -221,7 +223,7 @@ class _Loop:
                 news = self._news.get(timeout=0.5)  # wakes up for Ctrl-C on every platform
             except queue.Empty:
                 continue
-            if isinstance(news, Event):
+            if isinstance(news, StageEvent):
                 self._watch(news)
                 continue
             stage, future = news
@@ -232,10 +234,10 @@ class _Loop:
         error = future.exception()
         if error is None:
             self._computed.append(stage.name)
-            self._watch(Event("finished", stage, future.result().plain()))
+            self._watch(StageEvent("finished", stage, future.result().plain()))
             return
         if not isinstance(error, Fault):
             raise error
         self._failed[stage.name] = str(error)
         self._exit_code = self._exit_code or error.exit_code
-        self._watch(Event("failed", stage, {"message": str(error)}))
+        self._watch(StageEvent("failed", stage, {"message": str(error)}))

@@ -9,9 +9,9 @@ from typing import Any
 
 from kollama2.exporting.choose import Chosen
 from kollama2.exporting.origin import UNKNOWN, Origin, origins
-from kollama2.reporting.board import Leaderboard, Row, Score
+from kollama2.reporting.board import BoardRow, Leaderboard, Score
 from kollama2.reporting.recommend import shortcomings
-from kollama2.reporting.study import Cell, Study
+from kollama2.reporting.study import CellState, Study
 
 README, NOTICE = "README.md", "NOTICE"
 _LLAMA2 = (
@@ -190,7 +190,7 @@ def _interval(one: Score) -> str:
     return f"{found.value:+.3g} [{found.low:+.3g}, {found.high:+.3g}]" if found else "–"
 
 
-def _limits(study: Study, row: Row, board: Leaderboard) -> list[str]:
+def _limits(study: Study, row: BoardRow, board: Leaderboard) -> list[str]:
     faults = shortcomings(board, row)
     said = [f"**Not admissible by the study's own rule**: {'; '.join(faults)}."] if faults else []
     said += ["They hold for these items and prompts, not for Korean as a whole."]
@@ -212,7 +212,7 @@ def _limits(study: Study, row: Row, board: Leaderboard) -> list[str]:
     return [*said, *(one for one in board.warnings["en"] if not one.startswith(others))]
 
 
-def _contamination(row: Row) -> str:
+def _contamination(row: BoardRow) -> str:
     seen = row.trust.seen
     if seen is None:
         return "The training data were not looked through for the items of the suites."
@@ -225,7 +225,7 @@ def _contamination(row: Row) -> str:
     return text
 
 
-def _fidelity(row: Row) -> str:
+def _fidelity(row: BoardRow) -> str:
     found = [f"{name} {one.score:.3g}" for name, one in row.measures.items() if "fidelity" in name]
     return f"{', '.join(found)}." if found else "Not measured."
 
@@ -242,7 +242,7 @@ def _safety(chosen: Chosen) -> str:
     return f"Measured: {', '.join(found)}. That is no clearance for any use." if found else text
 
 
-def _tokenizer(study: Study, cell: Cell) -> list[dict[str, str]]:
+def _tokenizer(study: Study, cell: CellState) -> list[dict[str, str]]:
     """What tokens cover, beside the base's."""
     own = study.stages[cell.evaluate].evaluation.tokenizer
     base = study.evaluations(study.recipes[0])

@@ -14,7 +14,7 @@ from kollama2.model.gguf.convert import Tell
 from kollama2.model.gguf.file import SUFFIX
 from kollama2.reporting.board import Leaderboard
 from kollama2.reporting.recommend import shortcomings
-from kollama2.reporting.study import Cell, Study, kind_of, load
+from kollama2.reporting.study import CellState, Study, kind_of, load
 from kollama2.reporting.table import leaderboard
 from kollama2.stages.source import content
 
@@ -35,7 +35,7 @@ class Chosen:
 
     name: str
     folder: ModelFolder
-    study: "tuple[Study, Leaderboard, Cell] | None" = None
+    study: "tuple[Study, Leaderboard, CellState] | None" = None
     said: str = ""
     base: str = ""
 
@@ -121,7 +121,7 @@ def _of_study(study: Study, board: Leaderboard, recipe: str) -> Chosen:
     )
 
 
-def _best(study: Study, recipe: str) -> Cell:
+def _best(study: Study, recipe: str) -> CellState:
     """The measured cell of a recipe with the best primary score, the first of equals.
 
     Raises:

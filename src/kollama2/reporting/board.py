@@ -43,7 +43,7 @@ class Versus:
 
 
 @dataclass(frozen=True)
-class Standing:
+class Place:
     """A recipe's place on the primary measure; no tier, chance or ranks if nothing is ranked."""
 
     score: Estimate
@@ -136,7 +136,7 @@ class Trust:
 
 
 @dataclass(frozen=True)
-class Row:
+class BoardRow:
     """One recipe with its seeds pooled; `standing` is None where nothing was computed."""
 
     recipe: str
@@ -144,7 +144,7 @@ class Row:
     options: dict[str, str]
     seeds: list[int]
     missing: list[str]
-    standing: Standing | None
+    standing: Place | None
     score: float | None
     english: English | None
     measures: dict[str, Score]
@@ -154,7 +154,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Preference:
+class Strength:
     """A recipe's strength by blind comparison, in Elo points above the base, and its counts."""
 
     elo: Estimate
@@ -164,7 +164,7 @@ class Preference:
 
 
 @dataclass(frozen=True)
-class Preferences:
+class Panel:
     """One source of preferences: people where `judge` is None, else a judge model.
 
     `steady` is how often the judge kept its mind when the order changed, `agreement` how often it
@@ -172,7 +172,7 @@ class Preferences:
     """
 
     judge: str | None
-    recipes: dict[str, Preference]
+    recipes: dict[str, Strength]
     comparisons: int
     items: int
     voters: int = 0
@@ -204,10 +204,10 @@ class Leaderboard:
     clusters: int
     dropped: int
     resamples: int
-    rows: list[Row]
+    rows: list[BoardRow]
     measures: dict[str, str]
     suites: dict[str, Any]
-    preferences: list[Preferences]
+    preferences: list[Panel]
     headline: dict[str, list[str]]
     warnings: dict[str, list[str]]
     recommended: str | None = None

@@ -6,7 +6,7 @@ from typing import Any
 
 from kollama2.evaluation.contrast import Contrast
 from kollama2.evaluation.statistics import Difference, fragile, turned
-from kollama2.reporting.board import Row
+from kollama2.reporting.board import BoardRow
 from kollama2.reporting.headline import Sentences, gathered
 from kollama2.reporting.study import Study
 from kollama2.reporting.texts import LANGUAGES, Texts, say_all, texts
@@ -27,7 +27,9 @@ TOLD = {
 DECISIVE_PACKAGES = ("torch", "transformers", "peft", "trl", "bitsandbytes")
 
 
-def warnings(study: Study, contrasts: Mapping[str, Contrast], rows: Sequence[Row]) -> Sentences:
+def warnings(
+    study: Study, contrasts: Mapping[str, Contrast], rows: Sequence[BoardRow]
+) -> Sentences:
     """What a reader must know before trusting the table, in every language."""
     said = [text for row in rows for text in _seen(row, study.lock.primary)]
     stopped: dict[tuple[str, str], dict[str, None]] = {}
@@ -127,7 +129,7 @@ def flag_text(flag: str) -> Texts:
     return say_all(key, share=found["share"], label=label)
 
 
-def _seen(row: Row, primary: str) -> list[Texts]:
+def _seen(row: BoardRow, primary: str) -> list[Texts]:
     """Items that stand in the training data, task by task, and what the rest says."""
     if not row.trust.checked:
         return [say_all("warning.unchecked", recipe=row.recipe)]

@@ -7,7 +7,7 @@ import altair as alt
 from kollama2.evaluation.contrast import Contrast
 from kollama2.reporting import labels, spec
 from kollama2.reporting.anchors import reproduced
-from kollama2.reporting.board import Leaderboard, Row
+from kollama2.reporting.board import BoardRow, Leaderboard
 from kollama2.reporting.curves import curves
 from kollama2.reporting.panels import anchored, panels
 from kollama2.reporting.spec import Chart, Spec
@@ -34,7 +34,7 @@ def charts(
     }
 
 
-def _forest(board: Leaderboard, rows: Sequence[Row]) -> Chart:
+def _forest(board: Leaderboard, rows: Sequence[BoardRow]) -> Chart:
     unit = ".1f" if board.primary_in_bits else ".3f"
     data: list[Spec] = []
     for row in rows:
@@ -84,7 +84,7 @@ def _forest(board: Leaderboard, rows: Sequence[Row]) -> Chart:
     return spec.chart("forest", alt.layer(band, *ends, zero, line, dot), data, height)
 
 
-def _tradeoff(board: Leaderboard, rows: Sequence[Row]) -> Chart:
+def _tradeoff(board: Leaderboard, rows: Sequence[BoardRow]) -> Chart:
     data: list[Spec] = []
     for row in rows:
         versus = row.standing.versus_base if row.standing else None

@@ -16,7 +16,7 @@ LONGEST = 700  # characters of an answer that a page shows
 
 
 @dataclass(frozen=True)
-class Shown:
+class SampleAnswer:
     """A recipe's answer, made visible; None where the recipe has none."""
 
     recipe: str
@@ -25,14 +25,14 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class Prompt:
+class SamplePrompt:
     """The answers of every recipe to one prompt."""
 
     task: str
     item: str
     prompt: str
     reference: str | None
-    answers: tuple[Shown, ...]
+    answers: tuple[SampleAnswer, ...]
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Expense:
     memory: float | None
 
 
-def sample_answers(study: Study, recipes: Sequence[str]) -> tuple[list[Prompt], int, str]:
+def sample_answers(study: Study, recipes: Sequence[str]) -> tuple[list[SamplePrompt], int, str]:
     """The answers of all recipes side by side; each recipe speaks with its first seed.
 
     Returns:
@@ -68,7 +68,7 @@ def sample_answers(study: Study, recipes: Sequence[str]) -> tuple[list[Prompt], 
         any_one = next(iter(by_recipe.values()))
         answers = tuple(_answer(recipe, by_recipe.get(recipe)) for recipe in recipes)
         reference = None if any_one.reference is None else visible(any_one.reference)
-        shown.append(Prompt(task, item, visible(any_one.prompt), reference, answers))
+        shown.append(SamplePrompt(task, item, visible(any_one.prompt), reference, answers))
     return shown, len(found), ", ".join(map(str, sorted(seeds))) or "–"
 
 
@@ -84,10 +84,10 @@ def _spread(
     return [one for _, one in sorted(turns, key=lambda turn: turn[0])]
 
 
-def _answer(recipe: str, sample: Sample | None) -> Shown:
+def _answer(recipe: str, sample: Sample | None) -> SampleAnswer:
     if sample is None:
-        return Shown(recipe, None)
-    return Shown(recipe, visible(sample.answer[:LONGEST]), len(sample.answer) > LONGEST)
+        return SampleAnswer(recipe, None)
+    return SampleAnswer(recipe, visible(sample.answer[:LONGEST]), len(sample.answer) > LONGEST)
 
 
 def missing_states(study: Study, recipe: str) -> list[tuple[str, int]]:

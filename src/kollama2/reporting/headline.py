@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from kollama2.evaluation.contrast import Contrast
 from kollama2.evaluation.inference import FEWEST
 from kollama2.evaluation.statistics import Comparison, fragile
-from kollama2.reporting.board import Cost, Estimate, Row, Standing
+from kollama2.reporting.board import BoardRow, Cost, Estimate, Place
 from kollama2.reporting.terminal import quantity
 from kollama2.reporting.texts import LANGUAGES, Texts, say_all
 from kollama2.reporting.versus import between
@@ -17,7 +17,11 @@ Sentences = dict[str, list[str]]
 
 
 def headline(
-    rows: Sequence[Row], contrast: Contrast | None, primary: str, english: str | None, limit: float
+    rows: Sequence[BoardRow],
+    contrast: Contrast | None,
+    primary: str,
+    english: str | None,
+    limit: float,
 ) -> Sentences:
     """The result in a few sentences, in every language.
 
@@ -85,7 +89,7 @@ def headline(
     return gathered(said)
 
 
-def _no_verdict(rows: Sequence[Row], comparison: Comparison) -> Texts:
+def _no_verdict(rows: Sequence[BoardRow], comparison: Comparison) -> Texts:
     """Why nothing leads, and what it takes."""
     if comparison.clusters < FEWEST:
         return say_all("headline.few", clusters=comparison.clusters, fewest=FEWEST)
@@ -102,7 +106,9 @@ def estimate(value: Estimate, percent: bool, sign: bool = False) -> str:
     return f"{first}{unit} [{value.low + 0.0:{digits}}, {value.high + 0.0:{digits}}]"
 
 
-def _against_leader(leader: Row, others: Sequence[tuple[Row, Standing]], bits: bool) -> list[Texts]:
+def _against_leader(
+    leader: BoardRow, others: Sequence[tuple[BoardRow, Place]], bits: bool
+) -> list[Texts]:
     said = []
     rest = [(row, place.versus_leader) for row, place in others if row.recipe != leader.recipe]
     tied = [(row, versus) for row, versus in rest if versus and not versus.separable]
@@ -149,7 +155,7 @@ def _relative_cost(mine: Cost, its: Cost) -> Texts:
     return say_all("headline.at", parts=joined(parts, ", "))
 
 
-def _ties(leader: str, others: Sequence[tuple[Row, Standing]], contrast: Contrast) -> list[Texts]:
+def _ties(leader: str, others: Sequence[tuple[BoardRow, Place]], contrast: Contrast) -> list[Texts]:
     """Neighbours behind the leader of which no two can be told apart, group by group."""
     names = [row.recipe for row, _ in others if row.recipe != leader]
     said = []
@@ -174,7 +180,7 @@ def _mde(value: float, percent: bool) -> str:
     return f"{value:.1f}%" if percent else f"{value:.3f}"
 
 
-def verdict(place: Standing) -> int:
+def verdict(place: Place) -> int:
     """1 better than the base, -1 worse, 0 not separable from it."""
     if place.versus_base is None or not place.versus_base.separable:
         return 0

@@ -6,7 +6,7 @@ from typing import Any
 
 from kollama2.errors import visible
 from kollama2.records.read import Json
-from kollama2.reporting.study import Stage, Study
+from kollama2.reporting.study import FinishedStage, Study
 
 MOST = 400  # items of a task that a page holds
 LONGEST_PROMPT, LONGEST_ANSWER = 1200, 700
@@ -44,7 +44,7 @@ def browsed(study: Study, recipes: Sequence[str]) -> Browsed:
     return Browsed(tuple(recipes), tuple(tasks))
 
 
-def _marks(stage: Stage) -> dict[tuple[str, str], Json]:
+def _marks(stage: FinishedStage) -> dict[tuple[str, str], Json]:
     """For each item whether it is right, and its value, from the records of an evaluation."""
     found: dict[tuple[str, str], Json] = {}
     for name, items in stage.measured.items.items():

@@ -7,7 +7,7 @@ from typing import Any
 from kollama2.evaluation.journal import entries
 from kollama2.evaluation.preferences import Judgement, bradley_terry
 from kollama2.records.read import Json
-from kollama2.reporting.board import Estimate, Preference, Preferences
+from kollama2.reporting.board import Estimate, Panel, Strength
 from kollama2.reporting.study import Study
 
 VOTES, JUDGEMENTS = "votes.jsonl", "judgements.jsonl"
@@ -23,7 +23,7 @@ def files(study: Study) -> tuple[Path, Path]:
     return folder / VOTES, folder / JUDGEMENTS
 
 
-def panels(study: Study) -> list[Preferences]:
+def panels(study: Study) -> list[Panel]:
     """People first, then each judge; empty if nobody compared anything.
 
     Raises:
@@ -55,17 +55,15 @@ def panels(study: Study) -> list[Preferences]:
     return found
 
 
-def _panel(
-    judge: str | None, judgements: Sequence[Judgement], base: str, **counts: Any
-) -> Preferences:
+def _panel(judge: str | None, judgements: Sequence[Judgement], base: str, **counts: Any) -> Panel:
     """Strengths; what a judge's length says of its verdicts is taken out."""
     strengths = bradley_terry(judgements, base, control_length=judge is not None)
     recipes = {
-        name: Preference(Estimate(one.elo, one.low, one.high), one.wins, one.ties, one.losses)
+        name: Strength(Estimate(one.elo, one.low, one.high), one.wins, one.ties, one.losses)
         for name, one in strengths.items()
     }
     prompts = len({one.cluster for one in judgements})
-    return Preferences(judge, recipes, len(judgements), prompts, **counts)
+    return Panel(judge, recipes, len(judgements), prompts, **counts)
 
 
 def choice_of(vote: Json) -> str | None:
@@ -81,7 +79,7 @@ def _judged(
     recipes: Mapping[str, str],
     base: str,
     people: Mapping[Key, str],
-) -> Preferences | None:
+) -> Panel | None:
     """A judge's panel from its verdicts in both orders; a pair needs both."""
     pairs: dict[Key, list[Json]] = {}
     for line in lines:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from kollama2.errors import BadUsage, first_line, writable
 from kollama2.records.items import ITEMS
 from kollama2.records.read import Json
-from kollama2.reporting.study import Stage, load, read_stage
+from kollama2.reporting.study import FinishedStage, load, read_stage
 
 if TYPE_CHECKING:
     import duckdb
@@ -31,14 +31,14 @@ VIEWS = {
 
 
 @dataclass(frozen=True)
-class Rows:
+class QueryResult:
     """The answer to a query: column names and rows of plain values."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[Any, ...], ...]
 
 
-def query(store: Path, sql: str) -> Rows:
+def query(store: Path, sql: str) -> QueryResult:
     """Answers one SQL statement over the finished stages of a store.
 
     Views: `stages` (one row per finished stage; `metrics`, `record` and `settings` are JSON),
@@ -106,7 +106,7 @@ def query(store: Path, sql: str) -> Rows:
             stop.cancel()
     if len(found) > ROWS:
         raise BadUsage(f"The query has more than {ROWS:,} rows; ask for less of it (WHERE, LIMIT)")
-    return Rows(columns, found)
+    return QueryResult(columns, found)
 
 
 def _table(
@@ -132,7 +132,7 @@ def _table(
     )
 
 
-def _finished(store: Path) -> Iterator[Stage]:
+def _finished(store: Path) -> Iterator[FinishedStage]:
     """The finished stages; the folder of an unfinished one has a dot in its name."""
     for folder in sorted(store.iterdir()):
         if "." not in folder.name and (stage := read_stage(folder)) is not None:

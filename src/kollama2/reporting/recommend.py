@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from kollama2.evaluation.contrast import Contrast
-from kollama2.reporting.board import Leaderboard, Row
+from kollama2.reporting.board import BoardRow, Leaderboard
 from kollama2.reporting.headline import joined, verdict
 from kollama2.reporting.study import Study
 from kollama2.reporting.terminal import answered, quantity
@@ -29,7 +29,11 @@ class Recommendation(NamedTuple):
 
 
 def recommend(
-    study: Study, rows: Sequence[Row], contrast: Contrast | None, limit: float, spoken: str | None
+    study: Study,
+    rows: Sequence[BoardRow],
+    contrast: Contrast | None,
+    limit: float,
+    spoken: str | None,
 ) -> Recommendation:
     """What a practitioner should do with the result.
 
@@ -66,7 +70,7 @@ def recommend(
     return Recommendation([], advice + _guessed(rows), best.recipe)
 
 
-def shortcomings(board: Leaderboard, row: Row) -> list[str]:
+def shortcomings(board: Leaderboard, row: BoardRow) -> list[str]:
     """Why a leaderboard's recipe is not admissible; nothing for one that is, or for the base."""
     task, spoken = board.primary.partition("/")[0], answered(board.measures)
     found = [] if row.base else _faults(row, task, board.english_limit, spoken)
@@ -81,7 +85,9 @@ def scale(study: Study) -> list[Texts]:
     return [say_all("recommend.scale", size=quantity(max(sizes), ""))] if any(sizes) else []
 
 
-def _advice(study: Study, admissible: Sequence[Row], best: Row, contrast: Contrast) -> list[Texts]:
+def _advice(
+    study: Study, admissible: Sequence[BoardRow], best: BoardRow, contrast: Contrast
+) -> list[Texts]:
     """The best admissible recipe, its price, a cheaper one that ties, and what is not known."""
     assert contrast.comparison is not None, "rows stand in a comparison"
     ranked = contrast.comparison.ranked
@@ -104,7 +110,7 @@ def _advice(study: Study, admissible: Sequence[Row], best: Row, contrast: Contra
     return said
 
 
-def _faults(row: Row, task: str, limit: float, spoken: str | None) -> list[Texts]:
+def _faults(row: BoardRow, task: str, limit: float, spoken: str | None) -> list[Texts]:
     """Why a recipe is not admissible."""
     said = []
     if row.english and row.english.flag and row.english.change:
@@ -121,7 +127,7 @@ def _faults(row: Row, task: str, limit: float, spoken: str | None) -> list[Texts
     return said
 
 
-def _guessed(rows: Sequence[Row]) -> list[Texts]:
+def _guessed(rows: Sequence[BoardRow]) -> list[Texts]:
     """Measures on which no recipe is better than guessing, so that they measured nothing."""
     names = [
         name
@@ -131,12 +137,12 @@ def _guessed(rows: Sequence[Row]) -> list[Texts]:
     return [say_all("recommend.guessed", names=", ".join(names))] if names else []
 
 
-def _tie(contrast: Contrast, best: Row, other: Row) -> bool:
+def _tie(contrast: Contrast, best: BoardRow, other: BoardRow) -> bool:
     versus = between(contrast, best.recipe, other.recipe)
     return versus is not None and not versus.separable
 
 
-def _of_seeds(contrast: Contrast, best: Row, tied: Sequence[Row]) -> float:
+def _of_seeds(contrast: Contrast, best: BoardRow, tied: Sequence[BoardRow]) -> float:
     """The share of the variance of these differences that trainings make."""
     assert contrast.comparison is not None, "rows stand in a comparison"
     names = {row.recipe for row in tied}

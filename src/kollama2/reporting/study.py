@@ -30,7 +30,7 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Stage:
+class FinishedStage:
     """One finished stage: its folder (`kind-key`), its settings and the record of how it went.
 
     What is read from the folder is compared with what was written.
@@ -92,7 +92,7 @@ class Stage:
         return [] if path is None else list(read_lines(path))
 
 
-class Cell(lock.Cell):
+class CellState(lock.Cell):
     """A cell of the lock, and how far it is.
 
     `trouble` names the stage that failed and the last line of its traceback.
@@ -114,8 +114,8 @@ class Study:
     name: str
     store: Path
     lock: Lock
-    cells: tuple[Cell, ...]
-    stages: Mapping[str, Stage] = field(repr=False)
+    cells: tuple[CellState, ...]
+    stages: Mapping[str, FinishedStage] = field(repr=False)
 
     @property
     def recipes(self) -> tuple[str, ...]:
@@ -132,18 +132,18 @@ class Study:
             if any(kind_of(name) in TRAINING for cell in self.of(recipe) for name in cell.path)
         ]
 
-    def of(self, recipe: str) -> tuple[Cell, ...]:
+    def of(self, recipe: str) -> tuple[CellState, ...]:
         """The cells of one recipe."""
         return tuple(cell for cell in self.cells if cell.recipe == recipe)
 
-    def finished(self, recipe: str) -> list[Cell]:
+    def finished(self, recipe: str) -> list[CellState]:
         """The measured cells of a recipe, each evaluation once.
 
         A recipe that no seed changes (the base) has one evaluation under all seeds.
         """
         return list({cell.evaluate: cell for cell in self.of(recipe) if cell.done}.values())
 
-    def first(self, recipe: str) -> list[Cell]:
+    def first(self, recipe: str) -> list[CellState]:
         """The measured cells of a recipe under the first seed that it was measured with."""
         done = [cell for cell in self.of(recipe) if cell.done]
         return [cell for cell in done if cell.seed == min(one.seed for one in done)]
@@ -158,7 +158,7 @@ def kind_of(stage: str) -> str:
     return stage.rpartition("-")[0]
 
 
-def read_stage(folder: Path) -> Stage | None:
+def read_stage(folder: Path) -> FinishedStage | None:
     """A stage from its folder; None if it is not finished.
 
     Raises:
@@ -170,7 +170,7 @@ def read_stage(folder: Path) -> Stage | None:
     record = read(verified(done), Done)
     if record.name != folder.name:
         raise damaged(done, f"holds the result of {record.name}")
-    return Stage(folder, read(verified(folder / "stage.json"), Json), record)
+    return FinishedStage(folder, read(verified(folder / "stage.json"), Json), record)
 
 
 def load(store: Path, study: str) -> Study:
@@ -203,7 +203,7 @@ def load(store: Path, study: str) -> Study:
 _CHECKED = frozenset({"choices", "extracted", "broken"})
 
 
-def samples(study: Study, cell: Cell) -> list[Sample]:
+def samples(study: Study, cell: CellState) -> list[Sample]:
     """The free answers of a finished cell, in the order of its suite; none that are checked."""
     return [
         Sample(
@@ -218,7 +218,7 @@ def samples(study: Study, cell: Cell) -> list[Sample]:
     ]
 
 
-def _cell(store: Path, locked: lock.Cell, stages: Mapping[str, Stage]) -> Cell:
+def _cell(store: Path, locked: lock.Cell, stages: Mapping[str, FinishedStage]) -> CellState:
     state: Literal["done", "failed", "waiting"] = "waiting"
     trouble = ""
     if locked.evaluate in stages:
@@ -232,4 +232,4 @@ def _cell(store: Path, locked: lock.Cell, stages: Mapping[str, Stage]) -> Cell:
                 lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
                 last = next((line for line in reversed(lines) if line.strip()), "")
                 trouble = f"{name}: {visible(last.strip())[:300]}"
-    return Cell(**locked.plain(), state=state, trouble=trouble)
+    return CellState(**locked.plain(), state=state, trouble=trouble)

@@ -7,19 +7,19 @@ from kollama2.evaluation.contrast import Contrast
 from kollama2.records.measures import better
 from kollama2.reporting import headline
 from kollama2.reporting.board import (
+    BoardRow,
     Cost,
     English,
     Estimate,
     Leaderboard,
-    Row,
+    Place,
     Score,
-    Standing,
 )
 from kollama2.reporting.cautions import warnings
 from kollama2.reporting.contrast import contrasts
 from kollama2.reporting.preferences import panels
 from kollama2.reporting.recommend import Recommendation, recommend, scale
-from kollama2.reporting.study import TRAINING, Cell, Study, kind_of, load
+from kollama2.reporting.study import TRAINING, CellState, Study, kind_of, load
 from kollama2.reporting.terminal import answered
 from kollama2.reporting.trust import trust
 from kollama2.reporting.versus import between, scaled, versus
@@ -77,7 +77,7 @@ def rank(study: Study, measured: Mapping[str, Contrast]) -> Leaderboard:
 
 
 def _headline(
-    study: Study, rows: Sequence[Row], primary: Contrast | None, advice: Recommendation
+    study: Study, rows: Sequence[BoardRow], primary: Contrast | None, advice: Recommendation
 ) -> headline.Sentences:
     """What was found and what to do, in every language."""
     lock = study.lock
@@ -89,13 +89,13 @@ def _headline(
 
 def _row(
     study: Study, recipe: str, primary: Contrast | None, measured: Mapping[str, Contrast]
-) -> Row:
+) -> BoardRow:
     cells = study.of(recipe)
     chances = {
         name: value for one in study.evaluations(recipe) for name, value in one.chance.items()
     }
     english = measured.get(study.lock.english or "")
-    return Row(
+    return BoardRow(
         recipe=recipe,
         base=cells[0].base,
         options=dict(cells[0].options),
@@ -138,13 +138,13 @@ def unbeaten(values: Mapping[str, tuple[float, float]]) -> set[str]:
     }
 
 
-def _standing(recipe: str, primary: Contrast) -> Standing | None:
+def _standing(recipe: str, primary: Contrast) -> Place | None:
     comparison = primary.comparison
     if comparison is None or recipe not in primary.scores:
         return None
     place = comparison[recipe]
     base, leader = comparison[comparison.base], comparison.standings[0]
-    return Standing(
+    return Place(
         score=Estimate(place.score, place.low, place.high),
         tier=place.tier,
         p_best=place.p_best,
@@ -183,7 +183,7 @@ def _english(recipe: str, english: Contrast) -> English | None:
     return English(english.scores[recipe], change, change.value > ENGLISH_LIMIT)
 
 
-def _cost(study: Study, cells: tuple[Cell, ...]) -> Cost:
+def _cost(study: Study, cells: tuple[CellState, ...]) -> Cost:
     """Sums over the stages of a path, mean over the seeds' paths that are finished.
 
     FLOPs count distillations of new rows too; what was read counts in trainings alone.

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from kollama2.reporting.board import Estimate, Leaderboard, Preference, Row, Versus
+from kollama2.reporting.board import BoardRow, Estimate, Leaderboard, Strength, Versus
 from kollama2.reporting.texts import Count
 
 if TYPE_CHECKING:  # rich is light, but a report that is only written needs none of it
@@ -78,14 +78,14 @@ def answered(measures: Iterable[str]) -> str | None:
     return next((name for name in measures if name.endswith("/fidelity")), None)
 
 
-def _elo(liked: Preference | None) -> str:
+def _elo(liked: Strength | None) -> str:
     if liked is None:
         return "–"
     elo = liked.elo
     return escape_brackets(f"{elo.value + 0.0:+.0f} [{elo.low + 0.0:.0f}, {elo.high + 0.0:.0f}]")
 
 
-def _trust(row: Row) -> list[str]:
+def _trust(row: BoardRow) -> list[str]:
     """Items that stand in the training data, and the suite's ids."""
     seen = row.trust.seen
     ids = ", ".join(one for found in row.trust.suites.values() for one in found) or "–"
@@ -98,7 +98,7 @@ def _trust(row: Row) -> list[str]:
     return [f"[{BAD}]{text} ![/]" if flagged else text, ids]
 
 
-def _cells(row: Row, board: Leaderboard, wide: bool) -> list[str]:
+def _cells(row: BoardRow, board: Leaderboard, wide: bool) -> list[str]:
     from rich.markup import escape
 
     name = escape(row.recipe)
@@ -126,7 +126,7 @@ def _cells(row: Row, board: Leaderboard, wide: bool) -> list[str]:
     return cells
 
 
-def _gain(row: Row, versus: Versus | None, bits: bool) -> str:
+def _gain(row: BoardRow, versus: Versus | None, bits: bool) -> str:
     if versus is None:
         # What answers by an API is computed and has no likelihoods.
         return "not computed" if row.missing else "–"
@@ -153,7 +153,7 @@ def _number(value: float, bits: bool) -> str:
     return text.lstrip("-") if not text.strip("-0.") else text
 
 
-def _english(row: Row) -> str:
+def _english(row: BoardRow) -> str:
     if row.english is None:
         return "–"
     if row.english.change is None:

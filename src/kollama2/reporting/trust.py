@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from kollama2.reporting.board import Seen, Trust
-from kollama2.reporting.study import Cell, Study
+from kollama2.reporting.study import CellState, Study
 
 COUNTED = ("items", "truncated", "unscorable", "empty", "failed")
 
@@ -52,7 +52,7 @@ def by_prompt(study: Study, recipe: str) -> dict[str, list[float]]:
     return {measure: np.mean(each, axis=0).tolist() for measure, each in found.items()}
 
 
-def _seen(study: Study, cells: Sequence[Cell]) -> Seen | None:
+def _seen(study: Study, cells: Sequence[CellState]) -> Seen | None:
     checked = [cell for cell in cells if cell.contamination in study.stages]
     if not checked:
         return None
@@ -71,7 +71,7 @@ def _seen(study: Study, cells: Sequence[Cell]) -> Seen | None:
     return Seen(flagged, judged, clean, difference)
 
 
-def _clean(study: Study, cells: Sequence[Cell], measure: str) -> tuple[float | None, float]:
+def _clean(study: Study, cells: Sequence[CellState], measure: str) -> tuple[float | None, float]:
     """The score of a measure without the flagged items, and over all; means over trainings."""
     task = measure.partition("/")[0]
     clean, whole = [], []
@@ -88,6 +88,6 @@ def _clean(study: Study, cells: Sequence[Cell], measure: str) -> tuple[float | N
     return float(np.mean(clean)), float(np.mean(whole))
 
 
-def _flagged(study: Study, cell: Cell, task: str) -> set[str]:
+def _flagged(study: Study, cell: CellState, task: str) -> set[str]:
     lines = study.stages[str(cell.contamination)].lines("seen.jsonl")
     return {str(line["item"]) for line in lines if line.get("task") == task and line.get("flagged")}

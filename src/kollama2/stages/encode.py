@@ -11,7 +11,7 @@ from kollama2.stages.models import TokenizerStage
 from kollama2.stages.source import Source, content
 
 
-class Part(BaseModel):
+class MixturePart(BaseModel):
     """One source of a mixture and its share of the bytes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -37,7 +37,7 @@ class Encode(Stage):
 
     kind: Literal["encode"] = "encode"
     version: ClassVar[int] = 4
-    data: tuple[Part, ...]
+    data: tuple[MixturePart, ...]
     tokenizer: TokenizerStage
     template: str = "own"
     max_length: PositiveInt = 1024

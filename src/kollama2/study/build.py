@@ -22,7 +22,7 @@ from kollama2.stages import (
     Source,
     Train,
 )
-from kollama2.stages.encode import Part
+from kollama2.stages.encode import MixturePart
 from kollama2.stages.order import Knot
 from kollama2.study.locate import Locator
 from kollama2.study.schema import MADE, SourceSpec
@@ -133,7 +133,9 @@ class _Builder:
         )
 
     def _encoded(self, step: TrainStep, model: ModelStage, data: Mapping[str, float]) -> Encode:
-        parts = [Part(source=self._data(name), weight=weight) for name, weight in data.items()]
+        parts = [
+            MixturePart(source=self._data(name), weight=weight) for name, weight in data.items()
+        ]
         return Encode(
             data=tuple(parts),
             tokenizer=model.tokenizer_stage,

@@ -20,7 +20,7 @@ ADAM_BYTES = {"full": 16.0, "lora": 4.0, "qlora": 0.6}
 
 
 @dataclass(frozen=True)
-class Estimate:
+class CostEstimate:
     """The cost of what is still to compute; None where something is unknown.
 
     Attributes:
@@ -55,7 +55,9 @@ class _Cost:
     disk: int
 
 
-def estimate(todo: Plan, store: Store, profile: Profile, speed: Speed | None = None) -> Estimate:
+def estimate(
+    todo: Plan, store: Store, profile: Profile, speed: Speed | None = None
+) -> CostEstimate:
     """Estimate what is to be computed.
 
     Args:
@@ -92,10 +94,10 @@ def estimate(todo: Plan, store: Store, profile: Profile, speed: Speed | None = N
             )
             costs += [cost] * stage.tries
     if unknown:
-        return Estimate(trainings, None, None, None, None, None, tuple(unknown))
+        return CostEstimate(trainings, None, None, None, None, None, tuple(unknown))
     flops = sum(cost.flops for cost in costs)
     rate = (_trains(store, size) or speed()) if speed is not None and flops else None
-    return Estimate(
+    return CostEstimate(
         trainings=trainings,
         tokens=sum(cost.tokens for cost in costs),
         flops=flops,

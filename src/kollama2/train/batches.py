@@ -192,7 +192,7 @@ def order(count: int, seed: int, epoch: int) -> np.ndarray:
     return np.random.Generator(np.random.Philox(key=[seed, epoch])).permutation(count)
 
 
-class Plan:
+class BatchPlan:
     """The steps of a training: step i is a list of documents, whoever asks and whenever.
 
     The unit of the batch is an item: one row, or with packing one packed row. Items come in a

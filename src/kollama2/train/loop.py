@@ -21,7 +21,7 @@ from kollama2.model.write import write_model
 from kollama2.train import checkpoint
 from kollama2.train.attention import by_document
 from kollama2.train.average import Average
-from kollama2.train.batches import Plan, Rows, micro_batches
+from kollama2.train.batches import BatchPlan, Rows, micro_batches
 from kollama2.train.forward import autocast, summed_loss, tensors
 from kollama2.train.freeze import Freezing
 from kollama2.train.groups import differing, split_groups
@@ -29,7 +29,7 @@ from kollama2.train.memory import keep_freed_memory
 from kollama2.train.onto import write_rows
 from kollama2.train.prepare import prepare, trained
 from kollama2.train.ranks import Ranks, together
-from kollama2.train.record import Record, figures, read
+from kollama2.train.record import TrainCurve, figures, read
 from kollama2.train.schedule import factor
 from kollama2.train.settings import TrainSettings
 from kollama2.train.shield import shield
@@ -83,7 +83,7 @@ def train(
     scratch.mkdir(parents=True, exist_ok=True)
     with together(resources.device) as ranks:
         table = Rows(rows, scratch)
-        plan = Plan(table, settings)
+        plan = BatchPlan(table, settings)
         network = prepare(model, settings, resources.device)
         check_fit(network, plan)
         frozen: dict[str, Any] = {}
@@ -99,7 +99,7 @@ def train(
         if not ranks.first:
             loop.run(folder)
             return {}
-        with closing(Record(out / "metrics.jsonl", plan, done, progress)) as record:
+        with closing(TrainCurve(out / "metrics.jsonl", plan, done, progress)) as record:
             loop.add_callback(record)
             loop.within = record.within
             loop.keep(record.sync, identity, resources.checkpoint_seconds)
@@ -128,7 +128,7 @@ def _template(rows: Path) -> str | None:
     return template
 
 
-def check_fit(network: Any, plan: Plan) -> None:
+def check_fit(network: Any, plan: BatchPlan) -> None:
     """Refuse rows without a label, or that the model has no embeddings or positions for.
 
     Raises:
@@ -162,7 +162,7 @@ class Loop(Resuming, SFTTrainer):  # type: ignore[misc]
     def __init__(
         self,
         settings: TrainSettings,
-        plan: Plan,
+        plan: BatchPlan,
         network: Any,
         resources: Resources,
         scratch: Path,
@@ -292,7 +292,7 @@ def _gradients(model: Any) -> list[Tensor]:
 
 
 def _arguments(
-    settings: TrainSettings, plan: Plan, resources: Resources, scratch: Path
+    settings: TrainSettings, plan: BatchPlan, resources: Resources, scratch: Path
 ) -> SFTConfig:
     config = SFTConfig(
         **arguments(scratch, plan.steps, settings.lr, settings.seed, resources),

@@ -12,11 +12,11 @@ from kollama2.engine.commit import write_json
 from kollama2.engine.profile import Resources
 from kollama2.errors import BadData
 from kollama2.records.read import read
-from kollama2.train.batches import Plan, Rows, order
+from kollama2.train.batches import BatchPlan, Rows, order
 from kollama2.train.forward import held_out_loss
 from kollama2.train.loop import Loop, check_fit
 from kollama2.train.prepare import prepare
-from kollama2.train.record import Record
+from kollama2.train.record import TrainCurve
 from kollama2.train.settings import TrainSettings
 from kollama2.train.trainer import Diverged
 
@@ -65,7 +65,7 @@ def probe(
     if len(table) < 2 * aside:
         raise BadData(f"{table.path} has {len(table)} rows; a probe needs at least {2 * aside}")
     shuffled = order(len(table), settings.seed, 0)
-    plan = Plan(table, settings, shuffled[:-aside], share)
+    plan = BatchPlan(table, settings, shuffled[:-aside], share)
     kept = scratch / "probe.json"
     losses = read(kept, dict[str, float | None]) if kept.is_file() else {}
     rates = sorted(set(candidates))
@@ -77,7 +77,7 @@ def probe(
         loop = Loop(settings.model_copy(update={"lr": rate}), plan, network, resources, scratch)
         before, total = index * plan.steps, len(rates) * plan.steps
         shifted = partial(_shifted, progress, before, total)
-        record = Record(scratch / f"probe-{rate}.jsonl", plan, 0, shifted)
+        record = TrainCurve(scratch / f"probe-{rate}.jsonl", plan, 0, shifted)
         loop.add_callback(record)
         try:
             loop.run()

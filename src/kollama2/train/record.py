@@ -12,7 +12,7 @@ from transformers import TrainerCallback
 
 from kollama2.errors import Corrupt
 from kollama2.model.tables import of_table, table_names
-from kollama2.train.batches import Plan
+from kollama2.train.batches import BatchPlan
 from kollama2.train.settings import TrainSettings
 
 SUMS = ("tokens", "trained_tokens", "bytes", "ko_bytes", "seconds")
@@ -50,7 +50,7 @@ class Curve(TrainerCallback):  # type: ignore[misc]
         os.fsync(self.file.fileno())
 
 
-class Record(Curve):
+class TrainCurve(Curve):
     """Writes a line after each step and tells the caller how far the training is.
 
     `tokens`, `trained_tokens` (those with a loss), `bytes`, `ko_bytes` and `seconds` are sums
@@ -64,7 +64,9 @@ class Record(Curve):
             figures of the last whole step.
     """
 
-    def __init__(self, path: Path, plan: Plan, done: int, progress: Callable[..., None]) -> None:
+    def __init__(
+        self, path: Path, plan: BatchPlan, done: int, progress: Callable[..., None]
+    ) -> None:
         self.plan = plan
         self.progress = progress
         super().__init__(path, done, "train")
@@ -148,7 +150,7 @@ def figures(lines: list[dict[str, Any]], model: Any, settings: TrainSettings) ->
     }
 
 
-class Sizes(NamedTuple):
+class WeightCounts(NamedTuple):
     """Weights of a network that decide what a token costs."""
 
     body: int
@@ -158,7 +160,7 @@ class Sizes(NamedTuple):
     """Of the embeddings, and of the head."""
 
 
-def sizes(model: Any) -> Sizes:
+def sizes(model: Any) -> WeightCounts:
     """Count the weights of a network, an adapter's apart."""
     text = model.config.get_text_config()
     # NF4 packs two weights in a byte, so layers are counted by their shape.
@@ -171,7 +173,7 @@ def sizes(model: Any) -> Sizes:
         if "experts" in name.split(".") and weight.ndim == 3:
             body += weight.numel() // weight.shape[0] * text.num_experts_per_tok
     adapter = sum(p.numel() for name, p in model.named_parameters() if "lora_" in name)
-    return Sizes(body, adapter, text.vocab_size * text.hidden_size)
+    return WeightCounts(body, adapter, text.vocab_size * text.hidden_size)
 
 
 def parameters(model: Any) -> int:
