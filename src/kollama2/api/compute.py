@@ -130,14 +130,7 @@ def compute(
     labels: Callable[[str], str],
     progress: Progress = silent,
 ) -> list[Path]:
-    """Compute stages and what they need; returns their folders.
-
-    Args:
-        stages: what is asked for.
-        store: where results are kept.
-        profile: the machine's size.
-        labels: what a person calls a stage, by the name of its folder.
-        progress: is told what happens.
+    """Compute stages and what they need; returns their folders. Arguments as those of `launch`.
 
     Raises:
         Fault: a stage or one of its inputs failed, with the sentence of the first one.

@@ -11,6 +11,7 @@ from kollama2.api.checked import checked
 from kollama2.api.places import mirrors_at, store_at
 from kollama2.api.plan import planned, states
 from kollama2.api.shown import WIDTH, Shown
+from kollama2.engine.store import Store
 from kollama2.reporting.query import query as ask
 
 
@@ -59,8 +60,8 @@ def status(
         Fault: the study, or something that it names, cannot be, or cannot be read.
     """
     place = store_at(store)
-    rows = states(*planned(study, place, mirrors_at(mirrors)), place)
-    return Listing(tuple(rows[0]), tuple(tuple(row.values()) for row in rows))
+    cells = states(*planned(study, place, mirrors_at(mirrors)), Store(place))
+    return Listing(("recipe", "seed", "suite", "state"), tuple(cells))
 
 
 @checked

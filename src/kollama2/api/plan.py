@@ -1,5 +1,6 @@
 """What `plan`, `status`, `why` and `gc` say about a study and its store."""
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -203,15 +204,11 @@ def _size(size: int) -> str:
     return f"{size / 1e6:.0f} MB" if size < 1e9 else f"{size / 1e9:.1f} GB"
 
 
-def states(locked: Locked, todo: graph.Plan, store: Path) -> list[dict[str, Any]]:
-    """How far each cell is: done, computing (with the share), waiting or failed."""
-    kept = Store(store)
-    rows = []
+def states(locked: Locked, todo: graph.Plan, store: Store) -> Iterator[tuple[str, int, str, str]]:
+    """Recipe, seed and suite of each cell, and its state: done, computing, waiting or failed."""
     for cell in locked.cells:
         missing = [s for s in cell.closure().values() if s.name not in todo.cached]
-        row = {"recipe": cell.recipe, "seed": cell.seed, "suite": cell.suite}
-        rows.append({**row, "state": _state(missing, kept)})
-    return rows
+        yield cell.recipe, cell.seed, cell.suite, _state(missing, store)
 
 
 def _state(missing: list[Any], store: Store) -> str:

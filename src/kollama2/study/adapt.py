@@ -52,23 +52,12 @@ def adaptation(
     limit: int | None = None,
     device: str = "auto",
 ) -> Adaptation:
-    """The stage that makes one model.
+    """The stage that makes one model; arguments as those of `kollama2.adapt`, but for these.
 
-    Args:
-        base: `hf:` id, folder, or `builtin:miniature`.
-        recipe: name of a recipe.
-        data: files that replace the recipe's sources, `FILE` for its only source or `NAME=FILE`.
-        columns: which column of the one file of `data` plays which role.
-        store: the folder of the store.
-        mirrors: a mirrors file.
-        small: use the numbers of the recipe's miniature twin.
-        seed: of the training.
-        template: chat template in the place of the recipe's.
-        given: `NAME=VALUE` in the place of the recipe's settings, see `given.settings`. A dtype
-            of bfloat16 that nobody gave is `auto`: what the machine computes fast. The stages hold
-            the one that was found, so the key says what was computed.
-        limit: rows of each source that a training takes, its first; None takes all.
-        device: of the profile, which decides what is fast.
+    `data` are `FILE` for the recipe's only source or `NAME=FILE`, `given` the settings as
+    `NAME=VALUE` (see `given.settings`), and `small` asks for the recipe's miniature twin. A dtype
+    of bfloat16 that nobody gave is `auto`: what the machine computes fast, with `device` as the
+    profile says. The stages hold the one that was found, so the key says what was computed.
 
     Raises:
         BadUsage: something named does not exist or does not fit the recipe.

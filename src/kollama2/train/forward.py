@@ -1,7 +1,6 @@
 """The loss of a few documents: forward without padding, the head only where a label is."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
 import numpy as np
@@ -92,13 +91,6 @@ def _apart(micro: dict[str, Any]) -> Iterator[tuple[Tensor, int, Tensor]]:
         rows = micro["input_ids"][0, begin : int(ends[-1])].split(taken)
         yield pad_sequence(list(rows), batch_first=True), begin, ends
         begin, lengths = int(ends[-1]), lengths[len(taken) :]
-
-
-def autocast(dtype: str, device: str) -> AbstractContextManager[Any]:
-    """bfloat16 arithmetic where it is asked for; float32 as it is."""
-    if dtype == "float32":
-        return nullcontext()
-    return torch.autocast(device, dtype=torch.bfloat16)
 
 
 def held_out_loss(

@@ -22,7 +22,7 @@ from kollama2.train import checkpoint
 from kollama2.train.attention import by_document
 from kollama2.train.average import Average
 from kollama2.train.batches import BatchPlan, Rows, micro_batches
-from kollama2.train.forward import autocast, summed_loss, tensors
+from kollama2.train.forward import summed_loss, tensors
 from kollama2.train.freeze import Freezing
 from kollama2.train.groups import differing, split_groups
 from kollama2.train.memory import keep_freed_memory
@@ -219,7 +219,8 @@ class Loop(Resuming, SFTTrainer):  # type: ignore[misc]
             self.freezing.begin(self.state.global_step)
         device = self.args.device.type
         total = torch.zeros((), device=device)
-        with autocast(self.settings.dtype, device):  # around all: weights are cast once a step
+        narrow = self.settings.dtype == "bfloat16"
+        with torch.autocast(device, torch.bfloat16, narrow):  # around all: weights are cast once
             for number, micro in enumerate(inputs["micro_batches"]):
                 if number:
                     self.within(self.state.global_step + number / len(inputs["micro_batches"]))
