@@ -1,5 +1,9 @@
 """Servers on loopback that stop by themselves: what the fakes of tests have in common."""
 
+import os
+import re
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,3 +46,16 @@ def running(server: Some) -> Iterator[Some]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def started(*command: str) -> "tuple[subprocess.Popen[str], str]":
+    """A command that serves on a free port, and the address that it tells."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "kollama2", *command, "--port", "0"],
+        stderr=subprocess.PIPE, text=True, env={**os.environ, "NO_COLOR": "1"},
+    )  # fmt: skip
+    assert process.stderr is not None
+    for line in process.stderr:
+        if found := re.search(r"http://\S+", line):
+            return process, found[0]
+    raise AssertionError(f"it ended with {process.wait()}")

@@ -1,8 +1,6 @@
 """The arena's server against slow, large, strange and many clients, over real sockets."""
 
 import json
-import os
-import re
 import socket
 import subprocess
 import sys
@@ -14,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.loopback import started
 from tests.reporting import fake
 
 VOTER = {"voter": "someone-1"}
@@ -25,16 +24,7 @@ def store(tmp_path: Path) -> Path:
 
 
 def start(store: Path, host: str) -> "tuple[subprocess.Popen[str], str]":
-    process = subprocess.Popen(
-        [sys.executable, "-m", "kollama2", "arena", "quick", "--store", str(store),
-         "--host", host, "--port", "0"],
-        stderr=subprocess.PIPE, text=True, env={**os.environ, "NO_COLOR": "1"},
-    )  # fmt: skip
-    assert process.stderr is not None
-    for line in process.stderr:
-        if found := re.search(r"http://\S+", line):
-            return process, found[0]
-    raise AssertionError(f"it ended with {process.wait()}")
+    return started("arena", "quick", "--store", str(store), "--host", host)
 
 
 def stop(process: "subprocess.Popen[str]") -> str:

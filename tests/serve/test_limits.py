@@ -1,7 +1,6 @@
 """Full queues, clients that go or never read, time that is over, and an orderly end."""
 
 import json
-import os
 import re
 import signal
 import socket
@@ -18,6 +17,7 @@ import pytest
 from kollama2 import web
 from kollama2.errors import BadUsage
 from kollama2.serve.start import Options, named, start
+from tests.loopback import started
 from tests.serve.conftest import Running, load, running, served, slow, until
 
 PATH = "/v1/completions"
@@ -126,15 +126,8 @@ def test_a_request_that_takes_too_long_ends_with_what_there_is(tiny_model: Path)
 
 
 def begin(model: Path, *options: str) -> "tuple[subprocess.Popen[str], str]":
-    process = subprocess.Popen(
-        [sys.executable, "-m", "kollama2", "serve", f"tiny={model}", "--port", "0", *options],
-        stderr=subprocess.PIPE, text=True, env={**os.environ, "NO_COLOR": "1"},
-    )  # fmt: skip
-    assert process.stderr is not None
-    for line in process.stderr:
-        if found := re.search(r"http://\S+(?=/v1)", line):
-            return process, found[0]
-    raise AssertionError(f"it ended with {process.wait()}")
+    process, address = started("serve", f"tiny={model}", *options)
+    return process, address.removesuffix("/v1")
 
 
 def end(process: "subprocess.Popen[str]") -> tuple[int, str]:
