@@ -43,7 +43,7 @@ def test_a_plan_counts_what_is_shared(store: Store) -> None:
 def test_shared_stages_are_computed_once_and_a_second_time_nothing_is(store: Store) -> None:
     launched: list[str] = []
 
-    def launch(stage: Stage, tell: Any, stop: threading.StageEvent) -> Done:
+    def launch(stage: Stage, tell: Any, stop: threading.Event) -> Done:
         launched.append(stage.name)
         return store.compute(stage, tell=tell)
 
@@ -104,7 +104,7 @@ def test_a_finished_target_needs_nothing_and_an_unfinished_one_all(store: Store)
 def test_at_most_so_many_stages_at_a_time(store: Store) -> None:
     now, most, lock = 0, 0, threading.Lock()
 
-    def launch(stage: Stage, tell: Any, stop: threading.StageEvent) -> Done:
+    def launch(stage: Stage, tell: Any, stop: threading.Event) -> Done:
         nonlocal now, most
         with lock:
             now += 1
@@ -122,7 +122,7 @@ def test_at_most_so_many_stages_at_a_time(store: Store) -> None:
 def test_an_interrupt_stops_launchers_and_what_waits_is_never_started(store: Store) -> None:
     launched: list[str] = []
 
-    def launch(stage: Stage, tell: Any, stop: threading.StageEvent) -> Done:
+    def launch(stage: Stage, tell: Any, stop: threading.Event) -> Done:
         launched.append(stage.name)
         tell("started", {})
         assert stop.wait(10)

@@ -31,7 +31,7 @@ class StageEvent:
 class Launch(Protocol):
     """Has one stage computed somewhere and blocks until its folder is there."""
 
-    def __call__(self, stage: Stage, tell: Tell, stop: threading.StageEvent) -> Done:
+    def __call__(self, stage: Stage, tell: Tell, stop: threading.Event) -> Done:
         """Return the record; raise a Fault if the stage fails; give up soon after `stop` is set."""
 
 
@@ -124,7 +124,7 @@ def run(
 def inline(store: Store) -> Launch:
     """A launcher that computes stages one after another in this process."""
 
-    def launch(stage: Stage, tell: Tell, stop: threading.StageEvent) -> Done:
+    def launch(stage: Stage, tell: Tell, stop: threading.Event) -> Done:
         return store.compute(stage, tell=tell)
 
     return launch
@@ -136,7 +136,7 @@ class _Loop:
     def __init__(self, store: Store, launch: Launch, watch: Callable[[StageEvent], None]) -> None:
         self._store, self._launch, self._watch = store, launch, watch
         self._news: queue.SimpleQueue[StageEvent | tuple[Stage, Future[Done]]] = queue.SimpleQueue()
-        self._stop = threading.StageEvent()
+        self._stop = threading.Event()
         self._computed: list[str] = []
         self._failed: dict[str, str] = {}
         self._blocked: dict[str, str] = {}

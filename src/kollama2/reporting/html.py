@@ -39,7 +39,7 @@ SECTIONS = (
 
 
 def write_report(store_root: Path, study: str, out: Path) -> Path:
-    """Writes `report.html` and `leaderboard.json` of a study.
+    """Write `report.html` and `leaderboard.json` of a study.
 
     Args:
         store_root: the folder of the store; nothing in it is changed.

@@ -39,7 +39,7 @@ class QueryResult:
 
 
 def query(store: Path, sql: str) -> QueryResult:
-    """Answers one SQL statement over the finished stages of a store.
+    """Answer one SQL statement over the finished stages of a store.
 
     Views: `stages` (one row per finished stage; `metrics`, `record` and `settings` are JSON),
     `scores` (one row per cell of a study and measure), `items` (one row per scored item) and
@@ -112,7 +112,7 @@ def query(store: Path, sql: str) -> QueryResult:
 def _table(
     connection: "duckdb.DuckDBPyConnection", name: str, rows: Iterator[Json], file: Path
 ) -> None:
-    """Fills a table through a file of JSON lines, which DuckDB reads far faster than values."""
+    """Fill a table through a file of JSON lines, which DuckDB reads far faster than values."""
     connection.execute(f"CREATE TABLE {name} ({VIEWS[name]})")
     fields = dict(column.split() for column in VIEWS[name].split(", "))
     # Halves of characters, which JSON can hold, become question marks.
@@ -157,7 +157,7 @@ def _scores(store: Path) -> Iterator[Json]:
 
 
 def _lines(name: str) -> Callable[[Path], Iterator[Json]]:
-    """Reads a file of every stage that has one of this name."""
+    """Read a file of every stage that has one of this name."""
 
     def read(store: Path) -> Iterator[Json]:
         for stage in _finished(store):

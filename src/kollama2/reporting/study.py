@@ -174,7 +174,7 @@ def read_stage(folder: Path) -> FinishedStage | None:
 
 
 def load(store: Path, study: str) -> Study:
-    """Reads the lock of a study and the records of all stages that it names.
+    """Read the lock of a study and the records of all stages that it names.
 
     Args:
         store: the folder of a store.

@@ -29,7 +29,7 @@ COMPUTING = (*TRAINING, "expand_vocab")  # new rows can be distilled
 
 
 def leaderboard(store_root: Path, study: str) -> Leaderboard:
-    """Reads the records of a study and ranks its recipes.
+    """Read the records of a study and rank its recipes.
 
     Args:
         store_root: the folder of the store.
@@ -44,7 +44,7 @@ def leaderboard(store_root: Path, study: str) -> Leaderboard:
 
 
 def rank(study: Study, measured: Mapping[str, Contrast]) -> Leaderboard:
-    """Ranks the recipes of a study that was read and contrasted already."""
+    """Rank the recipes of a study that was read and contrasted already."""
     lock = study.lock
     primary = measured.get(lock.primary)
     rows = [_row(study, recipe, primary, measured) for recipe in study.recipes]

@@ -137,7 +137,7 @@ def _gain(row: BoardRow, versus: Versus | None, bits: bool) -> str:
 
 
 def escape_brackets(text: str) -> str:
-    """Keeps rich from reading an interval as markup."""
+    """Keep rich from reading an interval as markup."""
     return text.replace("[", r"\[")
 
 

@@ -42,7 +42,7 @@ def settings(given: Sequence[str], kinds: Sequence[str], fast: Dtype) -> list[di
         Keys and values for each step; a budget takes the place of the step's other one.
 
     Raises:
-        BadUsage: no step has this setting, or the value cannot be.
+        BadUsage: no step has this setting, or the value is not allowed.
     """
     changes: list[dict[str, Any]] = [{} for _ in kinds]
     for text in given:

@@ -76,7 +76,7 @@ def lock(document: Document, store: Path, mirrors: Path | None = None) -> Locked
         mirrors: a mirrors file, or None.
 
     Raises:
-        BadUsage: the study, or something it names, cannot be.
+        BadUsage: the study, or something that it names, asks for something impossible.
     """
     study = document.read(Study)
     locator = Locator(document.folder, load_mirrors(mirrors), store / "hashes.json")

@@ -30,7 +30,7 @@ def load(name: str) -> RecipeFile:
     """Read one recipe.
 
     Raises:
-        BadUsage: no recipe has this name, or its file says something that cannot be.
+        BadUsage: no recipe has this name, or its file asks for something impossible.
     """
     return document(name).read(RecipeFile)
 

@@ -346,6 +346,6 @@ def parse_step(
         filled: where those of its keys stand that an option before it gave.
 
     Raises:
-        BadUsage: an unknown key, a missing one, or a value that cannot be.
+        BadUsage: an unknown key, a missing one, or a value that is not allowed.
     """
     return document.read(AnyStep, dict(fields), path, context=budget, filled=filled).root

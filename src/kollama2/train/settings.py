@@ -24,7 +24,7 @@ def parse_bytes(value: Any) -> Any:
     """`50MB` → 50,000,000; numbers stay as they are.
 
     Raises:
-        ValueError: it is no amount of bytes, or more than can be meant.
+        ValueError: it is no amount of bytes, or more than any disk holds.
     """
     size = value
     if isinstance(value, str):
