@@ -57,7 +57,7 @@ def status(
         One row a cell: recipe, seed, suite and state.
 
     Raises:
-        Fault: the study, or something that it names, cannot be, or cannot be read.
+        Fault: the study, or something that it names, is impossible or cannot be read.
     """
     place = store_at(store)
     cells = states(*planned(study, place, mirrors_at(mirrors)), Store(place))

@@ -125,7 +125,7 @@ def plan(
         The plan. Nothing is computed or changed.
 
     Raises:
-        Fault: the study, the profile or something that they name cannot be, or cannot be read.
+        Fault: the study, the profile or something that they name is impossible or cannot be read.
     """
     place = store_at(store)
     locked, todo = planned(study, place, mirrors_at(mirrors))

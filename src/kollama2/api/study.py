@@ -128,7 +128,7 @@ def run(
         What the study has found. Once all is computed, the same call answers at once.
 
     Raises:
-        Fault: the study, or something that it names, cannot be; or a stage failed, with the
+        Fault: the study, or something that it names, is impossible; or a stage failed, with the
             sentence of the first one. What was computed stays, and the same call continues.
     """
     place, tell = store_at(store), once(progress or silent)

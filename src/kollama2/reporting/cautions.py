@@ -154,13 +154,9 @@ def _seen(row: BoardRow, primary: str) -> list[Texts]:
 def _mixed(study: Study) -> list[Texts]:
     """Suites or packages that changed between the cells of one study."""
     said = []
-    hashes: dict[str, set[str]] = {}
-    for cell in study.cells:
-        if cell.done:
-            hashes.setdefault(cell.suite, set()).add(study.stages[cell.evaluate].evaluation.suite)
-    for suite, found_hashes in hashes.items():
-        if len(found_hashes) > 1:
-            listed = ", ".join(sorted(found_hashes))
+    for suite, hashes in study.hashes.items():
+        if len(hashes) > 1:
+            listed = ", ".join(hashes)
             said.append(say_all("warning.suites", suite=suite, hashes=listed))
     for package in DECISIVE_PACKAGES:
         versions = {

@@ -169,15 +169,10 @@ def _uris(settings: Any) -> Iterable[str]:
 
 def suites(study: Study) -> list[tuple[str, str, tuple[str, ...]]]:
     """The suites of the study, each with the hash in the records of its cells, and its tasks."""
-    found = []
-    for name, suite in study.lock.suites.items():
-        hashes = {
-            study.stages[cell.evaluate].evaluation.suite
-            for cell in study.cells
-            if cell.done and cell.suite == name
-        }
-        found.append((name, ", ".join(sorted(hashes)) or "–", suite.tasks))
-    return found
+    return [
+        (name, ", ".join(study.hashes[name]) or "–", suite.tasks)
+        for name, suite in study.lock.suites.items()
+    ]
 
 
 def versions(study: Study) -> list[tuple[str, list[str]]]:

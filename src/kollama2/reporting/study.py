@@ -148,6 +148,15 @@ class Study:
         done = [cell for cell in self.of(recipe) if cell.done]
         return [cell for cell in done if cell.seed == min(one.seed for one in done)]
 
+    @property
+    def hashes(self) -> dict[str, list[str]]:
+        """The hashes of each suite, as the records of its cells have them; several are wrong."""
+        found: dict[str, set[str]] = {name: set() for name in self.lock.suites}
+        for cell in self.cells:
+            if cell.done:
+                found[cell.suite].add(self.stages[cell.evaluate].evaluation.suite)
+        return {name: sorted(hashes) for name, hashes in found.items()}
+
     def evaluations(self, recipe: str) -> list[Evaluation]:
         """What the evaluations of a recipe measured, each once."""
         return [self.stages[cell.evaluate].evaluation for cell in self.finished(recipe)]

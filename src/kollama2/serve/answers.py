@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from kollama2.model.messages import Message
@@ -31,14 +32,15 @@ class Answers:
     """
 
     def __init__(self, engine: Engine, makes: Sequence[Make]) -> None:
-        loop = asyncio.get_running_loop()
+        self._loop = asyncio.get_running_loop()
         self._events: asyncio.Queue[tuple[int, Event]] = asyncio.Queue()
-
-        def listener(index: int) -> Callable[[Event], None]:
-            return lambda said: _put(loop, self._events, (index, said))
-
-        self._jobs = [make(listener(index)) for index, make in enumerate(makes)]
+        self._jobs = [make(partial(self._hear, index)) for index, make in enumerate(makes)]
         engine.submit(self._jobs)
+
+    def _hear(self, index: int, said: Event) -> None:
+        """Take in what the engine's thread says."""
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._events.put_nowait, (index, said))
 
     def leave(self, index: int | None = None) -> None:
         """Nobody waits for a text, or for any, any more."""
@@ -52,11 +54,6 @@ class Answers:
             index, said = await self._events.get()
             left -= not isinstance(said, Piece)
             yield index, said
-
-
-def _put(loop: asyncio.AbstractEventLoop, events: "asyncio.Queue[Any]", said: Any) -> None:
-    if not loop.is_closed():
-        loop.call_soon_threadsafe(events.put_nowait, said)
 
 
 async def judge(guard: Guard, dialog: Sequence[Message]) -> bool:

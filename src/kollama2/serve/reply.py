@@ -5,6 +5,7 @@ import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any
 
 from kollama2.serve.row import Token
@@ -132,11 +133,8 @@ class TextReply(ChatReply):
     def _text(self, index: int, text: str, tokens: Sequence[Token], reason: str | None) -> Json:
         logprobs: Json | None = None
         if self._logprobs:
-            at, offsets = self._at.get(index, 0), []
-            for one in tokens:
-                offsets.append(at)
-                at += len(one.text)
-            self._at[index] = at
+            lengths = (len(one.text) for one in tokens)
+            *offsets, self._at[index] = accumulate(lengths, initial=self._at.get(index, 0))
             logprobs = {
                 "tokens": [one.text for one in tokens],
                 "token_logprobs": [one.logprob for one in tokens],

@@ -9,6 +9,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -187,19 +188,13 @@ class Passed:
         Raises:
             Refusal: always.
         """
-        status = self._response.status_code
-        said: Any = None
+        status, said = self._response.status_code, None
         if 400 <= status < 500 and status not in (401, 403):
-            try:
+            with suppress(Refusal, KeyError, TypeError):
                 said = (await self.whole())["error"]["message"]
-            except (Refusal, KeyError, TypeError):
-                said = None
-            status = status if isinstance(said, str) else 502
-        else:
-            status = 502
-        said = said if isinstance(said, str) else "the server behind this one does not answer"
-        wait = 1 if status == 429 else None
-        raise Refusal(status, said, None, "upstream", wait)
+        if not isinstance(said, str):
+            status, said = 502, "the server behind this one does not answer"
+        raise Refusal(status, said, None, "upstream", 1 if status == 429 else None)
 
     async def events(self, count: int) -> AsyncIterator[tuple[int, Event]]:
         """The texts of a streamed reply, which end together, so that their tokens are known.

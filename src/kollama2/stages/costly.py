@@ -38,7 +38,7 @@ class Costly(Stage):
     @property
     def learns(self) -> bool:
         """Whether anything is learned by it."""
-        return True
+        return self.width > 0
 
     @property
     def training(self) -> TrainSettings | None:

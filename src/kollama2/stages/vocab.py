@@ -79,14 +79,10 @@ class ExpandVocab(ChangedModel, Costly):
         return True
 
     @property
-    def learns(self) -> bool:
-        """Most ways to begin new rows only look at old ones."""
-        return self.settings.init == "distill"
-
-    @property
     def width(self) -> int:
-        """Tokens of one step of a distillation."""
-        return self.settings.batch * self.settings.max_length if self.learns else 0
+        """Tokens of one step of a distillation; other ways to begin rows only look at old ones."""
+        chosen = self.settings
+        return chosen.batch * chosen.max_length if chosen.init == "distill" else 0
 
     @property
     def reads(self) -> Sequence[Source]:
@@ -165,11 +161,6 @@ class PruneVocab(ChangedModel, Costly):
     def tokenizer_stage(self) -> PruneTokenizer:
         """The stage whose tokenizer this model has."""
         return self.tokenizer
-
-    @property
-    def learns(self) -> bool:
-        """Rows only leave."""
-        return False
 
     def config(self, store: Store, *, hub: bool = False) -> Mapping[str, Any] | None:
         """That of the model before, with the rows that stay, once they are known."""

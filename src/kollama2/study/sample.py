@@ -64,17 +64,19 @@ def _sampled(rows: Encode, store: Store) -> dict[str, float] | None:
     while isinstance(tokenizer, ChangedTokenizer) and store.record(tokenizer) is None:
         left *= tokenizer.left
         tokenizer = tokenizer.tokenizer
-    places = [_place(part.source, store) for part in rows.data if isinstance(part.source, Source)]
+    sources = [
+        (one, place)
+        for one in rows.sources
+        if isinstance(one, Source) and (place := _place(one, store)) is not None
+    ]
     with TemporaryDirectory() as scratch:
         folder = _folder(tokenizer, store, Path(scratch))
-        if folder is None or None in places or len(places) < len(rows.data):
+        if folder is None or len(sources) < len(rows.data):
             return None
         encoder = ModelFolder.read(folder).encoder(rows.template)
         total = Counter[str]()
-        for part, place in zip(rows.data, places, strict=True):
-            assert place is not None, "looked at above"
-            assert isinstance(part.source, Source), "counted above"
-            total.update(_counted(part.source, place, encoder, rows))
+        for source, place in sources:
+            total.update(_counted(source, place, encoder, rows))
     return {**total, "tokens": left * total["tokens"]}
 
 

@@ -132,6 +132,12 @@ def cut(lengths: np.ndarray, max_length: int) -> tuple[np.ndarray, np.ndarray]:
     return np.stack([row, start, stop], axis=1), ends
 
 
+def documents(rows: Rows, chosen: np.ndarray, max_length: int) -> list[Document]:
+    """The rows of these indices, cut."""
+    parts, _ = cut(rows.lengths[chosen], max_length)
+    return [Document(int(chosen[row]), start, stop) for row, start, stop in parts.tolist()]
+
+
 def pack(lengths: np.ndarray, size: int) -> list[list[int]]:
     """Best-fit decreasing: each document goes where it leaves the least room; nothing is cut.
 

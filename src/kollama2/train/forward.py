@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from kollama2.errors import BadData
 from kollama2.train.attention import NAME, by_document
-from kollama2.train.batches import IGNORED, Document, Rows, cut, micro_batches
+from kollama2.train.batches import IGNORED, Document, Rows, documents, micro_batches
 
 
 def tensors(rows: Rows, parts: list[Document]) -> dict[str, Any]:
@@ -111,9 +111,7 @@ def held_out_loss(
         micro_batch_tokens: tokens in one forward pass.
     """
     chosen = np.arange(len(rows)) if keep is None else keep
-    table, _ = cut(rows.lengths[chosen], max_length)
-    parts = [Document(int(chosen[row]), start, stop) for row, start, stop in table.tolist()]
-    parts.sort(key=lambda part: -part.length)
+    parts = sorted(documents(rows, chosen, max_length), key=lambda part: -part.length)
     device = next(model.parameters()).device
     model.eval()
     total, count = 0.0, 0

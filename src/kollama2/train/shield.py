@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from kollama2.train.attention import by_document, side_by_side
-from kollama2.train.batches import Document, Rows, cut, micro_batches, order
+from kollama2.train.batches import Rows, documents, micro_batches, order
 from kollama2.train.forward import logits, on, tensors
 
 SAMPLES, MAX_LENGTH = 500, 512  # calibration rows; tokens of a document
@@ -46,8 +46,7 @@ def shield(
         if isinstance(layer, torch.nn.Linear)
     }
     chosen = order(len(rows), seed, 0)[:SAMPLES]
-    parts, _ = cut(rows.lengths[chosen], MAX_LENGTH)
-    documents = [Document(int(chosen[row]), start, stop) for row, start, stop in parts.tolist()]
+    parts = documents(rows, chosen, MAX_LENGTH)
     squares = {
         name: torch.zeros(layer.in_features, device=layer.weight.device)
         for name, layer in layers.items()
@@ -62,7 +61,7 @@ def shield(
         with torch.no_grad(), by_document(model):
             # What fills a batch of documents would be counted, so without shared rows one at once.
             room = micro_batch_tokens if side_by_side(model) else 1
-            for run in micro_batches(documents, room):
+            for run in micro_batches(parts, room):
                 micro = on(device, tensors(rows, run))
                 logits(model, {**micro, "positions": micro["positions"][:1]})
     finally:
@@ -77,7 +76,7 @@ def shield(
         layer.weight.shielded = True  # type: ignore[attr-defined]
         layer.weight.register_hook(partial(_masked, free))  # type: ignore[no-untyped-call]
         frozen += len(columns)
-    tokens = sum(one.length for one in documents)
+    tokens = sum(one.length for one in parts)
     return {
         "shielded_layers": len(layers),
         "shielded_columns": frozen,
