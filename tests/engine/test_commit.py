@@ -20,11 +20,12 @@ def finished(root: Path) -> Path:
     for name, content in FILES.items():
         (partial / name).parent.mkdir(parents=True, exist_ok=True)
         (partial / name).write_bytes(content)
-    commit.publish(partial, root / "a")
+    commit.seal(partial)
+    commit.move(partial, root / "a")
     return root / "a"
 
 
-def test_publish_makes_a_folder_that_verifies(tmp_path: Path) -> None:
+def test_a_folder_that_is_sealed_and_moved_verifies(tmp_path: Path) -> None:
     folder = finished(tmp_path)
     commit.verify(folder, full=True)
     assert not (tmp_path / "a.partial").exists()
@@ -37,7 +38,8 @@ def test_files_get_the_usual_permissions(tmp_path: Path) -> None:
     partial.mkdir(mode=0o700)
     (partial / "w").write_bytes(b"1")
     (partial / "w").chmod(0o600)
-    commit.publish(partial, tmp_path / "f")
+    commit.seal(partial)
+    commit.move(partial, tmp_path / "f")
     mask = os.umask(0)
     os.umask(mask)
     assert stat.S_IMODE((tmp_path / "f" / "w").stat().st_mode) == 0o666 & ~mask
@@ -100,8 +102,9 @@ def test_a_finished_folder_is_never_overwritten(tmp_path: Path) -> None:
     folder = finished(tmp_path)
     other = tmp_path / "other"
     other.mkdir()
+    commit.seal(other)
     with pytest.raises(StorageTrouble, match="never overwritten"):
-        commit.publish(other, folder)
+        commit.move(other, folder)
     commit.verify(folder, full=True)
 
 

@@ -81,20 +81,6 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def publish(partial: Path, final: Path) -> None:
-    """Make the folder `partial` the finished folder `final`, whole or not at all.
-
-    Args:
-        partial: a folder of plain files and folders, on the same file system as `final`.
-        final: a path that does not exist.
-
-    Raises:
-        TryLater, Denied, StorageTrouble: as `seal` and `move`; the files of `partial` stay.
-    """
-    seal(partial)
-    move(partial, final)
-
-
 def move(sealed: Path, final: Path) -> None:
     """Rename a sealed folder to its final name, for good.
 
@@ -172,7 +158,7 @@ def committing(final: Path) -> Iterator[Path]:
         ...     write_json(partial / "state.json", {"step": 10})
 
     Raises:
-        TryLater, Denied, StorageTrouble: as `publish`; nothing is left behind.
+        TryLater, Denied, StorageTrouble: as `seal` and `move`; nothing is left behind.
     """
     whole = final.absolute()  # `.` has no name
     with storage(final):
@@ -186,7 +172,8 @@ def committing(final: Path) -> Iterator[Path]:
             owner_of(partial).write_text(json.dumps(identity()), encoding="utf-8")
             partial.mkdir()
         yield partial
-        publish(partial, final)
+        seal(partial)
+        move(partial, final)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
         with suppress(OSError):
@@ -197,7 +184,7 @@ def verify(folder: Path, full: bool = False, *, once: bool = False) -> None:
     """Check a finished folder against its manifest.
 
     Args:
-        folder: what `publish` made.
+        folder: what `move` made.
         full: read every file and compare its SHA-256; otherwise only names and sizes.
         once: do not read a file again that this process has read and nobody has touched since.
 
