@@ -34,7 +34,10 @@ def main() -> int:
             resources=Resources.model_validate_json(arguments.resources),
         )
         if arguments.rank_of:
-            return _rank(request, json.loads(arguments.rank_of))
+            worker.use_threads(request.resources.threads)
+            stage = worker.read_stage(request.recipe, request.module)
+            leader = json.loads(arguments.rank_of)
+            return ranks.run_rank(stage, Store(request.root), request.resources, leader)
         with _output_to_stderr():
             record = worker.compute(request, say_damage, quiet=False)
     except Fault as fault:
@@ -72,18 +75,6 @@ def _output_to_stderr() -> Iterator[None]:
         sys.stdout.flush()
         os.dup2(data, 1)
         os.close(data)
-
-
-def _rank(request: worker.Request, leader: dict[str, object]) -> int:
-    store = Store(request.root)
-    worker.use_threads(request.resources.threads)
-    stage = worker.read_stage(request.recipe, request.module)
-    try:
-        ranks.run_rank(stage, store, request.resources, leader)
-    except Fault as fault:
-        ranks.report_fault(store, stage, fault.exit_code, str(fault))
-        return fault.exit_code
-    return 0
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from kollama2.engine.identity import alive, identity
 from kollama2.engine.profile import Resources
 from kollama2.engine.stage import Stage, Work
 from kollama2.engine.store import Store
+from kollama2.errors import Fault
 from kollama2.records.read import Json, read
 
 _METRICS, _PROGRESS, _FAULT = "metrics.json", "told.json", "fault.json"
@@ -57,8 +58,12 @@ def run(stage: Stage, work: Work, root: Path) -> Mapping[str, Any]:
     return read(work.scratch / _METRICS, Json)
 
 
-def run_rank(stage: Stage, store: Store, resources: Resources, leader: dict[str, Any]) -> None:
-    """Be one of the processes that `run` starts, as long as the holder of the lease lives."""
+def run_rank(stage: Stage, store: Store, resources: Resources, leader: dict[str, Any]) -> int:
+    """Be one of the processes that `run` starts, as long as the holder of the lease lives.
+
+    Returns:
+        0, or the exit code of the fault that it left where `run` finds it.
+    """
     first = os.environ.get("RANK", "0") == "0"
     threading.Thread(target=_die_with, args=(leader,), daemon=True).start()
     out = store.partial(stage)
@@ -70,14 +75,14 @@ def run_rank(stage: Stage, store: Store, resources: Resources, leader: dict[str,
 
     # Comparing all content once is enough: if it is damaged, the first rank ends the others.
     inputs = store.input if first else store.path
-    metrics = stage.run(Work(out, scratch, resources, inputs, tell))
+    try:
+        metrics = stage.run(Work(out, scratch, resources, inputs, tell))
+    except Fault as fault:
+        commit.write_json(scratch / _FAULT, [fault.exit_code, str(fault)])
+        return fault.exit_code
     if first:
         commit.write_json(scratch / _METRICS, dict(metrics))
-
-
-def report_fault(store: Store, stage: Stage, code: int, message: str) -> None:
-    """Leave a fault of a rank where `run` finds it."""
-    commit.write_json(store.partial(stage) / "scratch" / _FAULT, [code, message])
+    return 0
 
 
 def _follow(process: "subprocess.Popen[bytes]", work: Work) -> None:

@@ -2,59 +2,25 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from kollama2.errors import visible
 from kollama2.records.read import Json, read
-from kollama2.reporting.board import Cost, Leaderboard
+from kollama2.reporting.board import Leaderboard
 from kollama2.reporting.study import TRAINING, Sample, Study, samples
 
 PROMPTS = 24  # that a page shows
 ROWS = ("in", "kept", "rejected")
-LONGEST = 700  # characters of an answer that a page shows
 
 
-@dataclass(frozen=True)
-class SampleAnswer:
-    """A recipe's answer, made visible; None where the recipe has none."""
-
-    recipe: str
-    text: str | None
-    cut: bool = False
-
-
-@dataclass(frozen=True)
-class SamplePrompt:
-    """The answers of every recipe to one prompt."""
-
-    task: str
-    item: str
-    prompt: str
-    reference: str | None
-    answers: tuple[SampleAnswer, ...]
-
-
-@dataclass(frozen=True)
-class Expense:
-    """A recipe's cost, with what depends on the machine apart; means over seeds.
-
-    `loss` is that of the last training, over its last tenth.
-    """
-
-    recipe: str
-    cost: Cost
-    loss: float | None
-    training: float | None
-    evaluation: float | None
-    memory: float | None
-
-
-def sample_answers(study: Study, recipes: Sequence[str]) -> tuple[list[SamplePrompt], int, str]:
+def sample_answers(
+    study: Study, recipes: Sequence[str]
+) -> tuple[list[tuple[Sample, list[tuple[str, Sample | None]]]], int, str]:
     """The answers of all recipes side by side; each recipe speaks with its first seed.
 
     Returns:
-        The prompts that a page shows, out of how many, and the seeds whose models answered.
+        The prompts that a page shows, each with the answer of every recipe, or None; out of how
+        many; and the seeds whose models answered.
     """
     found: dict[tuple[str, str], dict[str, Sample]] = {}
     seeds: set[int] = set()
@@ -63,31 +29,21 @@ def sample_answers(study: Study, recipes: Sequence[str]) -> tuple[list[SamplePro
             seeds.add(cell.seed)
             for sample in samples(study, cell):
                 found.setdefault((sample.task, sample.item), {}).setdefault(recipe, sample)
-    shown = []
-    for (task, item), by_recipe in _spread(found)[:PROMPTS]:
-        any_one = next(iter(by_recipe.values()))
-        answers = tuple(_answer(recipe, by_recipe.get(recipe)) for recipe in recipes)
-        reference = None if any_one.reference is None else visible(any_one.reference)
-        shown.append(SamplePrompt(task, item, visible(any_one.prompt), reference, answers))
+    shown = [
+        (next(iter(answers.values())), [(recipe, answers.get(recipe)) for recipe in recipes])
+        for answers in _spread(found)[:PROMPTS]
+    ]
     return shown, len(found), ", ".join(map(str, sorted(seeds))) or "–"
 
 
-def _spread(
-    found: dict[tuple[str, str], dict[str, Sample]],
-) -> list[tuple[tuple[str, str], dict[str, Sample]]]:
+def _spread(found: dict[tuple[str, str], dict[str, Sample]]) -> list[dict[str, Sample]]:
     """Prompts in turn from each task, so that a long task does not hide the others."""
     seen: Counter[str] = Counter()
     turns = []
-    for key, value in found.items():
-        turns.append((seen[key[0]], (key, value)))
-        seen[key[0]] += 1
-    return [one for _, one in sorted(turns, key=lambda turn: turn[0])]
-
-
-def _answer(recipe: str, sample: Sample | None) -> SampleAnswer:
-    if sample is None:
-        return SampleAnswer(recipe, None)
-    return SampleAnswer(recipe, visible(sample.answer[:LONGEST]), len(sample.answer) > LONGEST)
+    for (task, _), answers in found.items():
+        turns.append((seen[task], answers))
+        seen[task] += 1
+    return [answers for _, answers in sorted(turns, key=lambda turn: turn[0])]
 
 
 def missing_states(study: Study, recipe: str) -> list[tuple[str, int]]:
@@ -96,12 +52,13 @@ def missing_states(study: Study, recipe: str) -> list[tuple[str, int]]:
     return sorted(states.items())
 
 
-def costs(study: Study, board: Leaderboard) -> list[Expense]:
-    """The cost of every recipe, in the order of the leaderboard."""
-    return [_expense(study, row.recipe, row.cost) for row in board.rows]
+def costs(study: Study, board: Leaderboard) -> list[Json]:
+    """The cost of every recipe and what depends on the machine, in the order of the leaderboard."""
+    return [{"cost": row.cost, **_spent(study, row.recipe)} for row in board.rows]
 
 
-def _expense(study: Study, recipe: str, cost: Cost) -> Expense:
+def _spent(study: Study, recipe: str) -> Json:
+    """Means over seeds; `loss` is that of the last training, over its last tenth."""
     losses, training, evaluation, memory = [], [], [], []
     for cell in study.of(recipe):
         if not cell.done:
@@ -113,7 +70,13 @@ def _expense(study: Study, recipe: str, cost: Cost) -> Expense:
         if learned and isinstance(loss := learned[-1].metrics.get("loss_end"), int | float):
             losses.append(loss)
         memory.append(max((one.record.peak_memory_bytes for one in learned), default=0))
-    return Expense(recipe, cost, _mean(losses), _mean(training), _mean(evaluation), _mean(memory))
+    return {
+        "recipe": recipe,
+        "loss": _mean(losses),
+        "training": _mean(training),
+        "evaluation": _mean(evaluation),
+        "memory": _mean(memory),
+    }
 
 
 def _mean(values: Sequence[float]) -> float | None:

@@ -95,6 +95,7 @@ def render(study: Study, board: Leaderboard, drawn: "Mapping[str, list[Chart]]")
         {
             "say": say,
             "quantity": quantity,
+            "visible": visible,
             "duration": facts.duration,
             "flag_text": flag_text,
             "ends": _ends,

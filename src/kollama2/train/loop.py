@@ -104,28 +104,21 @@ def train(
             loop.within = record.within
             loop.keep(record.sync, identity, resources.checkpoint_seconds)
             loop.run(folder)
+    about = rows / "encoding.json"
+    encoding = json.loads(about.read_text(encoding="utf-8")) if about.is_file() else {}
     answer = figures(read(out / "metrics.jsonl"), network, settings)
     write_model(
         network,
         out / "model",
         base=model,
         method=settings.method,
-        template=_template(rows),
+        template=encoding.get("template"),
         recipe={"train": identity["settings"]},
     )
     grown = read_card(out / "model").vocabulary
     if settings.method != "full" and grown is not None and grown.base:
         write_rows(model, out / "model")
     return {**answer, **frozen}
-
-
-def _template(rows: Path) -> str | None:
-    """The template that rows were encoded with, where they say it."""
-    about = rows / "encoding.json"
-    if not about.is_file():
-        return None
-    template: str | None = json.loads(about.read_text(encoding="utf-8")).get("template")
-    return template
 
 
 def check_fit(network: Any, plan: BatchPlan) -> None:
