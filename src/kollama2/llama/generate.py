@@ -94,7 +94,17 @@ class Generator:
         temperature: float = 0.6,
         top_p: float = 0.9,
     ) -> Iterator[int]:
-        """See `talk.Talker.stream`."""
+        """Yield the ids of one continuation as they are chosen, without the one that ends it.
+
+        Args:
+            prompt_tokens: what is continued.
+            max_gen_len: most new tokens; None for what fits.
+            temperature: 0 or less is greedy.
+            top_p: mass of the nucleus that is sampled from.
+
+        Raises:
+            BadUsage: there are no tokens, or more than `length`.
+        """
         if not 0 < len(prompt_tokens) <= self.length:
             raise BadUsage(
                 f"the prompt has {len(prompt_tokens)} tokens and the context {self.length}; "

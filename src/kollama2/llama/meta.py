@@ -1,8 +1,7 @@
 """Meta's checkpoints: `consolidated.NN.pth` with `params.json`, in any number of shards.
 
-Each shard holds a slice of every matrix. Query and key rows follow the reference's layout, where
-neighbouring rows (2i, 2i+1) of a head turn together; Hugging Face's Llama turns row i with row
-i + head_dim/2 (RoFormer, arXiv 2104.09864, equation 34), so these rows are re-ordered.
+Each shard holds a slice of every matrix. Query and key rows follow the reference's layout, so they
+are re-ordered (`model.weights.to_half_layout`).
 """
 
 import pickle
@@ -19,6 +18,7 @@ from kollama2.llama.args import ModelArgs
 from kollama2.llama.faults import Unmet
 from kollama2.model.reading import reading
 from kollama2.model.stored import finite
+from kollama2.model.weights import to_half_layout
 
 ROPE = "rope.freqs"  # a table that every program computes itself; Meta's files hold it all the same
 
@@ -75,18 +75,6 @@ def parts(args: ModelArgs, vocab: int) -> Iterator[Part]:
             yield Part(f"{ours}{a}.weight", f"{theirs}{b}.weight", (dim,), None)
     yield Part("norm.weight", "model.norm.weight", (dim,), None)
     yield Part("output.weight", "lm_head.weight", (vocab, dim), 0)
-
-
-def to_half_layout(rows: torch.Tensor, heads: int) -> torch.Tensor:
-    """Re-order each head's rows from pairs (2i, 2i+1) to pairs (i, i + half)."""
-    pairs = rows.reshape(heads, -1, 2, *rows.shape[1:])
-    return pairs.transpose(1, 2).reshape(rows.shape)
-
-
-def to_pair_layout(rows: torch.Tensor, heads: int) -> torch.Tensor:
-    """Undo `to_half_layout`."""
-    halves = rows.reshape(heads, 2, -1, *rows.shape[1:])
-    return halves.transpose(1, 2).reshape(rows.shape)
 
 
 def shard_files(folder: Path) -> list[Path]:

@@ -7,15 +7,28 @@ from pathlib import Path
 from typing import Any
 
 from kollama2.errors import BadData, Notice
+from kollama2.model.card import read_card
 from kollama2.model.files import ADAPTER, ADAPTER_CONFIG, read_json
+from kollama2.model.grow import grow, weights_hash
 from kollama2.model.reading import reading, said
 from kollama2.model.sound import tell_unread, try_once
 from kollama2.model.stored import opened
 from kollama2.model.tables import of_table, table_names, tied
 
+ROWS = "new_rows.safetensors"
+"""Lies beside an adapter whose base grew: the rows of the new tokens, as they were before it."""
 
-def adapter_of(model: Any, folder: Path) -> Any:
+
+def adapter_of(model: Any, folder: Path, base: Path) -> Any:
     """An adapter's folder on the model that it belongs to.
+
+    Args:
+        model: the base in memory; it grows if it is the one from before the vocabulary grew.
+        folder: the adapter.
+        base: the folder of the base.
+
+    Returns:
+        A `PeftModel` in evaluation mode.
 
     Raises:
         BadData: it does not belong there, or is of a kind that adds no weights to a model.
@@ -25,6 +38,8 @@ def adapter_of(model: Any, folder: Path) -> Any:
     if not (folder / ADAPTER).is_file():
         raise BadData(f"{folder} holds no {ADAPTER}; pickled adapters are never read")
     _check_adapter(folder)
+    if before_growth(folder, base):
+        _grow(model, folder, base)
     _fit_rows(model, folder)
     with warnings.catch_warnings(record=True) as remarks:
         warnings.simplefilter("always")
@@ -43,6 +58,38 @@ def adapter_of(model: Any, folder: Path) -> Any:
             warnings.warn(f"{folder}: PEFT says: {text}", Notice, stacklevel=1)
     try_once(found.eval(), folder)
     return found
+
+
+def before_growth(adapter: Path, base: Path) -> bool:
+    """Whether a base is the model from before the vocabulary of an adapter grew.
+
+    PEFT saves the embeddings of such an adapter but cannot load it on a base of the old size,
+    because nothing in it says how the base grew. Ours carries the first rows of the new pieces and
+    the hash of the weights that they were added to.
+    """
+    grown = read_card(adapter).vocabulary
+    if grown is None or not (adapter / ROWS).is_file():
+        return False
+    # A pruned base has a vocabulary of its own, which ended where the new rows begin.
+    before = read_card(base).vocabulary
+    return before is None or before.size <= grown.first
+
+
+def _grow(model: Any, adapter: Path, base: Path) -> None:
+    about, found = read_card(adapter).vocabulary, weights_hash(base)
+    assert about is not None, "it grew"
+    if found != about.base:
+        raise BadData(
+            f"{adapter} was trained on weights {(about.base or '(none)')[:12]}, but {base} holds "
+            f"{found[:12]}; name the base that its vocabulary was added to"
+        )
+    with (
+        reading(adapter, f"holds {ROWS} that do not fit the vocabulary of its card"),
+        opened(adapter, [adapter / ROWS]) as files,
+    ):
+        rows = {name: file.get(name) for name, file in files.items()}
+        ids = list(range(about.first, about.size))
+        grow(model, about.first, ids, rows["embed"], rows.get("head"), about.size)
 
 
 def _check_names(found: Any, folder: Path) -> None:

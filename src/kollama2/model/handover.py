@@ -166,16 +166,16 @@ def _settings(out: Path, **changes: Any) -> None:
 
 def difference(plain: Any, trained: "ChatEncoder") -> str:
     """What transformers encodes otherwise than training did, in one sentence; empty if nothing."""
-    bos = [] if trained.tokenizer.bos_id is None else [trained.tokenizer.bos_id]
     for text in _TEXTS:
-        ours, theirs = [*bos, *trained.tokenizer.encode(text)], list(plain(text).input_ids)
+        ours, theirs = trained.tokenizer.begun(text), list(plain(text).input_ids)
         theirs = theirs[:-1] if theirs[-1:] == [plain.eos_token_id] else theirs
         if ours != theirs and not _space_lost(text, ours, theirs, trained):
             return _told(text, ours, theirs)
     for dialog in _DIALOGS:
-        taught_ids = _chat_ids(trained, dialog)
-        if taught_ids is None:
-            continue
+        try:
+            taught_ids = trained.on(date.today()).encode(dialog).ids
+        except BadData:
+            continue  # the template cannot write it
         read = render_ids(plain, [dict(m) for m in dialog])
         if taught_ids != read and not _parted(plain, trained, dialog, taught_ids, read):
             return _told(dialog[-1]["content"], taught_ids, read)
@@ -218,16 +218,14 @@ def _space_lost(
     )
 
 
-def _chat_ids(trained: "ChatEncoder", dialog: Sequence[Message]) -> list[int] | None:
-    """The ids of a dialog as of today; None where the template cannot write it."""
-    try:
-        return trained.on(date.today()).encode(dialog).ids
-    except BadData:
-        return None
+def differ_at(ours: Sequence[int], theirs: Sequence[int]) -> int | None:
+    """The first place where both have an id, and not the same; None where there is none."""
+    pairs = enumerate(zip(ours, theirs, strict=False))
+    return next((i for i, (a, b) in pairs if a != b), None)
 
 
 def _told(text: str, ours: Sequence[int], theirs: Sequence[int]) -> str:
-    at = next((i for i, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a != b), 0)
+    at = differ_at(ours, theirs) or 0
     return f"{text!r} gives …{theirs[at : at + 4]} in transformers and …{ours[at : at + 4]} here"
 
 

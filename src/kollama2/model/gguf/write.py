@@ -17,15 +17,14 @@ from kollama2.errors import BadData
 from kollama2.model.folder import ModelFolder
 from kollama2.model.gguf.architectures import FAMILIES, FREQUENCIES, HEAD, TABLE, Family
 from kollama2.model.gguf.describe import architecture_of, divisors_of, keys_of
-from kollama2.model.gguf.vocabulary import template_of, tokenizer_keys
+from kollama2.model.gguf.vocabulary import tokenizer_keys
 from kollama2.model.gguf.weights import heads_of, names_of, parts_of
-from kollama2.model.weights import Weights
+from kollama2.model.weights import Weights, to_pair_layout
 
 KINDS = ("F32", "F16", "BF16", "Q8_0", "Q4_0")
 """How matrices can be stored; vectors stay in float32."""
 _FILE_TYPES = {"F32": 0, "F16": 1, "BF16": 32, "Q8_0": 7, "Q4_0": 2}
 _EXACT = ("F32", "F16", "BF16")
-Say = Callable[[str], None]
 
 
 def write_gguf(folder: ModelFolder, path: Path, kind: str, about: dict[str, Any]) -> None:
@@ -61,8 +60,8 @@ def write_gguf(folder: ModelFolder, path: Path, kind: str, about: dict[str, Any]
         rows = tensors[TABLE].shape[0]
         for name, value in tokenizer_keys(folder, rows).items():
             _add(writer, f"tokenizer.ggml.{name}", value)
-        if template := template_of(folder):
-            writer.add_chat_template(template)
+        if folder.jinja:
+            writer.add_chat_template(folder.jinja)
         for name, one in tensors.items():
             form = gguf.GGMLQuantizationType[kind_of(name, one.shape, kind)]
             block, width = gguf.GGML_QUANT_SIZES[form]
@@ -131,8 +130,7 @@ def _as_theirs(tensor: Tensor, name: str, family: Family, config: Any) -> Tensor
     if family.shifted and name.endswith("norm.weight"):
         return tensor.float() + 1
     if family.paired and (heads := heads_of(name, config)):
-        halves = tensor.view(heads, 2, len(tensor) // heads // 2, *tensor.shape[1:])
-        return halves.transpose(1, 2).reshape(tensor.shape)
+        return to_pair_layout(tensor, heads)
     return tensor
 
 
