@@ -12,7 +12,7 @@ from kollama2.engine.commit import committing, write_json
 from kollama2.errors import BadData, BadUsage, StorageTrouble, storage, storage_fault
 from kollama2.llama import checklist
 from kollama2.llama.args import ModelArgs, params_of, read_params
-from kollama2.llama.meta import ROPE, Part, Shards, parts, shard_files
+from kollama2.llama.meta import ROPE, Parameter, Shards, parameters, shard_files
 from kollama2.model.card import Card, read_card
 from kollama2.model.files import (
     CONFIG,
@@ -174,13 +174,13 @@ class Form(NamedTuple):
     """
 
     folder: Path
-    parts: list[Part]
+    parts: list[Parameter]
     params: dict[str, Any]
     rope: list[float] | None
     paths: dict[str, Path]
     dtype: torch.dtype
 
-    def tensor(self, part: Part) -> torch.Tensor:
+    def tensor(self, part: Parameter) -> torch.Tensor:
         """A tensor in Meta's layout; only the file that it lies in is opened."""
         name = part.hugging_face
         with opened(self.folder, [self.paths[name]]) as files:
@@ -212,7 +212,7 @@ def check_meta(folder: Path, shards: int = 1) -> Form:
             f"{shards} shards do not divide {args.n_heads} heads, {args.kv_heads} key-value heads "
             f"and {args.hidden_dim} feed-forward units"
         )
-    listed = list(parts(args, config.vocab_size))
+    listed = list(parameters(args, config.vocab_size))
     if config.tie_word_embeddings:
         listed[-1] = listed[-1]._replace(hugging_face=listed[0].hugging_face)
     paths, dtype = _stored(folder, listed)
@@ -236,7 +236,7 @@ def _described(folder: Path, config: Any) -> tuple[ModelArgs, dict[str, Any], li
     return ModelArgs(**params), params, None
 
 
-def _stored(folder: Path, listed: list[Part]) -> tuple[dict[str, Path], torch.dtype]:
+def _stored(folder: Path, listed: list[Parameter]) -> tuple[dict[str, Path], torch.dtype]:
     """The files of a folder's tensors, and what the first is stored in.
 
     Raises:

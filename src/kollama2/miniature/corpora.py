@@ -11,7 +11,7 @@ from kollama2.errors import BadUsage
 from kollama2.miniature import heldout, scenes, suite
 from kollama2.miniature.chats import conversations
 from kollama2.miniature.compose import Telling
-from kollama2.miniature.instructions import Row, Voice
+from kollama2.miniature.instructions import Instruction, Voice
 from kollama2.miniature.korean import REGISTERS
 from kollama2.miniature.lexicon import NOUNS
 from kollama2.miniature.skills import fact_question, row
@@ -58,11 +58,11 @@ def alpaca(seed: int, lang: str) -> Iterator[Json]:
         yield {"instruction": one.instruction, "input": one.input, "output": one.output}
 
 
-def _rows(seed: str, lang: str) -> Iterator[Row]:
+def _rows(seed: str, lang: str) -> Iterator[Instruction]:
     rng = random.Random(seed)
     told: set[str] = set()
 
-    def draw() -> Row:
+    def draw() -> Instruction:
         one = row(rng, lang, bilingual=lang == "ko")
         if one.kind == "fact":
             # Every fact is asked once before any is asked again: small corpora cover the most.

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from kollama2.errors import BadData
 from kollama2.model.added import added_tokens
-from kollama2.model.fast import read_fast, write_tree
+from kollama2.model.fast import read_fast
 from kollama2.model.files import FAST
 from kollama2.model.merging import merge_bytes
+from kollama2.model.pieces import write_tree
 
 
 class ByteLevel:

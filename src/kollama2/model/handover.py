@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from kollama2.errors import BadData
 from kollama2.model.bounded import render_ids
 from kollama2.model.card import CARD, Card, write_card
-from kollama2.model.fast import write_tree
 from kollama2.model.files import (
     CONFIG,
     FAST,
@@ -30,7 +29,7 @@ from kollama2.model.files import (
 from kollama2.model.folder import OWN, ModelFolder
 from kollama2.model.jinja import jinja_forms
 from kollama2.model.messages import Message
-from kollama2.model.pieces import put_in_front, save_fast, write_fast
+from kollama2.model.pieces import put_in_front, save_fast, write_fast, write_tree
 from kollama2.model.templates import TEMPLATES
 from kollama2.model.tokenizer import filed, plain
 

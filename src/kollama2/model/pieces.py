@@ -190,7 +190,12 @@ def put_in_front(fast: Any, name: str, bos: int) -> None:
 
 def save_fast(fast: Any, folder: Path) -> Path:
     """Write a tokenizer of the tokenizers library as the `tokenizer.json` of a folder."""
-    write_json(folder / FAST, json.loads(fast.to_str()), indent=None)
+    return write_tree(folder, json.loads(fast.to_str()))
+
+
+def write_tree(folder: Path, tree: dict[str, Any]) -> Path:
+    """Write a tree as the `tokenizer.json` of a folder."""
+    write_json(folder / FAST, tree, indent=None)
     return folder / FAST
 
 

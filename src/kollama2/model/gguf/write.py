@@ -8,7 +8,7 @@ refused. The format, its names and its numbers are the `gguf` library's.
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -76,15 +76,11 @@ def write_gguf(folder: ModelFolder, path: Path, kind: str, about: dict[str, Any]
                 writer.write_tensor_data(packed)
 
 
-class Stored:
-    """A tensor as llama.cpp has it, read when it is asked for.
+class Stored(NamedTuple):
+    """A tensor as llama.cpp has it, read when it is asked for; the shape has rows first."""
 
-    Attributes:
-        shape: rows first.
-    """
-
-    def __init__(self, shape: tuple[int, ...], get: Callable[[], Tensor]) -> None:
-        self.shape, self.get = shape, get
+    shape: tuple[int, ...]
+    get: Callable[[], Tensor]
 
 
 def stored(weights: Weights, config: Any) -> Iterator[tuple[str, Stored]]:
@@ -164,14 +160,7 @@ def _add(writer: Any, name: str, value: Any) -> None:
     types = gguf.GGUFValueType
     if isinstance(value, list):
         writer.add_array(name, value)
-        return
-    for kind, form in (
-        (bool, types.BOOL),
-        (int, types.UINT32),
-        (float, types.FLOAT32),
-        (str, types.STRING),
-    ):
-        if isinstance(value, kind):
-            writer.add_key_value(name, value, form)
-            return
-    raise AssertionError(f"{name} = {value!r}")
+    else:
+        # The library takes whole numbers for signed ones, as llama.cpp's own files never do.
+        form = types.UINT32 if type(value) is int else types.get_type(value)
+        writer.add_key_value(name, value, form)
