@@ -220,13 +220,11 @@ class Llama:
         tagged = self.encoder.template == "llama2"
         safe = [i for i, one in enumerate(dialogs) if not (tagged and dialog.has_tags(one))]
         ids = [dialog.encode(self.encoder, dialogs[i]) for i in safe]
-        answers: list[ChatPrediction] = [self._refusal(logprobs) for _ in dialogs]
+        nothing: list[float] | None = [] if logprobs else None
+        answers = [self._detailed(_said(dialog.UNSAFE_ERROR), [], nothing) for _ in dialogs]
         found = self._in_turn(ids, max_gen_len, temperature, top_p, logprobs, echo=False)
         for i, (tokens, scores) in zip(safe, found, strict=True):
-            answer: ChatPrediction = {
-                "generation": {"role": "assistant", "content": self.tokenizer.decode(tokens)}
-            }
-            answers[i] = self._detailed(answer, tokens, scores)
+            answers[i] = self._detailed(_said(self.tokenizer.decode(tokens)), tokens, scores)
         return answers
 
     def _in_turn(
@@ -263,12 +261,9 @@ class Llama:
             item["logprobs"] = scores
         return item
 
-    @staticmethod
-    def _refusal(logprobs: bool) -> ChatPrediction:
-        said: ChatPrediction = {"generation": {"role": "assistant", "content": dialog.UNSAFE_ERROR}}
-        if logprobs:
-            said["tokens"], said["logprobs"] = [], []
-        return said
+
+def _said(content: str) -> ChatPrediction:
+    return {"generation": {"role": "assistant", "content": content}}
 
 
 def _hugging_face(ckpt_dir: str | Path) -> Path:

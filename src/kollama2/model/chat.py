@@ -233,10 +233,7 @@ class TextEncoder(ChatEncoder):
                 f"the turns of a chat are {', '.join(roles)}; they must be user, assistant, user, "
                 "… after an optional system message"
             )
-        asked = "user" if prompt else "assistant"
-        if not roles or roles[-1] != asked:
-            last = roles[-1] if roles else "none"
-            raise BadData(f"the last message must be from the {asked}, got {last}")
+        check_last(turns, "user" if prompt else "assistant")
 
     def _encoded(self, chats: Sequence[list[_Segment]], loss: Loss) -> list[Encoded]:
         texts = [one for segments in chats for one in segments if one.id is None]
@@ -258,3 +255,10 @@ class TextEncoder(ChatEncoder):
                     ends.append(len(ids))
             found.append(Encoded(ids, labels, tuple(ends)))
         return found
+
+
+def check_last(messages: Sequence[Message], *roles: str) -> None:
+    """Refuse a chat that ends with a message of another role; the first of them is named."""
+    last = messages[-1]["role"] if messages else "none"
+    if last not in roles:
+        raise BadData(f"the last message must be from the {roles[0]}, got {last}")
