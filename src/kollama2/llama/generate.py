@@ -64,6 +64,7 @@ class Generator:
     Attributes:
         encoder: of its chats.
         length: most tokens of a prompt with its answer.
+        model: the transformers model.
         rules: what its generation configuration says that changes its logits.
 
     Raises:
@@ -71,21 +72,16 @@ class Generator:
     """
 
     def __init__(self, model: Any, encoder: ChatEncoder, length: int | None = None) -> None:
-        self._model = getattr(model, "get_base_model", lambda: model)()
-        made_for = getattr(self._model.config.get_text_config(), "max_position_embeddings", None)
+        self.model: Any = getattr(model, "get_base_model", lambda: model)()
+        made_for = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
         if length is not None and made_for is not None and length > made_for:
             raise BadUsage(
                 f"a context of {length} tokens, but the model was made for {made_for}; ask for less"
             )
         self.encoder = encoder
         self.length: int = length or made_for or _ENDLESS
-        self.rules = rules_of(self._model)
-        self._model.generation_config = GenerationConfig()  # what it says of sampling is not ours
-
-    @property
-    def model(self) -> Any:
-        """The transformers model."""
-        return self._model
+        self.rules = rules_of(self.model)
+        self.model.generation_config = GenerationConfig()  # what it says of sampling is not ours
 
     def stream(
         self,
@@ -124,7 +120,7 @@ class Generator:
             **drawn,
             **self.rules,
         )
-        for token in _generated(self._model, prompt_tokens, settings):
+        for token in _generated(self.model, prompt_tokens, settings):
             if token in stops:
                 return
             yield token

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 
@@ -28,7 +28,13 @@ P = TypeVar("P", CompletionPrediction, ChatPrediction)
 
 
 class Llama:
-    """A model with its tokenizer, ready to complete texts and dialogs."""
+    """A model with its tokenizer, ready to complete texts and dialogs.
+
+    Attributes:
+        encoder: of chats, and of texts.
+        length: most tokens of a prompt with its answer.
+        model: the transformers model.
+    """
 
     @staticmethod
     def build(
@@ -86,16 +92,7 @@ class Llama:
         self.decoder = decoder
         self.tokenizer = tokenizer
         self.encoder = encoder or TextEncoder(tokenizer.contents, "llama2")
-
-    @property
-    def length(self) -> int:
-        """Most tokens of a prompt with its answer."""
-        return self.decoder.length
-
-    @property
-    def model(self) -> Any:
-        """The transformers model."""
-        return self.decoder.model
+        self.length, self.model = decoder.length, decoder.model
 
     def generate(
         self,
