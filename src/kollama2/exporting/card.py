@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kollama2.exporting.choose import Chosen, Entry
+from kollama2.exporting.choose import Chosen, Pick
 from kollama2.exporting.origin import UNKNOWN, Origin, Origins
 from kollama2.reporting.recommend import shortcomings
 
@@ -53,7 +53,7 @@ def write_readme(
     source = Path(__file__).with_name("card.md.j2").read_text(encoding="utf-8")
     # Markdown for people; what a study's texts hold is shown, and the hub sanitises it.
     page = Environment(undefined=StrictUndefined, autoescape=False, trim_blocks=True)  # noqa: S701
-    entry, recipe = chosen.entry, chosen.folder.card.recipe
+    pick, recipe = chosen.pick, chosen.folder.card.recipe
     with opened(chosen.folder.root.path) as files:
         parameters = sum(file.numbers(name) for name, file in files.items())
     body = page.from_string(source).render(
@@ -62,10 +62,10 @@ def write_readme(
         bases=origins.bases,
         data=origins.data,
         llama2=llama2,
-        entry=entry,
-        limits=_limits(entry) if entry else [],
+        pick=pick,
+        limits=_limits(pick) if pick else [],
         # Where a file lies on this machine is nobody else's business.
-        yaml=re.sub(r"file:/[^\s,}]*/", "file:", entry.study.lock.yaml).strip() if entry else "",
+        yaml=re.sub(r"file:/[^\s,}]*/", "file:", pick.study.lock.yaml).strip() if pick else "",
         recipe=json.dumps(recipe, ensure_ascii=False, indent=1, sort_keys=True) if recipe else "",
         vocabulary=chosen.folder.card.vocabulary,
         figures=figures,
@@ -89,8 +89,8 @@ def _about(chosen: Chosen, bases: Sequence[Origin], to: str) -> str:
         "ollama": "a GGUF and a Modelfile for Ollama",
     }[to]
     which = f" ({chosen.said})" if chosen.said else ""
-    if chosen.entry:
-        untouched = chosen.entry.cell.base
+    if chosen.pick:
+        untouched = chosen.pick.cell.base
         what = "untouched, the base of a study of kollama2" if untouched else _ADAPTED
     elif _TRAINED & chosen.folder.card.recipe.keys():
         what = "as kollama2 trained or merged it"
@@ -117,20 +117,20 @@ def _metadata(chosen: Chosen, origins: Origins, to: str) -> Any:
         license_name=other,
         pipeline_tag="text-generation",
         tags=["korean", "kollama2"],
-        model_name=chosen.name if chosen.entry else None,
-        eval_results=_results(chosen.entry) if chosen.entry else None,
+        model_name=chosen.name if chosen.pick else None,
+        eval_results=_results(chosen.pick) if chosen.pick else None,
     )
 
 
-def _results(entry: Entry) -> list[Any] | None:
+def _results(pick: Pick) -> list[Any] | None:
     """The scores of the model's own evaluation, as the hub lists them; None where it has none."""
     from huggingface_hub import EvalResult
 
-    found = entry.study.stages[entry.cell.evaluate].evaluation
+    found = pick.study.stages[pick.cell.evaluate].evaluation
     return [
         EvalResult(
             task_type="text-generation",
-            dataset_type=f"kollama2/{entry.cell.suite}",
+            dataset_type=f"kollama2/{pick.cell.suite}",
             dataset_name=name.rpartition("/")[0],
             # The hub tells results apart by this: one task under two settings would be merged.
             dataset_config=f"{name.rpartition('/')[0]} {found.suite}",
@@ -141,9 +141,9 @@ def _results(entry: Entry) -> list[Any] | None:
     ] or None
 
 
-def _limits(entry: Entry) -> list[str]:
+def _limits(pick: Pick) -> list[str]:
     """What the figures of a study cannot say, as sentences."""
-    study, board, row, _ = entry
+    study, board, row, _ = pick
     faults = shortcomings(board, row)
     said = [f"**Not admissible by the study's own rule**: {'; '.join(faults)}."] if faults else []
     said += ["They hold for these items and prompts, not for Korean as a whole."]

@@ -22,7 +22,7 @@ from kollama2.stages.source import content
 _SCHEMES = (PREFIX, "file:", "builtin:")
 
 
-class Entry(NamedTuple):
+class Pick(NamedTuple):
     """A model in the study that it comes from.
 
     Attributes:
@@ -45,14 +45,14 @@ class Chosen:
     Attributes:
         name: what its files are called.
         folder: where it lies.
-        entry: where it stands in its study; None for a folder.
+        pick: where it stands in its study; None for a folder.
         said: which model that is, as a sentence; empty where it was named itself.
         base: the uri by which its whole weights were asked for; empty where they were not by one.
     """
 
     name: str
     folder: ModelFolder
-    entry: Entry | None = None
+    pick: Pick | None = None
     said: str = ""
     base: str = ""
 
@@ -133,7 +133,7 @@ def _of_study(study: Study, board: Leaderboard, recipe: str) -> Chosen:
     return Chosen(
         f"{study.name}-{recipe}",
         ModelFolder.read(place),
-        Entry(study, board, row, found),
+        Pick(study, board, row, found),
         f"{recipe} of {study.name}{f' ({said})' if said else ''}: {which}",
     )
 

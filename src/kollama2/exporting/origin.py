@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from kollama2.engine.hub import PREFIX
-from kollama2.exporting.choose import Chosen, Entry
+from kollama2.exporting.choose import Chosen, Pick
 from kollama2.model.files import ADAPTER_CONFIG, read_json
 
 UNKNOWN = "unknown"
@@ -83,7 +83,7 @@ def origins(chosen: Chosen, licences: Mapping[str, str]) -> Origins:
         licences: by uri, where the user knows them.
     """
     said = _readme_licence(chosen.folder.root.path)
-    found = _sources(chosen.entry) if chosen.entry else []
+    found = _sources(chosen.pick) if chosen.pick else []
     bases = [one for one in found if one["what"] == "model"]
     only = said if len(bases) == 1 else None  # whose it is of several, nothing says
     return Origins(
@@ -96,10 +96,10 @@ def hub_base(chosen: Chosen) -> str | None:
     """The name on the hub of the very model that an adapter stands on; None if it has none."""
     if hub := Origin(chosen.base).hub:
         return hub
-    if chosen.entry is None:
+    if chosen.pick is None:
         said = str(read_json(chosen.folder.path / ADAPTER_CONFIG).get("base_model_name_or_path"))
         return said if _HUB.fullmatch(said) and not Path(said).exists() else None
-    below = _settings(chosen.entry, chosen.entry.cell.model).get("model")
+    below = _settings(chosen.pick, chosen.pick.cell.model).get("model")
     uri = below.get("uri") if isinstance(below, Mapping) else None  # a source's, unless a stage's
     return Origin(str(uri)).hub
 
@@ -149,17 +149,17 @@ def _readme_licence(folder: Path) -> str | None:
     return str(found) if found else None
 
 
-def _sources(entry: Entry) -> list[Mapping[str, Any]]:
+def _sources(pick: Pick) -> list[Mapping[str, Any]]:
     """The outside inputs of the stages that lead to a study's model, each once."""
     found: dict[tuple[str, str], Mapping[str, Any]] = {}
-    for name in (*entry.cell.path, entry.cell.model):
-        for one in _inside(_settings(entry, name)):
+    for name in (*pick.cell.path, pick.cell.model):
+        for one in _inside(_settings(pick, name)):
             found.setdefault((one["uri"], str(one.get("revision") or one.get("sha256"))), one)
     return list(found.values())
 
 
-def _settings(entry: Entry, name: str) -> Any:
-    stages = entry.study.stages
+def _settings(pick: Pick, name: str) -> Any:
+    stages = pick.study.stages
     return stages[name].settings if name in stages else {}
 
 

@@ -134,7 +134,7 @@ def to_meta(folder: Path, out: Path, shards: int = 1) -> dict[str, Any]:
         return write_meta(form, partial, shards)
 
 
-def write_meta(form: "Form", out: Path, shards: int) -> dict[str, Any]:
+def write_meta(form: "MetaForm", out: Path, shards: int) -> dict[str, Any]:
     """Write what `check_meta` found fit into a folder that is there; else as `to_meta`."""
     listed, dtype, folder = form.parts, form.dtype, form.folder
     numbers = sum(torch.Size(part.shape).numel() for part in listed)
@@ -161,7 +161,7 @@ def write_meta(form: "Form", out: Path, shards: int) -> dict[str, Any]:
     }
 
 
-class Form(NamedTuple):
+class MetaForm(NamedTuple):
     """How a Hugging Face Llama is written in Meta's form.
 
     Attributes:
@@ -188,7 +188,7 @@ class Form(NamedTuple):
         return to_pair_layout(whole, part.heads) if part.heads else whole
 
 
-def check_meta(folder: Path, shards: int = 1) -> Form:
+def check_meta(folder: Path, shards: int = 1) -> MetaForm:
     """Whether Meta's form can hold a Hugging Face folder; nothing is written.
 
     Args:
@@ -216,7 +216,7 @@ def check_meta(folder: Path, shards: int = 1) -> Form:
     if config.tie_word_embeddings:
         listed[-1] = listed[-1]._replace(hugging_face=listed[0].hugging_face)
     paths, dtype = _stored(folder, listed)
-    return Form(folder, listed, params, rope, paths, dtype)
+    return MetaForm(folder, listed, params, rope, paths, dtype)
 
 
 def _described(folder: Path, config: Any) -> tuple[ModelArgs, dict[str, Any], list[float] | None]:
