@@ -247,7 +247,8 @@ def _stored(folder: Path, listed: list[Parameter]) -> tuple[dict[str, Path], tor
         paths = {name: file.path for name, file in files.items()}
         shapes = {name: file.shape(name) for name, file in files.items()}
         floating = {name: kind for name, file in files.items() if (kind := file.dtype(name))}
-    ignored = {n for n in shapes if n.endswith(("rotary_emb.inv_freq", "lm_head.weight"))}
+    ignored = {name for name in shapes if name.endswith("rotary_emb.inv_freq")}
+    ignored |= {"lm_head.weight"}  # of a tied model, which holds it twice
     if missing := sorted(wanted.keys() - shapes.keys()):
         raise BadData(f"{folder} lacks {len(missing)} weights, such as {missing[0]}")
     if extra := sorted(shapes.keys() - wanted.keys() - ignored):

@@ -217,8 +217,8 @@ class Llama:
         tagged = self.encoder.template == "llama2"
         safe = [i for i, one in enumerate(dialogs) if not (tagged and dialog.has_tags(one))]
         ids = [dialog.encode(self.encoder, dialogs[i]) for i in safe]
-        nothing: list[float] | None = [] if logprobs else None
-        answers = [self._detailed(_said(dialog.UNSAFE_ERROR), [], nothing) for _ in dialogs]
+        unsafe = dialog.UNSAFE_ERROR
+        answers = [self._detailed(_said(unsafe), [], [] if logprobs else None) for _ in dialogs]
         found = self._in_turn(ids, max_gen_len, temperature, top_p, logprobs, echo=False)
         for i, (tokens, scores) in zip(safe, found, strict=True):
             answers[i] = self._detailed(_said(self.tokenizer.decode(tokens)), tokens, scores)
