@@ -105,8 +105,7 @@ def llama_cpp(model: Any, folder: Path, threads: int) -> Side | None:
         import llama_cpp
     except ImportError:
         return None
-    path = folder / "model.gguf"
-    write_gguf(model, path)
+    path = gguf_of(model, folder)
     whole = llama_cpp.GGML_TYPE_F32
     engine = llama_cpp.Llama(
         str(path), n_ctx=512, n_threads=threads, n_threads_batch=threads, verbose=False,
@@ -131,39 +130,19 @@ def llama_cpp(model: Any, folder: Path, threads: int) -> Side | None:
     return run
 
 
-def write_gguf(model: Any, path: Path) -> None:
-    """Write the weights as F32 with a vocabulary of placeholders."""
-    import gguf
-    import numpy as np
+def gguf_of(model: Any, folder: Path) -> Path:
+    """The weights as F32 with a vocabulary of placeholders."""
+    from kollama2.model.folder import ModelFolder
+    from kollama2.model.gguf.write import write_gguf
+    from kollama2.model.pieces import BYTE, CONTROL, NORMAL, UNKNOWN, new_proto, write_pieces
 
-    from kollama2.llama.meta import to_pair_layout
-
-    config = model.config
-    writer = gguf.GGUFWriter(str(path), "llama")
-    writer.add_context_length(512)
-    writer.add_embedding_length(config.hidden_size)
-    writer.add_block_count(config.num_hidden_layers)
-    writer.add_feed_forward_length(config.intermediate_size)
-    writer.add_head_count(config.num_attention_heads)
-    writer.add_head_count_kv(config.num_key_value_heads)
-    writer.add_layer_norm_rms_eps(config.rms_norm_eps)
-    writer.add_rope_dimension_count(config.head_dim)
-    writer.add_vocab_size(config.vocab_size)
-    writer.add_tokenizer_model("llama")
-    writer.add_token_list([f"t{i}" for i in range(VOCABULARY)])
-    writer.add_token_scores([0.0] * VOCABULARY)
-    writer.add_token_types([2, 3, 3, *[1] * (VOCABULARY - 3)])
-    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, config.num_hidden_layers)
-    for name, tensor in model.state_dict().items():
-        heads = {"q": config.num_attention_heads, "k": config.num_key_value_heads}
-        kind = name.split(".")[-2][:1] if ".self_attn." in name else ""
-        weight = to_pair_layout(tensor, heads[kind]) if kind in heads else tensor
-        found = names.get_name(name, try_suffixes=(".weight",))
-        writer.add_tensor(found, np.ascontiguousarray(weight.float().numpy()))
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
+    pieces = [("<unk>", 0.0, UNKNOWN), ("<s>", 0.0, CONTROL), ("</s>", 0.0, CONTROL)]
+    pieces += [(f"<0x{byte:02X}>", 0.0, BYTE) for byte in range(256)]
+    pieces += [(f"t{i}", 0.0, NORMAL) for i in range(len(pieces), VOCABULARY)]
+    write_pieces(new_proto(pieces, unknown=0, bos=1, eos=2, prefix=True), folder)
+    model.save_pretrained(folder)
+    write_gguf(ModelFolder.read(folder), folder / "model.gguf", "F32", {})
+    return folder / "model.gguf"
 
 
 def bandwidth() -> float:

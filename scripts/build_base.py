@@ -26,7 +26,7 @@ from kollama2.data.read import Example, read
 from kollama2.engine.profile import Resources
 from kollama2.miniature import base
 from kollama2.miniature.texts import english_text
-from kollama2.model.pieces import write_fast
+from kollama2.model.pieces import LLAMA_SETTINGS, write_fast
 from kollama2.train.loop import train
 from kollama2.train.settings import TrainSettings
 
@@ -128,16 +128,8 @@ def random_model(folder: Path, text: Path, vocabulary: int) -> Path:
         minloglevel=2,
     )
     (folder / "tokenizer.vocab").unlink()
-    about = {
-        "tokenizer_class": "LlamaTokenizer",
-        "bos_token": "<s>",
-        "eos_token": "</s>",
-        "unk_token": "<unk>",
-        "add_bos_token": True,
-        "add_eos_token": False,
-        "legacy": False,
-    }
-    (folder / "tokenizer_config.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
+    settings = json.dumps(LLAMA_SETTINGS, indent=1)
+    (folder / "tokenizer_config.json").write_text(settings, encoding="utf-8")
     torch.manual_seed(0)
     config = LlamaConfig(
         vocab_size=vocabulary,

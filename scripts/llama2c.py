@@ -3,8 +3,8 @@
     python scripts/llama2c.py model.bin tokenizer.bin OUT
 
 Both files are plain little-endian dumps. Weights are float32; the query and key rows follow Meta's
-layout, where neighbouring rows (2i, 2i+1) of a head turn together (RoFormer, arXiv 2104.09864,
-equation 34). Hugging Face's Llama turns row i with row i + head_size/2, so the rows are re-ordered.
+layout, so they are re-ordered (`model.weights.to_half_layout`). The format stores neither the
+epsilon of norms nor the base of the rotary embedding; they are Llama 2's in every llama2.c model.
 The tokenizer's file holds pieces and scores only; a SentencePiece model is made of it.
 """
 
@@ -20,19 +20,19 @@ import numpy.typing as npt
 
 from kollama2.engine.commit import committing, write_json
 from kollama2.errors import BadData, Fault, StorageTrouble, storage, storage_fault
+from kollama2.llama.args import ModelArgs
 from kollama2.model.card import Card
 from kollama2.model.files import CONFIG, GENERATION, PIECES, TOKENIZER_CONFIG
 from kollama2.model.folder import ModelFolder
 from kollama2.model.handover import hand_over
+from kollama2.model.pieces import BYTE, CONTROL, NORMAL, UNKNOWN, new_proto
+from kollama2.model.weights import to_half_layout
 
 Weights = dict[str, npt.NDArray[np.float32]]
 
 _MAGIC = 0x616B3432  # "ak42" read as a little-endian integer
 _V1_HEADER_BYTES = 256
 _FLOAT_BYTES = 4
-# The format stores neither; these are the constants of every llama2.c model.
-_NORM_EPS = 1e-5
-_ROPE_THETA = 10000.0
 _SPECIAL = ["<unk>", "<s>", "</s>"]
 _FIRST_BYTE = len(_SPECIAL)
 _FIRST_TEXT = _FIRST_BYTE + 256
@@ -237,30 +237,16 @@ def _to_hugging_face(raw: Weights, shape: Shape) -> Weights:
 
 
 def _half_layout(rows: npt.NDArray[np.float32], heads: int) -> npt.NDArray[np.float32]:
-    """Re-order each head's rows from pairs (2i, 2i+1) to pairs (i, i + half)."""
-    outputs, inputs = rows.shape
-    pairs = rows.reshape(heads, outputs // heads // 2, 2, inputs)
-    return np.ascontiguousarray(pairs.swapaxes(1, 2).reshape(outputs, inputs))
+    return np.ascontiguousarray(to_half_layout(rows, heads))
 
 
 def _model_config(shape: Shape) -> dict[str, Any]:
+    args = ModelArgs(shape.dim, shape.layers, shape.heads, shape.kv_heads)
     return {
-        "architectures": ["LlamaForCausalLM"],
-        "model_type": "llama",
-        "vocab_size": shape.vocab,
-        "hidden_size": shape.dim,
+        **args.config(shape.vocab, "float32"),
         "intermediate_size": shape.hidden_dim,
-        "num_hidden_layers": shape.layers,
-        "num_attention_heads": shape.heads,
-        "num_key_value_heads": shape.kv_heads,
         "max_position_embeddings": shape.max_length,
-        "hidden_act": "silu",
-        "rms_norm_eps": _NORM_EPS,
-        "rope_theta": _ROPE_THETA,
         "tie_word_embeddings": shape.shared_classifier,
-        "bos_token_id": 1,
-        "eos_token_id": 2,
-        "dtype": "float32",
     }
 
 
@@ -318,31 +304,10 @@ def sentencepiece_model(pieces: list[Piece]) -> bytes:
     Like llama2.c it puts a space in front of the text, keeps repeated spaces, changes no
     character, and falls back to bytes.
     """
-    from sentencepiece import sentencepiece_model_pb2 as pb
-
-    kinds = pb.ModelProto.SentencePiece
-    model = pb.ModelProto()
-    for id_, piece in enumerate(pieces):
-        kind = kinds.NORMAL
-        if id_ == 0:
-            kind = kinds.UNKNOWN
-        elif id_ < _FIRST_BYTE:
-            kind = kinds.CONTROL
-        elif id_ < _FIRST_TEXT:
-            kind = kinds.BYTE
-        model.pieces.add(piece=piece.text, score=piece.score, type=kind)
-    trainer = model.trainer_spec
-    trainer.model_type = pb.TrainerSpec.BPE
-    trainer.vocab_size = len(pieces)
-    trainer.byte_fallback = True
-    trainer.split_digits = True
-    trainer.allow_whitespace_only_pieces = True
-    trainer.unk_id, trainer.bos_id, trainer.eos_id, trainer.pad_id = 0, 1, 2, -1
-    normalizer = model.normalizer_spec
-    normalizer.name = "identity"
-    normalizer.add_dummy_prefix = True
-    normalizer.remove_extra_whitespaces = False
-    normalizer.escape_whitespaces = True
+    kinds = [UNKNOWN, CONTROL, CONTROL, *[BYTE] * 256]
+    kinds += [NORMAL] * (len(pieces) - len(kinds))
+    listed = ((one.text, one.score, kind) for one, kind in zip(pieces, kinds, strict=True))
+    model = new_proto(listed, unknown=0, bos=1, eos=2, prefix=True)
     return bytes(model.SerializeToString())
 
 

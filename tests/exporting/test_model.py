@@ -11,7 +11,7 @@ import torch
 from huggingface_hub import ModelCard
 from safetensors.torch import load_file, save_file
 
-from kollama2.errors import BadData, BadUsage, Corrupt, Missing
+from kollama2.errors import BadData, BadUsage, Corrupt, Missing, StorageTrouble
 from kollama2.exporting.model import export
 from kollama2.model.files import read_json, write_json
 from kollama2.model.folder import ModelFolder
@@ -151,7 +151,7 @@ def test_what_cannot_be_exported_is_told(tiny_model: Path, tmp_path: Path) -> No
         export(str(tiny_model), out, licences={"hf:a/b": "mit"})
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "x").write_text("x")
-    with pytest.raises(BadUsage, match="is not empty"):
+    with pytest.raises(StorageTrouble, match="exists already and is never overwritten"):
         export(str(tiny_model), tmp_path / "full")
     assert not out.exists()
 

@@ -164,7 +164,7 @@ def test_who_stops_listening_ends_the_generation(qwen: Path) -> None:
 def test_what_goes_wrong_inside_is_not_lost(qwen: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     talker = open_talker(qwen)
     assert isinstance(talker, Generator)
-    monkeypatch.setattr(talker._model, "generate", lambda **_: 1 / 0)
+    monkeypatch.setattr(talker.model, "generate", lambda **_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         list(talker.stream([5, 6, 7], 4))
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from kollama2.data.forms import Example
 from kollama2.data.read import read
 from kollama2.errors import BadData
-from kollama2.model.chat import TextEncoder, jinja_template
+from kollama2.model.chat import TextEncoder
+from kollama2.model.jinja import jinja_template
 from kollama2.model.pieces import write_fast
 from kollama2.model.tokenizer import load_tokenizer
 

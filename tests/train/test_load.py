@@ -59,10 +59,9 @@ def test_an_adapter_comes_back_and_merges(
     out = tmp_path / "moved" / "tuned"
     assert root(out) == tmp_path / "moved" / "base"
     torch.testing.assert_close(logits(load_model(out)), before, atol=1e-6, rtol=0)
-    report = merge(out, tmp_path / "moved" / "merged")
+    merge(out, tmp_path / "moved" / "merged")
     merged = load_model(tmp_path / "moved" / "merged")
     quantised = changes.get("method") == "qlora"
-    assert report == {"merged_onto": "float32", "trained_on": "nf4" if quantised else "float32"}
     distance = (logits(merged) - before).abs().max().item()
     assert distance > 1e-3 if quantised else distance <= 1e-5
     base = logits(load_model(tmp_path / "moved" / "base"))

@@ -9,12 +9,12 @@ from transformers import AutoModelForCausalLM
 
 from kollama2.engine.profile import Resources
 from kollama2.errors import BadData
+from kollama2.model.adapter import before_growth
 from kollama2.model.card import Card, Vocabulary, read_card, write_card
-from kollama2.model.folder import ModelFolder
-from kollama2.model.grow import grow, tables, weights_hash, write_grown
+from kollama2.model.grow import grow, tables, weights_hash
 from kollama2.model.load import load_model, whole
+from kollama2.model.write import merge, write_grown
 from kollama2.train.loop import train
-from kollama2.train.onto import ROWS, before_growth, load_onto, merge_onto
 from kollama2.train.prepare import prepare
 from kollama2.train.settings import TrainSettings
 from tests import tiny
@@ -72,11 +72,11 @@ def test_it_loads_on_the_pristine_base(
     pristine, larger = grown_base(tmp_path, tied=tied)
     adapter = tuned(larger, tmp_path, **settings)
     known = logits(load_model(adapter, device="cpu"))
-    assert torch.equal(logits(load_onto(adapter, pristine, device="cpu")), known)
+    assert torch.equal(logits(load_model(adapter, device="cpu", onto=pristine)), known)
     assert (known - logits(load_model(larger, device="cpu"))).abs().max() > 0.01
     if settings.get("method") == "qlora":
         return  # its merge onto unquantised weights differs by the quantisation error
-    merge_onto(adapter, pristine, tmp_path / "merged")
+    merge(adapter, tmp_path / "merged", pristine)
     merged = logits(load_model(tmp_path / "merged", device="cpu"))
     a, b = known.log_softmax(-1), merged.log_softmax(-1)
     assert (a.exp() * (a - b)).sum(-1).max() <= 1e-6
@@ -103,8 +103,8 @@ def test_a_pruned_base_is_one_from_before(tmp_path: Path) -> None:
     adapter = tuned(larger, tmp_path)
     smaller = Vocabulary(procedure="prune", first=384, new=0, size=384, keep=("en",))
     write_card(pristine, Card(vocabulary=smaller))
-    assert before_growth(ModelFolder.read(adapter, pristine))
-    assert not before_growth(ModelFolder.read(adapter, larger))
+    assert before_growth(adapter, pristine)
+    assert not before_growth(adapter, larger)
 
 
 def test_another_base_is_refused(tmp_path: Path) -> None:
@@ -112,10 +112,7 @@ def test_another_base_is_refused(tmp_path: Path) -> None:
     adapter = tuned(larger, tmp_path)
     other = tiny.write_model(tmp_path / "other", seed=1)
     with pytest.raises(BadData, match="name the base that its vocabulary was added to"):
-        load_onto(adapter, other)
-    (adapter / ROWS).unlink()
-    with pytest.raises(BadData, match="load it on its own base"):
-        load_onto(adapter, other)
+        load_model(adapter, device="cpu", onto=other)
 
 
 def test_the_hash_is_of_the_weights_not_of_their_files(tmp_path: Path) -> None:

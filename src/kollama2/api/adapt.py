@@ -18,7 +18,6 @@ from kollama2.engine.profile import Profile, Resources
 from kollama2.engine.provenance import gpu_names
 from kollama2.engine.store import Store
 from kollama2.errors import BadData, BadUsage
-from kollama2.exporting.model import merge_into
 from kollama2.model.files import CONFIG
 from kollama2.model.find import find_model
 from kollama2.model.folder import ModelFolder
@@ -117,7 +116,9 @@ def stand_alone(
         if found.base is None:
             shutil.copytree(found.path, partial, dirs_exist_ok=True)
         else:
-            merge_into(found, partial)
+            from kollama2.model.write import merge  # it needs torch
+
+            merge(found.path, partial, found.base.path)
     return ModelFolder.read(out)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from kollama2.engine.commit import verify
 from kollama2.engine.document import near
@@ -12,13 +13,29 @@ from kollama2.model.find import BUILTIN, find_model
 from kollama2.model.folder import ModelFolder
 from kollama2.model.gguf.convert import Tell
 from kollama2.model.gguf.file import SUFFIX
-from kollama2.reporting.board import Leaderboard
+from kollama2.reporting.board import BoardRow, Leaderboard
 from kollama2.reporting.recommend import shortcomings
 from kollama2.reporting.study import CellState, Study, kind_of, load
 from kollama2.reporting.table import leaderboard
 from kollama2.stages.source import content
 
 _SCHEMES = (PREFIX, "file:", "builtin:")
+
+
+class Pick(NamedTuple):
+    """A model in the study that it comes from.
+
+    Attributes:
+        study: the study.
+        board: its leaderboard.
+        row: of the model's recipe.
+        cell: whose model it is.
+    """
+
+    study: Study
+    board: Leaderboard
+    row: BoardRow
+    cell: CellState
 
 
 @dataclass(frozen=True)
@@ -28,14 +45,14 @@ class Chosen:
     Attributes:
         name: what its files are called.
         folder: where it lies.
-        study: the study that it comes from, with its leaderboard and the cell; None for a folder.
+        pick: where it stands in its study; None for a folder.
         said: which model that is, as a sentence; empty where it was named itself.
         base: the uri by which its whole weights were asked for; empty where they were not by one.
     """
 
     name: str
     folder: ModelFolder
-    study: "tuple[Study, Leaderboard, CellState] | None" = None
+    pick: Pick | None = None
     said: str = ""
     base: str = ""
 
@@ -116,7 +133,7 @@ def _of_study(study: Study, board: Leaderboard, recipe: str) -> Chosen:
     return Chosen(
         f"{study.name}-{recipe}",
         ModelFolder.read(place),
-        (study, board, found),
+        Pick(study, board, row, found),
         f"{recipe} of {study.name}{f' ({said})' if said else ''}: {which}",
     )
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from kollama2.model.folder import ModelFolder
+from kollama2.model.handover import differ_at
 
 TEXTS: dict[str, tuple[str, ...]] = {
     "ko": (
@@ -88,8 +89,8 @@ def alike(first: Sequence[Sequence[int]], second: Sequence[Sequence[int]]) -> tu
     """How many greedy tokens are equal up to the first other one, and of how many."""
     same = 0
     for ours, theirs in zip(first, second, strict=True):
-        pairs = enumerate(zip(ours, theirs, strict=False))
-        same += next((i for i, (a, b) in pairs if a != b), min(len(ours), len(theirs)))
+        at = differ_at(ours, theirs)
+        same += min(len(ours), len(theirs)) if at is None else at
     return same, sum(map(len, first))
 
 
@@ -100,14 +101,8 @@ def _begun(folder: ModelFolder, text: str) -> list[int]:
     return [first, *tokenizer.encode(text)]
 
 
-def prompt_ids(folder: ModelFolder, prompt: str) -> list[int]:
-    """A prompt's ids as a program has them that knows the tokenizer alone."""
-    bos = folder.tokenizer.bos_id
-    return [*([] if bos is None else [bos]), *folder.tokenizer.encode(prompt)]
-
-
 def _continued(model: Any, folder: ModelFolder, prompt: str) -> list[int]:
-    ids = prompt_ids(folder, prompt)
+    ids = folder.tokenizer.begun(prompt)
     found = model.generate(
         torch.tensor([ids], device=model.device),
         attention_mask=torch.ones(1, len(ids), dtype=torch.long, device=model.device),

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 from kollama2.engine.commit import MANIFEST, committing, verify
-from kollama2.errors import BadData, BadUsage, Missing, storage
+from kollama2.errors import BadData, BadUsage, Missing
 from kollama2.exporting.choose import Chosen, choose
 from kollama2.exporting.origin import UNKNOWN, hub_base, origins
 from kollama2.model.card import CARD, write_card
@@ -97,11 +97,10 @@ def export(
         Missing, Corrupt, Denied, StorageTrouble, TryLater: as `choose` and `committing`.
     """
     from kollama2.exporting.card import write_readme
+    from kollama2.exporting.ollama import modelfile
+    from kollama2.llama.convert import check_meta, write_meta
 
     _check_form(to, kind, shards)
-    with storage(out):
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise BadUsage(f"{out} is not empty; name a new folder")
     chosen = choose(model, store, onto=onto, mirrors=mirrors, tell=tell)
     said: list[str] = []
 
@@ -111,8 +110,8 @@ def export(
 
     if chosen.said:
         note(chosen.said)
-    bases, data = origins(chosen, licences)
-    there = [one.uri for one in (*bases, *data)]
+    made_of = origins(chosen, licences)
+    there = [one.uri for one in (*made_of.bases, *made_of.data)]
     for uri in licences:
         if uri not in there:
             raise BadUsage(f"a licence is given for {uri}, and there is: {', '.join(there)}")
@@ -127,13 +126,19 @@ def export(
             _adapter(chosen, partial, out, note)
         elif to == "hf":
             figures |= _whole(chosen.folder, partial, note)
-        elif to == "meta":
-            figures |= _meta(chosen.folder, partial, shards or 1, note)
         else:
-            known = {one.licence for one in bases}
-            licence = known.pop() if len(known) == 1 else UNKNOWN
-            figures |= _packed(chosen, partial, kind or "F16", to, note, licence)
-        write_readme(partial, chosen, to, licences, figures)
+            whole, figures = _unpacked(chosen.folder, partial, note)
+            if to == "meta":
+                figures |= write_meta(check_meta(whole.path, shards or 1), partial, shards or 1)
+            else:
+                path = partial / f"{chosen.name}-{kind or 'F16'}.gguf"
+                about: dict[str, Any] = {"name": chosen.name, "languages": ["ko", "en"]}
+                about |= {} if made_of.licence == UNKNOWN else {"license": made_of.licence}
+                figures |= _packed(whole, path, kind or "F16", about, note)
+            if to == "ollama":
+                (partial / "Modelfile").write_text(modelfile(path.name, whole), encoding="utf-8")
+            shutil.rmtree(partial / _MERGED, ignore_errors=True)
+        write_readme(partial, chosen, to, made_of, figures)
     return Exported(out, chosen.name, tuple(said), figures)
 
 
@@ -182,8 +187,7 @@ def _whole(folder: ModelFolder, out: Path, note: Note) -> dict[str, Any]:
         stops = folder.encoder().stop_ids if folder.has_template else folder.stop_ids
         write_stops(out, sorted({*stops, *folder.stop_ids}))
         return {}
-    merge_into(folder, out)
-    return _merged(folder, ModelFolder.read(out), note)
+    return _merged(folder, out, note)
 
 
 def _check_whole(folder: Path) -> None:
@@ -203,35 +207,21 @@ def _check_whole(folder: Path) -> None:
             file.get(name)  # refuses NaN and infinities
 
 
-def merge_into(folder: ModelFolder, out: Path) -> None:
-    """Merge an adapter onto its base, or onto the one from before its vocabulary grew."""
-    from kollama2.model.write import merge
-    from kollama2.train.onto import before_growth, merge_onto
-
-    assert folder.base is not None, "an adapter stands on a base"
-    if before_growth(folder):
-        merge_onto(folder.path, folder.base.path, out)
-    else:
-        merge(folder.path, out, folder.base.path)
-
-
-def _merged(adapter: ModelFolder, whole: ModelFolder, note: Note) -> dict[str, Any]:
-    """How far a merge is from its adapter, said and returned."""
+def _merged(adapter: ModelFolder, out: Path, note: Note) -> dict[str, Any]:
+    """Merge an adapter, and say and return how far the merge is from it."""
     from kollama2.exporting.compare import divergence, hear
-    from kollama2.model.load import load_model
-    from kollama2.train.onto import before_growth, load_onto
+    from kollama2.model.load import load_folder
+    from kollama2.model.write import merge
 
     assert adapter.base is not None, "an adapter stands on a base"
-    base, fitted = adapter.base.path, adapter.card.quantization
+    merge(adapter.path, out, adapter.base.path)
+    whole, fitted = ModelFolder.read(out), adapter.card.quantization
     try:
-        if before_growth(adapter):
-            trained = hear(load_onto(adapter.path, base), whole)
-        else:
-            trained = hear(load_model(adapter.path, onto=base), whole)
+        trained = hear(load_folder(adapter), whole)
     except Missing as fault:
         note(f"merged onto unquantised weights; not compared with the adapter, since {fault}")
         return {}
-    nats = divergence(trained, hear(load_model(whole.path), whole))
+    nats = divergence(trained, hear(load_folder(whole), whole))
     onto = "merged onto the base's unquantised weights"
     note(f"{onto}: {nats:.2g} nats a token from the adapter" + (f" on {fitted}" * bool(fitted)))
     if nats > _APART:
@@ -244,61 +234,36 @@ def _unpacked(folder: ModelFolder, partial: Path, note: Note) -> tuple[ModelFold
     """Whole weights to pack, an adapter's merged beside what is made of them."""
     if folder.base is None:
         return folder, {}
-    merge_into(folder, partial / _MERGED)
-    whole = ModelFolder.read(partial / _MERGED)
-    return whole, _merged(folder, whole, note)
-
-
-def _meta(folder: ModelFolder, partial: Path, shards: int, note: Note) -> dict[str, Any]:
-    """Meta's files, with their MD5 sums."""
-    from kollama2.llama.convert import check_meta, write_meta
-
-    whole, figures = _unpacked(folder, partial, note)
-    figures |= write_meta(check_meta(whole.path, shards), partial, shards)
-    shutil.rmtree(partial / _MERGED, ignore_errors=True)
-    return figures
+    figures = _merged(folder, partial / _MERGED, note)
+    return ModelFolder.read(partial / _MERGED), figures
 
 
 def _packed(
-    chosen: Chosen,
-    partial: Path,
-    kind: str,
-    to: str,
-    note: Note,
-    licence: str,
+    whole: ModelFolder, path: Path, kind: str, about: dict[str, Any], note: Note
 ) -> dict[str, Any]:
-    """A GGUF file, with a Modelfile for Ollama."""
-    from kollama2.exporting.ollama import write_modelfile
+    """A GGUF file with what is said about the model, read back and compared."""
     from kollama2.model.gguf.prove import prove
     from kollama2.model.gguf.write import write_gguf
 
-    whole, figures = _unpacked(chosen.folder, partial, note)
-    path = partial / f"{chosen.name}-{kind}.gguf"
-    about: dict[str, Any] = {"name": chosen.name, "languages": ["ko", "en"]}
-    about |= {} if licence == UNKNOWN else {"license": licence}
     write_gguf(whole, path, kind, about)
     found = prove(path, whole, kind)
     note(f"{path.name}: {found.tensors} tensors and the ids of {found.lines:,} lines are its own")
     if found.chats:
         note(f"{found.chats}: give llama.cpp the ids of a prompt, or serve the hf form for chats")
-    figures |= {"lines": found.lines, "tensors": found.tensors}
-    figures |= _computed(whole, path, kind, found.exact, note)
-    if to == "ollama":
-        write_modelfile(partial, path.name, whole)
-    shutil.rmtree(partial / _MERGED, ignore_errors=True)
-    return figures
+    figures = {"lines": found.lines, "tensors": found.tensors}
+    return figures | _computed(whole, path, kind, found.exact, note)
 
 
 def _computed(whole: ModelFolder, path: Path, kind: str, exact: bool, note: Note) -> dict[str, Any]:
     """Bits per byte and greedy tokens of a file beside those of its model."""
     from kollama2.exporting.compare import alike, hear, llama_cpp
     from kollama2.model.gguf.prove import fill
-    from kollama2.model.load import load_model
+    from kollama2.model.load import load_folder
 
     with llama_cpp(path) as ask:
         if exact and ask is None:
             return {}  # the same numbers, settings and ids say the same
-        model = load_model(whole.path)
+        model = load_folder(whole)
         own = hear(model, whole)
         figures: dict[str, Any] = {"bits": own.bits}
         if ask is not None:
@@ -324,18 +289,19 @@ def _asked(
     Raises:
         BadData: the numbers are the model's, and it goes on otherwise where nothing is near a tie.
     """
-    from kollama2.exporting.compare import NEW, PROMPTS, alike, gap, prompt_ids
+    from kollama2.exporting.compare import NEW, PROMPTS, alike, gap
+    from kollama2.model.handover import differ_at
 
     found = []
     for prompt, ours in zip(PROMPTS, greedy, strict=True):
-        ids = prompt_ids(whole, prompt)
+        ids = whole.tokenizer.begun(prompt)
         said = ask("/tokenize", content=prompt, add_special=True)["tokens"]
         if said != ids:
             raise BadData(f"llama.cpp reads {prompt!r} as {said}, and the model as {ids}")
         what = {"temperature": 0.0, "return_tokens": True, "cache_prompt": False}
         theirs = ask("/completion", prompt=ids, n_predict=NEW, **what)["tokens"]
         found.append(theirs)
-        at = next((i for i, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a != b), None)
+        at = differ_at(ours, theirs)
         if exact and at is not None:
             nats = gap(model, [*ids, *ours[:at]], ours[at], theirs[at])
             if nats > _NEAR_TIE:

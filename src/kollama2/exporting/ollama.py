@@ -5,7 +5,6 @@ one of them; nothing here can run Go's, so each is compared with its Jinja as da
 """
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from kollama2.errors import BadData
@@ -48,22 +47,16 @@ _GO = {
 }
 
 
-def write_modelfile(out: Path, file: str, folder: ModelFolder) -> None:
-    """Write the Modelfile of a GGUF.
+def modelfile(file: str, folder: ModelFolder) -> str:
+    """The text of the Modelfile of a GGUF.
 
     Args:
-        out: the folder; both lie there.
-        file: name of the GGUF.
+        file: name of the GGUF, which lies beside it.
         folder: the model that it was written from.
 
     Raises:
         BadData: its chat template is none that is known by name.
     """
-    (out / "Modelfile").write_text(modelfile(file, folder), encoding="utf-8")
-
-
-def modelfile(file: str, folder: ModelFolder) -> str:
-    """The text of a Modelfile; as `write_modelfile`."""
     template, system = spoken(folder)
     lines = [f"FROM ./{file}", f'TEMPLATE """{template}"""']
     if system:

@@ -4,12 +4,11 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from kollama2.engine.hub import PREFIX
-from kollama2.exporting.choose import Chosen
+from kollama2.exporting.choose import Chosen, Pick
 from kollama2.model.files import ADAPTER_CONFIG, read_json
-from kollama2.reporting.study import Study
 
 UNKNOWN = "unknown"
 # What the hub's cards of these say; a licence that is given with the command comes first.
@@ -42,7 +41,7 @@ class Origin:
     @property
     def hub(self) -> str | None:
         """Its name on the hub."""
-        return self.uri.removeprefix("hf:") if self.uri.startswith("hf:") else None
+        return self.uri.removeprefix(PREFIX) if self.uri.startswith(PREFIX) else None
 
     @property
     def caution(self) -> str:
@@ -58,34 +57,51 @@ class Origin:
         return self.licence == "llama2" or "llama-2" in self.uri.lower()
 
 
-def origins(chosen: Chosen, licences: Mapping[str, str]) -> tuple[list[Origin], list[Origin]]:
-    """The base of a model, of a merge each of them, and its training data.
+class Origins(NamedTuple):
+    """What a model was made of.
+
+    Attributes:
+        bases: the base, of a merge each of them.
+        data: that it was trained on.
+    """
+
+    bases: list[Origin]
+    data: list[Origin]
+
+    @property
+    def licence(self) -> str:
+        """The licence of the bases; `unknown` where they have several."""
+        found = {one.licence for one in self.bases}
+        return found.pop() if len(found) == 1 else UNKNOWN
+
+
+def origins(chosen: Chosen, licences: Mapping[str, str]) -> Origins:
+    """What a model was made of.
 
     Args:
         chosen: the model.
         licences: by uri, where the user knows them.
     """
-    root = chosen.folder.root.path
-    said = _readme_licence(root)
-    found = list(_sources(chosen)) if chosen.study else []
+    said = _readme_licence(chosen.folder.root.path)
+    found = _sources(chosen.pick) if chosen.pick else []
     bases = [one for one in found if one["what"] == "model"]
-    data = [one for one in found if one["what"] == "data"]
     only = said if len(bases) == 1 else None  # whose it is of several, nothing says
-    made = [_origin(one, licences, only) for one in bases] or [_named(chosen, licences, said)]
-    return made, [_origin(one, licences) for one in data]
+    return Origins(
+        [_origin(one, licences, only) for one in bases] or [_named(chosen, licences, said)],
+        [_origin(one, licences) for one in found if one["what"] == "data"],
+    )
 
 
 def hub_base(chosen: Chosen) -> str | None:
     """The name on the hub of the very model that an adapter stands on; None if it has none."""
-    if chosen.base.startswith(PREFIX):
-        return chosen.base.removeprefix(PREFIX)
-    if chosen.study is None:
+    if hub := Origin(chosen.base).hub:
+        return hub
+    if chosen.pick is None:
         said = str(read_json(chosen.folder.path / ADAPTER_CONFIG).get("base_model_name_or_path"))
         return said if _HUB.fullmatch(said) and not Path(said).exists() else None
-    study, _, cell = chosen.study
-    below = _settings(study, cell.model).get("model")  # another stage's, unless a source
-    uri = str(below.get("uri", "")) if isinstance(below, Mapping) else ""
-    return uri.removeprefix("hf:") if uri.startswith("hf:") else None
+    below = _settings(chosen.pick, chosen.pick.cell.model).get("model")
+    uri = below.get("uri") if isinstance(below, Mapping) else None  # a source's, unless a stage's
+    return Origin(str(uri)).hub
 
 
 def _origin(one: Mapping[str, Any], licences: Mapping[str, str], said: str | None = None) -> Origin:
@@ -133,21 +149,18 @@ def _readme_licence(folder: Path) -> str | None:
     return str(found) if found else None
 
 
-def _sources(chosen: Chosen) -> Iterator[Mapping[str, Any]]:
+def _sources(pick: Pick) -> list[Mapping[str, Any]]:
     """The outside inputs of the stages that lead to a study's model, each once."""
-    assert chosen.study is not None, "a study has stages"
-    study, _, cell = chosen.study
-    seen = set[tuple[str, str]]()
-    for name in (*cell.path, cell.model):
-        for one in _inside(_settings(study, name)):
-            key = str(one["uri"]), str(one.get("revision") or one.get("sha256"))
-            if key not in seen:
-                seen.add(key)
-                yield one
+    found: dict[tuple[str, str], Mapping[str, Any]] = {}
+    for name in (*pick.cell.path, pick.cell.model):
+        for one in _inside(_settings(pick, name)):
+            found.setdefault((one["uri"], str(one.get("revision") or one.get("sha256"))), one)
+    return list(found.values())
 
 
-def _settings(study: Study, name: str) -> Any:
-    return study.stages[name].settings if name in study.stages else {}
+def _settings(pick: Pick, name: str) -> Any:
+    stages = pick.study.stages
+    return stages[name].settings if name in stages else {}
 
 
 def _inside(settings: Any) -> Iterator[Mapping[str, Any]]:

@@ -96,15 +96,7 @@ def read_params(path: Path) -> ModelArgs:
     known = {field.name for field in fields(ModelArgs)} - _NEVER_IN_A_FILE
     if unknown := sorted(raw.keys() - known):
         raise BadData(f"{path} has the key {unknown[0]!r}, which no Llama 2 model has")
-    return checked(ModelArgs(**raw), path)
-
-
-def checked(args: ModelArgs, path: Path) -> ModelArgs:
-    """Return the numbers if they can be those of a model.
-
-    Raises:
-        BadData: they cannot.
-    """
+    args = ModelArgs(**raw)
     counts = {
         "dim": args.dim,
         "n_layers": args.n_layers,

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 import torch
 from safetensors import SafetensorError
 
-from kollama2.engine.commit import committing, verify, write_json
+from kollama2.engine.commit import committing, write_json
 from kollama2.errors import BadData, BadUsage, StorageTrouble, storage, storage_fault
 from kollama2.llama import checklist
 from kollama2.llama.args import ModelArgs, params_of, read_params
-from kollama2.llama.meta import ROPE, Part, Shards, parts, shard_files, to_pair_layout
+from kollama2.llama.meta import ROPE, Parameter, Shards, parameters, shard_files
 from kollama2.model.card import Card, read_card
 from kollama2.model.files import (
     CONFIG,
@@ -23,10 +23,11 @@ from kollama2.model.files import (
 )
 from kollama2.model.folder import ModelFolder
 from kollama2.model.handover import hand_over
-from kollama2.model.kept import fingerprint, need_space, place
+from kollama2.model.kept import fingerprint, made_once, need_space, place
 from kollama2.model.load import check, root
+from kollama2.model.pieces import LLAMA_SETTINGS
 from kollama2.model.stored import opened
-from kollama2.model.weights import ShardWriter
+from kollama2.model.weights import ShardWriter, to_pair_layout
 
 
 def is_meta(folder: Path) -> bool:
@@ -47,15 +48,7 @@ def cached(folder: Path) -> Path:
     files = shard_files(folder)
     read_params(folder / "params.json")
     name = f"safetensors-{fingerprint([*files, folder / 'params.json'])}"
-    out = place(folder, name)
-    if not out.exists():
-        try:
-            to_hugging_face(folder, out)
-        except StorageTrouble:
-            if not out.exists():  # another process may have finished the same conversion
-                raise
-    verify(out)
-    return out
+    return made_once(place(folder, name), lambda out: to_hugging_face(folder, out))
 
 
 def to_hugging_face(folder: Path, out: Path, tokenizer: Path | None = None) -> dict[str, Any]:
@@ -117,16 +110,7 @@ def _write_tokenizer(tokenizer: Path, vocab: int, out: Path) -> None:
             "give the tokenizer.model that belongs to it"
         )
     shutil.copyfile(tokenizer, out / PIECES)
-    config = {
-        "tokenizer_class": "LlamaTokenizer",
-        "bos_token": "<s>",
-        "eos_token": "</s>",
-        "unk_token": "<unk>",
-        "add_bos_token": True,
-        "add_eos_token": False,
-        "legacy": False,
-    }
-    write_json(out / TOKENIZER_CONFIG, config, durable=False)
+    write_json(out / TOKENIZER_CONFIG, LLAMA_SETTINGS, durable=False)
 
 
 def to_meta(folder: Path, out: Path, shards: int = 1) -> dict[str, Any]:
@@ -150,17 +134,16 @@ def to_meta(folder: Path, out: Path, shards: int = 1) -> dict[str, Any]:
         return write_meta(form, partial, shards)
 
 
-def write_meta(form: "Form", out: Path, shards: int) -> dict[str, Any]:
+def write_meta(form: "MetaForm", out: Path, shards: int) -> dict[str, Any]:
     """Write what `check_meta` found fit into a folder that is there; else as `to_meta`."""
-    listed, dtype, folder = form.parts, form.weights.dtype, form.weights.folder
+    listed, dtype, folder = form.parts, form.dtype, form.folder
     numbers = sum(torch.Size(part.shape).numel() for part in listed)
     need_space(out, numbers * dtype.itemsize)
     with storage(out):
         names = [f"consolidated.{number:02d}.pth" for number in range(shards)]
         for number, name in enumerate(names):
             shard = {
-                part.meta: part.sliced(form.weights.tensor(part), number, shards).clone()
-                for part in listed
+                part.meta: part.sliced(form.tensor(part), number, shards).clone() for part in listed
             }
             if form.rope is not None:
                 shard[ROPE] = torch.tensor(form.rope, dtype=dtype)
@@ -178,23 +161,34 @@ def write_meta(form: "Form", out: Path, shards: int) -> dict[str, Any]:
     }
 
 
-class Form(NamedTuple):
+class MetaForm(NamedTuple):
     """How a Hugging Face Llama is written in Meta's form.
 
     Attributes:
+        folder: where it lies.
         parts: its tensors.
         params: its `params.json`.
         rope: its rotary table, where it came from Meta with one.
-        weights: where its tensors are read.
+        paths: the file of each tensor, by its name in Hugging Face's form.
+        dtype: what the first tensor is stored in.
     """
 
-    parts: list[Part]
+    folder: Path
+    parts: list[Parameter]
     params: dict[str, Any]
     rope: list[float] | None
-    weights: "_Weights"
+    paths: dict[str, Path]
+    dtype: torch.dtype
+
+    def tensor(self, part: Parameter) -> torch.Tensor:
+        """A tensor in Meta's layout; only the file that it lies in is opened."""
+        name = part.hugging_face
+        with opened(self.folder, [self.paths[name]]) as files:
+            whole = files[name].get(name)
+        return to_pair_layout(whole, part.heads) if part.heads else whole
 
 
-def check_meta(folder: Path, shards: int = 1) -> Form:
+def check_meta(folder: Path, shards: int = 1) -> MetaForm:
     """Whether Meta's form can hold a Hugging Face folder; nothing is written.
 
     Args:
@@ -218,8 +212,11 @@ def check_meta(folder: Path, shards: int = 1) -> Form:
             f"{shards} shards do not divide {args.n_heads} heads, {args.kv_heads} key-value heads "
             f"and {args.hidden_dim} feed-forward units"
         )
-    listed = list(parts(args, config.vocab_size))
-    return Form(listed, params, rope, _Weights(folder, listed, tied=config.tie_word_embeddings))
+    listed = list(parameters(args, config.vocab_size))
+    if config.tie_word_embeddings:
+        listed[-1] = listed[-1]._replace(hugging_face=listed[0].hugging_face)
+    paths, dtype = _stored(folder, listed)
+    return MetaForm(folder, listed, params, rope, paths, dtype)
 
 
 def _described(folder: Path, config: Any) -> tuple[ModelArgs, dict[str, Any], list[float] | None]:
@@ -239,47 +236,31 @@ def _described(folder: Path, config: Any) -> tuple[ModelArgs, dict[str, Any], li
     return ModelArgs(**params), params, None
 
 
-class _Weights:
-    """The tensors of a Hugging Face folder, one at a time, in Meta's layout.
+def _stored(folder: Path, listed: list[Parameter]) -> tuple[dict[str, Path], torch.dtype]:
+    """The files of a folder's tensors, and what the first is stored in.
 
-    Attributes:
-        folder: where they lie.
-        dtype: what the first is stored in.
+    Raises:
+        BadData: there are others, or of other shapes or numbers.
     """
-
-    def __init__(self, folder: Path, listed: list[Part], *, tied: bool) -> None:
-        self.folder, self._tied = folder, tied
-        with opened(folder) as files:
-            self._paths = {name: file.path for name, file in files.items()}
-            shapes = {name: file.shape(name) for name, file in files.items()}
-            floating = {name: kind for name, file in files.items() if (kind := file.dtype(name))}
-        names = {self._name(part): part for part in listed}
-        ignored = {n for n in shapes if n.endswith("rotary_emb.inv_freq")}
-        ignored |= {"lm_head.weight"} if tied else set()
-        if missing := sorted(names.keys() - shapes.keys()):
-            raise BadData(f"{folder} lacks {len(missing)} weights, such as {missing[0]}")
-        if extra := sorted(shapes.keys() - names.keys() - ignored):
+    wanted = {part.hugging_face: part for part in listed}
+    with opened(folder) as files:
+        paths = {name: file.path for name, file in files.items()}
+        shapes = {name: file.shape(name) for name, file in files.items()}
+        floating = {name: kind for name, file in files.items() if (kind := file.dtype(name))}
+    ignored = {name for name in shapes if name.endswith("rotary_emb.inv_freq")}
+    ignored |= {"lm_head.weight"}  # of a tied model, which holds it twice
+    if missing := sorted(wanted.keys() - shapes.keys()):
+        raise BadData(f"{folder} lacks {len(missing)} weights, such as {missing[0]}")
+    if extra := sorted(shapes.keys() - wanted.keys() - ignored):
+        raise BadData(
+            f"{folder} holds {len(extra)} weights that a Llama 2 does not have, such as {extra[0]}"
+        )
+    for name, part in wanted.items():
+        if tuple(shapes[name]) != part.shape:
             raise BadData(
-                f"{folder} holds {len(extra)} weights that a Llama 2 does not have, such as "
-                f"{extra[0]}"
+                f"{folder}: {name} has the shape {shapes[name]}, its config.json "
+                f"asks for {list(part.shape)}"
             )
-        for name, part in names.items():
-            if tuple(shapes[name]) != part.shape:
-                raise BadData(
-                    f"{folder}: {name} has the shape {shapes[name]}, its config.json "
-                    f"asks for {list(part.shape)}"
-                )
-            if name not in floating:
-                raise BadData(f"{folder} holds {name} in numbers that are not floating")
-        self.dtype = floating[self._name(listed[0])]
-
-    def tensor(self, part: Part) -> torch.Tensor:
-        name = self._name(part)
-        with opened(self.folder, [self._paths[name]]) as files:
-            whole = files[name].get(name)
-        return to_pair_layout(whole, part.heads) if part.heads else whole
-
-    def _name(self, part: Part) -> str:
-        if self._tied and part.meta == "output.weight":
-            return "model.embed_tokens.weight"
-        return part.hugging_face
+        if name not in floating:
+            raise BadData(f"{folder} holds {name} in numbers that are not floating")
+    return paths, floating[listed[0].hugging_face]

@@ -1,9 +1,7 @@
 """Dialogs: their rules as Meta's reference states them, and what a completion returns."""
 
 from collections.abc import Sequence
-from typing import Literal, TypedDict
-
-from typing_extensions import NotRequired
+from typing import TypedDict
 
 from kollama2.llama.faults import Outside, Unmet
 from kollama2.model.chat import ChatEncoder
@@ -19,27 +17,21 @@ _ROLES = (
 )
 
 
-class CompletionPrediction(TypedDict):
+class _Prediction(TypedDict, total=False):
+    tokens: list[str]
+    logprobs: list[float]
+
+
+class CompletionPrediction(_Prediction):
     """A completed text; tokens and their natural log-probabilities where they were asked for."""
 
     generation: str
-    tokens: NotRequired[list[str]]
-    logprobs: NotRequired[list[float]]
 
 
-class Answer(TypedDict):
-    """A message of the model."""
-
-    role: Literal["assistant"]
-    content: str
-
-
-class ChatPrediction(TypedDict):
+class ChatPrediction(_Prediction):
     """An answer; tokens and their natural log-probabilities where they were asked for."""
 
-    generation: Answer
-    tokens: NotRequired[list[str]]
-    logprobs: NotRequired[list[float]]
+    generation: Message
 
 
 def has_tags(dialog: Dialog) -> bool:

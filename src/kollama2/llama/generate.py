@@ -64,6 +64,7 @@ class Generator:
     Attributes:
         encoder: of its chats.
         length: most tokens of a prompt with its answer.
+        model: the transformers model.
         rules: what its generation configuration says that changes its logits.
 
     Raises:
@@ -71,21 +72,16 @@ class Generator:
     """
 
     def __init__(self, model: Any, encoder: ChatEncoder, length: int | None = None) -> None:
-        self._model = getattr(model, "get_base_model", lambda: model)()
-        made_for = getattr(self._model.config.get_text_config(), "max_position_embeddings", None)
+        self.model: Any = getattr(model, "get_base_model", lambda: model)()
+        made_for = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
         if length is not None and made_for is not None and length > made_for:
             raise BadUsage(
                 f"a context of {length} tokens, but the model was made for {made_for}; ask for less"
             )
         self.encoder = encoder
         self.length: int = length or made_for or _ENDLESS
-        self.rules = rules_of(self._model)
-        self._model.generation_config = GenerationConfig()  # what it says of sampling is not ours
-
-    @property
-    def model(self) -> Any:
-        """The transformers model."""
-        return self._model
+        self.rules = rules_of(self.model)
+        self.model.generation_config = GenerationConfig()  # what it says of sampling is not ours
 
     def stream(
         self,
@@ -94,7 +90,17 @@ class Generator:
         temperature: float = 0.6,
         top_p: float = 0.9,
     ) -> Iterator[int]:
-        """See `talk.Talker.stream`."""
+        """Yield the ids of one continuation as they are chosen, without the one that ends it.
+
+        Args:
+            prompt_tokens: what is continued.
+            max_gen_len: most new tokens; None for what fits.
+            temperature: 0 or less is greedy.
+            top_p: mass of the nucleus that is sampled from.
+
+        Raises:
+            BadUsage: there are no tokens, or more than `length`.
+        """
         if not 0 < len(prompt_tokens) <= self.length:
             raise BadUsage(
                 f"the prompt has {len(prompt_tokens)} tokens and the context {self.length}; "
@@ -114,7 +120,7 @@ class Generator:
             **drawn,
             **self.rules,
         )
-        for token in _generated(self._model, prompt_tokens, settings):
+        for token in _generated(self.model, prompt_tokens, settings):
             if token in stops:
                 return
             yield token

@@ -1,8 +1,7 @@
 """Meta's checkpoints: `consolidated.NN.pth` with `params.json`, in any number of shards.
 
-Each shard holds a slice of every matrix. Query and key rows follow the reference's layout, where
-neighbouring rows (2i, 2i+1) of a head turn together; Hugging Face's Llama turns row i with row
-i + head_dim/2 (RoFormer, arXiv 2104.09864, equation 34), so these rows are re-ordered.
+Each shard holds a slice of every matrix. Query and key rows follow the reference's layout, so they
+are re-ordered (`model.weights.to_half_layout`).
 """
 
 import pickle
@@ -19,11 +18,12 @@ from kollama2.llama.args import ModelArgs
 from kollama2.llama.faults import Unmet
 from kollama2.model.reading import reading
 from kollama2.model.stored import finite
+from kollama2.model.weights import to_half_layout
 
 ROPE = "rope.freqs"  # a table that every program computes itself; Meta's files hold it all the same
 
 
-class Part(NamedTuple):
+class Parameter(NamedTuple):
     """One tensor of a model in both forms.
 
     Attributes:
@@ -45,10 +45,10 @@ class Part(NamedTuple):
         return whole if self.split is None else whole.chunk(shards, self.split)[shard]
 
 
-def parts(args: ModelArgs, vocab: int) -> Iterator[Part]:
+def parameters(args: ModelArgs, vocab: int) -> Iterator[Parameter]:
     """List the tensors of a model, in the order of its layers."""
     dim, hidden, kv = args.dim, args.hidden_dim, args.kv_heads * args.head_dim
-    yield Part("tok_embeddings.weight", "model.embed_tokens.weight", (vocab, dim), 1)
+    yield Parameter("tok_embeddings.weight", "model.embed_tokens.weight", (vocab, dim), 1)
     for i in range(args.n_layers):
         ours, theirs = f"layers.{i}.", f"model.layers.{i}."
         attention = [
@@ -58,7 +58,7 @@ def parts(args: ModelArgs, vocab: int) -> Iterator[Part]:
             ("wo", "o_proj", (dim, dim), 1, 0),
         ]
         for a, b, shape, split, heads in attention:
-            yield Part(
+            yield Parameter(
                 f"{ours}attention.{a}.weight", f"{theirs}self_attn.{b}.weight", shape, split, heads
             )
         feed_forward = [
@@ -67,26 +67,16 @@ def parts(args: ModelArgs, vocab: int) -> Iterator[Part]:
             ("w3", "up_proj", (hidden, dim), 0),
         ]
         for a, b, shape, split in feed_forward:
-            yield Part(f"{ours}feed_forward.{a}.weight", f"{theirs}mlp.{b}.weight", shape, split)
+            yield Parameter(
+                f"{ours}feed_forward.{a}.weight", f"{theirs}mlp.{b}.weight", shape, split
+            )
         for a, b in (
             ("attention_norm", "input_layernorm"),
             ("ffn_norm", "post_attention_layernorm"),
         ):
-            yield Part(f"{ours}{a}.weight", f"{theirs}{b}.weight", (dim,), None)
-    yield Part("norm.weight", "model.norm.weight", (dim,), None)
-    yield Part("output.weight", "lm_head.weight", (vocab, dim), 0)
-
-
-def to_half_layout(rows: torch.Tensor, heads: int) -> torch.Tensor:
-    """Re-order each head's rows from pairs (2i, 2i+1) to pairs (i, i + half)."""
-    pairs = rows.reshape(heads, -1, 2, *rows.shape[1:])
-    return pairs.transpose(1, 2).reshape(rows.shape)
-
-
-def to_pair_layout(rows: torch.Tensor, heads: int) -> torch.Tensor:
-    """Undo `to_half_layout`."""
-    halves = rows.reshape(heads, 2, -1, *rows.shape[1:])
-    return halves.transpose(1, 2).reshape(rows.shape)
+            yield Parameter(f"{ours}{a}.weight", f"{theirs}{b}.weight", (dim,), None)
+    yield Parameter("norm.weight", "model.norm.weight", (dim,), None)
+    yield Parameter("output.weight", "lm_head.weight", (vocab, dim), 0)
 
 
 def shard_files(folder: Path) -> list[Path]:
@@ -130,7 +120,7 @@ class Shards:
                 f"{files[0]} holds {len(self._shards[0])} tensors, params.json asks for "
                 f"{args.n_layers:,} layers: it is the params.json of another model"
             )
-        self.parts = list(parts(args, self.vocab))
+        self.parts = list(parameters(args, self.vocab))
         for file, shard in zip(files, self._shards, strict=True):
             self._check(file, shard)
         self.dtype = str(self._shards[0]["norm.weight"].dtype).removeprefix("torch.")
@@ -141,7 +131,7 @@ class Shards:
         table = self._shards[0].get(ROPE)
         return None if table is None else [float(x) for x in table.flatten()]
 
-    def hugging_face(self, part: Part) -> torch.Tensor:
+    def hugging_face(self, part: Parameter) -> torch.Tensor:
         """The whole tensor in Hugging Face's layout."""
         slices = [shard[part.meta] for shard in self._shards]
         whole = slices[0] if part.split is None else torch.cat(slices, part.split)

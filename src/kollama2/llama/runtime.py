@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 
@@ -28,7 +28,13 @@ P = TypeVar("P", CompletionPrediction, ChatPrediction)
 
 
 class Llama:
-    """A model with its tokenizer, ready to complete texts and dialogs."""
+    """A model with its tokenizer, ready to complete texts and dialogs.
+
+    Attributes:
+        encoder: of chats, and of texts.
+        length: most tokens of a prompt with its answer.
+        model: the transformers model.
+    """
 
     @staticmethod
     def build(
@@ -86,16 +92,7 @@ class Llama:
         self.decoder = decoder
         self.tokenizer = tokenizer
         self.encoder = encoder or TextEncoder(tokenizer.contents, "llama2")
-
-    @property
-    def length(self) -> int:
-        """Most tokens of a prompt with its answer."""
-        return self.decoder.length
-
-    @property
-    def model(self) -> Any:
-        """The transformers model."""
-        return self.decoder.model
+        self.length, self.model = decoder.length, decoder.model
 
     def generate(
         self,
@@ -220,13 +217,11 @@ class Llama:
         tagged = self.encoder.template == "llama2"
         safe = [i for i, one in enumerate(dialogs) if not (tagged and dialog.has_tags(one))]
         ids = [dialog.encode(self.encoder, dialogs[i]) for i in safe]
-        answers: list[ChatPrediction] = [self._refusal(logprobs) for _ in dialogs]
+        unsafe = dialog.UNSAFE_ERROR
+        answers = [self._detailed(_said(unsafe), [], [] if logprobs else None) for _ in dialogs]
         found = self._in_turn(ids, max_gen_len, temperature, top_p, logprobs, echo=False)
         for i, (tokens, scores) in zip(safe, found, strict=True):
-            answer: ChatPrediction = {
-                "generation": {"role": "assistant", "content": self.tokenizer.decode(tokens)}
-            }
-            answers[i] = self._detailed(answer, tokens, scores)
+            answers[i] = self._detailed(_said(self.tokenizer.decode(tokens)), tokens, scores)
         return answers
 
     def _in_turn(
@@ -263,12 +258,9 @@ class Llama:
             item["logprobs"] = scores
         return item
 
-    @staticmethod
-    def _refusal(logprobs: bool) -> ChatPrediction:
-        said: ChatPrediction = {"generation": {"role": "assistant", "content": dialog.UNSAFE_ERROR}}
-        if logprobs:
-            said["tokens"], said["logprobs"] = [], []
-        return said
+
+def _said(content: str) -> ChatPrediction:
+    return {"generation": {"role": "assistant", "content": content}}
 
 
 def _hugging_face(ckpt_dir: str | Path) -> Path:

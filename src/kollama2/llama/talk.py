@@ -1,9 +1,8 @@
 """Talk: one face for models of every family, so that what can be trained can be talked to."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any, Protocol
 
 import torch
 
@@ -15,50 +14,15 @@ from kollama2.llama.generate import Generator, rules_of
 from kollama2.llama.generation import Decoder
 from kollama2.llama.runtime import Llama
 from kollama2.llama.tokenizer import Tokenizer
-from kollama2.model.chat import ChatEncoder
 from kollama2.model.files import CONFIG, PIECES
 from kollama2.model.find import NONE, Mirrors, find_model
 from kollama2.model.folder import ModelFolder
 from kollama2.model.gguf.convert import Tell
+from kollama2.model.load import load_folder
 from kollama2.model.messages import Message, Tool
-from kollama2.train.onto import load_folder
 
-
-class Talker(Protocol):
-    """A model that writes token by token: `Llama`, and `Generator` for every other family.
-
-    Attributes:
-        encoder: of its chats, and of texts.
-    """
-
-    encoder: ChatEncoder
-
-    @property
-    def length(self) -> int:
-        """Most tokens of a prompt with its answer."""
-
-    @property
-    def model(self) -> Any:
-        """The transformers model."""
-
-    def stream(
-        self,
-        prompt_tokens: Sequence[int],
-        max_gen_len: int | None = None,
-        temperature: float = 0.6,
-        top_p: float = 0.9,
-    ) -> Iterator[int]:
-        """Yield the ids of one continuation as they are chosen, without the one that ends it.
-
-        Args:
-            prompt_tokens: what is continued.
-            max_gen_len: most new tokens; None for what fits.
-            temperature: 0 or less is greedy.
-            top_p: mass of the nucleus that is sampled from.
-
-        Raises:
-            BadUsage: there are no tokens, or more than `length`.
-        """
+Talker = Llama | Generator
+"""A model that writes token by token: `Llama`, and `Generator` for every other family."""
 
 
 def open_talker(
@@ -125,8 +89,7 @@ def dialog_ids(talker: Talker, dialog: Sequence[Message], tools: Sequence[Tool] 
 
 def text_ids(talker: Talker, text: str) -> list[int]:
     """The ids of a text that is continued: BOS, where the tokenizer has it, and the text."""
-    tokenizer = talker.encoder.tokenizer
-    return [*([] if tokenizer.bos_id is None else [tokenizer.bos_id]), *tokenizer.encode(text)]
+    return talker.encoder.tokenizer.begun(text)
 
 
 def _otherwise(folder: ModelFolder) -> str:

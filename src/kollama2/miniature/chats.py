@@ -45,18 +45,16 @@ def _mixed(voice: Voice) -> list[tuple[str, str]]:
 def conversations(seed: int) -> Iterator[dict[str, Any]]:
     """ShareGPT conversations in Korean without end, none twice; one in ten starts with `gpt`."""
     rng = random.Random(f"vicuna-ko {seed}")
-    seen: set[str] = set()
-    while True:
+
+    def draw() -> list[tuple[str, str]]:
         voice = Voice(rng, "ko")
         kind = rng.choices((_about_someone, _about_story, _mixed), (4, 2, 4))[0]
-        exchanges = kind(voice)[:5]
-        mark = "\n".join(part for turn in exchanges for part in turn)
-        if mark in seen:
-            continue
-        seen.add(mark)
+        return kind(voice)[:5]
+
+    for number, exchanges in enumerate(scenes.distinct(draw, tuple), 1):
         turns = []
         if rng.random() < STARTS_WITH_MODEL:
             turns.append({"from": "gpt", "value": rng.choice(OPENINGS)})
         for asked, answered in exchanges:
             turns += [{"from": "human", "value": asked}, {"from": "gpt", "value": answered}]
-        yield {"id": f"mini_{len(seen)}", "conversations": turns}
+        yield {"id": f"mini_{number}", "conversations": turns}

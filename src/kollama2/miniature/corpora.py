@@ -11,7 +11,7 @@ from kollama2.errors import BadUsage
 from kollama2.miniature import heldout, scenes, suite
 from kollama2.miniature.chats import conversations
 from kollama2.miniature.compose import Telling
-from kollama2.miniature.instructions import Row, Voice
+from kollama2.miniature.instructions import Instruction, Voice
 from kollama2.miniature.korean import REGISTERS
 from kollama2.miniature.lexicon import NOUNS
 from kollama2.miniature.skills import fact_question, row
@@ -28,13 +28,13 @@ OPENINGS_POLITE = ("물론이에요!", "네, 알려 드릴게요.")
 def pairs(seed: int) -> Iterator[Json]:
     """Aligned pairs without end, none twice: word, phrase, sentence, clause, story (1 to 5)."""
     rng = random.Random(f"parallel {seed}")
-    seen: set[tuple[str, str]] = set()
-    while True:
+
+    def draw() -> Json:
         level = rng.choices((1, 2, 3, 4, 5), (2, 3, 6, 6, 3))[0]
         en, ko = pair(rng, level)
-        if (en, ko) not in seen:
-            seen.add((en, ko))
-            yield {"en": en, "ko": ko, "level": level}
+        return {"en": en, "ko": ko, "level": level}
+
+    return scenes.distinct(draw, lambda one: (one["en"], one["ko"]))
 
 
 def pair(rng: random.Random, level: int) -> tuple[str, str]:
@@ -58,11 +58,11 @@ def alpaca(seed: int, lang: str) -> Iterator[Json]:
         yield {"instruction": one.instruction, "input": one.input, "output": one.output}
 
 
-def _rows(seed: str, lang: str) -> Iterator[Row]:
+def _rows(seed: str, lang: str) -> Iterator[Instruction]:
     rng = random.Random(seed)
-    seen: set[tuple[str, str, str]] = set()
     told: set[str] = set()
-    while True:
+
+    def draw() -> Instruction:
         one = row(rng, lang, bilingual=lang == "ko")
         if one.kind == "fact":
             # Every fact is asked once before any is asked again: small corpora cover the most.
@@ -71,10 +71,9 @@ def _rows(seed: str, lang: str) -> Iterator[Row]:
             while one.key in told:
                 one = fact_question(Voice(rng, lang))
             told.add(one.key)
-        mark = (one.instruction, one.input, one.output)
-        if mark not in seen:
-            seen.add(mark)
-            yield one
+        return one
+
+    return scenes.distinct(draw, lambda one: (one.instruction, one.input, one.output))
 
 
 def kullm(seed: int) -> Iterator[Json]:
@@ -96,7 +95,12 @@ def kullm(seed: int) -> Iterator[Json]:
 
 
 # Of each name: the form it is read by, its file, its rows when no size is given, how it is made.
-TEXT = {"text-en": english_text, "text-ko": korean_text}
+TEXT: Mapping[str, Callable[[int], Iterator[str]]] = {
+    "text-en": english_text,
+    "text-ko": korean_text,
+    "heldout-en": lambda seed: heldout.texts("en", seed),
+    "heldout-ko": lambda seed: heldout.texts("ko", seed),
+}
 ROWS: Mapping[str, tuple[str, str, int, Callable[[int], Iterator[Json]]]] = {
     "parallel": ("pairs", "jsonl", 1500, pairs),
     "alpaca-ko": ("alpaca", "json", 1000, lambda seed: alpaca(seed, "ko")),
@@ -137,8 +141,7 @@ def write(name: str, out: Path, *, seed: int = 0, size: int | None = None) -> di
     if name.startswith("suite/"):
         return _write_rows(out / f"{plain}.jsonl", suite.items(plain, seed, size))
     if name in TEXT_ROWS:
-        source = TEXT.get(name) or heldout.text(name[-2:])
-        documents = list(islice(source(seed), size or TEXT_ROWS[name]))
+        documents = list(islice(TEXT[name](seed), size or TEXT_ROWS[name]))
         return _write(out / f"{name}.txt", "\n\n".join(documents) + "\n", len(documents))
     _, suffix, default, source_rows = ROWS[name]
     rows = list(islice(source_rows(seed), size or default))

@@ -1,6 +1,7 @@
 """English grammar: articles, plurals, the third person, the past, the -ing form."""
 
 VOWELS = "aeiou"
+HISSING = ("s", "x", "z", "ch", "sh")
 IRREGULAR_PLURALS = {
     "fish": "fish",
     "sheep": "sheep",
@@ -92,29 +93,25 @@ def article(phrase: str) -> str:
 def plural(noun: str) -> str:
     """More than one of it: cats, boxes, cherries, geese; only the last word changes."""
     head, _, last = noun.rpartition(" ")
-    if last in IRREGULAR_PLURALS:
-        text = IRREGULAR_PLURALS[last]
-    elif last.endswith(("s", "x", "z", "ch", "sh")):
-        text = last + "es"
-    elif last.endswith("y") and last[-2] not in VOWELS:
-        text = last[:-1] + "ies"
-    else:
-        text = last + "s"
-    return f"{head} {text}".strip()
+    return f"{head} {IRREGULAR_PLURALS.get(last) or _with_s(last, HISSING)}".strip()
+
+
+def _with_s(word: str, hissing: tuple[str, ...]) -> str:
+    """The word with s, es or ies."""
+    if word.endswith(hissing):
+        return word + "es"
+    return word[:-1] + "ies" if _ends_in_y(word) else word + "s"
+
+
+def _ends_in_y(word: str) -> bool:
+    return word.endswith("y") and word[-2] not in VOWELS
 
 
 def third(verb: str) -> str:
     """Third person singular: goes, watches, carries, has, is; only the first word changes."""
     word, *rest = verb.split(" ", 1)
-    if word in ("be", "have"):
-        text = {"be": "is", "have": "has"}[word]
-    elif word.endswith(("s", "x", "z", "ch", "sh", "o")):
-        text = word + "es"
-    elif word.endswith("y") and word[-2] not in VOWELS:
-        text = word[:-1] + "ies"
-    else:
-        text = word + "s"
-    return " ".join([text, *rest])
+    irregular = {"be": "is", "have": "has"}
+    return " ".join([irregular.get(word) or _with_s(word, (*HISSING, "o")), *rest])
 
 
 def past(verb: str) -> str:
@@ -124,7 +121,7 @@ def past(verb: str) -> str:
         text = PAST[word]
     elif word.endswith("e"):
         text = word + "d"
-    elif word.endswith("y") and word[-2] not in VOWELS:
+    elif _ends_in_y(word):
         text = word[:-1] + "ied"
     elif word in DOUBLING:
         text = word + word[-1] + "ed"

@@ -1,9 +1,9 @@
 """Held-out passages: text whose every sentence is kept out of all training corpora of all seeds."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 
 from kollama2.miniature import korean, scenes
 from kollama2.miniature.compose import Line, Telling
@@ -67,11 +67,6 @@ def passages(lang: str, seed: int) -> Iterator[Passage]:
             yield one
 
 
-def _texts(lang: str, seed: int) -> Iterator[str]:
-    for one in passages(lang, seed):
-        yield one.text
-
-
-def text(lang: str) -> Callable[[int], Iterator[str]]:
-    """The passages of a language as plain text, by seed."""
-    return partial(_texts, lang)
+def texts(lang: str, seed: int) -> Iterator[str]:
+    """The passages of a language as plain text."""
+    return (one.text for one in passages(lang, seed))

@@ -11,7 +11,7 @@ from kollama2.miniature.world import Fact
 
 
 @dataclass(frozen=True)
-class Row:
+class Instruction:
     """One instruction with its answer; `kind` names the skill and `key` the combination asked."""
 
     kind: str
@@ -81,7 +81,7 @@ def short_answer(voice: Voice, fact: Fact, answer: Noun | int | None = None) -> 
     return voice.fresh().say(Line(ko, en, {"x": answer or fact.answer}))
 
 
-def ask_fact(voice: Voice, fact: Fact, shared: Telling | None = None) -> Row:
+def ask_fact(voice: Voice, fact: Fact, shared: Telling | None = None) -> Instruction:
     """A question about a fact, answered in a sentence or in a few words."""
     ask = scenes.fact_line(voice.rng, fact, voice.lang, voice.held, "ask")
     question = (shared or voice.fresh()).say(ask)
@@ -90,4 +90,4 @@ def ask_fact(voice: Voice, fact: Fact, shared: Telling | None = None) -> Row:
     else:
         tell = scenes.fact_line(voice.rng, fact, voice.lang, voice.held)
         answer = (shared or voice.fresh()).say(tell)
-    return Row("fact", question, "", answer, f"{fact.relation} {fact.subject.ko}")
+    return Instruction("fact", question, "", answer, f"{fact.relation} {fact.subject.ko}")

@@ -5,6 +5,13 @@ from kollama2.korean.hangul import join, split, with_final
 
 REGISTERS = ("plain", "polite", "formal")  # 해라체, 해요체, 합니다체
 TENSES = ("present", "past", "future")
+# What ends a statement and a question.
+PAST = {"plain": ("다", "니"), "polite": ("어요", "어요"), "formal": ("습니다", "습니까")}
+FUTURE = {
+    "plain": (" 것이다", " 것인가"),
+    "polite": (" 거예요", " 거예요"),
+    "formal": (" 것입니다", " 것입니까"),
+}
 
 # Irregular dictionary forms; every other word follows from its stem.
 P_IRREGULAR = frozenset(
@@ -120,14 +127,9 @@ def final_form(
         question: Ask: 갑니까, 가요, 가니.
     """
     if tense == "future":
-        stem = _closed_by(verb, "ㄹ")
-        ends = {"plain": " 것이다", "polite": " 거예요", "formal": " 것입니다"}
-        asks = {"plain": " 것인가", "polite": " 거예요", "formal": " 것입니까"}
-        return stem + (asks if question else ends)[register]
+        return _closed_by(verb, "ㄹ") + FUTURE[register][question]
     if tense == "past":
-        ends = {"plain": "다", "polite": "어요", "formal": "습니다"}
-        asks = {"plain": "니", "polite": "어요", "formal": "습니까"}
-        return past_stem(verb) + (asks if question else ends)[register]
+        return past_stem(verb) + PAST[register][question]
     if register == "polite":
         # 가시다 is 가세요; but a verb that merely ends in 시 (마시다) is 마셔요.
         if is_honorific(verb):
@@ -200,13 +202,9 @@ def negative(verb: str) -> tuple[str, str]:
 def copula(noun: str, register: str, tense: str = "present", *, question: bool = False) -> str:
     """The noun with 이다: 의사다, 선생님이다, 의사예요, 선생님이에요, 의사입니다, 의사였다."""
     if tense == "past":
-        ends = {"plain": "다", "polite": "어요", "formal": "습니다"}
-        asks = {"plain": "니", "polite": "어요", "formal": "습니까"}
-        return josa.attach(noun, "이었") + (asks if question else ends)[register]
+        return josa.attach(noun, "이었") + PAST[register][question]
     if tense == "future":
-        return (
-            noun + {"plain": "일 것이다", "polite": "일 거예요", "formal": "일 것입니다"}[register]
-        )
+        return f"{noun}일{FUTURE[register][False]}"
     if register == "formal":
         return noun + ("입니까" if question else "입니다")
     if register == "polite":

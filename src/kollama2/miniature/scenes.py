@@ -8,11 +8,13 @@ dialogues. Of every fact one way of saying it and one of asking it is held out, 
 
 import hashlib
 import random
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from typing import TypeVar
 
 from kollama2.miniature.compose import Line, Telling, Value
-from kollama2.miniature.frames import DIALOGUES, FACT_FRAMES, FRAMES, STORIES, Frame, Plot
+from kollama2.miniature.frames import FACT_FRAMES, FRAMES, STORIES, Frame, Plot
 from kollama2.miniature.lexicon import NOUNS, VERBS, Noun, Verb
 from kollama2.miniature.world import Fact, facts
 
@@ -29,12 +31,23 @@ NUMBERS: dict[str, tuple[int, ...]] = {
 TIMES = ("past", "present", "future")
 HELD_SHARE = 8  # one filler in eight, but at least two where there are five
 Slots = dict[str, Value]
+T = TypeVar("T")
 
 
 def digest(*parts: object) -> int:
     """A number that depends on the parts alone, never on the process (unlike `hash`)."""
     text = "\x1f".join(map(str, parts))
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=6).digest(), "big")
+
+
+def distinct(draw: Callable[[], T], mark: Callable[[T], Hashable] = lambda one: one) -> Iterator[T]:
+    """What is drawn, without end, nothing of the same mark twice."""
+    seen = set[Hashable]()
+    while True:
+        one = draw()
+        if mark(one) not in seen:
+            seen.add(mark(one))
+            yield one
 
 
 @cache
@@ -113,10 +126,9 @@ class Turn:
     line: Line
 
 
-def dialogue(rng: random.Random, held: bool = False, plot: Plot | None = None) -> list[Turn]:
+def dialogue(rng: random.Random, plot: Plot) -> list[Turn]:
     """The turns of a dialogue."""
-    plot = plot or rng.choice(DIALOGUES)
-    slots = draw(rng, "dialogue", plot.slots, held, "past")
+    slots = draw(rng, "dialogue", plot.slots, False, "past")
     turns = []
     for who, ko, en in plot.lines:
         speaker: Noun | tuple[str, str]
@@ -183,15 +195,15 @@ def fact_line(
 
 
 @cache
-def known(lang: str, world: int = 0) -> tuple[Fact, ...]:
+def known(lang: str) -> tuple[Fact, ...]:
     """The facts that training text of a language may state."""
-    return tuple(f for f in facts(world) if lang == "en" or f.known_in == "both")
+    return tuple(f for f in facts() if lang == "en" or f.known_in == "both")
 
 
 @cache
-def about(lang: str, world: int = 0) -> dict[Noun, tuple[Fact, ...]]:
+def about(lang: str) -> dict[Noun, tuple[Fact, ...]]:
     """The facts that training text of a language may state, by subject."""
     found: dict[Noun, list[Fact]] = {}
-    for fact in known(lang, world):
+    for fact in known(lang):
         found.setdefault(fact.subject, []).append(fact)
     return {subject: tuple(rows) for subject, rows in found.items()}

@@ -7,16 +7,16 @@ from kollama2.korean import josa
 from kollama2.miniature import english, korean, scenes
 from kollama2.miniature.compose import Telling, some
 from kollama2.miniature.frames import STORIES
-from kollama2.miniature.instructions import Row, Voice, ask_fact
+from kollama2.miniature.instructions import Instruction, Voice, ask_fact
 from kollama2.miniature.lexicon import NOUNS, Noun
 
 
-def fact_question(voice: Voice) -> Row:
+def fact_question(voice: Voice) -> Instruction:
     """A question about a fact that training text of the language may state."""
     return ask_fact(voice, voice.rng.choice(scenes.known(voice.lang)))
 
 
-def translation(voice: Voice) -> Row:
+def translation(voice: Voice) -> Instruction:
     """A sentence to put into the other language."""
     frame = voice.rng.choice(scenes.SENTENCES)
     line = scenes.sentence(voice.rng, frame, voice.held)
@@ -29,10 +29,10 @@ def translation(voice: Voice) -> Row:
         [f"Translate this sentence into {into_en}.", f"Put the sentence into {into_en}."],
     )
     source, target = (en, ko) if to_korean else (ko, en)
-    return Row("translation", asked, source, target, frame.name)
+    return Instruction("translation", asked, source, target, frame.name)
 
 
-def word_translation(voice: Voice) -> Row:
+def word_translation(voice: Voice) -> Instruction:
     """One word in the other language."""
     kind = voice.rng.choice(("animal", "food", "drink", "goods", "venue", "job", "colour", "hobby"))
     (noun,) = voice.some("word", kind)
@@ -43,10 +43,10 @@ def word_translation(voice: Voice) -> Row:
     else:
         question = voice.say("{a}의 뜻은 {무엇:이ask}?", "What is {a} in Korean?", a=en)
         answer = voice.say("{a}의 뜻은 {b:이다}.", "{a} is {b} in Korean.", a=en, b=ko)
-    return Row("word", question, "", answer, noun.ko)
+    return Instruction("word", question, "", answer, noun.ko)
 
 
-def sum_question(voice: Voice) -> Row:
+def sum_question(voice: Voice) -> Instruction:
     """Plain addition or subtraction up to 99; which numbers meet is split."""
     rng = voice.rng
     a, b = rng.randint(2, 60), rng.randint(2, 39)
@@ -68,10 +68,10 @@ def sum_question(voice: Voice) -> Row:
         b=right,
         c=total,
     )
-    return Row("sum", question, "", answer, f"{a} {b}")
+    return Instruction("sum", question, "", answer, f"{a} {b}")
 
 
-def word_problem(voice: Voice) -> Row:
+def word_problem(voice: Voice) -> Instruction:
     """How many are left or together, in a sentence with a counter."""
     rng = voice.rng
     (person,), (thing,) = voice.some("problem", "person"), voice.some("problem", "piece")
@@ -98,7 +98,7 @@ def word_problem(voice: Voice) -> Row:
         "{n:은} 이제 {n#k} {있다.}.", "{p} has {k} {n:k} now.", p=person, n=thing, k=left
     )
     task = voice.pick(["다음 문제를 풀어 주세요.", "답을 구하세요."], ["Solve this problem."])
-    return Row("problem", task, f"{story} {asked}", answer, f"{person.ko} {thing.ko}")
+    return Instruction("problem", task, f"{story} {asked}", answer, f"{person.ko} {thing.ko}")
 
 
 KINDS = {
@@ -113,7 +113,7 @@ KINDS = {
 }
 
 
-def listing(voice: Voice) -> Row:
+def listing(voice: Voice) -> Instruction:
     """Name three of a kind."""
     kind = voice.rng.choice([k for k in KINDS if not voice.held or len(NOUNS[k]) > 8])
     size = 2 if voice.held else voice.rng.choice((2, 3))
@@ -133,10 +133,10 @@ def listing(voice: Voice) -> Row:
     else:
         answer = ", ".join(words[:-1]) + f" and {words[-1]}."
         answer = answer[0].upper() + answer[1:]
-    return Row("list", asked, "", answer, " ".join(noun.ko for noun in nouns))
+    return Instruction("list", asked, "", answer, " ".join(noun.ko for noun in nouns))
 
 
-def which_kind(voice: Voice) -> Row:
+def which_kind(voice: Voice) -> Instruction:
     """Say of which of two kinds a thing is."""
     right, wrong = voice.rng.sample(["fruit", "animal", "drink", "job", "colour"], 2)
     names = KINDS | {"animal": ("동물", "animals")}
@@ -156,10 +156,10 @@ def which_kind(voice: Voice) -> Row:
         f"{{a}} is {english.article(singular[right])}.",
         a=subject, b=names[right][0],
     )  # fmt: skip
-    return Row("kind", asked, "", answer, noun.ko)
+    return Instruction("kind", asked, "", answer, noun.ko)
 
 
-def counting(voice: Voice) -> Row:
+def counting(voice: Voice) -> Instruction:
     """Count the words of a list."""
     known = [noun for noun in scenes.pool("count", "goods", False) if isinstance(noun, Noun)]
     words = voice.rng.sample(known, voice.rng.randint(2, 6))
@@ -170,10 +170,10 @@ def counting(voice: Voice) -> Row:
         ["How many words are there?", "Count the words."],
     )
     answer = voice.say("모두 {k:개/이다}.", "There are {k} words.", k=len(words))
-    return Row("count", asked, ", ".join(map(voice.word, words)), answer)
+    return Instruction("count", asked, ", ".join(map(voice.word, words)), answer)
 
 
-def sorting(voice: Voice) -> Row:
+def sorting(voice: Voice) -> Instruction:
     """Put numbers into order."""
     numbers = voice.rng.sample(range(1, 100), voice.rng.randint(3, 5))
     while (scenes.digest("sort", *sorted(numbers)) % scenes.HELD_SHARE == 0) != voice.held:
@@ -184,10 +184,10 @@ def sorting(voice: Voice) -> Row:
         [f"Sort these numbers from {'small to large' if up else 'large to small'}."],
     )
     ordered = sorted(numbers, reverse=not up)
-    return Row("sort", asked, ", ".join(map(str, numbers)), ", ".join(map(str, ordered)))
+    return Instruction("sort", asked, ", ".join(map(str, numbers)), ", ".join(map(str, ordered)))
 
 
-def rewriting(voice: Voice) -> Row:
+def rewriting(voice: Voice) -> Instruction:
     """Politeness in Korean, tense in English."""
     frame = voice.rng.choice(scenes.SENTENCES)
     while voice.lang == "en" and set(frame.tenses) < {"past", "present"}:
@@ -199,13 +199,13 @@ def rewriting(voice: Voice) -> Row:
                  "formal": "'-습니다'로 끝나는 문장으로"}  # fmt: skip
         asked = f"다음 문장을 {names[target]} 바꿔 주세요."
         given, changed = voice.fresh(source).say(line), voice.fresh(target).say(line)
-        return Row("politeness", asked, given, changed, frame.name)
+        return Instruction("politeness", asked, given, changed, frame.name)
     asked = voice.rng.choice(["Repeat this sentence.", "Say the sentence again."])
     text = voice.fresh().say(line)
-    return Row("repeat", asked, text, text, frame.name)
+    return Instruction("repeat", asked, text, text, frame.name)
 
 
-def reading(voice: Voice) -> Row:
+def reading(voice: Voice) -> Instruction:
     """A question about a sentence that is given: who did it?"""
     frame = voice.rng.choice(WHO_FRAMES)
     line = scenes.sentence(voice.rng, frame, voice.held)
@@ -217,7 +217,7 @@ def reading(voice: Voice) -> Row:
         ["Whom is this sentence about?", "Who is it about?"],
     )
     answer = voice.say("{p}의 {이야기:이다}.", "It is about {p}.", p=person)
-    return Row("reading", asked, given, answer, frame.name)
+    return Instruction("reading", asked, given, answer, frame.name)
 
 
 WHO_FRAMES = tuple(
@@ -227,7 +227,7 @@ WHO_FRAMES = tuple(
 )
 
 
-def story_request(voice: Voice) -> Row:
+def story_request(voice: Voice) -> Instruction:
     """A short story on demand."""
     # A story is asked for by whoever its first sentence is about.
     plot = voice.rng.choice([plot for plot in STORIES if "{p" in plot.lines[0][1]])
@@ -241,10 +241,10 @@ def story_request(voice: Voice) -> Row:
         voice.rng.choice(("Tell me a short story about {p}.", "Write a short story with {p}.")),
         p=person,
     )
-    return Row("story", asked, "", voice.fresh().tell(lines), plot.name)
+    return Instruction("story", asked, "", voice.fresh().tell(lines), plot.name)
 
 
-def continuation(voice: Voice) -> Row:
+def continuation(voice: Voice) -> Instruction:
     """The next sentence of a story."""
     plot = voice.rng.choice(STORIES)
     lines = scenes.story(voice.rng, voice.held, plot)
@@ -255,11 +255,11 @@ def continuation(voice: Voice) -> Row:
         ["다음 이야기를 한 문장 더 이어 가세요.", "이야기의 다음 문장을 써 주세요."],
         ["Continue this story with one sentence.", "Write the next sentence of the story."],
     )
-    return Row("continue", asked, given, told.say(lines[cut]), plot.name)
+    return Instruction("continue", asked, given, told.say(lines[cut]), plot.name)
 
 
 # Skills with their weights; those that need both languages are left out of English-only text.
-SKILLS: tuple[tuple[Callable[[Voice], Row], int], ...] = (
+SKILLS: tuple[tuple[Callable[[Voice], Instruction], int], ...] = (
     (fact_question, 36),
     (translation, 14),
     (word_translation, 8),
@@ -278,7 +278,9 @@ BILINGUAL = (translation, word_translation)
 ALONE = tuple(pair for pair in SKILLS if pair[0] not in BILINGUAL)
 
 
-def row(rng: random.Random, lang: str, *, bilingual: bool = True, register: str = "") -> Row:
+def row(
+    rng: random.Random, lang: str, *, bilingual: bool = True, register: str = ""
+) -> Instruction:
     """One training row in a language; the register is drawn when none is given."""
     skills = SKILLS if bilingual else ALONE
     (skill,) = rng.choices([s for s, _ in skills], [w for _, w in skills])

@@ -7,7 +7,7 @@ from typing import Any
 
 from kollama2.miniature import heldout, instructions, korean, scenes, skills
 from kollama2.miniature.compose import Telling
-from kollama2.miniature.instructions import Row, Voice
+from kollama2.miniature.instructions import Instruction, Voice
 from kollama2.miniature.world import Fact, choices, facts
 
 Item = dict[str, Any]
@@ -33,14 +33,14 @@ def _text(lang: str, seed: int, size: int) -> list[Item]:
     ]
 
 
-def user(row: Row) -> list[dict[str, str]]:
+def user(row: Instruction) -> list[dict[str, str]]:
     """The question of a row as the messages of a chat."""
     return [{"role": "user", "content": f"{row.instruction}\n{row.input}".strip()}]
 
 
-def _held_rows(rng: random.Random, size: int) -> list[Row]:
+def _held_rows(rng: random.Random, size: int) -> list[Instruction]:
     """Different held-out Korean rows: facts and each skill in turn."""
-    found: dict[str, Row] = {}
+    found: dict[str, Instruction] = {}
     while len(found) < size:
         voice = Voice(rng, "ko", held=True)
         if len(found) % 3 == 0:

@@ -74,20 +74,19 @@ def english_text(seed: int = 0) -> Iterator[str]:
     This is what the base model and its tokenizer learn from; take as many bytes as are wanted.
     """
     rng = random.Random(f"text-en {seed}")
-    seen: set[int] = set()
     written = korean_bytes = 0
-    while True:
+
+    def draw() -> str:
+        nonlocal korean_bytes
         # The first Korean comes after the English that pays for it, so the share is never above.
         if korean_bytes + 80 < written * KOREAN_SHARE:
             frame = rng.choice(scenes.SENTENCES)
             text = _telling(rng, "ko").say(scenes.sentence(rng, frame))
             korean_bytes += len(text.encode())
-        else:
-            text = document(rng, "en")
-        mark = scenes.digest(text)
-        if mark in seen:
-            continue
-        seen.add(mark)
+            return text
+        return document(rng, "en")
+
+    for text in scenes.distinct(draw, scenes.digest):
         written += len(text.encode())
         yield text
 
@@ -95,10 +94,4 @@ def english_text(seed: int = 0) -> Iterator[str]:
 def korean_text(seed: int = 0) -> Iterator[str]:
     """Documents without end, none twice: Korean that states no fact known in English only."""
     rng = random.Random(f"text-ko {seed}")
-    seen: set[int] = set()
-    while True:
-        text = document(rng, "ko")
-        mark = scenes.digest(text)
-        if mark not in seen:
-            seen.add(mark)
-            yield text
+    return scenes.distinct(lambda: document(rng, "ko"), scenes.digest)

@@ -87,12 +87,6 @@ def _thing_answer(rng: random.Random, relation: str, thing: Noun) -> Noun | int:
     return rng.choice([stuff for stuff in NOUNS["stuff"] if stuff.ko in names])
 
 
-@cache
-def index(seed: int = 0) -> dict[tuple[str, Noun], Fact]:
-    """The facts by relation and subject."""
-    return {(fact.relation, fact.subject): fact for fact in facts(seed)}
-
-
 def choices(fact: Fact, rng: random.Random) -> list[Noun | int]:
     """The answer and three others of the same kind, the answer first."""
     pool: list[Noun | int]

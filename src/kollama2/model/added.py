@@ -49,6 +49,12 @@ def added_tokens(
     return found
 
 
+def token_named(settings: Mapping[str, Any], part: str) -> str | None:
+    """The token that a tokenizer's settings name for a part, such as eos."""
+    name = settings.get(f"{part}_token")
+    return name.get("content") if isinstance(name, dict) else name
+
+
 def _token(i: int, one: Mapping[str, Any]) -> Added:
     return Added(i, bool(one.get("special")), {k: bool(one[k]) for k in _FLAGS if k in one})
 

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from kollama2.errors import BadData
 from kollama2.model.added import added_tokens
-from kollama2.model.fast import read_fast, write_tree
+from kollama2.model.fast import read_fast
 from kollama2.model.files import FAST
 from kollama2.model.merging import merge_bytes
+from kollama2.model.pieces import write_tree
 
 
 class ByteLevel:
@@ -64,13 +65,9 @@ class ByteLevel:
         # The library numbers an added token anew unless the vocabulary says which id it has.
         model["vocab"] = {**{as_letters(token): i for token, i in tokens}, **self.added}
         merges = sorted(self.ranks.items(), key=lambda one: one[1])[new:]
-        merges.sort(key=lambda one: self._order(one[0]))
+        merges.sort(key=lambda one: self.ids[one[0][0] + one[0][1]])
         model["merges"] += [[as_letters(a), as_letters(b)] for (a, b), _ in merges]
         write_tree(folder, self._tree)
-
-    def _order(self, pair: tuple[bytes, bytes]) -> int:
-        made: int = self.ids[pair[0] + pair[1]]
-        return made
 
 
 def _alphabet() -> Iterator[tuple[int, str]]:

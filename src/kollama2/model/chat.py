@@ -11,7 +11,6 @@ from datetime import date
 from typing import TYPE_CHECKING, Any, Literal
 
 from kollama2.errors import BadData, BadUsage
-from kollama2.model.jinja import jinja_template
 from kollama2.model.messages import Message, Sample, Tool, contents, is_learned
 from kollama2.model.reading import reading
 from kollama2.model.templates import FORMS, TEMPLATES, Template, check_template
@@ -19,8 +18,6 @@ from kollama2.model.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from kollama2.model.folder import ModelFolder
-
-__all__ = ["IGNORED", "ChatEncoder", "Encoded", "Loss", "TextEncoder", "jinja_template"]
 
 IGNORED = -100
 Loss = Literal["assistant", "all"]
@@ -229,7 +226,14 @@ class TextEncoder(ChatEncoder):
             raise BadData(f"the template {self.template} has no form for tools")
         if any(turn.get("reasoning") for turn in turns):
             raise BadData(f"the template {self.template} has no form for reasoning")
-        check_turns(turns, prompt=prompt)
+        expected = ("user", "assistant")
+        roles = [turn["role"] for turn in turns]
+        if roles != [expected[i % 2] for i in range(len(roles))]:
+            raise BadData(
+                f"the turns of a chat are {', '.join(roles)}; they must be user, assistant, user, "
+                "… after an optional system message"
+            )
+        check_last(turns, "user" if prompt else "assistant")
 
     def _encoded(self, chats: Sequence[list[_Segment]], loss: Loss) -> list[Encoded]:
         texts = [one for segments in chats for one in segments if one.id is None]
@@ -253,19 +257,8 @@ class TextEncoder(ChatEncoder):
         return found
 
 
-def check_turns(turns: Sequence[Message], *, prompt: bool) -> None:
-    """Refuse roles that are not user and assistant in turn.
-
-    Raises:
-        BadData: they are not, or the last one is the wrong one.
-    """
-    expected = ("user", "assistant")
-    roles = [turn["role"] for turn in turns]
-    if roles != [expected[i % 2] for i in range(len(roles))]:
-        raise BadData(
-            f"the turns of a chat are {', '.join(roles)}; they must be user, assistant, user, … "
-            "after an optional system message"
-        )
-    if not roles or roles[-1] != expected[0 if prompt else 1]:
-        last = "the user" if prompt else "the assistant"
-        raise BadData(f"the last message must be from {last}, got {roles[-1] if roles else 'none'}")
+def check_last(messages: Sequence[Message], *roles: str) -> None:
+    """Refuse a chat that ends with a message of another role; the first of them is named."""
+    last = messages[-1]["role"] if messages else "none"
+    if last not in roles:
+        raise BadData(f"the last message must be from the {roles[0]}, got {last}")

@@ -5,8 +5,8 @@ from typing import Any
 
 from kollama2.errors import BadData
 from kollama2.model.added import added_tokens
-from kollama2.model.files import FAST, read_json, write_json
-from kollama2.model.pieces import SPACE, merges_of
+from kollama2.model.files import FAST, read_json
+from kollama2.model.pieces import SPACE, merges_of, write_tree
 
 
 def read_fast(folder: Path) -> dict[str, Any]:
@@ -22,11 +22,6 @@ def read_fast(folder: Path) -> dict[str, Any]:
     pairs = (one.split(" ") if isinstance(one, str) else one for one in model.get("merges", []))
     model["merges"] = [list(pair) for pair in pairs]
     return tree
-
-
-def write_tree(folder: Path, tree: dict[str, Any]) -> None:
-    """Write a tree as the `tokenizer.json` of a folder."""
-    write_json(folder / FAST, tree, indent=None)
 
 
 def of_characters(folder: Path) -> bool:

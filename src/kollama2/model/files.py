@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -110,13 +109,6 @@ def fresh(out: Path) -> None:
     if out.exists():
         shutil.rmtree(out)
     out.mkdir(parents=True)
-
-
-def readable(path: Path) -> None:
-    """The mode any new file gets; safetensors writes 0600, unreadable to a server's user."""
-    mask = os.umask(0)
-    os.umask(mask)
-    path.chmod(0o666 & ~mask)
 
 
 def weights_id(folder: Path) -> str:

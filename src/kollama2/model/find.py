@@ -16,10 +16,6 @@ NONE: Mirrors = MappingProxyType({})
 _FILE = "file:"
 
 
-def _nothing(text: str) -> None:
-    """Say nothing of what is told."""
-
-
 def find_place(
     name: str | Path, mirrors: Mirrors = NONE, patterns: Sequence[str] = MODEL_FILES
 ) -> Path:
@@ -49,7 +45,7 @@ def find_place(
     return Path(text.removeprefix(_FILE))
 
 
-def find_folder(name: str | Path, mirrors: Mirrors = NONE, tell: Tell = _nothing) -> Path:
+def find_folder(name: str | Path, mirrors: Mirrors = NONE, tell: Tell = lambda text: None) -> Path:
     """The local folder of a model; a GGUF file is unpacked at its first use.
 
     Args:
@@ -68,7 +64,7 @@ def find_model(
     name: str | Path,
     onto: str | Path | None = None,
     mirrors: Mirrors = NONE,
-    tell: Tell = _nothing,
+    tell: Tell = lambda text: None,
 ) -> ModelFolder:
     """The model of a name; the base of an adapter may lie on the hub or be a mirror too.
 

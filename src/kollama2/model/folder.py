@@ -143,6 +143,12 @@ class ModelFolder:
         said = read_json(self.tokenizer_path / TOKENIZER_CONFIG).get("chat_template")
         return bool(said.strip() if isinstance(said, str) else said)
 
+    @cached_property
+    def jinja(self) -> str | None:
+        """The folder's own chat template as transformers takes it; None where it has none."""
+        said = self.plain_tokenizer.chat_template if self.has_template else None
+        return said.get("default") if isinstance(said, dict) else said
+
     def encoder(self, template: str = OWN, otherwise: str = "llama2") -> "ChatEncoder":
         """The encoder of chats by a template.
 

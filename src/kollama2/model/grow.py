@@ -1,7 +1,7 @@
 """Grow: a model with other rows in its embeddings and head, for a larger or smaller tokenizer."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +9,9 @@ import torch
 from torch import Tensor
 
 from kollama2.errors import BadData
-from kollama2.model.card import Vocabulary
-from kollama2.model.files import fresh
 from kollama2.model.folder import ModelFolder
-from kollama2.model.handover import hand_over, taught
-from kollama2.model.load import root
-from kollama2.model.renumber import renumber_config
 from kollama2.model.stored import opened
 from kollama2.model.tables import tied
-from kollama2.model.write import write_whole
 
 
 def tables(model: Any) -> tuple[Tensor, Tensor | None]:
@@ -84,41 +78,10 @@ def weights_hash(folder: Path) -> str:
     An adapter is known by the weights that it stands on and its own.
     """
     digest = hashlib.sha256()
-    folders = [folder] if folder == root(folder) else [root(folder), folder]
-    for place in folders:
+    for place in dict.fromkeys((ModelFolder.read(folder).root.path, folder)):
         with opened(place) as files:
             for name in sorted(files):
                 tensor = files[name].get(name).contiguous()
                 digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
                 digest.update(tensor.view(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
-
-
-def write_grown(
-    model: Any,
-    out: Path,
-    *,
-    source: Path,
-    tokenizer: Path,
-    vocabulary: Vocabulary,
-    ids: Mapping[int, int] | None = None,
-) -> None:
-    """Write a grown or smaller model with its tokenizer.
-
-    Args:
-        model: from `grow` or `gather`.
-        out: the folder to write; what is there is replaced.
-        source: the model folder that was changed.
-        tokenizer: the folder of the changed tokenizer.
-        vocabulary: what the card says of the change.
-        ids: the new id of each old one; None where they are the same.
-    """
-    fresh(out)
-    start = ModelFolder.read(source)
-    write_whole(model, out, start.root.path)
-    if ids is not None:
-        renumber_config(out, ids)
-    card = start.card.changed(
-        template=taught(start), method="full", quantization=None, base=None, vocabulary=vocabulary
-    )
-    hand_over(out, ModelFolder(tokenizer, card), card)

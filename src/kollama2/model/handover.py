@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from kollama2.errors import BadData
 from kollama2.model.bounded import render_ids
 from kollama2.model.card import CARD, Card, write_card
-from kollama2.model.fast import write_tree
 from kollama2.model.files import (
     CONFIG,
     FAST,
@@ -30,7 +29,7 @@ from kollama2.model.files import (
 from kollama2.model.folder import OWN, ModelFolder
 from kollama2.model.jinja import jinja_forms
 from kollama2.model.messages import Message
-from kollama2.model.pieces import put_in_front, save_fast, write_fast
+from kollama2.model.pieces import put_in_front, save_fast, write_fast, write_tree
 from kollama2.model.templates import TEMPLATES
 from kollama2.model.tokenizer import filed, plain
 
@@ -166,16 +165,16 @@ def _settings(out: Path, **changes: Any) -> None:
 
 def difference(plain: Any, trained: "ChatEncoder") -> str:
     """What transformers encodes otherwise than training did, in one sentence; empty if nothing."""
-    bos = [] if trained.tokenizer.bos_id is None else [trained.tokenizer.bos_id]
     for text in _TEXTS:
-        ours, theirs = [*bos, *trained.tokenizer.encode(text)], list(plain(text).input_ids)
+        ours, theirs = trained.tokenizer.begun(text), list(plain(text).input_ids)
         theirs = theirs[:-1] if theirs[-1:] == [plain.eos_token_id] else theirs
         if ours != theirs and not _space_lost(text, ours, theirs, trained):
             return _told(text, ours, theirs)
     for dialog in _DIALOGS:
-        taught_ids = _chat_ids(trained, dialog)
-        if taught_ids is None:
-            continue
+        try:
+            taught_ids = trained.on(date.today()).encode(dialog).ids
+        except BadData:
+            continue  # the template cannot write it
         read = render_ids(plain, [dict(m) for m in dialog])
         if taught_ids != read and not _parted(plain, trained, dialog, taught_ids, read):
             return _told(dialog[-1]["content"], taught_ids, read)
@@ -218,16 +217,14 @@ def _space_lost(
     )
 
 
-def _chat_ids(trained: "ChatEncoder", dialog: Sequence[Message]) -> list[int] | None:
-    """The ids of a dialog as of today; None where the template cannot write it."""
-    try:
-        return trained.on(date.today()).encode(dialog).ids
-    except BadData:
-        return None
+def differ_at(ours: Sequence[int], theirs: Sequence[int]) -> int | None:
+    """The first place where both have an id, and not the same; None where there is none."""
+    pairs = enumerate(zip(ours, theirs, strict=False))
+    return next((i for i, (a, b) in pairs if a != b), None)
 
 
 def _told(text: str, ours: Sequence[int], theirs: Sequence[int]) -> str:
-    at = next((i for i, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a != b), 0)
+    at = differ_at(ours, theirs) or 0
     return f"{text!r} gives …{theirs[at : at + 4]} in transformers and …{ours[at : at + 4]} here"
 
 

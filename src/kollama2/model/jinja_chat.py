@@ -14,7 +14,7 @@ from typing import Any
 
 from kollama2.errors import BadData
 from kollama2.model.bounded import render
-from kollama2.model.chat import IGNORED, ChatEncoder, Encoded, Loss
+from kollama2.model.chat import IGNORED, ChatEncoder, Encoded, Loss, check_last
 from kollama2.model.messages import Message, Tool
 from kollama2.model.rendering import BREAK, Rendered, Rendering
 from kollama2.model.tokenizer import FENCE, Tokenizer
@@ -64,9 +64,7 @@ class JinjaEncoder(ChatEncoder):
 
     def prompt(self, messages: Sequence[Message], tools: Sequence[Tool] = ()) -> list[int]:
         """See `ChatEncoder.prompt`."""
-        if not messages or messages[-1]["role"] not in ("user", "tool"):
-            last = messages[-1]["role"] if messages else "none"
-            raise BadData(f"the last message must be from the user, got {last}")
+        check_last(messages, "user", "tool")
         return self._encoded([self._rendering.chat(messages, tools, prompt=True)], "all")[0].ids
 
     def answer(self, text: str) -> list[int]:
@@ -77,9 +75,7 @@ class JinjaEncoder(ChatEncoder):
         return said[:-1] if said and said[-1] in self.stop_ids else said
 
     def _answered(self, messages: Sequence[Message], tools: Sequence[Tool]) -> Rendered:
-        if not messages or messages[-1]["role"] != "assistant":
-            last = messages[-1]["role"] if messages else "none"
-            raise BadData(f"the last message must be from the assistant, got {last}")
+        check_last(messages, "assistant")
         return self._rendering.chat(messages, tools)
 
     def _encoded(self, chats: Sequence[Rendered], loss: Loss) -> list[Encoded]:

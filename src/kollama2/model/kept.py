@@ -3,10 +3,11 @@
 import hashlib
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from kollama2.errors import TryLater, storage
+from kollama2.engine.commit import verify
+from kollama2.errors import StorageTrouble, TryLater, storage
 
 CACHE = "KOLLAMA2_CACHE"
 
@@ -18,11 +19,31 @@ def place(beside: Path, name: str) -> Path:
         beside: the folder.
         name: of the conversion.
     """
-    if elsewhere := os.environ.get(CACHE):
-        return Path(elsewhere).expanduser() / beside.resolve().name / name
-    if os.access(beside, os.W_OK):
+    cache = os.environ.get(CACHE)
+    if not cache and os.access(beside, os.W_OK):
         return beside / name
-    return Path("~/.cache/kollama2").expanduser() / beside.resolve().name / name
+    return Path(cache or "~/.cache/kollama2").expanduser() / beside.resolve().name / name
+
+
+def made_once(out: Path, make: Callable[[Path], object]) -> Path:
+    """A folder that is made at its first use.
+
+    Args:
+        out: the folder.
+        make: makes it, whole or not at all.
+
+    Raises:
+        Corrupt: it was damaged since.
+        Fault: as `make`.
+    """
+    if not out.exists():
+        try:
+            make(out)
+        except StorageTrouble:
+            if not out.exists():  # another process may have finished the same conversion
+                raise
+    verify(out)
+    return out
 
 
 def fingerprint(files: Sequence[Path], edition: int = 0) -> str:

@@ -106,13 +106,12 @@ def _names(found: Any) -> list[str]:
     return list(found) if isinstance(found, tuple) else [found]
 
 
-def load_parallel(folder: Path, degree: int, dtype: Dtype = "auto") -> Any:
+def load_parallel(folder: Path, degree: int) -> Any:
     """Load whole weights for inference over the processes of torchrun, each its share of them.
 
     Args:
         folder: whole weights of an architecture for which transformers has a tensor-parallel plan.
         degree: of the parallelism; the number of processes.
-        dtype: as in `load_model`.
 
     Returns:
         A `PreTrainedModel` in evaluation mode; its forward gives the same logits in each process.
@@ -126,8 +125,7 @@ def load_parallel(folder: Path, degree: int, dtype: Dtype = "auto") -> Any:
     if (folder / ADAPTER_CONFIG).is_file():
         raise BadUsage(f"{folder} is an adapter; merge it before it is divided")
     check(folder)
-    if dtype == "auto" and not torch.cuda.is_available():
-        dtype = "float32"
+    dtype: Dtype = "auto" if torch.cuda.is_available() else "float32"
     return _from_pretrained(
         folder, dtype, distributed_config=DistributedConfig(tp_size=degree)
     ).eval()
@@ -143,7 +141,8 @@ def load_model(
         dtype: of weights and arithmetic; "auto" is what the base is stored in, but float32 on a
             CPU: many have no bfloat16 instructions and emulate them ten times slower.
         device: "cpu", "cuda", or "auto" for CUDA where there is one.
-        onto: the base of an adapter, in the place of its own.
+        onto: the base of an adapter, in the place of its own; it may be the model from before its
+            vocabulary grew.
 
     Returns:
         A `PreTrainedModel` or `PeftModel` in evaluation mode.
@@ -161,7 +160,13 @@ def load_model(
         model = nf4(base, dtype, device)
     else:
         model = place(whole(base, dtype), device)
-    return adapter_of(model, folder).eval()
+    return adapter_of(model, folder, base)
+
+
+def load_folder(folder: ModelFolder, *, device: str = "auto") -> Any:
+    """Load a folder, an adapter on the base that it was read with; otherwise as `load_model`."""
+    onto = None if folder.base is None else folder.base.path
+    return load_model(folder.path, device=device, onto=onto)
 
 
 def whole(folder: Path, dtype: Dtype = "auto", onto: Path | None = None) -> Any:
@@ -170,9 +175,8 @@ def whole(folder: Path, dtype: Dtype = "auto", onto: Path | None = None) -> Any:
     The merge is onto the weights as stored, never onto 4-bit ones (see `merge`).
     """
     if (folder / ADAPTER_CONFIG).is_file():
-        return adapter_of(whole(onto or base_of(folder), dtype), folder).merge_and_unload(
-            safe_merge=True
-        )
+        base = onto or base_of(folder)
+        return adapter_of(whole(base, dtype), folder, base).merge_and_unload(safe_merge=True)
     check(folder)
     return _from_pretrained(folder, dtype)
 

@@ -6,7 +6,7 @@ pieces of white space alone have the lowest score in spite of their low ids, so 
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,16 @@ from kollama2.model.files import FAST, PIECES, write_json
 # The types of pieces in SentencePiece's model file.
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
 SPACE = "▁"
+LLAMA_SETTINGS = {
+    "tokenizer_class": "LlamaTokenizer",
+    "bos_token": "<s>",
+    "eos_token": "</s>",
+    "unk_token": "<unk>",
+    "add_bos_token": True,
+    "add_eos_token": False,
+    "legacy": False,
+}
+"""What `tokenizer_config.json` says beside a model of Llama 2's kind."""
 
 
 def read_pieces(folder: Path) -> Any:
@@ -51,6 +61,40 @@ def read_proto(path: Path) -> Any:
         raise BadData(f"{path} is not a SentencePiece model") from error
     if not proto.pieces:
         raise BadData(f"{path} is a SentencePiece model without pieces")
+    return proto
+
+
+def new_proto(
+    pieces: Iterable[tuple[str, float, int]],
+    *,
+    unknown: int,
+    bos: int | None,
+    eos: int | None,
+    prefix: bool,
+) -> Any:
+    """The protocol buffer of a BPE model with byte fallback that changes no text.
+
+    Args:
+        pieces: text, score and type of each, by id.
+        unknown: id of the unknown token.
+        bos: id of the token that begins texts, if there is one.
+        eos: id of the token that ends texts, if there is one.
+        prefix: whether texts begin with a space of the tokenizer's own.
+    """
+    from sentencepiece import sentencepiece_model_pb2
+
+    proto = sentencepiece_model_pb2.ModelProto()
+    for piece, score, kind in pieces:
+        proto.pieces.add(piece=piece, score=score, type=kind)
+    spec, normalizer = proto.trainer_spec, proto.normalizer_spec
+    spec.model_type, spec.byte_fallback = spec.BPE, True
+    spec.vocab_size = len(proto.pieces)
+    for part, i in ("unk", unknown), ("bos", bos), ("eos", eos), ("pad", None):
+        setattr(spec, f"{part}_id", -1 if i is None else i)
+        if i is not None:
+            setattr(spec, f"{part}_piece", proto.pieces[i].piece)
+    normalizer.name, normalizer.remove_extra_whitespaces = "identity", False
+    normalizer.add_dummy_prefix = prefix
     return proto
 
 
@@ -146,7 +190,12 @@ def put_in_front(fast: Any, name: str, bos: int) -> None:
 
 def save_fast(fast: Any, folder: Path) -> Path:
     """Write a tokenizer of the tokenizers library as the `tokenizer.json` of a folder."""
-    write_json(folder / FAST, json.loads(fast.to_str()), indent=None)
+    return write_tree(folder, json.loads(fast.to_str()))
+
+
+def write_tree(folder: Path, tree: dict[str, Any]) -> Path:
+    """Write a tree as the `tokenizer.json` of a folder."""
+    write_json(folder / FAST, tree, indent=None)
     return folder / FAST
 
 

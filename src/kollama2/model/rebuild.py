@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kollama2.errors import BadData
-from kollama2.model.added import added_tokens
+from kollama2.model.added import added_tokens, token_named
 from kollama2.model.fast import of_characters, read_fast, spaces_last
 from kollama2.model.files import FAST, TOKENIZER_CONFIG, read_json
 from kollama2.model.pieces import (
@@ -19,6 +19,7 @@ from kollama2.model.pieces import (
     UNKNOWN,
     UNUSED,
     USER_DEFINED,
+    new_proto,
     read_pieces,
 )
 from kollama2.model.tokenizer import load_tokenizer, reads_pieces
@@ -51,20 +52,19 @@ def rebuilt(folder: Path) -> Any:
     Raises:
         BadData: the file names no unknown token, which every such model has.
     """
-    from sentencepiece import sentencepiece_model_pb2
-
     model, added = read_fast(folder)["model"], added_tokens(folder)
-    unknown = model.get("unk_token") or _name(folder, "unk") or "<unk>"
+    settings = read_json(folder / TOKENIZER_CONFIG)
+    unknown = model.get("unk_token") or token_named(settings, "unk") or "<unk>"
     names = {i: name for name, i in model["vocab"].items()}
     names |= {one.id: name for name, one in added.items()}
-    if unknown not in names.values():
+    ids = {name: i for i, name in names.items()}
+    if unknown not in ids:
         raise BadData(f"{folder / FAST} names no unk_token; add it to {TOKENIZER_CONFIG}")
     ranks, last = dict[str, int](), spaces_last(model["merges"])
     for rank, (left, right) in enumerate(model["merges"]):
         # New pieces shall merge before white space that merges last of all, as in Llama 2.
         ranks.setdefault(left + right, rank if rank < last else _LAST + _APART * rank)
-
-    proto = sentencepiece_model_pb2.ModelProto()
+    pieces = []
     for i in range(1 + max(names)):
         name = names.get(i, f"<unused_{i}>")
         if name == unknown:
@@ -76,23 +76,11 @@ def rebuilt(folder: Path) -> Any:
         else:
             kind = BYTE if _BYTE.fullmatch(name) else NORMAL
         # A piece that nothing merges into is a single character, or never given.
-        score = -float(ranks.get(name, last)) if kind == NORMAL else 0.0
-        proto.pieces.add(piece=name, score=score, type=kind)
-    spec = proto.trainer_spec
-    spec.model_type, spec.byte_fallback = spec.BPE, True
-    spec.vocab_size, spec.unk_piece = len(proto.pieces), unknown
-    ids = {name: i for i, name in names.items()}
-    spec.unk_id, spec.pad_id = ids[unknown], -1
-    spec.bos_piece = _name(folder, "bos") or "<s>"
-    spec.eos_piece = _name(folder, "eos") or "</s>"
-    spec.bos_id, spec.eos_id = ids.get(spec.bos_piece, -1), ids.get(spec.eos_piece, -1)
-    proto.normalizer_spec.name = "identity"
-    proto.normalizer_spec.add_dummy_prefix = load_tokenizer(folder).dummy_prefix
-    proto.normalizer_spec.remove_extra_whitespaces = False
-    return proto
-
-
-def _name(folder: Path, kind: str) -> str | None:
-    """The token of a kind that a folder's settings name."""
-    name = read_json(folder / TOKENIZER_CONFIG).get(f"{kind}_token")
-    return name.get("content") if isinstance(name, dict) else name
+        pieces.append((name, -float(ranks.get(name, last)) if kind == NORMAL else 0.0, kind))
+    return new_proto(
+        pieces,
+        unknown=ids[unknown],
+        bos=ids.get(token_named(settings, "bos") or "<s>"),
+        eos=ids.get(token_named(settings, "eos") or "</s>"),
+        prefix=load_tokenizer(folder).dummy_prefix,
+    )

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kollama2.model.fast import read_fast, write_tree
+from kollama2.model.fast import read_fast
 from kollama2.model.files import (
     CONFIG,
     FAST,
@@ -15,7 +15,7 @@ from kollama2.model.files import (
     read_json,
     write_json,
 )
-from kollama2.model.pieces import read_pieces, write_pieces
+from kollama2.model.pieces import read_pieces, write_pieces, write_tree
 from kollama2.model.tokenizer import reads_pieces
 
 Ids = Mapping[int, int]

@@ -8,10 +8,10 @@ the pipeline anew and ignores parts of `tokenizer.json`.
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from kollama2.errors import BadData
-from kollama2.model.added import added_tokens
+from kollama2.model.added import added_tokens, token_named
 from kollama2.model.files import (
     CONFIG,
     FAST,
@@ -34,12 +34,6 @@ _PROBES = (
     "Mixed 한글 and English: 3.14% 😀",
 )
 _MAX_PADDING = 1024
-
-
-class _Backend(Protocol):
-    def encode(self, texts: Sequence[str]) -> list[list[int]]: ...
-    def decode(self, ids: list[int]) -> str: ...
-    def vocabulary(self) -> dict[str, int]: ...
 
 
 class _Pieces:
@@ -191,8 +185,7 @@ class Tokenizer:
     """
 
     def __init__(self, backend: _Pieces | _Json, folder: Path, source: str) -> None:
-        self._backend: _Backend = backend
-        self.source, self.folder = source, folder
+        self._backend, self.source, self.folder = backend, source, folder
         config = read_json(folder / TOKENIZER_CONFIG)
         added = added_tokens(folder, backend.listed)
         self.special = {
@@ -223,16 +216,16 @@ class Tokenizer:
         if backend.adds is not None and wanted is not False:
             return backend.adds
         # SentencePiece folders of Llama's kind have always meant BOS where they did not say.
-        if wanted or (isinstance(backend, _Pieces) and wanted is None and _says(config, "bos")):
+        found = wanted is None and config.get("bos_token", "to be found") is not None
+        if wanted or (found and isinstance(backend, _Pieces)):
             return self._named(config, {}, "bos", ("<s>", "<bos>", "<|begin_of_text|>"))
         return None
 
     def _named(
         self, config: dict[str, Any], model: dict[str, Any], kind: str, usual: Sequence[str]
     ) -> int | None:
-        name = config.get(f"{kind}_token")
-        name = name.get("content") if isinstance(name, dict) else name
-        for candidate in ([name] if name else []) + list(usual if not name else ()):
+        name = token_named(config, kind)
+        for candidate in [name] if name else usual:
             if candidate in self.special:
                 return self.special[candidate]
         stated = model.get(f"{kind}_token_id")
@@ -242,6 +235,10 @@ class Tokenizer:
     def encode(self, text: str) -> list[int]:
         """Return the ids of `text` alone: no BOS, no EOS, no control token whatever it says."""
         return self.encode_batch([text])[0]
+
+    def begun(self, text: str) -> list[int]:
+        """The ids of a text behind BOS, where the tokenizer puts it in front."""
+        return [*([] if self.bos_id is None else [self.bos_id]), *self.encode(text)]
 
     def encode_batch(
         self, texts: Sequence[str], continuing: Sequence[bool] | None = None
@@ -256,21 +253,18 @@ class Tokenizer:
         Returns:
             The ids of each text.
         """
-        if continuing is None:
-            found = self._backend.encode(texts)
-        else:
-            marked = zip(texts, continuing, strict=True)
-            fence = self._fence_text
-            found = self._backend.encode([fence + t if go_on else t for t, go_on in marked])
-            found = [
-                ids[self._fence :] if go_on else ids
-                for ids, go_on in zip(found, continuing, strict=True)
-            ]
+        goes_on = [False] * len(texts) if continuing is None else continuing
+        found = self._fenced(texts, goes_on)
         for index, ids in enumerate(found):
             if not self._control.isdisjoint(ids):
-                go_on = continuing is not None and continuing[index]
-                found[index] = self._defused(texts[index], go_on)
+                found[index] = self._defused(texts[index], goes_on[index])
         return found
+
+    def _fenced(self, texts: Sequence[str], goes_on: Sequence[bool]) -> list[list[int]]:
+        """The ids of texts as the backend gives them, of those that go on without what begins."""
+        marked = [self._fence_text * f + text for text, f in zip(texts, goes_on, strict=True)]
+        found = zip(self._backend.encode(marked), goes_on, strict=True)
+        return [ids[self._fence :] if f else ids for ids, f in found]
 
     def _defused(self, text: str, go_on: bool) -> list[int]:
         """Encode a text that holds the name of a control token, cut inside of each such name."""
@@ -281,12 +275,8 @@ class Tokenizer:
             cut = min(hits) + 1 if hits else len(rest)
             parts.append(rest[:cut])
             rest = rest[cut:]
-        fenced = [go_on or i > 0 for i in range(len(parts))]
-        texts = [self._fence_text * f + part for part, f in zip(parts, fenced, strict=True)]
-        found = list[int]()
-        for ids, f in zip(self._backend.encode(texts), fenced, strict=True):
-            found += ids[self._fence :] if f else ids
-        return [one for one in found if one not in self._control]
+        found = self._fenced(parts, [go_on or i > 0 for i in range(len(parts))])
+        return [one for ids in found for one in ids if one not in self._control]
 
     def vocabulary(self) -> dict[str, int]:
         """The id of each token, by its name in the vocabulary."""
@@ -295,11 +285,6 @@ class Tokenizer:
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of ids without control tokens; the inverse of `encode`."""
         return self._backend.decode([i for i in ids if i not in self._control])
-
-
-def _says(config: dict[str, Any], kind: str) -> bool:
-    """Whether a configuration leaves a token to be found, not says that there is none."""
-    return f"{kind}_token" not in config or config[f"{kind}_token"] is not None
 
 
 def reads_pieces(folder: Path) -> bool:
@@ -367,12 +352,6 @@ def tokenizer_size(folder: Path) -> int:
     elif (folder / PIECES).is_file():
         size = _Pieces(folder / PIECES).size
     return max([size, *(1 + one.id for one in added_tokens(folder, listed).values())])
-
-
-def tokens(folder: Path) -> tuple[dict[str, int], tuple[int, ...]]:
-    """The id of every token of a folder's tokenizer, and the ids of its control tokens."""
-    one = load_tokenizer(folder)
-    return one.vocabulary(), tuple(sorted(one.special.values()))
 
 
 def check_matches(tokenizer: Tokenizer, vocab_size: int) -> None:

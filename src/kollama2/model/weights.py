@@ -1,5 +1,7 @@
 """The weights of a model folder, one tensor at a time, and the tokens that its rows belong to."""
 
+import os
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -8,12 +10,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 from transformers.core_model_loading import revert_weight_conversion
 
-from kollama2.model.files import ADAPTER_CONFIG, INDEX, SINGLE, readable, write_json
-from kollama2.model.folder import ModelFolder
+from kollama2.model.files import INDEX, SINGLE, write_json
+from kollama2.model.folder import ModelFolder, is_adapter
 from kollama2.model.load import check, model_class, whole
-from kollama2.model.stored import Opened, opened
+from kollama2.model.stored import opened
 from kollama2.model.tables import tensor_names
-from kollama2.model.tokenizer import tokens
 
 _SHARD_BYTES = 4 << 30
 
@@ -32,6 +33,20 @@ def file_state(model: Any) -> dict[str, Tensor]:
     return dict(revert_weight_conversion(model, state))
 
 
+def to_half_layout(rows: Tensor, heads: int) -> Tensor:
+    """Re-order each head's rows from pairs (2i, 2i+1) to pairs (i, i + half).
+
+    Meta's and llama.cpp's queries and keys turn neighbouring rows together; Hugging Face's Llama
+    turns row i with row i + head_dim/2 (RoFormer, arXiv 2104.09864, equation 34).
+    """
+    return rows.reshape(heads, -1, 2, *rows.shape[1:]).swapaxes(1, 2).reshape(rows.shape)
+
+
+def to_pair_layout(rows: Tensor, heads: int) -> Tensor:
+    """Undo `to_half_layout`."""
+    return rows.reshape(heads, 2, -1, *rows.shape[1:]).swapaxes(1, 2).reshape(rows.shape)
+
+
 class Weights(ExitStack):
     """Tensors of a folder by name, read when they are asked for; an adapter is merged in memory.
 
@@ -46,28 +61,28 @@ class Weights(ExitStack):
     def __init__(self, folder: Path) -> None:
         super().__init__()
         self.folder = folder
-        self.tokens, self.special = tokens(ModelFolder.read(folder).tokenizer_path)
-        self._loaded: dict[str, Tensor] = {}
-        self._files: dict[str, Opened] = {}
-        if (folder / ADAPTER_CONFIG).is_file():
+        tokenizer = ModelFolder.read(folder).tokenizer
+        self.tokens = tokenizer.vocabulary()
+        self.special = tuple(sorted(tokenizer.special.values()))
+        if is_adapter(folder):
             network = whole(folder, "float32")
-            self.config = network.config
-            self._loaded = file_state(network)
-            shapes = {name: list(tensor.shape) for name, tensor in self._loaded.items()}
-            self.tables = tensor_names(shapes, type(network))
-            return
-        self.config = check(folder)
-        self._files = self.enter_context(opened(folder))
-        shapes = {name: file.shape(name) for name, file in self._files.items()}
-        self.tables = tensor_names(shapes, model_class(folder))
+            self.config, kind, state = network.config, type(network), file_state(network)
+            self._read: Callable[[str], Tensor] = state.__getitem__
+            self._shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
+        else:
+            self.config, kind = check(folder), model_class(folder)
+            files = self.enter_context(opened(folder))
+            self._read = lambda name: files[name].get(name)
+            self._shapes = {name: tuple(file.shape(name)) for name, file in files.items()}
+        self.tables = tensor_names(self._shapes, kind)
 
     @property
     def names(self) -> list[str]:
         """The names of all tensors."""
-        return sorted(self._loaded or self._files)
+        return sorted(self._shapes)
 
     def __contains__(self, name: str) -> bool:
-        return name in (self._loaded or self._files) or name == self.tables.head
+        return name in self._shapes or name == self.tables.head
 
     def body(self, name: str) -> bool:
         """Whether a tensor is of the language model's body: no table, and nothing around it.
@@ -79,17 +94,23 @@ class Weights(ExitStack):
 
     def shape(self, name: str) -> tuple[int, ...]:
         """The shape of a tensor, which is not read for it."""
-        if name in self._files:
-            return tuple(self._files[name].shape(name))
-        return tuple(self.get(name).shape)
+        return self._shapes[self._stored(name)]
 
     def get(self, name: str) -> Tensor:
         """A tensor as stored; the head of a tied model is its embeddings."""
-        if name == self.tables.head and name not in (self._loaded or self._files):
-            name = self.tables.embed
-        if self._loaded:
-            return self._loaded[name]
-        return self._files[name].get(name)
+        return self._read(self._stored(name))
+
+    def _stored(self, name: str) -> str:
+        tied = name == self.tables.head and name not in self._shapes
+        return self.tables.embed if tied else name
+
+
+def save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
+    """Write a safetensors file with the mode any new file gets; 0600 shuts a server's user out."""
+    save_file(tensors, path, metadata={"format": "pt"})
+    mask = os.umask(0)
+    os.umask(mask)
+    path.chmod(0o666 & ~mask)
 
 
 class ShardWriter:
@@ -113,8 +134,7 @@ class ShardWriter:
 
     def _flush(self) -> None:
         path = self.out / f"shard-{len(self._shards)}.safetensors"
-        save_file(self._held, path, metadata={"format": "pt"})
-        readable(path)
+        save_tensors(self._held, path)
         self._shards.append(list(self._held))
         self._held, self._bytes = {}, 0
 

@@ -2,12 +2,13 @@
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 
+from kollama2.model.adapter import ROWS
 from kollama2.model.card import Card, Vocabulary
 from kollama2.model.files import (
     ADAPTER,
@@ -18,16 +19,17 @@ from kollama2.model.files import (
     copy_files,
     fresh,
     read_json,
-    readable,
     weights_id,
     write_json,
 )
 from kollama2.model.folder import ModelFolder
+from kollama2.model.grow import tables
 from kollama2.model.handover import hand_over, taught
 from kollama2.model.load import check, stored_dtype, whole
+from kollama2.model.renumber import renumber_config
 from kollama2.model.stored import opened
 from kollama2.model.tables import of_table, table_names, tensor_names, tied
-from kollama2.model.weights import ShardWriter, file_state
+from kollama2.model.weights import ShardWriter, file_state, save_tensors
 
 
 def write_model(
@@ -87,47 +89,46 @@ def _vocabulary(source: ModelFolder, model: Any, method: str) -> Vocabulary | No
     )
 
 
-def merge(folder: Path, out: Path, onto: Path | None = None) -> dict[str, Any]:
+def merge(folder: Path, out: Path, onto: Path | None = None) -> None:
     """Merge an adapter onto its base and write a standalone model folder.
 
     The sum is made in float32 onto the stored weights of the base, never onto 4-bit ones, and
     written in the base's dtype. An adapter of QLoRA was fitted to quantised weights, so its merge
-    differs from what was trained by the quantisation error; the answer says so.
+    differs from what was trained by the quantisation error.
 
     Args:
         folder: the adapter.
         out: the folder to write; what is there is replaced.
-        onto: a base in the place of the adapter's own.
-
-    Returns:
-        `merged_onto` (dtype) and `trained_on` ("nf4" or the same dtype).
+        onto: a base in the place of the adapter's own; see `load_model`.
 
     Raises:
         BadData: `folder` is not an adapter with its base.
     """
     adapter = ModelFolder.read(folder, onto)
-    source = adapter.root.path
-    stored = stored_dtype(check(source))
     model = whole(folder, "float32", onto)
     fresh(out)
-    write_whole(model, out, source)
-    hand_over(out, adapter, merged_card(adapter))
-    name = str(stored).removeprefix("torch.")
-    return {"merged_onto": name, "trained_on": adapter.card.quantization or name}
-
-
-def merged_card(adapter: ModelFolder) -> Card:
-    """The card of an adapter's whole model."""
+    write_whole(model, out, adapter.root.path)
     own = adapter.card
-    recipe = {**own.recipe, "merged": own.method if own.recipe else "adapter"}
-    return own.changed(
+    card = own.changed(
         template=taught(adapter),
         method="full",
         quantization=None,
         base=None,
         base_weights=None,
-        recipe=recipe,
+        recipe={**own.recipe, "merged": own.method if own.recipe else "adapter"},
     )
+    hand_over(out, adapter, card)
+
+
+def write_rows(base: Path, out: Path) -> None:
+    """Write the rows that a grown base has beyond the old vocabulary beside an adapter."""
+    about = ModelFolder.read(base).card.vocabulary
+    assert about is not None, "the caller saw that it grew"
+    embed, head = tables(whole(base))
+    rows = {"embed": embed[about.first : about.size].clone()}
+    if head is not None:
+        rows["head"] = head[about.first : about.size].clone()
+    save_tensors(rows, out / ROWS)
 
 
 def random_like(folder: Path, out: Path, seed: int) -> None:
@@ -140,6 +141,36 @@ def random_like(folder: Path, out: Path, seed: int) -> None:
     fresh(out)
     write_whole(model, out, source.root.path)
     hand_over(out, source, Card(template=taught(source), recipe={"random": seed}))
+
+
+def write_grown(
+    model: Any,
+    out: Path,
+    *,
+    source: Path,
+    tokenizer: Path,
+    vocabulary: Vocabulary,
+    ids: Mapping[int, int] | None = None,
+) -> None:
+    """Write a grown or smaller model with its tokenizer.
+
+    Args:
+        model: from `grow` or `gather`.
+        out: the folder to write; what is there is replaced.
+        source: the model folder that was changed.
+        tokenizer: the folder of the changed tokenizer.
+        vocabulary: what the card says of the change.
+        ids: the new id of each old one; None where they are the same.
+    """
+    fresh(out)
+    start = ModelFolder.read(source)
+    write_whole(model, out, start.root.path)
+    if ids is not None:
+        renumber_config(out, ids)
+    card = start.card.changed(
+        template=taught(start), method="full", quantization=None, base=None, vocabulary=vocabulary
+    )
+    hand_over(out, ModelFolder(tokenizer, card), card)
 
 
 def write_whole(model: Any, out: Path, source: Path) -> None:
@@ -177,8 +208,7 @@ def _write_adapter(model: Any, out: Path, base: Path) -> None:
     weights = get_peft_model_state_dict(model, save_embedding_layers=False)
     # clone: a tied head and its embeddings share memory, which safetensors refuses.
     tensors = {name: w.detach().cpu().clone() for name, w in sorted(weights.items())}
-    save_file(tensors, out / ADAPTER, metadata={"format": "pt"})
-    readable(out / ADAPTER)
+    save_tensors(tensors, out / ADAPTER)
     config = {
         **model.peft_config["default"].to_dict(),
         "base_model_name_or_path": str(base),

@@ -9,12 +9,12 @@ from typing import Any
 
 import torch
 
-from kollama2.errors import BadData, BadUsage
+from kollama2.errors import BadUsage
 from kollama2.model.bounded import render_ids
-from kollama2.model.files import read_json, weight_files
+from kollama2.model.files import weight_files
 from kollama2.model.sound import loaded
 from kollama2.model.tokenizer import plain
-from kollama2.safety.verdict import Classifier, Dialog, Side, Verdict, last_text
+from kollama2.safety.verdict import Dialog, Side, Verdict, last_text
 
 _ANSWER = re.compile(r"\s*(safe|unsafe)\b\s*([\w, ]*)", re.IGNORECASE)
 _ANSWER_TOKENS = 24
@@ -24,33 +24,6 @@ _SAFE = re.compile(
     r"|not[-_ ]?(toxic|hate|offensive)|정상|없음",
     re.IGNORECASE,
 )
-
-
-def load_model(folder: Path, threshold: float | None = None) -> Classifier:
-    """Load a folder as what it is.
-
-    Args:
-        folder: of a causal language model (Llama Guard) or of a text classifier.
-        threshold: score from which a text is unsafe; 0.5 where it is None.
-
-    Raises:
-        BadUsage: it is neither, or its labels do not say which of them is safe.
-        BadData: it wants to run code of its own, holds no safetensors, or its chat template comes
-            to no end.
-    """
-    config = folder / "config.json"
-    if not config.is_file():
-        raise BadData(f"{folder} holds no config.json; it is no model in Hugging Face's form")
-    raw = read_json(config)
-    if "auto_map" in raw:
-        raise BadData(f"{config} asks to run code of its own (auto_map); kollama2 never does that")
-    kind = (raw.get("architectures") or ["nothing"])[0]
-    limit = 0.5 if threshold is None else threshold
-    if kind.endswith("ForCausalLM"):
-        return LlamaGuard(folder, limit)
-    if kind.endswith("ForSequenceClassification"):
-        return TextClassifier(folder, limit)
-    raise BadUsage(f"{folder} holds a {kind}, which is neither Llama Guard nor a text classifier")
 
 
 def _parts(folder: Path, kind: Any) -> tuple[Any, Any]:

@@ -44,7 +44,7 @@ class Evaluate(Stage):
         """Load the model as it was trained (adapter, 4-bit) and score every task."""
         from kollama2.evaluation.evaluate import evaluate
         from kollama2.model.folder import ModelFolder
-        from kollama2.train.onto import load_folder
+        from kollama2.model.load import load_folder
 
         onto = None if self.onto is None else self.onto.folder(work)
         folder = ModelFolder.read(self.model.folder(work), onto)

@@ -17,7 +17,7 @@ from trl import SFTConfig, SFTTrainer
 from kollama2.engine.profile import Resources
 from kollama2.errors import BadData, BadUsage, Missing
 from kollama2.model.card import read_card
-from kollama2.model.write import write_model
+from kollama2.model.write import write_model, write_rows
 from kollama2.train import checkpoint
 from kollama2.train.attention import by_document
 from kollama2.train.average import Average
@@ -26,7 +26,6 @@ from kollama2.train.forward import summed_loss, tensors
 from kollama2.train.freeze import Freezing
 from kollama2.train.groups import differing, split_groups
 from kollama2.train.memory import keep_freed_memory
-from kollama2.train.onto import write_rows
 from kollama2.train.prepare import prepare, trained
 from kollama2.train.ranks import Ranks, together
 from kollama2.train.record import TrainCurve, figures, read

@@ -9,9 +9,10 @@ from unicodedata import normalize
 import torch
 
 from kollama2.model.card import Vocabulary, read_card
-from kollama2.model.grow import gather, grow, tables, weights_hash, write_grown
+from kollama2.model.grow import gather, grow, tables, weights_hash
 from kollama2.model.load import whole
 from kollama2.model.tokenizer import load_tokenizer, tokenizer_size
+from kollama2.model.write import write_grown
 from kollama2.vocab import embed
 from kollama2.vocab.align import Aligned, aligned, alignments
 from kollama2.vocab.distill import distill

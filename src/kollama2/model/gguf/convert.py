@@ -1,18 +1,19 @@
 """Conversion: a GGUF as a model folder in Hugging Face's form, made once and kept."""
 
 from collections.abc import Callable
+from math import prod
 from pathlib import Path
 from typing import Any
 
-from kollama2.engine.commit import committing, verify
-from kollama2.errors import StorageTrouble, storage
+from kollama2.engine.commit import committing
+from kollama2.errors import storage
 from kollama2.model.card import Card, write_card
 from kollama2.model.files import TEMPLATE_FILE
 from kollama2.model.folder import OWN
 from kollama2.model.gguf.architectures import config_of
 from kollama2.model.gguf.file import Gguf, is_gguf
 from kollama2.model.gguf.tokenizer import write_tokenizer
-from kollama2.model.kept import fingerprint, need_space, place
+from kollama2.model.kept import fingerprint, made_once, need_space, place
 from kollama2.model.reading import reading
 
 EDITION = 1
@@ -20,15 +21,15 @@ EDITION = 1
 Tell = Callable[[str], None]
 
 
-def write_folder(file: Gguf, out: Path) -> dict[str, Any]:
-    """Write a GGUF as a model folder, tokenizer first.
+def to_hugging_face(path: Path, out: Path) -> dict[str, Any]:
+    """Write a GGUF as a model folder that appears whole, with a manifest, or not at all.
 
     Memory: at most 4 GiB of tensors and the largest of them. Packed weights become bfloat16, so
     that a file of four bits an entry grows three or four times; F32, F16 and BF16 stay as they are.
 
     Args:
-        file: the file.
-        out: an existing empty folder.
+        path: the file.
+        out: the folder to make.
 
     Returns:
         `parameters`, `dtype`, and `types`: how many matrices the file has in each.
@@ -36,40 +37,23 @@ def write_folder(file: Gguf, out: Path) -> dict[str, Any]:
     Raises:
         BadData: its kind is not read, or its ids would not be its own.
         TryLater: the disk has no room.
+        Fault: as `Gguf` and `committing`.
     """
-    from math import prod
-
     from kollama2.model.gguf.weights import stored_as, write_config, write_weights
 
-    dtype = stored_as(file)
-    numbers = sum(prod(entry.shape) for entry in file.tensors.values())
-    need_space(out, numbers * dtype.itemsize)
-    model = write_config(file, out)
-    write_tokenizer(file, out)
-    count = write_weights(file, model, out)
-    found = {"parameters": count, "dtype": str(dtype).split(".")[1], "types": file.kinds()}
-    template = OWN if (out / TEMPLATE_FILE).is_file() else None
-    about = {"file": file.path.name, "types": found["types"]}
-    write_card(out, Card(template=template, recipe={"gguf": about}))
-    return found
-
-
-def to_hugging_face(path: Path, out: Path) -> dict[str, Any]:
-    """Write a GGUF as a model folder that appears whole, with a manifest, or not at all.
-
-    Args:
-        path: the file.
-        out: the folder to make.
-
-    Returns:
-        As `write_folder`.
-
-    Raises:
-        Fault: as `Gguf`, `write_folder` and `committing`.
-    """
     file = Gguf(path)
     with committing(out) as partial, reading(path, "cannot be unpacked"), storage(out):
-        return write_folder(file, partial)
+        dtype = stored_as(file)
+        numbers = sum(prod(entry.shape) for entry in file.tensors.values())
+        need_space(partial, numbers * dtype.itemsize)
+        model = write_config(file, partial)
+        write_tokenizer(file, partial)
+        count = write_weights(file, model, partial)
+        types = file.kinds()
+        template = OWN if (partial / TEMPLATE_FILE).is_file() else None
+        about = {"file": path.name, "types": types}
+        write_card(partial, Card(template=template, recipe={"gguf": about}))
+    return {"parameters": count, "dtype": str(dtype).split(".")[1], "types": types}
 
 
 def cached(path: Path, tell: Tell = lambda text: None) -> Path:
@@ -86,20 +70,16 @@ def cached(path: Path, tell: Tell = lambda text: None) -> Path:
         Fault: as `to_hugging_face`; Corrupt where the kept folder was damaged since.
     """
     name = f"{path.name}-safetensors-{fingerprint([path], EDITION)}"
-    out = place(path.parent, name)
-    if not out.exists():
+
+    def make(out: Path) -> None:
         with reading(path, "cannot be unpacked"):
             config_of(Gguf(path))  # what cannot be read is said before anything else is
         tell(f"{path}: unpacked once, into {out}")
-        try:
-            found = to_hugging_face(path, out)
-            size = sum(one.stat().st_size for one in out.iterdir())
-            tell(f"{out}: {found['parameters']:,} parameters in {found['dtype']}, {size:,} bytes")
-        except StorageTrouble:
-            if not out.exists():  # another process may have finished the same conversion
-                raise
-    verify(out)
-    return out
+        found = to_hugging_face(path, out)
+        size = sum(one.stat().st_size for one in out.iterdir())
+        tell(f"{out}: {found['parameters']:,} parameters in {found['dtype']}, {size:,} bytes")
+
+    return made_once(place(path.parent, name), make)
 
 
 def as_folder(path: Path, tell: Tell = lambda text: None) -> Path:

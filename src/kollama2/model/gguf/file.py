@@ -6,6 +6,7 @@ vocabulary, which takes half a minute for Gemma's.
 
 import mmap
 import struct
+from collections import Counter
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -173,11 +174,8 @@ class Gguf:
         """How many matrices are stored in each type, by its name."""
         import gguf
 
-        found: dict[str, int] = {}
-        for entry in self.tensors.values():
-            if len(entry.shape) > 1:
-                name = gguf.GGMLQuantizationType(entry.kind).name
-                found[name] = found.get(name, 0) + 1
+        kinds = (entry.kind for entry in self.tensors.values() if len(entry.shape) > 1)
+        found = Counter(gguf.GGMLQuantizationType(kind).name for kind in kinds)
         return dict(sorted(found.items()))
 
     def numbers(

@@ -14,10 +14,11 @@ from kollama2.model.folder import ModelFolder
 from kollama2.model.gguf.architectures import config_of, family_of
 from kollama2.model.gguf.describe import differences
 from kollama2.model.gguf.file import Gguf
+from kollama2.model.gguf.rules import Rule
 from kollama2.model.gguf.tokenizer import LINES, Vocabulary, rule_of
-from kollama2.model.gguf.vocabulary import template_of
 from kollama2.model.gguf.weights import names_of, tensor_of
 from kollama2.model.gguf.write import kind_of, stored
+from kollama2.model.handover import differ_at
 from kollama2.model.messages import Message
 from kollama2.model.pieces import CONTROL, UNKNOWN, USER_DEFINED
 from kollama2.model.probe import mixed_lines
@@ -74,9 +75,11 @@ def prove(path: Path, folder: ModelFolder, kind: str) -> Proved:
             _same(file, name, one.get(), kind_of(name, one.shape, kind))
             for name, one in tensors.items()
         ]
-    if file.metadata.get("tokenizer.chat_template") != template_of(folder):
+    if file.metadata.get("tokenizer.chat_template") != folder.jinja:
         raise BadData(f"{path} has another chat template than {folder.path}")
-    return Proved(len(exact), _ids(file, folder), all(exact), _chats(file, folder))
+    about = Vocabulary(file)
+    rule = rule_of(about)
+    return Proved(len(exact), _ids(about, rule, folder), all(exact), _chats(about, rule, folder))
 
 
 def _same(file: Gguf, name: str, wanted: Tensor, kind: str) -> bool:
@@ -93,14 +96,13 @@ def _same(file: Gguf, name: str, wanted: Tensor, kind: str) -> bool:
     return torch.equal(found, wanted)
 
 
-def _ids(file: Gguf, folder: ModelFolder) -> int:
+def _ids(about: Vocabulary, rule: Rule, folder: ModelFolder) -> int:
     """How many lines have the same ids by the file's rules as by the folder's tokenizer.
 
     Raises:
         BadData: some have not, or a text begins or ends with other tokens.
     """
-    about, ours = Vocabulary(file), folder.tokenizer
-    rule = rule_of(about)
+    ours = folder.tokenizer
     # Programs differ in the spaces that they put around tokens that are wanted whole.
     whole = (USER_DEFINED,) if about.get("add_space_prefix") else ()
     names = about.of(UNKNOWN, CONTROL, *whole)
@@ -116,23 +118,25 @@ def _ids(file: Gguf, folder: ModelFolder) -> int:
             f"{len(lines)} lines would get other ids, first {wrong[0][:_SHOWN]!r}; export it as hf"
         )
     if about.begins != ours.bos_id:
-        raise BadData(f"{file.path} begins texts with {about.begins}, the model with {ours.bos_id}")
+        raise BadData(
+            f"{about.file.path} begins texts with {about.begins}, the model with {ours.bos_id}"
+        )
     if missing := sorted({i for i in folder.stop_ids if i < len(about.tokens)} - {*about.ends}):
         named = ", ".join(about.tokens[i] for i in missing)
         raise BadData(f"llama.cpp would not end an answer at {named}; export {folder.path} as hf")
     return len(lines)
 
 
-def _chats(file: Gguf, folder: ModelFolder) -> str:
+def _chats(about: Vocabulary, rule: Rule, folder: ModelFolder) -> str:
     """Whether the text of the template has the ids of training, in llama.cpp's way with a text.
 
     It cuts at the names of control tokens, and puts its word space behind each of them.
     """
-    about, encoder = Vocabulary(file), folder.encoder()
-    if template_of(folder) is None or folder.template in (None, "plain"):
+    encoder = folder.encoder()
+    if folder.jinja is None or folder.template in (None, "plain"):
         return ""
     ids = {name: i for i, name in enumerate(about.tokens) if about.kinds[i] in (UNKNOWN, CONTROL)}
-    rule, cut = rule_of(about), re.compile("|".join(map(re.escape, sorted(ids, key=len)[::-1])))
+    cut = re.compile("|".join(map(re.escape, sorted(ids, key=len)[::-1])))
     for dialog in _DIALOGS:
         plain = [dict(message) for message in dialog]
         try:
@@ -149,8 +153,7 @@ def _chats(file: Gguf, folder: ModelFolder) -> str:
             at = hit.end()
         found += rule(text[at:]) if at < len(text) else []
         if found != wanted:
-            pairs = enumerate(zip(found, wanted, strict=False))
-            place = next((i for i, (a, b) in pairs if a != b), 0)
+            place = differ_at(found, wanted) or 0
             theirs, ours = found[place : place + 3], wanted[place : place + 3]
             return f"a chat has …{theirs} at {place} in llama.cpp and had …{ours} in training"
     return ""

@@ -22,6 +22,7 @@ from kollama2.model.pieces import (
     SPACE,
     UNKNOWN,
     USER_DEFINED,
+    new_proto,
     put_in_front,
     save_fast,
     write_fast,
@@ -112,7 +113,8 @@ class Vocabulary:
     def merges(self) -> list[tuple[str, str]]:
         """The pairs that merge, in their order."""
         found = self.get("merges", [])
-        return [(one[:at], one[at + 1 :]) for one in found if (at := _gap(one))]
+        # A merge is cut at its first space, but for one that it begins with.
+        return [(one[:at], one[at + 1 :]) for one in found if (at := one.find(" ", 1)) > 0]
 
     @property
     def begins(self) -> int | None:
@@ -146,34 +148,20 @@ def rule_of(about: Vocabulary) -> Rule:
 
 
 def _pieces(about: Vocabulary) -> Any:
-    from sentencepiece import sentencepiece_model_pb2
-
     if about.kinds.count(BYTE) != 256:
         raise BadData(
             f"{about.file.path} has {about.kinds.count(BYTE)} tokens for single bytes, expected 256"
         )
-    proto = sentencepiece_model_pb2.ModelProto()
     unknown = about.id("unknown") or 0
     scores = about.get("scores", [0.0] * len(about.tokens))
+    pieces = []
     for i, (token, score) in enumerate(zip(about.tokens, scores, strict=False)):
         kind = UNKNOWN if i == unknown else about.kinds[i] or NORMAL
         # SentencePiece finds such tokens in the text with its spaces turned, llama.cpp before.
         token = token.replace(" ", SPACE) if kind == USER_DEFINED else token
-        kind = CONTROL if kind == UNKNOWN and i != unknown else kind
-        proto.pieces.add(piece=token, score=score, type=kind)
-    trainer, normalizer = proto.trainer_spec, proto.normalizer_spec
-    trainer.model_type, trainer.byte_fallback = trainer.BPE, True
-    trainer.vocab_size = len(about.tokens)
-    trainer.unk_id, trainer.unk_piece = unknown, about.tokens[unknown]
-    for name in ("bos", "eos"):
-        place = getattr(about, name)
-        setattr(trainer, f"{name}_id", -1 if place is None else place)
-        if place is not None:
-            setattr(trainer, f"{name}_piece", about.tokens[place])
-    trainer.pad_id = -1
-    normalizer.name, normalizer.remove_extra_whitespaces = "identity", False
-    normalizer.add_dummy_prefix = bool(about.get("add_space_prefix", True))
-    return proto
+        pieces.append((token, score, CONTROL if kind == UNKNOWN and i != unknown else kind))
+    prefix = bool(about.get("add_space_prefix", True))
+    return new_proto(pieces, unknown=unknown, bos=about.bos, eos=about.eos, prefix=prefix)
 
 
 def _write_bytes(about: Vocabulary, out: Path) -> None:
@@ -195,11 +183,6 @@ def _write_bytes(about: Vocabulary, out: Path) -> None:
     if about.begins is not None:
         put_in_front(fast, about.tokens[about.begins], about.begins)
     save_fast(fast, out)
-
-
-def _gap(merge: str) -> int:
-    """Where a merge is cut: at its first space, but for one that it begins with."""
-    return max(0, merge.find(" ", 1))
 
 
 def _write_settings(about: Vocabulary, out: Path) -> None:

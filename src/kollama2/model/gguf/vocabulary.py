@@ -5,9 +5,9 @@ import re
 from typing import Any
 
 from kollama2.errors import BadData
-from kollama2.model.added import added_tokens
+from kollama2.model.added import added_tokens, token_named
 from kollama2.model.fast import of_characters, read_fast
-from kollama2.model.files import PIECES, TEMPLATE_FILE, TOKENIZER_CONFIG, read_json
+from kollama2.model.files import PIECES, TOKENIZER_CONFIG, read_json
 from kollama2.model.folder import ModelFolder
 from kollama2.model.gguf.splits import SPLITS, Split
 from kollama2.model.pieces import (
@@ -74,23 +74,13 @@ def _named(folder: ModelFolder) -> dict[str, int]:
         ("unk", "<unk>", "unknown"),
         ("pad", "<pad>", "padding"),
     ):
-        name = config.get(f"{part}_token")
-        name = (name.get("content") if isinstance(name, dict) else name) or usual
+        name = token_named(config, part) or usual
         if name in special:
             found[f"{key}_token_id"] = special[name]
     if folder.tokenizer.bos_id is not None:
         found["bos_token_id"] = folder.tokenizer.bos_id
     others = [i for i in folder.stop_ids if i != folder.tokenizer.eos_id]
     return found | dict(zip(("eot_token_id", "eom_token_id"), others, strict=False))
-
-
-def template_of(folder: ModelFolder) -> str | None:
-    """A folder's own chat template in Jinja."""
-    path = folder.tokenizer_path / TEMPLATE_FILE
-    if path.is_file():
-        return path.read_text(encoding="utf-8")
-    said = read_json(folder.tokenizer_path / TOKENIZER_CONFIG).get("chat_template")
-    return said if isinstance(said, str) else None
 
 
 def _cut_of(folder: ModelFolder) -> str:
@@ -112,15 +102,13 @@ def _cut_of(folder: ModelFolder) -> str:
         parts = split.pre_tokenizer()
         return wanted == [[part for part, _ in parts.pre_tokenize_str(line)] for line in lines]
 
+    def unlike(name: str) -> int:
+        return (SPLITS[name].whole != whole) + (SPLITS[name].composed != composed)
+
     fitting = [name for name in _NAMES if same(SPLITS[name])]
-    ranked = sorted(fitting, key=lambda name: _unlike(SPLITS[name], whole, composed))
-    if not ranked:
+    if not fitting:
         raise BadData(
             f"{folder.tokenizer_path} cuts texts in a way of its own before it merges, for which "
             f"llama.cpp has no name (it has those of {', '.join(_NAMES)}); export it with --to hf"
         )
-    return ranked[0]
-
-
-def _unlike(split: Split, whole: bool, composed: bool) -> int:
-    return (split.whole != whole) + (split.composed != composed)
+    return min(fitting, key=unlike)

@@ -13,7 +13,7 @@ from kollama2.model.files import CONFIG, write_json
 from kollama2.model.gguf.architectures import FREQUENCIES, HEAD, Family, config_of, family_of
 from kollama2.model.gguf.file import Gguf
 from kollama2.model.stored import finite
-from kollama2.model.weights import ShardWriter
+from kollama2.model.weights import ShardWriter, to_half_layout
 
 _NUMBERS = 1 << 24  # unpacked at once
 _STORED = {"F32": torch.float32, "F16": torch.float16}
@@ -146,8 +146,7 @@ def tensor_of(file: Gguf, name: str, dtype: torch.dtype, family: Family, config:
     if not finite(whole):
         raise BadData(f"{file.path}: {name} holds NaN or infinities; download it again")
     if family.paired and (heads := heads_of(name, config)):
-        pairs = whole.view(heads, len(whole) // heads // 2, 2, *whole.shape[1:])
-        whole = pairs.transpose(1, 2).reshape(whole.shape)
+        return to_half_layout(whole, heads)
     return whole
 
 

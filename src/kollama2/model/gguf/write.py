@@ -8,7 +8,7 @@ refused. The format, its names and its numbers are the `gguf` library's.
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,15 +17,14 @@ from kollama2.errors import BadData
 from kollama2.model.folder import ModelFolder
 from kollama2.model.gguf.architectures import FAMILIES, FREQUENCIES, HEAD, TABLE, Family
 from kollama2.model.gguf.describe import architecture_of, divisors_of, keys_of
-from kollama2.model.gguf.vocabulary import template_of, tokenizer_keys
+from kollama2.model.gguf.vocabulary import tokenizer_keys
 from kollama2.model.gguf.weights import heads_of, names_of, parts_of
-from kollama2.model.weights import Weights
+from kollama2.model.weights import Weights, to_pair_layout
 
 KINDS = ("F32", "F16", "BF16", "Q8_0", "Q4_0")
 """How matrices can be stored; vectors stay in float32."""
 _FILE_TYPES = {"F32": 0, "F16": 1, "BF16": 32, "Q8_0": 7, "Q4_0": 2}
 _EXACT = ("F32", "F16", "BF16")
-Say = Callable[[str], None]
 
 
 def write_gguf(folder: ModelFolder, path: Path, kind: str, about: dict[str, Any]) -> None:
@@ -61,8 +60,8 @@ def write_gguf(folder: ModelFolder, path: Path, kind: str, about: dict[str, Any]
         rows = tensors[TABLE].shape[0]
         for name, value in tokenizer_keys(folder, rows).items():
             _add(writer, f"tokenizer.ggml.{name}", value)
-        if template := template_of(folder):
-            writer.add_chat_template(template)
+        if folder.jinja:
+            writer.add_chat_template(folder.jinja)
         for name, one in tensors.items():
             form = gguf.GGMLQuantizationType[kind_of(name, one.shape, kind)]
             block, width = gguf.GGML_QUANT_SIZES[form]
@@ -77,15 +76,11 @@ def write_gguf(folder: ModelFolder, path: Path, kind: str, about: dict[str, Any]
                 writer.write_tensor_data(packed)
 
 
-class Stored:
-    """A tensor as llama.cpp has it, read when it is asked for.
+class Stored(NamedTuple):
+    """A tensor as llama.cpp has it, read when it is asked for; the shape has rows first."""
 
-    Attributes:
-        shape: rows first.
-    """
-
-    def __init__(self, shape: tuple[int, ...], get: Callable[[], Tensor]) -> None:
-        self.shape, self.get = shape, get
+    shape: tuple[int, ...]
+    get: Callable[[], Tensor]
 
 
 def stored(weights: Weights, config: Any) -> Iterator[tuple[str, Stored]]:
@@ -131,8 +126,7 @@ def _as_theirs(tensor: Tensor, name: str, family: Family, config: Any) -> Tensor
     if family.shifted and name.endswith("norm.weight"):
         return tensor.float() + 1
     if family.paired and (heads := heads_of(name, config)):
-        halves = tensor.view(heads, 2, len(tensor) // heads // 2, *tensor.shape[1:])
-        return halves.transpose(1, 2).reshape(tensor.shape)
+        return to_pair_layout(tensor, heads)
     return tensor
 
 
@@ -166,14 +160,7 @@ def _add(writer: Any, name: str, value: Any) -> None:
     types = gguf.GGUFValueType
     if isinstance(value, list):
         writer.add_array(name, value)
-        return
-    for kind, form in (
-        (bool, types.BOOL),
-        (int, types.UINT32),
-        (float, types.FLOAT32),
-        (str, types.STRING),
-    ):
-        if isinstance(value, kind):
-            writer.add_key_value(name, value, form)
-            return
-    raise AssertionError(f"{name} = {value!r}")
+    else:
+        # The library takes whole numbers for signed ones, as llama.cpp's own files never do.
+        form = types.UINT32 if type(value) is int else types.get_type(value)
+        writer.add_key_value(name, value, form)
