@@ -11,6 +11,7 @@ from transformers import LlamaForCausalLM
 
 from kollama2.engine.profile import Resources
 from kollama2.errors import BadData
+from kollama2.evaluation.chats import ExactMatch
 from kollama2.evaluation.endpoint import Endpoint, Reply
 from kollama2.evaluation.evaluate import evaluate
 from kollama2.evaluation.exact import answered, questions
@@ -20,7 +21,7 @@ from kollama2.evaluation.outcome import Outcome, scores
 from kollama2.evaluation.remote import answer_suite
 from kollama2.evaluation.rows import Row, read_rows
 from kollama2.evaluation.scorer import Scorer
-from kollama2.evaluation.suite import ExactMatch, Suite
+from kollama2.evaluation.suite import Suite
 from tests.evaluation.models import ByteEncoder, PieceEncoder, constant
 from tests.evaluation.server import said as answer
 from tests.evaluation.server import serving

@@ -5,10 +5,10 @@ import torch
 from torch import nn
 
 from kollama2.evaluation.generate import generation, greedy
+from kollama2.evaluation.kinds import Generation
 from kollama2.evaluation.likelihood import Tools
 from kollama2.evaluation.rows import Row
 from kollama2.evaluation.scorer import Scorer
-from kollama2.evaluation.suite import Generation
 from tests.evaluation.models import ByteEncoder, constant, llama
 
 

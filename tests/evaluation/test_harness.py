@@ -13,9 +13,10 @@ from kollama2.errors import BadData, BadUsage, Missing
 from kollama2.evaluation.evaluate import evaluate
 from kollama2.evaluation.harness import harness, harness_texts
 from kollama2.evaluation.harness_tasks import load_tasks
+from kollama2.evaluation.kinds import Harness
 from kollama2.evaluation.outcome import scores
 from kollama2.evaluation.scorer import Scorer
-from kollama2.evaluation.suite import Harness, Suite
+from kollama2.evaluation.suite import Suite
 from kollama2.records.items import load_items
 from tests.evaluation.harness_files import write
 from tests.evaluation.models import PieceEncoder, llama

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from kollama2.evaluation.generate import generation
+from kollama2.evaluation.kinds import Generation
 from kollama2.evaluation.likelihood import Tools
 from kollama2.evaluation.scorer import Scorer
-from kollama2.evaluation.suite import Generation
 from kollama2.evaluation.thoughts import opens, spoken
 from tests.evaluation.models import ByteEncoder, llama
 

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 from kollama2.evaluation.faults import stock_phrases
 from kollama2.evaluation.fidelity import measure_answer
+from kollama2.evaluation.kinds import Generation, Translation
 from kollama2.evaluation.outcome import Outcome
 from kollama2.evaluation.rows import Row, user
-from kollama2.evaluation.suite import Generation, Translation
 
 # A fault is worth a flag where it is in more than this share of the answers.
 FLAGGED = 0.05

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from kollama2.evaluation.kinds import MultipleChoice
 from kollama2.evaluation.likelihood import Tools, answer_request, scored
 from kollama2.evaluation.outcome import Outcome, row_details
 from kollama2.evaluation.rows import Row, user
-from kollama2.evaluation.suite import MultipleChoice
 
 
 def multiple_choice(task: MultipleChoice, rows: Sequence[Row], tools: Tools) -> Outcome:

@@ -10,12 +10,14 @@ from torch import nn
 from kollama2.errors import BadData
 from kollama2.evaluation import answers as free
 from kollama2.evaluation.answers import Answer, Question
+from kollama2.evaluation.chats import ExactMatch, InstructionRules
 from kollama2.evaluation.choices import degenerate
 from kollama2.evaluation.extract import letter, number, written
+from kollama2.evaluation.kinds import Generation, Translation
 from kollama2.evaluation.outcome import Outcome, row_details
 from kollama2.evaluation.rows import Row, rows_digest, user
 from kollama2.evaluation.rules import followed, unknown
-from kollama2.evaluation.suite import Asked, ExactMatch, Generation, InstructionRules, Translation
+from kollama2.evaluation.suite import Asked
 
 # More answers than this without anything to extract say that the format, or the limit of tokens,
 # was measured rather than the knowledge.

@@ -7,10 +7,10 @@ from torch import nn
 
 from kollama2.evaluation.answers import Answer, judged, questions
 from kollama2.evaluation.faults import template_marks
+from kollama2.evaluation.kinds import Generation, Translation
 from kollama2.evaluation.likelihood import Tools
 from kollama2.evaluation.outcome import Outcome
 from kollama2.evaluation.rows import Row, user
-from kollama2.evaluation.suite import Generation, Translation
 from kollama2.evaluation.thoughts import opens, spoken
 
 # Tokens at the end of a prompt that can open thoughts.

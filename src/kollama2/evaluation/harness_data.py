@@ -13,7 +13,7 @@ from typing import Any
 import datasets
 
 from kollama2.errors import BadData
-from kollama2.evaluation.suite import Harness
+from kollama2.evaluation.kinds import Harness
 
 # What the name of a file calls a split.
 _SPLITS = {

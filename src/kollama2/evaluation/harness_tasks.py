@@ -13,7 +13,8 @@ from lm_eval.tasks._yaml_loader import load_yaml
 
 from kollama2.errors import BadData, BadUsage, Missing, first_line
 from kollama2.evaluation.harness_data import data_overrides
-from kollama2.evaluation.suite import TASKS, Harness
+from kollama2.evaluation.kinds import Harness
+from kollama2.evaluation.suite import TASKS
 
 # lm-eval's own default for drawing examples.
 _FEWSHOT_SEED = 1234

@@ -45,6 +45,8 @@ class _Task(BaseModel):
         Raises:
             BadData: the data hold several files and `file` does not say which one.
         """
+        if not self.data:
+            return self
         place = _one_file(self.name, resolve(self.data), self.file)
         return self.model_copy(update={"data": str(place)})
 
@@ -87,13 +89,13 @@ class _Pairs(_Task):
 
     @model_validator(mode="after")
     def _data_or_files(self) -> "Self":
-        if self.files and (self.data or set(self.files) != {"en", "ko"}):
+        if set(self.files) != (set() if self.data else {"en", "ko"}):
             raise ValueError("give either `data` or `files` with en and ko")
         return self
 
     def uris(self) -> tuple[str, ...]:
         """The uris of the data."""
-        return _uris(self.files) if self.files else (self.data,)
+        return _uris(self.files) or super().uris()
 
     def resolved(self, resolve: Callable[[str], Path]) -> "Self":
         """The same task with every uri replaced by the local path that `resolve` gives."""
@@ -293,14 +295,6 @@ class Induction(_Task):
 
     measures: ClassVar[tuple[str, ...]] = ("copy_gain", "recall")
 
-    def uris(self) -> tuple[str, ...]:
-        """None: the items are made."""
-        return ()
-
-    def resolved(self, resolve: Callable[[str], Path]) -> "Self":
-        """The task itself."""
-        return self
-
 
 class ContextGain(_Task):
     """Bits per byte that the first half of a text saves on its second, against another text's half.
@@ -332,11 +326,3 @@ class Mean(_Task):
     parts: tuple[Part, ...] = Field(min_length=1)
 
     measures: ClassVar[tuple[str, ...]] = ("points",)
-
-    def uris(self) -> tuple[str, ...]:
-        """None: it is made of other tasks."""
-        return ()
-
-    def resolved(self, resolve: Callable[[str], Path]) -> "Self":
-        """The task itself."""
-        return self

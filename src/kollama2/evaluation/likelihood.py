@@ -7,14 +7,10 @@ from typing import NamedTuple
 import numpy as np
 
 from kollama2.errors import BadData
+from kollama2.evaluation.kinds import BitsPerByte, InstructionGain, TranslationPmi
 from kollama2.evaluation.outcome import Outcome
 from kollama2.evaluation.rows import Row, user
 from kollama2.evaluation.scorer import Encoder, Request, Scorer
-from kollama2.evaluation.suite import (
-    BitsPerByte,
-    InstructionGain,
-    TranslationPmi,
-)
 from kollama2.evaluation.windows import Window, byte_windows, window_request
 
 _BITS_OF_A_LOST_BYTE = 8

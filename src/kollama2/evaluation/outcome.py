@@ -156,10 +156,15 @@ def row_details(row: Row) -> dict[str, str | int | bool]:
 
 def scores(records: list[dict[str, Any]]) -> dict[str, float]:
     """Score of every measure: sum of values over sum of weights, in order of appearance."""
-    found: dict[str, list[dict[str, Any]]] = {}
-    for record in records:
-        found.setdefault(f"{record['task']}/{record['measure']}", []).append(record)
     return {
         name: math.fsum(one["value"] for one in group) / math.fsum(one["weight"] for one in group)
-        for name, group in found.items()
+        for name, group in by_measure(records).items()
     }
+
+
+def by_measure(records: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    """Records by the full name of their measure, in order of appearance."""
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for record in records:
+        found.setdefault(f"{record['task']}/{record['measure']}", []).append(record)
+    return found

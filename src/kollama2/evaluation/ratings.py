@@ -7,10 +7,10 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from kollama2.errors import BadData
+from kollama2.evaluation.kinds import Rating
 from kollama2.evaluation.likelihood import Tools, answer_request, scored
 from kollama2.evaluation.outcome import Outcome, row_details
 from kollama2.evaluation.rows import Row, user
-from kollama2.evaluation.suite import Rating
 
 Floats: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 

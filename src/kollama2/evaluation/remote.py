@@ -10,10 +10,11 @@ from kollama2.evaluation.endpoint import Reply
 from kollama2.evaluation.exact import outcome_of, questions
 from kollama2.evaluation.items import suite_items
 from kollama2.evaluation.journal import append, entries
+from kollama2.evaluation.kinds import Mean
 from kollama2.evaluation.means import mean
 from kollama2.evaluation.outcome import keep
 from kollama2.evaluation.rows import read_rows
-from kollama2.evaluation.suite import Asked, Mean, Suite
+from kollama2.evaluation.suite import Asked, Suite
 from kollama2.evaluation.thoughts import spoken
 from kollama2.records.done import Evaluation
 

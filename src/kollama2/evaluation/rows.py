@@ -9,14 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from kollama2.errors import BadData
+from kollama2.evaluation.chats import ExactMatch, InstructionRules
 from kollama2.evaluation.golds import complete
-from kollama2.evaluation.suite import (
-    ExactMatch,
-    InstructionRules,
-    Task,
-    Translation,
-    TranslationPmi,
-)
+from kollama2.evaluation.kinds import Translation, TranslationPmi
+from kollama2.evaluation.suite import Task
 from kollama2.evaluation.tables import hub_rows, listed_rows, parquet_rows
 
 Row = dict[str, Any]
