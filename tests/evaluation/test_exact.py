@@ -251,8 +251,8 @@ def test_a_tiny_model_goes_through_the_whole_suite(
         folder = whole / str(batch_tokens)
         folder.mkdir(parents=True)
         found = evaluate(
-            suite, model=model, encoder=encoder, out=folder, resources=Resources(),
-            progress=lambda *_, **__: None, batch_tokens=batch_tokens,
+            suite, model=model, encoder=encoder, out=folder, progress=lambda *_, **__: None,
+            resources=Resources(micro_batch_tokens=batch_tokens),
         )  # fmt: skip
         found.pop("seconds")
         out[batch_tokens] = found

@@ -13,7 +13,6 @@ from kollama2.errors import BadUsage
 from kollama2.evaluation import kinds
 from kollama2.evaluation.choices import multiple_choice
 from kollama2.evaluation.exact import answered
-from kollama2.evaluation.generate import generation
 from kollama2.evaluation.induction import context_gain, induction, induction_rows
 from kollama2.evaluation.likelihood import Tools, bits_per_byte, instruction_gain, translation_pmi
 from kollama2.evaluation.means import mean
@@ -43,7 +42,6 @@ def evaluate(
     out: Path,
     resources: Resources,
     progress: Callable[..., None],
-    batch_tokens: int | None = None,
     tokenizer: Callable[[], Any] | None = None,
 ) -> dict[str, Any]:
     """Measure a model; write `items.jsonl` and `samples.jsonl` into `out`.
@@ -53,9 +51,8 @@ def evaluate(
         model: a causal LM of transformers or peft, on its device.
         encoder: text to ids as this model was taught them.
         out: an existing folder.
-        resources: `micro_batch_tokens` bounds a forward pass, unless `batch_tokens` is given.
+        resources: `micro_batch_tokens` bounds a forward pass.
         progress: called as `progress(done, total, "items", task=...)` after each batch.
-        batch_tokens: padded positions in one forward pass.
         tokenizer: loads the model's tokenizer of transformers, for tasks of lm-eval.
 
     Returns:
@@ -71,7 +68,7 @@ def evaluate(
     }
     sizes = {one.name: len(data.get(one.name, ())) or one.limit or 1 for one in suite.tasks}
     total = sum(sizes.values())
-    scorer = Scorer(model, batch_tokens=batch_tokens or resources.micro_batch_tokens)
+    scorer = Scorer(model, batch_tokens=resources.micro_batch_tokens)
     training = model.training
     model.eval()
     outcomes: list[Outcome] = []
@@ -130,8 +127,6 @@ def _harness(
 
 
 def _measure(task: Task, rows: list[Row], tools: Tools, model: nn.Module) -> Outcome:
-    if isinstance(task, kinds.Generation | kinds.Translation):
-        return generation(task, rows, tools, model)
     if isinstance(task, Asked):
         return answered(task, rows, tools, model)
     return _BY_LIKELIHOOD[type(task)](task, rows, tools)

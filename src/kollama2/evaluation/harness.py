@@ -16,7 +16,7 @@ from torch import nn
 
 from kollama2.errors import BadData
 from kollama2.evaluation.choices import choice_measures, degenerate
-from kollama2.evaluation.copies import squeezed
+from kollama2.evaluation.faults import squeezed
 from kollama2.evaluation.harness_tasks import LoadedTask, load_tasks
 from kollama2.evaluation.kinds import Harness
 from kollama2.evaluation.lm import SharedContextLM

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from kollama2.errors import BadData
+from kollama2.evaluation.fidelity import Fidelity
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -198,22 +199,7 @@ class Generation(_Task):
     measure_kind: Literal["generation"]
     max_new_tokens: int = Field(48, gt=0)
 
-    measures: ClassVar[tuple[str, ...]] = (
-        "fidelity",
-        "hangul_share",
-        "line_pass",
-        "mixed_script",
-        "invalid_utf8",
-        "repetition",
-        "eos",
-        "empty",
-        "foreign",
-        "stock",
-        "echo",
-        "leak",
-        "loop",
-        "gibberish",
-    )
+    measures: ClassVar[tuple[str, ...]] = Fidelity._fields
 
 
 class Harness(_Task):
