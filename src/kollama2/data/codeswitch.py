@@ -6,7 +6,9 @@ Pure functions of their arguments: `seed` and a row's number decide what is swit
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 from kollama2.data.lines import Reject
 from kollama2.data.mix import chance
@@ -15,6 +17,7 @@ from kollama2.korean import hangul, josa
 
 Pair = tuple[str, str]
 """English, Korean."""
+T = TypeVar("T")
 
 # Both directions in several forms: a model learns only the direction that it sees.
 _TRANSLATIONS = (
@@ -44,14 +47,8 @@ def translations(pairs: Iterable[Pair], seed: int = 0) -> Iterator[str]:
 
 def bilingual_documents(pairs: Iterable[Pair]) -> Iterator[str]:
     """Runs of eight consecutive pairs as one document each: one language whole, then the other."""
-    run: list[Pair] = []
-    for number, pair in enumerate(pairs, 1):
-        run.append(pair)
-        if len(run) == _DOCUMENT_PAIRS:
-            yield _document(run, number // _DOCUMENT_PAIRS % 2 == 0)
-            run = []
-    if run:
-        yield _document(run, False)
+    for number, run in enumerate(_runs(pairs)):
+        yield _document(run, number % 2 == 1 and len(run) == _DOCUMENT_PAIRS)
 
 
 def _document(run: Sequence[Pair], korean_first: bool) -> str:
@@ -67,14 +64,18 @@ def switched_sentences(pairs: Iterable[Pair], share: float = 0.5, seed: int = 0)
         share: of the sentences that are English.
         seed: which.
     """
-    run: list[str] = []
-    for number, (english, korean) in enumerate(pairs):
-        run.append(english if chance(seed, number) < share else korean)
-        if len(run) == _DOCUMENT_PAIRS:
-            yield " ".join(run)
-            run = []
-    if run:
-        yield " ".join(run)
+    chosen = (
+        english if chance(seed, number) < share else korean
+        for number, (english, korean) in enumerate(pairs)
+    )
+    yield from map(" ".join, _runs(chosen))
+
+
+def _runs(items: Iterable[T]) -> Iterator[list[T]]:
+    """Items by eight; the last run may be shorter."""
+    left = iter(items)
+    while run := list(islice(left, _DOCUMENT_PAIRS)):
+        yield run
 
 
 def switched_words(

@@ -81,13 +81,12 @@ def evaluate(
     tools = Tools(scorer, encoder, heard)
     for task in suite.tasks:
         started = time.perf_counter()
-        if isinstance(task, kinds.Harness):
-            outcomes.append(_harness(task, tools, model, tokenizer))
-        elif isinstance(task, kinds.Mean):
+        if isinstance(task, kinds.Mean):
             before = [record for outcome in outcomes for record in outcome.records]
             outcomes.append(mean(task, before))
         else:
-            outcomes.append(_measure(task, data[task.name], tools, model))
+            rows = data.get(task.name, [])
+            outcomes.append(_measure(task, rows, tools, model, tokenizer))
         seconds[task.name] = round(time.perf_counter() - started, 3)
         done += sizes[task.name]
     progress(total, total, "items")
@@ -109,24 +108,19 @@ def evaluate(
     ).plain()
 
 
-def _harness(
-    task: kinds.Harness, tools: Tools, model: nn.Module, tokenizer: Callable[[], Any] | None
+def _measure(
+    task: Task,
+    rows: list[Row],
+    tools: Tools,
+    model: nn.Module,
+    tokenizer: Callable[[], Any] | None,
 ) -> Outcome:
-    from kollama2.evaluation.harness import harness  # imports lm-eval, which takes a while
+    if isinstance(task, kinds.Harness):
+        from kollama2.evaluation.harness import harness  # imports lm-eval, which takes a while
 
-    if tokenizer is None:
-        raise BadUsage(f"task {task.name}: lm-eval's tasks need a tokenizer of transformers")
-    return harness(
-        task,
-        model=model,
-        tokenizer=tokenizer(),
-        scorer=tools.scorer,
-        stop_ids=tools.encoder.stop_ids,
-        heard=tools.heard,
-    )
-
-
-def _measure(task: Task, rows: list[Row], tools: Tools, model: nn.Module) -> Outcome:
+        if tokenizer is None:
+            raise BadUsage(f"task {task.name}: lm-eval's tasks need a tokenizer of transformers")
+        return harness(task, tools, model, tokenizer())
     if isinstance(task, Asked):
         return answered(task, rows, tools, model)
     return _BY_LIKELIHOOD[type(task)](task, rows, tools)

@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -19,10 +19,10 @@ from kollama2.evaluation.choices import choice_measures, degenerate
 from kollama2.evaluation.faults import squeezed
 from kollama2.evaluation.harness_tasks import LoadedTask, load_tasks
 from kollama2.evaluation.kinds import Harness
+from kollama2.evaluation.likelihood import Tools
 from kollama2.evaluation.lm import SharedContextLM
 from kollama2.evaluation.outcome import Outcome
 from kollama2.evaluation.rows import Row
-from kollama2.evaluation.scorer import Scorer
 from kollama2.records.measures import MEASURES, Measure, foreign
 
 # Scores of whole texts: lm-eval's (log-likelihood, size) pairs under our name for bits per byte.
@@ -46,15 +46,7 @@ class _Answer(NamedTuple):
     asked: str
 
 
-def harness(
-    task: Harness,
-    *,
-    model: nn.Module,
-    tokenizer: Any,
-    scorer: Scorer,
-    stop_ids: Collection[int] = (),
-    heard: Callable[[float], None] = lambda share: None,
-) -> Outcome:
+def harness(task: Harness, tools: Tools, model: nn.Module, tokenizer: Any) -> Outcome:
     """Measure a model on an lm-eval task, every prompt in turn, and average over the prompts.
 
     Items of which a part does not fit the model are left out and counted, where lm-eval would cut
@@ -63,18 +55,22 @@ def harness(
 
     Args:
         task: with `data` and `include` resolved to local places.
+        tools: of the model.
         model: in evaluation mode.
         tokenizer: the model's, of transformers.
-        scorer: of the same model.
-        stop_ids: what ends its answers, beside the tokenizer's own end of text.
-        heard: called with the share that is done.
 
     Raises:
         BadUsage: no such task, or it cannot be measured here.
         BadData: its data cannot be used, or the model gives no finite probability.
     """
     versions = load_tasks(task)
-    lm = SharedContextLM(model, tokenizer, scorer=scorer, stop_ids=stop_ids, heard=heard)
+    lm = SharedContextLM(
+        model,
+        tokenizer,
+        scorer=tools.scorer,
+        stop_ids=tools.encoder.stop_ids,
+        heard=tools.heard,
+    )
     results = evaluator.evaluate(
         lm,
         {"tasks": {one.name: one.task for one in versions}, "groups": {}, "group_map": {}},

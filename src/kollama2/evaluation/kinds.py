@@ -3,15 +3,13 @@
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeAlias
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from typing_extensions import Self
 
 from kollama2.errors import BadData
 from kollama2.evaluation.fidelity import Fidelity
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 _URI = re.compile(r"(builtin|hf|file|github):.+")
 
@@ -40,7 +38,7 @@ class _Task(BaseModel):
         """The uris that the task names."""
         return (self.data,) if self.data else ()
 
-    def resolved(self, resolve: Callable[[str], Path]) -> "Self":
+    def resolved(self, resolve: Callable[[str], Path]) -> Self:
         """The same task with every uri replaced by the local path that `resolve` gives.
 
         Raises:
@@ -89,7 +87,7 @@ class _Pairs(_Task):
     files: dict[str, str] = {}
 
     @model_validator(mode="after")
-    def _data_or_files(self) -> "Self":
+    def _data_or_files(self) -> Self:
         if set(self.files) != (set() if self.data else {"en", "ko"}):
             raise ValueError("give either `data` or `files` with en and ko")
         return self
@@ -98,7 +96,7 @@ class _Pairs(_Task):
         """The uris of the data."""
         return _uris(self.files) or super().uris()
 
-    def resolved(self, resolve: Callable[[str], Path]) -> "Self":
+    def resolved(self, resolve: Callable[[str], Path]) -> Self:
         """The same task with every uri replaced by the local path that `resolve` gives."""
         if self.files:
             return self.model_copy(update={"files": _placed(self.name, self.files, resolve)})
@@ -115,7 +113,7 @@ class BitsPerByte(_Task):
     measures: ClassVar[tuple[str, ...]] = ("bpb",)
 
     @model_validator(mode="after")
-    def _context_leaves_room(self) -> "BitsPerByte":
+    def _context_leaves_room(self) -> Self:
         if self.context * 2 > self.window:
             raise ValueError(f"context {self.context} must be at most half of window {self.window}")
         return self
@@ -148,7 +146,7 @@ class TranslationPmi(_Pairs):
     measures: ClassVar[tuple[str, ...]] = ("pmi_en_ko", "pmi_ko_en")
 
     @model_validator(mode="after")
-    def _prompts_hold_the_source(self) -> "TranslationPmi":
+    def _prompts_hold_the_source(self) -> Self:
         for prompt in (*self.to_korean, *self.to_english):
             if prompt.count("{source}") != 1:
                 raise ValueError(f"prompt {prompt!r} must hold {{source}} exactly once")
@@ -186,7 +184,7 @@ class Rating(_Task):
     measures: ClassVar[tuple[str, ...]] = ("spearman",)
 
     @model_validator(mode="after")
-    def _prompts_hold_both_sentences(self) -> "Rating":
+    def _prompts_hold_both_sentences(self) -> Self:
         for prompt in self.prompts:
             if re.findall(r"\{(first|second)\}", prompt) != ["first", "second"]:
                 raise ValueError(f"prompt {prompt!r} must hold {{first}} and then {{second}}, once")
@@ -240,7 +238,7 @@ class Harness(_Task):
         """The uris of the data and of the user's own task files."""
         return (*(uri for uri in (self.data, self.include) if uri), *_uris(self.files))
 
-    def resolved(self, resolve: Callable[[str], Path]) -> "Self":
+    def resolved(self, resolve: Callable[[str], Path]) -> Self:
         """The same task with every uri replaced by the local path that `resolve` gives."""
         places = {"data": self.data, "include": self.include}
         found = {name: str(resolve(uri)) for name, uri in places.items() if uri}
