@@ -49,6 +49,6 @@ def test_korean_is_preferred_to_mixed(tmp_path: Path) -> None:
     words = {"고양이": "cat", "사과": "apple"}
     found = list(prefer_korean(examples, words))
     assert [(one.answer["content"], one.rejected["content"]) for one in found] == [
-        ("고양이가 사과를 먹었습니다.", "cat이 apple을 먹었습니다."),
+        ("고양이가 사과를 먹었습니다.", "cat이 사과를 먹었습니다."),
     ]
     assert found[0].prompt == ({"role": "user", "content": "무엇을 먹었나요?"},)

@@ -71,8 +71,9 @@ def read_rows(task: Task) -> list[Row]:
         rows.append(row)
     if not rows:
         raise BadData(f"task {task.name}: {path} holds no rows")
-    twice, times = Counter(row["id"] for row in rows).most_common(1)[0]
-    if times > 1:
+    ids = Counter(row["id"] for row in rows)
+    twice = next((one for one, times in ids.items() if times > 1), None)
+    if twice is not None:
         raise BadData(f"task {task.name}: {path} holds the id {twice!r} twice")
     return rows
 
