@@ -47,7 +47,7 @@ class Normaliser:
         except RecursionError:
             return Reject(row.line, DEEP, "", self.file)
         contents = found.contents()
-        if reason := max(map(too_long, contents)):
+        if reason := max(map(too_long, contents), default=""):
             return Reject(row.line, reason, sample_of(contents[0]), self.file)
         self.counts.update(dict.fromkeys(changes, 1))
         return found

@@ -127,6 +127,7 @@ class Prefer(ChangedModel, Costly):
         """The ids of a pair within `max_length`; a prompt that is cut is counted."""
         from kollama2.data.fit import fit_prompt
 
+        assert one.rejected is not None, "rows that are no pair are rejected by the reader"
         try:
             prompt = encoder.prompt(one.prompt, one.tools)
             chosen, rejected = (

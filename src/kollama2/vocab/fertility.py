@@ -162,6 +162,8 @@ def _partial(piece: str) -> bool:
         return True
     try:
         as_bytes(piece).decode()
-    except (KeyError, UnicodeDecodeError) as error:
-        return isinstance(error, UnicodeDecodeError)
+    except UnicodeDecodeError:
+        return True
+    except KeyError:  # not of a byte-level vocabulary
+        return False
     return False
