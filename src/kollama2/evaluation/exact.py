@@ -105,12 +105,13 @@ def answered(task: Asked, rows: Sequence[Row], tools: Any, model: nn.Module) -> 
 
     asked = questions(task, rows)
     prompts = [tools.encoder.prompt(one.messages) for one in asked]
-    probe = tools.encoder.decode(tools.encoder.prompt(user(_PROBE)))
-    limit, seen = task.max_new_tokens, tools.scorer.max_length
-    if not isinstance(task, Generation | Translation):
+    limit, seen, marks = task.max_new_tokens, tools.scorer.max_length, set[str]()
+    if isinstance(task, Generation | Translation):
+        probe = tools.encoder.decode(tools.encoder.prompt(user(_PROBE)))
+        marks = template_marks(probe, _PROBE)
+    else:
         limit = min(limit, seen // 2)
-    said = answers(prompts, tools, model, limit)
-    outcome = outcome_of(task, rows, asked, said, template_marks(probe, _PROBE))
+    outcome = outcome_of(task, rows, asked, answers(prompts, tools, model, limit), marks)
     if limit < task.max_new_tokens:
         outcome.flags.append(
             f"answers are cut at {limit} tokens, not {task.max_new_tokens}: the model sees {seen}"
