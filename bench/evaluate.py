@@ -130,7 +130,7 @@ def asked(
     kobest: Path, settings: list[str], names: list[str], items: int | None
 ) -> Iterator[tuple[dict[str, str], Any, int]]:
     """What a row says of its task, the task, and how many of its items are asked."""
-    from kollama2.evaluation.suite import Harness
+    from kollama2.evaluation.kinds import Harness
 
     for shots, fewshot, size in (SETTINGS[name] for name in settings):
         for name in names:

@@ -34,7 +34,7 @@ def test_translations_go_both_ways_equally_and_lose_nothing() -> None:
 
 
 def test_documents_hold_whole_runs_in_both_orders() -> None:
-    made = list(bilingual_documents(PAIRS, size=8))
+    made = list(bilingual_documents(PAIRS))
     assert len(made) == 5
     assert [bool(re.match("[가-힣]", text)) for text in made] == [False, True, False, True, False]
     assert all(text.count("\n\n") == 1 for text in made)
@@ -51,5 +51,5 @@ def test_a_dictionary_from_words_and_from_sentences() -> None:
         ("The boat is red.", "그 보트는 빨갛다."),
         ("Mira likes the boat.", "미라는 보트를 좋아한다."),
     ]
-    found = dictionary([*words, *sentences], times=3)
+    found = dictionary([*words, *sentences])
     assert found == {"배": "pear", "정원": "garden", "미라": "Mira", "보트": "boat"}

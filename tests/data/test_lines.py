@@ -33,16 +33,20 @@ def test_a_bad_line_costs_itself(tmp_path: Path):
 
 @pytest.mark.parametrize("length", [11, 12, 1000])
 @pytest.mark.parametrize("ending", [b"\n", b""])
-def test_an_overlong_line_costs_itself(tmp_path: Path, length: int, ending: bytes):
+def test_an_overlong_line_costs_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: int, ending: bytes
+):
     path = write(tmp_path, b"before\n" + b"x" * length + ending + b"after\n" * bool(ending))
-    rows = list(read_lines(path, limit=10))
+    monkeypatch.setattr("kollama2.data.lines.MAX_LINE", 10)
+    rows = list(read_lines(path))
     assert rows[0] == Row(1, "before")
     assert rows[1] == Reject(2, "longer than 10 bytes", "")
     assert rows[2:] == ([Row(3, "after")] if ending else [])
 
 
-def test_a_line_of_exactly_the_limit_is_kept(tmp_path: Path):
-    assert list(read_lines(write(tmp_path, b"x" * 10 + b"\ny"), limit=10)) == [
+def test_a_line_of_exactly_the_limit_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("kollama2.data.lines.MAX_LINE", 10)
+    assert list(read_lines(write(tmp_path, b"x" * 10 + b"\ny"))) == [
         Row(1, "x" * 10),
         Row(2, "y"),
     ]

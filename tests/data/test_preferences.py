@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from kollama2.data.preferences import Preference, prefer_korean, preferences
+from kollama2.data.preferences import prefer_korean, preferences
 from kollama2.data.read import Example, Reject, read
 
 
@@ -23,9 +23,9 @@ def test_pairs_of_a_file_and_what_is_none(tmp_path: Path) -> None:
     )
     reading = read(path, "preference")
     pair, *rejected = preferences(reading)
-    assert isinstance(pair, Preference)
+    assert isinstance(pair, Example)
     assert pair.prompt == ({"role": "user", "content": "수도는?"},)
-    assert (pair.chosen["content"], pair.rejected["content"]) == ("서울입니다.", "It is Seoul.")
+    assert (pair.answer["content"], pair.rejected["content"]) == ("서울입니다.", "It is Seoul.")
     assert [one.reason for one in rejected if isinstance(one, Reject)] == [
         "the chosen and the rejected answer are the same",
         "has no columns of the form preference (found prompt, chosen)",
@@ -36,7 +36,7 @@ def test_pairs_of_a_file_and_what_is_none(tmp_path: Path) -> None:
     assert plain.reason == "a row without a rejected answer"
 
 
-def test_korean_is_preferred_to_mixed_and_to_english(tmp_path: Path) -> None:
+def test_korean_is_preferred_to_mixed(tmp_path: Path) -> None:
     rows = [
         {"instruction": "무엇을 먹었나요?", "output": "고양이가 사과를 먹었습니다."},
         {"instruction": "날씨는?", "output": "비가 옵니다."},
@@ -47,9 +47,8 @@ def test_korean_is_preferred_to_mixed_and_to_english(tmp_path: Path) -> None:
         one for one in read(write(tmp_path / "a.jsonl", list(rows))) if isinstance(one, Example)
     ]
     words = {"고양이": "cat", "사과": "apple"}
-    found = list(prefer_korean(examples, words, english={4: "Hello."}, share=1))
-    assert [(one.chosen["content"], one.rejected["content"]) for one in found] == [
-        ("고양이가 사과를 먹었습니다.", "cat이 apple을 먹었습니다."),
-        ("안녕하세요.", "Hello."),
+    found = list(prefer_korean(examples, words))
+    assert [(one.answer["content"], one.rejected["content"]) for one in found] == [
+        ("고양이가 사과를 먹었습니다.", "cat이 사과를 먹었습니다."),
     ]
     assert found[0].prompt == ({"role": "user", "content": "무엇을 먹었나요?"},)

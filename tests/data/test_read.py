@@ -363,14 +363,15 @@ def test_what_is_no_file_is_refused_at_once(tmp_path: Path):
         assert "is a socket" in fault(Path("s"))
 
 
-def test_a_long_or_deep_element_costs_itself(tmp_path: Path):
+def test_a_long_or_deep_element_costs_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("kollama2.data.lines.MAX_LINE", 20_000)
     good = json.dumps(GOOD, ensure_ascii=False)
     long = json.dumps({"instruction": "가" * 7000, "output": "나"}, ensure_ascii=False)
     deep = '{"a": "]", "b": ' + "[" * 5000 + "]" * 5000 + "}"
     twice = '{"instruction": "a", "output": "b", "tools": {"x": 1, "x": 2}}'
     same = '{"instruction": "a", "output": "b", "output": "b"}'
     text = f"[{good},\n{long},\n{deep},\n{twice},\n{same},\n{good}]"
-    kept, rejected = split(read(write(tmp_path, text, "a.json"), limit=20_000))
+    kept, rejected = split(read(write(tmp_path, text, "a.json")))
     assert [one.line for one in kept] == [1, 5, 6]
     assert [(one.line, one.reason) for one in rejected] == [
         (2, "longer than 20000 bytes"),
@@ -398,12 +399,13 @@ def test_what_stands_beside_the_list_of_rows_is_read_too(tmp_path: Path):
         assert says in fault(write(tmp_path, text, "a.json")), text[:20]
 
 
-def test_a_long_cell_of_a_table_costs_its_row(tmp_path: Path):
+def test_a_long_cell_of_a_table_costs_its_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("kollama2.data.lines.MAX_LINE", 1000)
     import pyarrow
     from pyarrow import parquet
 
     parquet.write_table(pyarrow.table({"text": ["가" * 400, "나"]}), tmp_path / "a.parquet")
-    kept, rejected = split(read(tmp_path / "a.parquet", limit=1000))
+    kept, rejected = split(read(tmp_path / "a.parquet"))
     assert [one.text for one in kept] == ["나"]
     assert [(one.line, one.reason) for one in rejected] == [(1, "longer than 1000 bytes")]
 

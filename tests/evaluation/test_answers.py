@@ -4,8 +4,8 @@ import pytest
 from sacrebleu.metrics.chrf import CHRF
 
 from kollama2.evaluation.answers import Answer, judged, questions
+from kollama2.evaluation.kinds import Translation
 from kollama2.evaluation.rows import read_rows
-from kollama2.evaluation.suite import Translation
 
 
 def pairs(tmp_path: Path, ko: str = "여우가 잔다.\n\n책을 읽는다.\n") -> Translation:

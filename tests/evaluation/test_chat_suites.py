@@ -113,9 +113,8 @@ def test_a_tiny_model_goes_through_a_shipped_suite(
         model=LlamaForCausalLM.from_pretrained(tiny_model),
         encoder=PieceEncoder(tiny_model),
         out=tmp_path,
-        resources=Resources(),
+        resources=Resources(micro_batch_tokens=20_000),
         progress=lambda *_, **__: None,
-        batch_tokens=20_000,
     )
     assert tuple(found["scores"]) == suite.measures()
     assert not any(one["truncated"] for one in found["counts"].values())

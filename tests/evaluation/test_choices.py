@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from kollama2.evaluation.choices import choice_measures, multiple_choice
+from kollama2.evaluation.kinds import MultipleChoice
 from kollama2.evaluation.likelihood import Tools
 from kollama2.evaluation.outcome import chance
 from kollama2.evaluation.rows import Row
 from kollama2.evaluation.scorer import Scorer
-from kollama2.evaluation.suite import MultipleChoice
 from tests.evaluation.models import ByteEncoder, constant, llama, naive_score, uniform
 
 

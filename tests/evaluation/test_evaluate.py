@@ -56,7 +56,7 @@ def suite(tmp_path: Path) -> Suite:
     return Suite.model_validate({"name": "small", "primary": "text-ko/bpb", "tasks": tasks})
 
 
-def run(suite: Suite, model_folder: Path, out: Path, batch_tokens: int | None = None) -> Any:
+def run(suite: Suite, model_folder: Path, out: Path, batch_tokens: int = 4096) -> Any:
     out.mkdir()
     heard: list[tuple[float, float]] = []
     metrics = evaluate(
@@ -64,9 +64,8 @@ def run(suite: Suite, model_folder: Path, out: Path, batch_tokens: int | None = 
         model=LlamaForCausalLM.from_pretrained(model_folder),
         encoder=PieceEncoder(model_folder),
         out=out,
-        resources=Resources(),
+        resources=Resources(micro_batch_tokens=batch_tokens),
         progress=lambda done, total, unit, **figures: heard.append((done, total)),
-        batch_tokens=batch_tokens,
     )
     assert heard == sorted(heard)
     assert {(3, 15), (6, 15), (9, 15), (12, 15), (15, 15)} <= set(heard)

@@ -11,6 +11,7 @@ from transformers import LlamaForCausalLM
 
 from kollama2.engine.profile import Resources
 from kollama2.errors import BadData
+from kollama2.evaluation.chats import ExactMatch
 from kollama2.evaluation.endpoint import Endpoint, Reply
 from kollama2.evaluation.evaluate import evaluate
 from kollama2.evaluation.exact import answered, questions
@@ -20,7 +21,7 @@ from kollama2.evaluation.outcome import Outcome, scores
 from kollama2.evaluation.remote import answer_suite
 from kollama2.evaluation.rows import Row, read_rows
 from kollama2.evaluation.scorer import Scorer
-from kollama2.evaluation.suite import ExactMatch, Suite
+from kollama2.evaluation.suite import Suite
 from tests.evaluation.models import ByteEncoder, PieceEncoder, constant
 from tests.evaluation.server import said as answer
 from tests.evaluation.server import serving
@@ -250,8 +251,8 @@ def test_a_tiny_model_goes_through_the_whole_suite(
         folder = whole / str(batch_tokens)
         folder.mkdir(parents=True)
         found = evaluate(
-            suite, model=model, encoder=encoder, out=folder, resources=Resources(),
-            progress=lambda *_, **__: None, batch_tokens=batch_tokens,
+            suite, model=model, encoder=encoder, out=folder, progress=lambda *_, **__: None,
+            resources=Resources(micro_batch_tokens=batch_tokens),
         )  # fmt: skip
         found.pop("seconds")
         out[batch_tokens] = found

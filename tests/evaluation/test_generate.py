@@ -4,11 +4,12 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from kollama2.evaluation.generate import generation, greedy
+from kollama2.evaluation.exact import answered
+from kollama2.evaluation.generate import greedy
+from kollama2.evaluation.kinds import Generation
 from kollama2.evaluation.likelihood import Tools
 from kollama2.evaluation.rows import Row
 from kollama2.evaluation.scorer import Scorer
-from kollama2.evaluation.suite import Generation
 from tests.evaluation.models import ByteEncoder, constant, llama
 
 
@@ -72,7 +73,7 @@ def test_empty_answers_are_failures() -> None:
     p[2] = 1 - 0.001 * 259  # EOS at once
     model = constant(p)
     task = Generation(name="t", measure_kind="generation", data="", max_new_tokens=4)
-    outcome = generation(task, rows("안녕", "x" * 600), Tools(Scorer(model), ByteEncoder()), model)
+    outcome = answered(task, rows("안녕", "x" * 600), Tools(Scorer(model), ByteEncoder()), model)
     assert (outcome.items, outcome.truncated, outcome.empty, outcome.failed) == (2, 1, 1, 1)
     found = {one["measure"]: one["value"] for one in outcome.records}
     assert (found["fidelity"], found["empty"], found["eos"]) == (0, 1, 1)
@@ -95,7 +96,7 @@ def test_broken_bytes_are_failures() -> None:
     p[0xEA + 3] = 1 - 0.001 * 259  # the first byte of a syllable, again and again
     model = constant(p)
     task = Generation(name="t", measure_kind="generation", data="", max_new_tokens=8)
-    outcome = generation(task, rows("안녕"), Tools(Scorer(model), ByteEncoder()), model)
+    outcome = answered(task, rows("안녕"), Tools(Scorer(model), ByteEncoder()), model)
     found = {one["measure"]: one["value"] for one in outcome.records}
     assert (found["invalid_utf8"], found["empty"], found["eos"]) == (1, 0, 0)
     assert outcome.failed == 1
@@ -115,7 +116,7 @@ class Marked(ByteEncoder):
 def test_marks_of_the_models_own_template_are_leaks() -> None:
     task = Generation(name="t", measure_kind="generation", data="", max_new_tokens=2)
     model = llama()
-    outcome = generation(task, rows("수도는?"), Tools(Scorer(model), Marked()), model)
+    outcome = answered(task, rows("수도는?"), Tools(Scorer(model), Marked()), model)
     assert outcome.counts().faults == {"leak": 1}
     assert outcome.flags == ["leak: 1 of 1 answers hold marks of a chat template"]
     assert outcome.samples[0]["faults"] == ["leak"]
@@ -128,7 +129,7 @@ def test_a_constant_answer_is_no_answer_to_every_question() -> None:
     task = Generation(name="t", measure_kind="generation", data="", max_new_tokens=2)
     asked = rows("하나 더하기 여섯은?", "둘 더하기 여섯은?", "셋 더하기 여섯은?", "넷은?")
     asked[0]["reference"] = "77"
-    outcome = generation(task, asked, Tools(Scorer(model), ByteEncoder()), model)
+    outcome = answered(task, asked, Tools(Scorer(model), ByteEncoder()), model)
     found = [one["value"] for one in outcome.records if one["measure"] == "fidelity"]
     assert found == [1, 0, 0, 0]  # the first one's reference says the same
     assert outcome.flags == ["stock: 3 of 4 answers say what many others say"]
@@ -139,6 +140,6 @@ def test_a_character_cut_by_the_length_limit_is_not_broken() -> None:
     p[0xEA + 3] = 1 - 0.001 * 259
     model = constant(p)
     task = Generation(name="t", measure_kind="generation", data="", max_new_tokens=2)
-    outcome = generation(task, rows("안녕"), Tools(Scorer(model), ByteEncoder()), model)
+    outcome = answered(task, rows("안녕"), Tools(Scorer(model), ByteEncoder()), model)
     found = {one["measure"]: one["value"] for one in outcome.records}
     assert (found["invalid_utf8"], found["empty"]) == (0, 1)

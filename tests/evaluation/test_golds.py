@@ -8,10 +8,11 @@ import datasets
 import pytest
 
 from kollama2.errors import BadData
+from kollama2.evaluation.chats import ExactMatch, InstructionRules
 from kollama2.evaluation.contamination import item_texts
 from kollama2.evaluation.items import suite_items
 from kollama2.evaluation.rows import Row, read_rows
-from kollama2.evaluation.suite import ExactMatch, InstructionRules, Suite
+from kollama2.evaluation.suite import Suite
 
 PROMPT = ("{question}",)
 

@@ -13,12 +13,14 @@ from kollama2.errors import BadData, BadUsage, Missing
 from kollama2.evaluation.evaluate import evaluate
 from kollama2.evaluation.harness import harness, harness_texts
 from kollama2.evaluation.harness_tasks import load_tasks
+from kollama2.evaluation.kinds import Harness
+from kollama2.evaluation.likelihood import Tools
 from kollama2.evaluation.outcome import scores
 from kollama2.evaluation.scorer import Scorer
-from kollama2.evaluation.suite import Harness, Suite
+from kollama2.evaluation.suite import Suite
 from kollama2.records.items import load_items
 from tests.evaluation.harness_files import write
-from tests.evaluation.models import PieceEncoder, llama
+from tests.evaluation.models import ByteEncoder, PieceEncoder, llama
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
@@ -45,7 +47,7 @@ def own(folder: Path, *names: str, **fields: Any) -> Harness:
 
 
 def measured(task: Harness, model: Any, tokenizer: Any) -> Any:
-    return harness(task, model=model, tokenizer=tokenizer, scorer=Scorer(model))
+    return harness(task, Tools(Scorer(model), ByteEncoder()), model, tokenizer)
 
 
 def test_paraphrases_are_averaged_item_by_item(model: Any, tokenizer: Any, folder: Path) -> None:

@@ -5,11 +5,11 @@ import torch
 
 from kollama2.errors import BadData
 from kollama2.evaluation.induction import context_gain, induction, induction_rows
+from kollama2.evaluation.kinds import ContextGain, Induction
 from kollama2.evaluation.likelihood import Tools
 from kollama2.evaluation.outcome import Outcome
 from kollama2.evaluation.rows import Row
 from kollama2.evaluation.scorer import Scorer
-from kollama2.evaluation.suite import ContextGain, Induction
 from tests.evaluation.models import ByteEncoder, constant, llama, naive_score, uniform
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from kollama2.errors import BadData
+from kollama2.evaluation.kinds import BitsPerByte, InstructionGain, TranslationPmi
 from kollama2.evaluation.likelihood import (
     Outcome,
     Tools,
@@ -20,7 +21,6 @@ from kollama2.evaluation.likelihood import (
 )
 from kollama2.evaluation.rows import Row
 from kollama2.evaluation.scorer import Scorer
-from kollama2.evaluation.suite import BitsPerByte, InstructionGain, TranslationPmi
 from tests import tiny
 from tests.evaluation.models import (
     ByteEncoder,

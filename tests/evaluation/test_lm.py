@@ -16,8 +16,8 @@ from transformers import AutoTokenizer
 from kollama2.errors import BadUsage
 from kollama2.evaluation.generate import greedy
 from kollama2.evaluation.harness_tasks import load_tasks
+from kollama2.evaluation.kinds import Harness
 from kollama2.evaluation.lm import SharedContextLM
-from kollama2.evaluation.suite import Harness
 from tests.evaluation.harness_files import TASKS, write
 from tests.evaluation.models import llama, naive_score
 

@@ -6,9 +6,9 @@ import pytest
 from kollama2.errors import BadData
 from kollama2.evaluation.evaluate import scores
 from kollama2.evaluation.inference import Errors
+from kollama2.evaluation.kinds import Mean
 from kollama2.evaluation.means import mean
 from kollama2.evaluation.statistics import family
-from kollama2.evaluation.suite import Mean
 from kollama2.records.items import Items
 
 

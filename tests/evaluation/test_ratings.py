@@ -8,12 +8,13 @@ import pytest
 from scipy.stats import spearmanr
 
 from kollama2.errors import BadData
+from kollama2.evaluation.kinds import Rating
 from kollama2.evaluation.likelihood import Tools
 from kollama2.evaluation.outcome import Outcome
 from kollama2.evaluation.ratings import contributions, rating
 from kollama2.evaluation.rows import read_rows
 from kollama2.evaluation.scorer import Scorer
-from kollama2.evaluation.suite import Rating, Suite
+from kollama2.evaluation.suite import Suite
 from tests.evaluation.models import ByteEncoder, llama, naive_score, uniform
 
 WORDS = "여우 숲 사과 책 바다 산 밥 강".split()

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from kollama2.evaluation.kinds import BitsPerByte
 from kollama2.evaluation.rows import read_rows
-from kollama2.evaluation.suite import BitsPerByte
 from kollama2.evaluation.windows import byte_windows, window_request
 from tests.evaluation.models import PieceEncoder
 

@@ -45,6 +45,8 @@ def test_tables_with_and_without_a_header(tmp_path: Path) -> None:
     assert (found[0]["en"], found[0]["ko"]) == ("Hi", "안녕, 너")
     with pytest.raises(BadData, match="no column 'text'"):
         rows(tsv, columns={"text": "text"})
+    with pytest.raises(BadData, match="line 2 has 3 cells where 2 were expected"):
+        rows(write(tmp_path / "y.tsv", "q\ttext\n1\ta\tb\n"))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-from kollama2.evaluation.sharing import Row, branched
+from kollama2.evaluation.sharing import Tree, branched
 
 A, B, C, D, AB, BC = range(6)
 
@@ -19,7 +19,7 @@ def test_a_text_that_adds_no_id_has_no_continuation() -> None:
 
 
 def test_continuations_branch_off_where_they_differ() -> None:
-    row = Row((A, B))
+    row = Tree((A, B))
     for number, continuation in enumerate([(C, D, A), (C, B, A, D), (C,), (C, D, B, B)]):
         row.add(number, continuation)
     assert row.ids == [A, B, C, D, B, A, B]

@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from kollama2.errors import BadUsage
-from kollama2.evaluation.suite import BitsPerByte, Suite, load_suite, shipped
+from kollama2.evaluation.kinds import BitsPerByte
+from kollama2.evaluation.suite import Suite, load_suite, shipped
 from kollama2.records.measures import MEASURES, measure
 
 

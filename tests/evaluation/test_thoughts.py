@@ -3,10 +3,10 @@ from typing import Any
 import pytest
 import torch
 
-from kollama2.evaluation.generate import generation
+from kollama2.evaluation.exact import answered
+from kollama2.evaluation.kinds import Generation
 from kollama2.evaluation.likelihood import Tools
 from kollama2.evaluation.scorer import Scorer
-from kollama2.evaluation.suite import Generation
 from kollama2.evaluation.thoughts import opens, spoken
 from tests.evaluation.models import ByteEncoder, llama
 
@@ -58,7 +58,7 @@ def asked(encoder: ByteEncoder) -> Any:
     model = llama()
     rows = [{"id": "0", "cluster": "0", "messages": [{"role": "user", "content": "안녕"}]}]
     task = Generation(name="t", measure_kind="generation", data="", max_new_tokens=4)
-    return generation(task, rows, Tools(Scorer(model), encoder), model)
+    return answered(task, rows, Tools(Scorer(model), encoder), model)
 
 
 def test_thoughts_are_neither_scored_nor_shown_but_kept() -> None:

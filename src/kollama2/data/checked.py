@@ -1,12 +1,10 @@
 """What a check of training data found, and how it looks on a terminal."""
 
-from typing import TYPE_CHECKING
-
 from pydantic import BaseModel
-
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.text import Text
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
 
 COMPOSED = "composed to NFC"
 _BAR = 40
@@ -87,11 +85,8 @@ class Checked(BaseModel):
     example: list[Span] = []
 
 
-def render(found: Checked, console: "Console") -> None:
+def render(found: Checked, console: Console) -> None:
     """Print what was found; without colour, ⟦ ⟧ stand around what is learned."""
-    from rich.markup import escape
-    from rich.table import Table
-
     facts = Table.grid(padding=(0, 2))
     for name, value in _facts(found):
         facts.add_row(f"[bold]{name}[/bold]", escape(value))
@@ -110,10 +105,7 @@ def render(found: Checked, console: "Console") -> None:
         console.print(_example(found.example, colour))
 
 
-def _print_reasons(console: "Console", title: str, reasons: list[Reason]) -> None:
-    from rich.markup import escape
-    from rich.table import Table
-
+def _print_reasons(console: Console, title: str, reasons: list[Reason]) -> None:
     if not reasons:
         return
     console.print(f"\n[bold]{escape(title)}[/bold]")
@@ -149,7 +141,7 @@ def _facts(found: Checked) -> list[tuple[str, str]]:
     return facts
 
 
-def _print_lengths(console: "Console", title: str, lengths: Lengths) -> None:
+def _print_lengths(console: Console, title: str, lengths: Lengths) -> None:
     spread = f"median {lengths.p50:,}, 95 % below {lengths.p95 + 1:,}, longest {lengths.max:,}"
     console.print(f"\n[bold]Length in {title}[/bold]  {spread}")
     most = max(rows for _, _, rows in lengths.bars)
@@ -158,9 +150,7 @@ def _print_lengths(console: "Console", title: str, lengths: Lengths) -> None:
         console.print(f"  {low:>9,} – {high - 1:<9,} {rows:>9,} [cyan]{bar}[/cyan]")
 
 
-def _example(spans: list[Span], colour: bool) -> "Text":
-    from rich.text import Text
-
+def _example(spans: list[Span], colour: bool) -> Text:
     text, left = Text(), _EXAMPLE_CHARACTERS
     for number, span in enumerate(spans):
         cut = len(span.text) > left

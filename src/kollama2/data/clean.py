@@ -38,14 +38,14 @@ class Cleaned(BaseModel):
         near_duplicates: similarity from which a document is a copy; None looked for none.
     """
 
-    documents_in: int
-    kept: int
-    rejected: int
-    reasons: dict[str, int]
-    changes: dict[str, int]
-    bytes_in: int
-    bytes_kept: int
-    hangul_share: float
+    documents_in: int = 0
+    kept: int = 0
+    rejected: int = 0
+    reasons: dict[str, int] = {}
+    changes: dict[str, int] = {}
+    bytes_in: int = 0
+    bytes_kept: int = 0
+    hangul_share: float = 0.0
     held_out: tuple[int, int]
     rules: Rules
     near_duplicates: float | None
@@ -86,7 +86,8 @@ def clean(
         raise BadUsage(f"{target} exists; name a new folder")
     if near_duplicates is not None and not 0 < near_duplicates < 1:
         raise BadUsage(f"near_duplicates is {near_duplicates}; give a share between 0 and 1")
-    work = _Cleaning(rules or Rules(), near_duplicates, held_out, progress)
+    work = _Cleaning(rules or Rules(), near_duplicates, held_out)
+    found = work.found
     with committing(target) as partial:
         with (
             (partial / CORPUS).open("w", encoding="utf-8") as kept,
@@ -95,7 +96,9 @@ def clean(
             for source in sources:
                 for one in _documents(Path(source), columns):
                     work.take(one, kept, rejected)
-        found = work.summary()
+                    if progress and found.documents_in % _TELL_EVERY == 0:
+                        progress(found.documents_in, found.kept)
+        work.add_up()
         (partial / SUMMARY).write_text(found.model_dump_json(indent=1) + "\n", encoding="utf-8")
         if not found.kept:
             why = "; ".join(f"{n} x {reason}" for reason, n in list(found.reasons.items())[:3])
@@ -117,47 +120,42 @@ def _documents(
 
 
 class _Cleaning:
-    """The memory of a cleaning: digests, hashes and counts."""
+    """What is found, and the memory of a cleaning: digests, hashes and counts."""
 
     def __init__(
-        self,
-        rules: Rules,
-        near_duplicates: float | None,
-        held_out: HeldOut | None,
-        progress: Callable[[int, int], None] | None,
+        self, rules: Rules, near_duplicates: float | None, held_out: HeldOut | None
     ) -> None:
-        self.rules, self.held_out, self.threshold = rules, held_out, near_duplicates
+        looked = (held_out.items, held_out.too_short) if held_out else (0, 0)
+        self.found = Cleaned(rules=rules, near_duplicates=near_duplicates, held_out=looked)
+        self._held_out = held_out
         self._near = NearIndex(near_duplicates) if near_duplicates is not None else None
         self._seen: dict[bytes, str] = {}
-        self._progress = progress
         self._reasons: Counter[str] = Counter()
         self._changes: Counter[str] = Counter()
-        self._kept = self._bytes_in = self._bytes_kept = self._hangul = 0
+        self._hangul = 0
 
     def take(self, one: Reject | tuple[str, str], kept: TextIO, rejected: TextIO) -> None:
         """Judge one document and write it where it belongs."""
+        self.found.documents_in += 1
         if isinstance(one, Reject):
             self._reject(rejected, f"{one.file}:{one.line}", one.reason, one.sample)
-        else:
-            name, text = one
-            self._bytes_in += len(text.encode())
-            done = tidy(text, self.rules)
-            reason, like = (done.reason, {}) if done.reason else self._known(name, done.text)
-            if reason:
-                self._reject(rejected, name, reason, sample_of(text), **like)
-            else:
-                self._kept += 1
-                self._bytes_kept += len(done.text.encode())
-                self._hangul += hangul.hangul_bytes(done.text)
-                self._changes.update(done.changes)
-                _write(kept, {"id": name, "text": done.text})
-        documents = self._kept + self._reasons.total()
-        if self._progress and documents % _TELL_EVERY == 0:
-            self._progress(documents, self._kept)
+            return
+        name, text = one
+        self.found.bytes_in += len(text.encode())
+        done = tidy(text, self.found.rules)
+        reason, like = (done.reason, {}) if done.reason else self._known(name, done.text)
+        if reason:
+            self._reject(rejected, name, reason, sample_of(text), **like)
+            return
+        self.found.kept += 1
+        self.found.bytes_kept += len(done.text.encode())
+        self._hangul += hangul.hangul_bytes(done.text)
+        self._changes.update(done.changes)
+        _write(kept, {"id": name, "text": done.text})
 
     def _known(self, name: str, text: str) -> tuple[str | None, dict[str, Any]]:
         """Whether a document holds a held-out text, or repeats an earlier document."""
-        if self.held_out and text in self.held_out:
+        if self._held_out and text in self._held_out:
             return "holds a text of a suite", {}
         digest = hashlib.blake2b(bare(text).encode(), digest_size=16).digest()
         if digest in self._seen:
@@ -169,25 +167,15 @@ class _Cleaning:
         return None, {}
 
     def _reject(self, file: TextIO, name: str, reason: str, sample: str, **more: Any) -> None:
+        self.found.rejected += 1
         self._reasons[reason] += 1
         _write(file, {"id": name, "reason": reason, **more, "sample": sample})
 
-    def summary(self) -> Cleaned:
-        """The counts so far."""
-        rejected = self._reasons.total()
-        return Cleaned(
-            documents_in=self._kept + rejected,
-            kept=self._kept,
-            rejected=rejected,
-            reasons=dict(self._reasons.most_common()),
-            changes=dict(self._changes.most_common()),
-            bytes_in=self._bytes_in,
-            bytes_kept=self._bytes_kept,
-            hangul_share=self._hangul / max(self._bytes_kept, 1),
-            held_out=(self.held_out.items, self.held_out.too_short) if self.held_out else (0, 0),
-            rules=self.rules,
-            near_duplicates=self.threshold,
-        )
+    def add_up(self) -> None:
+        """Complete what is found."""
+        self.found.reasons = dict(self._reasons.most_common())
+        self.found.changes = dict(self._changes.most_common())
+        self.found.hangul_share = self._hangul / max(self.found.bytes_kept, 1)
 
 
 def _write(file: TextIO, row: dict[str, Any]) -> None:

@@ -6,7 +6,9 @@ Pure functions of their arguments: `seed` and a row's number decide what is swit
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 from kollama2.data.lines import Reject
 from kollama2.data.mix import chance
@@ -15,6 +17,7 @@ from kollama2.korean import hangul, josa
 
 Pair = tuple[str, str]
 """English, Korean."""
+T = TypeVar("T")
 
 # Both directions in several forms: a model learns only the direction that it sees.
 _TRANSLATIONS = (
@@ -31,6 +34,7 @@ _STOP_WORDS = frozenset(
     "if than there who what which when where how all will would can could may".split()
 )
 _DOCUMENT_PAIRS = 8
+_LEAST_DICE, _LEAST_TIMES, _LONGEST_ENTRY = 0.5, 3, 2
 
 
 def translations(pairs: Iterable[Pair], seed: int = 0) -> Iterator[str]:
@@ -41,16 +45,10 @@ def translations(pairs: Iterable[Pair], seed: int = 0) -> Iterator[str]:
         yield _TRANSLATIONS[2 * form + number % 2].format(en=english, ko=korean)
 
 
-def bilingual_documents(pairs: Iterable[Pair], size: int = _DOCUMENT_PAIRS) -> Iterator[str]:
-    """Runs of consecutive pairs as one document each: one language whole, then the other."""
-    run: list[Pair] = []
-    for number, pair in enumerate(pairs, 1):
-        run.append(pair)
-        if len(run) == size:
-            yield _document(run, number // size % 2 == 0)
-            run = []
-    if run:
-        yield _document(run, False)
+def bilingual_documents(pairs: Iterable[Pair]) -> Iterator[str]:
+    """Runs of eight consecutive pairs as one document each: one language whole, then the other."""
+    for number, run in enumerate(_runs(pairs)):
+        yield _document(run, number % 2 == 1 and len(run) == _DOCUMENT_PAIRS)
 
 
 def _document(run: Sequence[Pair], korean_first: bool) -> str:
@@ -66,14 +64,18 @@ def switched_sentences(pairs: Iterable[Pair], share: float = 0.5, seed: int = 0)
         share: of the sentences that are English.
         seed: which.
     """
-    run: list[str] = []
-    for number, (english, korean) in enumerate(pairs):
-        run.append(english if chance(seed, number) < share else korean)
-        if len(run) == _DOCUMENT_PAIRS:
-            yield " ".join(run)
-            run = []
-    if run:
-        yield " ".join(run)
+    chosen = (
+        english if chance(seed, number) < share else korean
+        for number, (english, korean) in enumerate(pairs)
+    )
+    yield from map(" ".join, _runs(chosen))
+
+
+def _runs(items: Iterable[T]) -> Iterator[list[T]]:
+    """Items by eight; the last run may be shorter."""
+    left = iter(items)
+    while run := list(islice(left, _DOCUMENT_PAIRS)):
+        yield run
 
 
 def switched_words(
@@ -109,20 +111,13 @@ def _switch(eojeol: str, words: Mapping[str, str]) -> str | None:
     return None
 
 
-def dictionary(
-    pairs: Sequence[Pair], least: float = 0.5, times: int = 3, longest: int = 2
-) -> dict[str, str]:
+def dictionary(pairs: Sequence[Pair]) -> dict[str, str]:
     """Korean words and their English, from pairs of single words and from sentences.
 
-    A pair of single words is an entry. From sentences, a Korean word and an English one that occur
-    in the same pairs are an entry when their Dice coefficient is at least `least` and each is the
-    other's best. No aligner and no model is needed; frequent nouns and names are found.
-
-    Args:
-        pairs: aligned words, phrases or sentences.
-        least: least Dice coefficient.
-        times: in how many pairs both must occur.
-        longest: most English words of an entry from a pair of single words.
+    A pair of single words is an entry, also one with an English side of two. From sentences, a
+    Korean word and an English one that occur together in three pairs or more are an entry when
+    their Dice coefficient is at least a half and each is the other's best. No aligner and no model
+    is needed; frequent nouns and names are found.
     """
     entries: dict[str, str] = {}
     korean: Counter[str] = Counter()
@@ -132,7 +127,7 @@ def dictionary(
         name = right.strip().rstrip(".")
         plain = re.sub(r"^(?:an?|the)\s+", "", left.strip().rstrip("."), flags=re.IGNORECASE)
         if re.fullmatch("[가-힣]+", name) and re.fullmatch("[A-Za-z]+(?: [A-Za-z]+)*", plain):
-            if len(plain.split()) <= longest:
+            if len(plain.split()) <= _LONGEST_ENTRY:
                 entries.setdefault(name, plain)
             continue
         ours = {word for eojeol in re.findall("[가-힣]+", right) for word in _nouns(eojeol)}
@@ -145,7 +140,7 @@ def dictionary(
     for word, found in both.items():
         for other, count in found.items():
             dice = 2 * count / (korean[word] + english[other])
-            if count >= times and dice >= least:
+            if count >= _LEAST_TIMES and dice >= _LEAST_DICE:
                 best[word] = max(best.get(word, (0.0, "")), (dice, other))
     mutual: dict[str, tuple[float, str]] = {}
     for word, (dice, other) in best.items():

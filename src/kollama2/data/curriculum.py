@@ -20,6 +20,7 @@ from kollama2.errors import BadUsage
 OrderName = Literal["forward", "reverse", "shuffled", "warmup10", "anneal-last"]
 _WARMUP, _ANNEAL = 0.1, 0.2
 _CELLS = 1024
+_BINS = 40
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -46,13 +47,6 @@ class Curriculum:
         whole: Floats = (widths * (table[1:] + table[:-1]) / 2).sum(axis=0)
         return whole
 
-    def mixture(self, progress: float) -> Floats:
-        """The shares at a progress between 0 and 1, shape (sources,)."""
-        return np.array([np.interp(progress, self.at, column) for column in self._columns()])
-
-    def _columns(self) -> list[tuple[float, ...]]:
-        return list(zip(*self.shares, strict=True))
-
     def positions(self, source: int, sizes: Ints) -> Floats:
         """Where the rows of a source stand in [0, 1], so that its share is the density of its text.
 
@@ -62,7 +56,8 @@ class Curriculum:
         """
         grid = np.unique(np.concatenate([np.linspace(0, 1, _CELLS + 1), self.at]))
         middle = (grid[1:] + grid[:-1]) / 2
-        density = np.interp(middle, self.at, self._columns()[source]) * np.diff(grid)
+        shares = [knot[source] for knot in self.shares]
+        density = np.interp(middle, self.at, shares) * np.diff(grid)
         upto = np.concatenate([[0.0], np.cumsum(density)])
         wanted = (np.cumsum(sizes) - sizes / 2) / max(int(sizes.sum()), 1) * upto[-1]
         places: Floats = np.interp(wanted, upto, grid)
@@ -149,17 +144,16 @@ def take(sizes: Ints, wanted: int, seed: int, source: int) -> Ints:
     return np.concatenate([*[order] * epochs, order[before < rest]])
 
 
-def paced(count: int, start: float, power: float, seed: int, source: int) -> Ints:
+def paced(count: int, start: float, seed: int, source: int) -> Ints:
     """From easy to hard with competence pacing: place k holds the rank of its difficulty.
 
     At progress t the rows are drawn from the easiest c(t) of them, with
-    c(t) = min(1, (t (1 - c0^p) + c0^p)^(1/p)) (Platanios et al. 2019, arXiv 1903.09848). Each row
-    is drawn exactly once; c(t) ≥ t, so there is always one to draw.
+    c(t) = min(1, √(t (1 - c0²) + c0²)) (Platanios et al. 2019, arXiv 1903.09848). Each row is
+    drawn exactly once; c(t) ≥ t, so there is always one to draw.
 
     Args:
         count: rows.
         start: c0, the share of the easiest rows that training begins with.
-        power: p; 2 is the square root of the paper, 1 is linear.
         seed: decides between the rows that may be drawn.
         source: number of the source.
     """
@@ -170,7 +164,7 @@ def paced(count: int, start: float, power: float, seed: int, source: int) -> Int
     known = 0
     for place in range(count):
         progress = (place + 1) / count
-        level = min(1.0, (progress * (1 - start**power) + start**power) ** (1 / power))
+        level = min(1.0, (progress * (1 - start**2) + start**2) ** 0.5)
         while known < min(count, max(place + 1, round(level * count))):
             heappush(ready, (int(luck[known]), known))
             known += 1
@@ -185,7 +179,6 @@ def arrange(
     *,
     difficulty: Sequence[Floats | None] | None = None,
     start: float = 0.1,
-    power: float = 2.0,
     seed: int = 0,
 ) -> tuple[Ints, Ints]:
     """The order in which rows are learned: every row of every source exactly once.
@@ -200,7 +193,6 @@ def arrange(
         difficulty: of each row of each source; easy ones come first by competence pacing. Without
             it the rows of a source are in random order.
         start: competence at the beginning.
-        power: how competence grows.
         seed: everything that is random.
 
     Returns:
@@ -214,7 +206,7 @@ def arrange(
         if ranked is None:
             queue = shuffled(count, seed, 2_000 + source)
         else:
-            queue = np.argsort(ranked, kind="stable")[paced(count, start, power, seed, source)]
+            queue = np.argsort(ranked, kind="stable")[paced(count, start, seed, source)]
         luck = shuffled(count, seed, 3_000 + source)
         random = luck + np.random.Generator(np.random.Philox(key=[seed, source])).random(count)
         random /= max(count, 1)
@@ -235,16 +227,16 @@ def arrange(
     return np.concatenate(sources)[chain], np.concatenate(rows)[chain]
 
 
-def preview(plan: Curriculum, order: OrderName, bins: int = 40) -> Floats:
+def preview(plan: Curriculum, order: OrderName) -> Floats:
     """The mixture that an order gives: the share of each source in each stretch of the text.
 
     Returns:
-        Shape [bins, sources], each row adds up to 1; measured on rows of equal size.
+        Shape [40, sources], each row adds up to 1; measured on rows of equal size.
     """
-    counts = np.maximum(1, np.round(plan.totals() * bins * 100)).astype(int)
+    counts = np.maximum(1, np.round(plan.totals() * _BINS * 100)).astype(int)
     sources, _ = arrange(plan, [np.ones(n, dtype=np.int64) for n in counts], order)
-    places = np.arange(len(sources)) * bins // len(sources)
-    table: Floats = np.zeros((bins, len(counts)))
+    places = np.arange(len(sources)) * _BINS // len(sources)
+    table: Floats = np.zeros((_BINS, len(counts)))
     np.add.at(table, (places, sources), 1.0)
     mixture: Floats = table / table.sum(axis=1, keepdims=True)
     return mixture

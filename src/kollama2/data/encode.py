@@ -14,7 +14,7 @@ from kollama2.data.fit import fit_chat, fit_text
 from kollama2.data.forms import Example
 from kollama2.data.lines import Reject, sample_of
 from kollama2.data.mix import select
-from kollama2.data.read import Reading, read
+from kollama2.data.read import read
 from kollama2.data.rows import RowWriter
 from kollama2.errors import BadData, BadUsage
 from kollama2.model.chat import ChatEncoder, Loss
@@ -83,7 +83,10 @@ def encode(
         BadUsage: an unknown template, a length or a budget that cannot be meant.
         BadData: a source that cannot be read, or nothing left to learn.
     """
-    listed = _inputs(sources)
+    given = [sources] if isinstance(sources, (str, Path, Input)) else list(sources)
+    listed = [one if isinstance(one, Input) else Input(Path(one)) for one in given]
+    if not listed:
+        raise BadUsage("there is no source to encode; give at least one file")
     if max_length < 3:
         raise BadUsage(f"max_length is {max_length}; it must be at least 3")
     model = ModelFolder.read(tokenizer)
@@ -122,13 +125,6 @@ def encode(
     return summary
 
 
-def _inputs(sources: str | Path | Input | Sequence[str | Path | Input]) -> list[Input]:
-    given = [sources] if isinstance(sources, (str, Path, Input)) else list(sources)
-    if not given:
-        raise BadUsage("there is no source to encode; give at least one file")
-    return [one if isinstance(one, Input) else Input(Path(one)) for one in given]
-
-
 def _walk(
     sources: Sequence[Input], counts: Counter[str], limit: int | None
 ) -> Iterator[tuple[int, int, Example | Reject]]:
@@ -150,12 +146,8 @@ def _walk(
             row += 1
             if row == limit:
                 break
-        _add_up(counts, reading)
-
-
-def _add_up(counts: Counter[str], reading: Reading) -> None:
-    counts["in"] += reading.counts["in"]
-    counts.update({k: n for k, n in reading.counts.items() if k not in {"in", "kept", "rejected"}})
+        # Kept and rejected are counted once the rows are fitted.
+        counts.update({k: n for k, n in reading.counts.items() if k not in {"kept", "rejected"}})
 
 
 def _size(parts: Sequence[str]) -> int:

@@ -14,15 +14,14 @@ from typing import Any
 from kollama2.data.decode import BLANK, Decoder, check_end, said
 from kollama2.data.documents import read_documents
 from kollama2.data.lines import (
-    MAX_LINE,
     Reject,
     Row,
     Unreadable,
-    longer,
     open_bytes,
     read_lines,
     sample_of,
     suffixes,
+    too_long,
     what_is,
 )
 from kollama2.data.tables import read_table
@@ -125,7 +124,7 @@ def _sniff_text(head: bytes, suffix: str) -> str:
 
 
 def read_rows(
-    path: Path, kind: str, limit: int = MAX_LINE, is_header: Callable[[list[str]], bool] = bool
+    path: Path, kind: str, is_header: Callable[[list[str]], bool]
 ) -> Iterator[Row | Reject]:
     """Yield the physical rows of a file of a format that `sniff` knows.
 
@@ -138,8 +137,8 @@ def read_rows(
     if kind == "parquet":
         return read_parquet(path)
     if kind == "json":
-        return read_json(path, limit)
-    lines = read_lines(path, limit)
+        return read_json(path)
+    lines = read_lines(path)
 
     def names(cells: list[str]) -> bool:
         if is_header(cells):
@@ -188,7 +187,7 @@ def _object(line: int, value: Any, trouble: str = "") -> Row | Reject:
     return Reject(line, reason, sample_of(value))
 
 
-def read_json(path: Path, limit: int = MAX_LINE) -> Iterator[Row | Reject]:
+def read_json(path: Path) -> Iterator[Row | Reject]:
     """Yield the elements of a JSON list, or of the list under "data" in a JSON object.
 
     A value that cannot be held (nested too deeply, a name twice) costs the element that holds it.
@@ -202,13 +201,13 @@ def read_json(path: Path, limit: int = MAX_LINE) -> Iterator[Row | Reject]:
     start, decoder = len(text) - len(text.lstrip()), Decoder()
     try:
         if text[start : start + 1] == "[":
-            end = yield from _list_elements(text, start, decoder, limit)
+            end = yield from _list_elements(text, start, decoder)
             check_end(text, end)
             return
         root = decoder.whole(text)
         if decoder.trouble and (opened := _OPENS_DATA.match(text, start)):
             # What makes one element unreadable costs that element, and not all of them.
-            end = yield from _list_elements(text, opened.end() - 1, decoder, limit)
+            end = yield from _list_elements(text, opened.end() - 1, decoder)
             blank = re.sub(r"[^\n]", " ", text[opened.end() : end - 1])
             decoder.whole(text[: opened.end()] + blank + text[end - 1 :])
             if not decoder.trouble:
@@ -232,9 +231,7 @@ def read_json(path: Path, limit: int = MAX_LINE) -> Iterator[Row | Reject]:
         yield _object(number, value)
 
 
-def _list_elements(
-    text: str, start: int, decoder: Decoder, limit: int
-) -> Generator[Row | Reject, None, int]:
+def _list_elements(text: str, start: int, decoder: Decoder) -> Generator[Row | Reject, None, int]:
     """Yield the elements of a list one by one, and return where it ends.
 
     Every row then knows its line, and only one is held at a time.
@@ -254,10 +251,8 @@ def _list_elements(
         line += text.count("\n", counted, position)
         counted = position
         value, position = decoder.value(text, position)
-        if longer(text[counted:position], limit):
-            yield Reject(
-                line, f"longer than {limit} bytes", sample_of(text[counted : counted + 200])
-            )
+        if reason := too_long(text[counted:position]):
+            yield Reject(line, reason, sample_of(text[counted : counted + 200]))
         else:
             yield _object(line, value, decoder.trouble)
         position = skip(position)

@@ -36,6 +36,16 @@ class Example:
         """Where the row came from: `file:line`."""
         return f"{self.file}:{self.line}"
 
+    @property
+    def prompt(self) -> tuple[Message, ...]:
+        """The chat up to its last answer."""
+        return self.messages[:-1]
+
+    @property
+    def answer(self) -> Message:
+        """The last answer of a chat; of a preference the chosen one."""
+        return self.messages[-1]
+
     def digest(self) -> bytes:
         """Return what tells exact duplicates: 16 bytes of a hash of the content."""
         content = json.dumps([self.messages or self.text, *self.tools], ensure_ascii=False)
@@ -51,6 +61,9 @@ class Example:
 
 
 _SYSTEM = ("system", "system_prompt")
+_TOOLS = ("tools", "functions")
+_BEFORE = {"system?": _SYSTEM, "history?": ("history",)}
+_BESIDE = {"system?": _SYSTEM, "chosen?": ("chosen",), "tools?": _TOOLS}
 # Roles marked ? may be missing. The order decides where a row fits several forms.
 FORMS: Mapping[str, Mapping[str, Sequence[str]]] = {
     "preference": {
@@ -59,50 +72,32 @@ FORMS: Mapping[str, Mapping[str, Sequence[str]]] = {
         "turns?": ("conversations", "conversation", "messages"),
         "prompt?": ("prompt", "instruction", "question", "질문", "명령어"),
         "input?": ("input",),
-        "system?": _SYSTEM,
-        "history?": ("history",),
-        "tools?": ("tools", "functions"),
+        **_BEFORE,
+        "tools?": _TOOLS,
     },
-    "messages": {
-        "turns": ("messages",),
-        "system?": _SYSTEM,
-        "chosen?": ("chosen",),
-        "tools?": ("tools", "functions"),
-    },
-    "sharegpt": {
-        "turns": ("conversations", "conversation"),
-        "system?": _SYSTEM,
-        "chosen?": ("chosen",),
-        "tools?": ("tools", "functions"),
-    },
+    "messages": {"turns": ("messages",), **_BESIDE},
+    "sharegpt": {"turns": ("conversations", "conversation"), **_BESIDE},
     "kullm": {
-        "id": ("id",),
-        "instruction": ("instruction",),
-        "input": ("input",),
-        "output": ("output",),
-        "system?": _SYSTEM,
-        "history?": ("history",),
+        **{role: (role,) for role in ("id", "instruction", "input", "output")},
+        **_BEFORE,
     },
     "alpaca": {
         "instruction": ("instruction", "명령어", "지시"),
         "input?": ("input", "context", "입력"),
         "output": ("output", "response", "출력", "응답"),
-        "system?": _SYSTEM,
-        "history?": ("history",),
+        **_BEFORE,
     },
     "prompt": {
         "instruction": ("prompt",),
         "input?": ("input", "context"),
         "output": ("completion", "response", "chosen", "output"),
-        "system?": _SYSTEM,
-        "history?": ("history",),
+        **_BEFORE,
     },
     "qa": {
         "instruction": ("question", "q", "질문"),
         "input?": ("context", "input", "지문"),
         "output": ("answer", "a", "답변", "대답", "response"),
-        "system?": _SYSTEM,
-        "history?": ("history",),
+        **_BEFORE,
     },
     "pairs": {
         "en": ("en", "english", "eng", "영어", "en_*"),
@@ -115,12 +110,7 @@ FORMS: Mapping[str, Mapping[str, Sequence[str]]] = {
 
 # What a chat may say in these columns is more than a remark about it, so a form that has no place
 # for one cannot give the row; text is whole without them.
-MEANING = frozenset(
-    (
-        *(*_SYSTEM, "history", "tools", "functions"),
-        *("image", "images", "audio", "audios", "video", "videos"),
-    )
-)
+MEANING = frozenset("history image images audio audios video videos".split()).union(_SYSTEM, _TOOLS)
 _BAD_MARKS = frozenset(("false", "0", "0.0", "-1", "bad", "rejected", "undesirable"))
 _TEXTS = {"pairs", "document", "text"}
 

@@ -12,7 +12,6 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from kollama2.data.forms import Example
 from kollama2.data.lines import Reject
 from kollama2.data.read import read
 from kollama2.korean import hangul
@@ -63,7 +62,7 @@ def languages(path: str | Path) -> LanguageShares:
         if isinstance(one, Reject):
             continue
         documents += 1
-        for text in _texts(one):
+        for text in one.texts():
             counts.update(_by_line(text))
             korean += hangul.hangul_bytes(text)
     return LanguageShares(
@@ -74,10 +73,6 @@ def languages(path: str | Path) -> LanguageShares:
         hangul_bytes=korean,
         languages=dict(counts.most_common()),
     )
-
-
-def _texts(one: Example) -> list[str]:
-    return [one.text] if one.text else one.contents()
 
 
 def _by_line(text: str) -> Counter[str]:

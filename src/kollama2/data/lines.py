@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, cast
 
 from kollama2.errors import BadData, Denied, StorageTrouble
 
-MAX_LINE = 16 << 20
+MAX_LINE = 16 << 20  # bytes
 SAMPLE_CHARACTERS = 120
 _SKIP_BYTES = 1 << 20
 _BOM = b"\xef\xbb\xbf"
@@ -45,10 +45,12 @@ class Unreadable:
     type: str
 
 
-def longer(text: str, limit: int) -> bool:
-    """Whether a text has more bytes than `limit`."""
+def too_long(text: str) -> str:
+    """Why a text cannot be used that has more bytes than a line may have; "" if it has not."""
     size = len(text)
-    return size > limit or (4 * size > limit and len(text.encode(errors="replace")) > limit)
+    if 4 * size > MAX_LINE and (size > MAX_LINE or len(text.encode(errors="replace")) > MAX_LINE):
+        return f"longer than {MAX_LINE} bytes"
+    return ""
 
 
 def sample_of(value: object) -> str:
@@ -119,35 +121,34 @@ def check_regular(path: Path) -> None:
         raise BadData(f"{path} is {kind}, which cannot be read twice; save what it gives as a file")
 
 
-def _raw_lines(stream: BinaryIO, limit: int) -> Iterator[bytes | str]:
+def _raw_lines(stream: BinaryIO) -> Iterator[bytes | str]:
     """Yield each line's bytes without its end, or the reason why a line is not usable."""
     while True:
         try:
-            line = stream.readline(limit + 1)
+            line = stream.readline(MAX_LINE + 1)
             if not line:
                 return
             ended = line.endswith(b"\n")
-            while not ended and len(line) > limit:
+            while not ended and len(line) > MAX_LINE:
                 rest = stream.readline(_SKIP_BYTES)
                 ended = not rest or rest.endswith(b"\n")
                 if ended:
-                    yield f"longer than {limit} bytes"
+                    yield f"longer than {MAX_LINE} bytes"
         except (EOFError, zlib.error, OSError):
             yield "the file is cut off or damaged from here on"
             return
-        if len(line) <= limit or line.endswith(b"\n"):
+        if len(line) <= MAX_LINE or line.endswith(b"\n"):
             yield line.removesuffix(b"\n").removesuffix(b"\r")
 
 
-def read_lines(path: Path, limit: int = MAX_LINE) -> Iterator[Row | Reject]:
+def read_lines(path: Path) -> Iterator[Row | Reject]:
     """Yield every line of a file in order, as its text (`Row`) or with what is wrong (`Reject`).
 
     Args:
-        path: the file; `.gz` and `.zst` are unpacked.
-        limit: longest line in bytes; memory stays below a few times this.
+        path: the file; `.gz` and `.zst` are unpacked. Memory stays below a few times `MAX_LINE`.
     """
     with open_bytes(path) as stream:
-        for number, raw in enumerate(_raw_lines(stream, limit), 1):
+        for number, raw in enumerate(_raw_lines(stream), 1):
             if isinstance(raw, str):
                 yield Reject(number, raw, "")
                 continue

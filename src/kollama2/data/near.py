@@ -4,8 +4,6 @@ MinHash with an LSH index, both of datasketch. An index keeps half a kilobyte of
 never its text; for more documents than memory holds so see `kollama2.data.cluster`.
 """
 
-from collections.abc import Iterator
-
 import numpy as np
 from xxhash import xxh32_intdigest
 
@@ -44,20 +42,16 @@ class NearIndex:
         A document without one is added under its name.
         """
         sketch = self._empty.copy()
-        for some in _chunks(sorted(pieces(text))):
-            sketch.update_batch(some)
-        found = [(float(np.mean(self._hashes[n] == sketch.hashvalues)), -n)
+        found = sorted(pieces(text))
+        # 8,192 pieces by 128 permutations are 4 MB at a time, however long the document.
+        for start in range(0, len(found), _AT_ONCE):
+            sketch.update_batch(found[start : start + _AT_ONCE])
+        alike = [(float(np.mean(self._hashes[n] == sketch.hashvalues)), -n)
                  for n in self._index.query(sketch)]  # fmt: skip
-        best, place = max(found, default=(0.0, 0))
+        best, place = max(alike, default=(0.0, 0))
         if best >= self.threshold:
             return self._names[-place], best
         self._index.insert(len(self._names), sketch, check_duplication=False)
         self._names.append(name)
         self._hashes.append(sketch.hashvalues)
         return None
-
-
-def _chunks(items: list[bytes]) -> Iterator[list[bytes]]:
-    # 8,192 pieces by 128 permutations are 4 MB at a time, however long the document.
-    for start in range(0, len(items), _AT_ONCE):
-        yield items[start : start + _AT_ONCE]

@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from kollama2.data.decode import DEEP
 from kollama2.data.forms import Example, cell, is_filled, lost_meaning, match
-from kollama2.data.lines import MAX_LINE, Reject, Row, longer, sample_of
+from kollama2.data.lines import Reject, Row, sample_of, too_long
 from kollama2.data.preferred import read_preference
 from kollama2.data.turns import Unusable, in_turn, read_history, read_tools, read_turns, text_of
 from kollama2.model.messages import Message
@@ -15,30 +16,26 @@ _TO_KOREAN = "다음 영어를 한국어로 번역하세요."
 _TO_ENGLISH = "Translate the following Korean into English."
 
 
+@dataclass
 class Normaliser:
     """Makes the rows of one file examples.
 
     Attributes:
         form: one of `FORMS`.
+        file: the name of the file.
+        columns: which column plays which role, where their names do not say.
         counts: how many rows were changed, by what was done to them.
         unused: how many rows say something in a column that the form does not use.
     """
 
-    def __init__(
-        self,
-        form: str,
-        file: str,
-        columns: Mapping[str, str] | None,
-        counts: Counter[str],
-        unused: Counter[str] | None = None,
-        limit: int = MAX_LINE,
-    ) -> None:
-        self.form = form
-        self.counts = counts
-        self.unused: Counter[str] = Counter() if unused is None else unused
-        self._file, self._limit = file, limit
-        self._columns = dict(columns) if columns else None
-        self._matched: dict[tuple[str, ...], tuple[dict[str, str] | None, list[str]]] = {}
+    form: str
+    file: str
+    columns: Mapping[str, str] | None
+    counts: Counter[str]
+    unused: Counter[str] = field(default_factory=Counter)
+    _matched: dict[tuple[str, ...], tuple[dict[str, str] | None, list[str]]] = field(
+        default_factory=dict
+    )
 
     def example(self, row: Row) -> Example | Reject:
         """Return the row as an example, or why it cannot be one."""
@@ -46,12 +43,12 @@ class Normaliser:
         try:
             found = self._read(row, changes)
         except Unusable as error:
-            return Reject(row.line, str(error), sample_of(row.value), self._file)
+            return Reject(row.line, str(error), sample_of(row.value), self.file)
         except RecursionError:
-            return Reject(row.line, DEEP, "", self._file)
-        if any(longer(one, self._limit) for one in found.contents()):
-            sample = sample_of(found.contents()[0])
-            return Reject(row.line, f"longer than {self._limit} bytes", sample, self._file)
+            return Reject(row.line, DEEP, "", self.file)
+        contents = found.contents()
+        if reason := max(map(too_long, contents), default=""):
+            return Reject(row.line, reason, sample_of(contents[0]), self.file)
         self.counts.update(dict.fromkeys(changes, 1))
         return found
 
@@ -66,10 +63,10 @@ class Normaliser:
         tools = read_tools(cell(value, roles, "tools"), changes)
         if self.form == "preference":
             chat, other = read_preference(value, roles, changes)
-            return Example(row.line, chat, file=self._file, tools=tools, rejected=other)
+            return Example(row.line, chat, file=self.file, tools=tools, rejected=other)
         if self.form in {"messages", "sharegpt"}:
             turns = self._turns(value, roles, changes)
-            return Example(row.line, turns, file=self._file, tools=tools)
+            return Example(row.line, turns, file=self.file, tools=tools)
         cells = {
             role: text_of(value.get(column), role, changes)
             for role, column in roles.items()
@@ -79,10 +76,10 @@ class Normaliser:
             if role in cells and not cells[role]:
                 raise Unusable(f'the "{roles[role]}" is empty')
         if self.form == "text":
-            return Example(row.line, text=cells["text"], file=self._file)
+            return Example(row.line, text=cells["text"], file=self.file)
         if self.form == "document":
             text = "\n\n".join(filter(None, (cells["title"], cells["text"])))
-            return Example(row.line, text=text, file=self._file)
+            return Example(row.line, text=text, file=self.file)
         if self.form == "pairs":
             return self._pair(row.line, cells["en"], cells["ko"])
         ask: Message = {"role": "user", "content": cells["instruction"]}
@@ -91,12 +88,12 @@ class Normaliser:
         earlier = read_history(cell(value, roles, "history"), changes)
         said = self._chat(cells.get("system", ""), earlier, ask, cells["output"])
         # What is read from columns of texts is in turn already, all but the history.
-        return Example(row.line, in_turn(said, changes) if earlier else tuple(said), "", self._file)
+        return Example(row.line, in_turn(said, changes) if earlier else tuple(said), "", self.file)
 
     def _roles(self, keys: tuple[str, ...]) -> tuple[dict[str, str], list[str]]:
         """Which column plays which role, and those that play none."""
         if keys not in self._matched:
-            found = match(self.form, keys, self._columns)
+            found = match(self.form, keys, self.columns)
             used = set((found or {}).values())
             self._matched[keys] = found, [key for key in keys if key not in used]
         roles, left = self._matched[keys]
@@ -115,7 +112,7 @@ class Normaliser:
             task, source, target = _TO_ENGLISH, korean, english
         ask: Message = {"role": "user", "content": task, "input": source}
         chat = tuple(self._chat("", [], ask, target))
-        return Example(line, chat, f"{source}\n{target}", self._file)
+        return Example(line, chat, f"{source}\n{target}", self.file)
 
     def _chat(
         self, system: str, earlier: list[Message], ask: Message, answer: str

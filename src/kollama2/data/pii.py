@@ -28,11 +28,7 @@ def mask(text: str) -> tuple[str, Counter[str]]:
     found: Counter[str] = Counter()
     if "@" in text:
         text, found[EMAIL] = _EMAIL.subn(_MASKS[EMAIL], text)
-    if _some_digit(text):
+    if re.search(r"\d{4}", text):
         text, found[RESIDENT] = _RESIDENT.subn(_MASKS[RESIDENT], text)
         text, found[PHONE] = _PHONE.subn(_MASKS[PHONE], text)
     return text, +found
-
-
-def _some_digit(text: str) -> bool:
-    return re.search(r"\d{4}", text) is not None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kollama2.data.formats import read_rows, sniff
 from kollama2.data.forms import Example, detect, form_of, names_columns
-from kollama2.data.lines import MAX_LINE, Reject, Row, read_lines
+from kollama2.data.lines import Reject, Row, read_lines
 from kollama2.data.normalise import Normaliser
 from kollama2.errors import BadData
 
@@ -31,11 +31,7 @@ class Reading:
     """
 
     def __init__(
-        self,
-        path: Path,
-        form: str | None = None,
-        columns: Mapping[str, str] | None = None,
-        limit: int = MAX_LINE,
+        self, path: Path, form: str | None = None, columns: Mapping[str, str] | None = None
     ) -> None:
         self.path = path
         self.counts: Counter[str] = Counter({"in": 0, "kept": 0, "rejected": 0})
@@ -44,7 +40,6 @@ class Reading:
         self.kinds: Counter[tuple[str, str]] = Counter()
         self._form = form_of(form, columns)
         self._columns = columns
-        self._limit = limit
 
     def __iter__(self) -> Iterator[Example | Reject]:
         for file, name in self._files():
@@ -70,9 +65,10 @@ class Reading:
             files = [
                 self.path / name
                 for name in names
-                if name.name != SKIPPED and not any(part[0] == "." for part in name.parts)
+                if name.name != SKIPPED
+                and not any(part[0] == "." for part in name.parts)
+                and not (self.path / name).is_dir()
             ]
-            files = [file for file in files if not file.is_dir()]
             # Among pages of Markdown a README is one of them.
             if any(file.suffix.lower() not in _MARKDOWN for file in files):
                 files = [file for file in files if not file.name.startswith(_ABOUT)]
@@ -84,10 +80,10 @@ class Reading:
     def _read_file(self, file: Path, name: str) -> Iterator[Example | Reject]:
         sides = aligned_files(file, self._form)
         if sides:
-            kind, rows = "lines", _pair_lines(*sides, self._limit)
+            kind, rows = "lines", _pair_lines(*sides)
         else:
             kind = sniff(file)
-            rows = read_rows(file, kind, self._limit, self._is_header)
+            rows = read_rows(file, kind, self._is_header)
         first = list(islice(rows, _DETECT_ROWS))
         values = [row.value for row in first if isinstance(row, Row)]
         form, columns = self._form, self._columns
@@ -100,9 +96,7 @@ class Reading:
             raise BadData(f"{file}: {bad} of the first {len(first)} rows are not UTF-8{_CONVERT}"
                           if bad else str(error)) from None  # fmt: skip
         self.kinds[kind, form or "text"] += 1
-        normaliser = Normaliser(
-            form or "text", name, columns, self.counts, self.unused, self._limit
-        )
+        normaliser = Normaliser(form or "text", name, columns, self.counts, self.unused)
         for row in chain(first, rows):
             if isinstance(row, Reject):
                 yield Reject(row.line, row.reason, row.sample, name)
@@ -135,8 +129,8 @@ def aligned_files(file: Path, form: str | None) -> tuple[Path, Path] | None:
     return english, korean
 
 
-def _pair_lines(english: Path, korean: Path, limit: int) -> Iterator[Row | Reject]:
-    sides = zip_longest(read_lines(english, limit), read_lines(korean, limit))
+def _pair_lines(english: Path, korean: Path) -> Iterator[Row | Reject]:
+    sides = zip_longest(read_lines(english), read_lines(korean))
     for number, (left, right) in enumerate(sides, 1):
         if left is None or right is None:
             more = sum(1 for _ in chain([left or right], sides))
@@ -168,10 +162,7 @@ def _unaligned(english: Path, korean: Path, short: int, long: int) -> BadData:
 
 
 def read(
-    path: str | Path,
-    form: str | None = None,
-    columns: Mapping[str, str] | None = None,
-    limit: int = MAX_LINE,
+    path: str | Path, form: str | None = None, columns: Mapping[str, str] | None = None
 ) -> Reading:
     """Read a file, a folder or two aligned files (`x` for `x.en` and `x.ko`) of training data.
 
@@ -180,7 +171,6 @@ def read(
             of a folder every file in the order of names, except `_SOURCE.txt` and hidden ones.
         form: one of `forms.FORMS`; found from the first rows where it is None.
         columns: which column plays which role, `{"instruction": "질문", "output": "답"}`.
-        limit: longest line in bytes.
 
     Returns:
         An iterable of `Example` and `Reject` that counts what it sees.
@@ -190,4 +180,4 @@ def read(
         BadData: while iterating: a missing, empty or foreign file, broken JSON, no known form,
             or no usable row at all.
     """
-    return Reading(Path(path), form, columns, limit)
+    return Reading(Path(path), form, columns)

@@ -1,12 +1,11 @@
 """Reorder: the rows of several sources as one file, in the order of a curriculum."""
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
-import pyarrow
-from pyarrow import parquet
 
 from kollama2.data.curriculum import (
     Curriculum,
@@ -18,7 +17,7 @@ from kollama2.data.curriculum import (
     take,
     wanted,
 )
-from kollama2.data.rows import SCHEMA
+from kollama2.data.rows import RowWriter
 
 _AT_ONCE = 1024
 
@@ -87,12 +86,8 @@ def reorder(
     learned = np.empty(len(sources), dtype=np.int64)
     for number, rows in enumerate(chosen):
         learned[sources == number] = rows[places[sources == number]]
-    _write(file, plan.names, tables, sources, learned, progress)
-    figures: dict[str, Any] = {"rows": len(sources), "tokens": 0, "bytes": 0, "ko_bytes": 0}
-    for table, rows in zip(tables, chosen, strict=True):
-        figures["tokens"] += int(table.lengths[rows].sum())
-        figures["bytes"] += int(table.bytes[rows].sum())
-        figures["ko_bytes"] += int(table.ko_bytes[rows].sum())
+    sums = _write(file, plan.names, tables, sources, learned, progress)
+    figures: dict[str, Any] = {key: sums[key] for key in ("rows", "tokens", "bytes", "ko_bytes")}
     for name, table, text, rows in zip(plan.names, tables, sizes, chosen, strict=True):
         figures[f"bytes_{name}"] = int(text.sum())
         figures[f"epochs_{name}"] = round(len(rows) / len(table), 3)
@@ -106,20 +101,15 @@ def _write(
     sources: Ints,
     learned: Ints,
     progress: Callable[[int, int, str], None],
-) -> None:
+) -> dict[str, int]:
     ids = [table.names(list(range(len(table)))) for table in tables]
-    with parquet.ParquetWriter(file, SCHEMA, compression="zstd", use_dictionary=False) as rows:
-        for begin in range(0, len(sources), _AT_ONCE):
-            end = begin + _AT_ONCE
-            picked = list(
-                zip(sources[begin:end].tolist(), learned[begin:end].tolist(), strict=True)
-            )
-            batch = {
-                "id": [f"{names[s]}:{ids[s][row]}" for s, row in picked],
-                "input_ids": [tables[s].raw(row)[0] for s, row in picked],
-                "labels": [tables[s].raw(row)[1] for s, row in picked],
-                "bytes": [int(tables[s].bytes[row]) for s, row in picked],
-                "ko_bytes": [int(tables[s].ko_bytes[row]) for s, row in picked],
-            }
-            rows.write_table(pyarrow.table(batch, schema=SCHEMA))
-            progress(begin + len(picked), len(sources), "rows")
+    with closing(RowWriter(file)) as rows:
+        for done, (source, row) in enumerate(zip(sources.tolist(), learned.tolist(), strict=True)):
+            table = tables[source]
+            if done and done % _AT_ONCE == 0:
+                rows.flush()
+                progress(done, len(sources), "rows")
+            size, korean = int(table.bytes[row]), int(table.ko_bytes[row])
+            rows.put(f"{names[source]}:{ids[source][row]}", *table.raw(row), size, korean)
+    progress(len(sources), len(sources), "rows")
+    return rows.sums

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from itertools import accumulate
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow
+from numpy.typing import NDArray
 from pyarrow import parquet
 
 from kollama2.data.fit import Fitted
@@ -23,6 +25,9 @@ SCHEMA = pyarrow.schema(
 )
 
 
+Ids: TypeAlias = Sequence[int] | NDArray[np.int32]
+
+
 class RowWriter:
     """Writes rows batch by batch.
 
@@ -34,15 +39,11 @@ class RowWriter:
         self.sums = dict.fromkeys(("rows", "tokens", "learned", "bytes", "ko_bytes"), 0)
         # Token ids repeat too little for a dictionary to pay.
         self._file = parquet.ParquetWriter(path, SCHEMA, compression="zstd", use_dictionary=False)
-        self._clear()
+        self._rows = list[tuple[str, Ids, Ids, int, int]]()
 
-    def _clear(self) -> None:
-        self._names = list[str]()
-        self._ids = list[int]()
-        self._labels = list[int]()
-        self._lengths = list[int]()
-        self._bytes = list[int]()
-        self._ko_bytes = list[int]()
+    def put(self, name: str, ids: Ids, labels: Ids, size: int, korean: int) -> None:
+        """Add a row that stands for `size` bytes of text, `korean` of them Hangul."""
+        self._rows.append((name, ids, labels, size, korean))
 
     def add(self, name: str, parts: Sequence[str], fitted: Fitted) -> None:
         """Add the rows of the example `name`; each has its share of the bytes of its texts.
@@ -53,33 +54,34 @@ class RowWriter:
         korean = sum(map(hangul.hangul_bytes, parts))
         upto = [0.0, *accumulate(share for _, _, share in fitted.rows)]
         for number, (ids, labels, _) in enumerate(fitted.rows):
-            self._names.append(name if len(fitted.rows) == 1 else f"{name}#{number}")
-            self._ids += ids
-            self._labels += labels
-            self._lengths.append(len(ids))
-            self._bytes.append(round(size * upto[number + 1]) - round(size * upto[number]))
-            self._ko_bytes.append(round(korean * upto[number + 1]) - round(korean * upto[number]))
+            own, own_korean = (
+                round(whole * upto[number + 1]) - round(whole * upto[number])
+                for whole in (size, korean)
+            )
+            numbered = name if len(fitted.rows) == 1 else f"{name}#{number}"
+            self.put(numbered, ids, labels, own, own_korean)
 
     def flush(self) -> None:
         """Write what was added."""
-        if not self._names:
+        if not self._rows:
             return
-        labels = np.array(self._labels, dtype=np.int32)
-        offsets = pyarrow.array(np.cumsum([0, *self._lengths], dtype=np.int32))
+        names, ids, labels, sizes, korean = zip(*self._rows, strict=True)
+        offsets = pyarrow.array(np.cumsum([0, *map(len, ids)], dtype=np.int32))
+        tokens, learned = (np.concatenate(one, dtype=np.int32) for one in (ids, labels))
         columns = [
-            pyarrow.array(self._names),
-            pyarrow.ListArray.from_arrays(offsets, np.array(self._ids, dtype=np.int32)),
-            pyarrow.ListArray.from_arrays(offsets, labels),
-            pyarrow.array(self._bytes, pyarrow.int32()),
-            pyarrow.array(self._ko_bytes, pyarrow.int32()),
+            pyarrow.array(names),
+            pyarrow.ListArray.from_arrays(offsets, tokens),
+            pyarrow.ListArray.from_arrays(offsets, learned),
+            pyarrow.array(sizes, pyarrow.int32()),
+            pyarrow.array(korean, pyarrow.int32()),
         ]
         self._file.write_table(pyarrow.Table.from_arrays(columns, schema=SCHEMA))
-        self.sums["rows"] += len(self._names)
-        self.sums["tokens"] += len(labels)
-        self.sums["learned"] += int(np.count_nonzero(labels != IGNORED))
-        self.sums["bytes"] += sum(self._bytes)
-        self.sums["ko_bytes"] += sum(self._ko_bytes)
-        self._clear()
+        self.sums["rows"] += len(names)
+        self.sums["tokens"] += len(tokens)
+        self.sums["learned"] += int(np.count_nonzero(learned != IGNORED))
+        self.sums["bytes"] += sum(sizes)
+        self.sums["ko_bytes"] += sum(korean)
+        self._rows.clear()
 
     def close(self) -> None:
         """Write what is left and finish the file."""

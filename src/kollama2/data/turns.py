@@ -14,40 +14,22 @@ from kollama2.korean import hangul
 from kollama2.model.messages import Message, Role, Tool, is_learned
 
 _CALLERS = ("function_call", "tool_call")
+_NAMES: Mapping[Role, str] = {
+    "system": "system developer",
+    "user": "human user prompt prompter instructor 사용자 사람",
+    "assistant": "gpt assistant chatgpt bing bard claude bot chatbot model 챗봇 "
+    + " ".join(_CALLERS),
+    "tool": "tool function observation tool_response function_response",
+}
 _SPEAKERS: Mapping[str, Role] = {
-    **dict.fromkeys(("system", "developer"), "system"),
-    **dict.fromkeys(
-        ("human", "user", "prompt", "prompter", "instructor", "사용자", "사람"), "user"
-    ),
-    **dict.fromkeys(
-        (
-            "gpt",
-            "assistant",
-            "chatgpt",
-            "bing",
-            "bard",
-            "claude",
-            "bot",
-            "chatbot",
-            "model",
-            "챗봇",
-            *_CALLERS,
-        ),
-        "assistant",
-    ),
-    **dict.fromkeys(
-        ("tool", "function", "observation", "tool_response", "function_response"), "tool"
-    ),
+    name: role for role, names in _NAMES.items() for name in names.split()
 }
 _THOUGHTS = ("reasoning_content", "reasoning", "thinking")
 # Whether an answer is learned: OpenAI's name, Axolotl's two, ms-swift's.
 _MARKS = ("weight", "train", "training", "loss")
 _READ = frozenset(
-    (
-        *("from", "role", "value", "content", "name", "tool_calls", "function_call"),
-        *("tool_call_id", *_THOUGHTS, *_MARKS),
-    )
-)
+    "from role value content name tool_calls function_call tool_call_id".split()
+).union(_THOUGHTS, _MARKS)
 _SCALARS = (bool, int, float, type(None))
 
 
@@ -196,22 +178,13 @@ def _calls(value: Any, changes: Counter[str]) -> list[dict[str, Any]]:
     for one in value if isinstance(value, list) else [value]:
         call = _function(one, "a call of a tool")
         given = call.get("arguments", call.get("parameters"))
-        if isinstance(given, str):
-            given = _object_or_text(given)
+        if isinstance(told := unpacked(given), dict):
+            given = told
         arguments = {} if given is None or given == "" else _tidy(given, changes)
         plain = {"name": text_of(call["name"], "name", changes), "arguments": arguments}
         known = {"id": str(one["id"])} if one.get("id") else {}
         found.append({**known, "type": "function", "function": plain})
     return found
-
-
-def _object_or_text(text: str) -> Any:
-    """The object that a text is as JSON; the text itself where it is none."""
-    try:
-        value = parse(text)
-    except ValueError:
-        return text
-    return value if isinstance(value, dict) else text
 
 
 def read_tools(value: Any, changes: Counter[str]) -> tuple[Tool, ...]:

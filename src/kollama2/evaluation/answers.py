@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 from kollama2.evaluation.faults import stock_phrases
 from kollama2.evaluation.fidelity import measure_answer
+from kollama2.evaluation.kinds import Generation, Translation
 from kollama2.evaluation.outcome import Outcome
 from kollama2.evaluation.rows import Row, user
-from kollama2.evaluation.suite import Generation, Translation
 
 # A fault is worth a flag where it is in more than this share of the answers.
 FLAGGED = 0.05
@@ -51,6 +51,17 @@ class Answer(NamedTuple):
     tokens: int | None
     refused: bool = False
     whole: str = ""
+
+    @property
+    def thoughts(self) -> dict[str, str]:
+        """The whole answer for a sample, where it is more than its text."""
+        more = self.whole.strip() not in ("", self.text.strip())
+        return {"whole": self.whole} if more else {}
+
+    @property
+    def failed(self) -> bool:
+        """Whether it is empty or refused, or holds bytes that form no character."""
+        return not self.text.strip() or self.refused or "\ufffd" in self.text
 
 
 def questions(task: Generation | Translation, rows: Sequence[Row]) -> list[Question]:
@@ -110,8 +121,7 @@ def judged(
         }
         if question.reference:
             sample["reference"] = question.reference
-        if answer.whole.strip() not in ("", answer.text.strip()):
-            sample["whole"] = answer.whole
+        sample |= answer.thoughts
         if faults:
             sample["faults"] = faults
         counted = {"tokens": answer.tokens, "stopped": answer.stopped}
@@ -163,7 +173,7 @@ def _chrf(outcome: Outcome, given: Sequence[tuple[Question, Answer]]) -> None:
         score = CHRF(word_order=2).sentence_score(answer.text, [question.reference]).score
         outcome.add(question.row, measure, score)
         outcome.empty += not answer.text
-        outcome.failed += not answer.text or "\ufffd" in answer.text or answer.refused
+        outcome.failed += answer.failed
     for measure, both in pairs.items():
         hypotheses, references = zip(*both, strict=True)
         chrf = CHRF(word_order=2)

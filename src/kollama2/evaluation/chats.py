@@ -3,14 +3,12 @@
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
+from typing_extensions import Self
 
 from kollama2.evaluation.kinds import _Task
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 # A choice is named by one of these.
 LETTERS = "ABCDEFGHIJ"
@@ -29,7 +27,7 @@ class _Chat(_Task):
     split: str = "test"
     max_new_tokens: int = Field(1024, gt=0)
 
-    def resolved(self, resolve: Callable[[str], Path]) -> "Self":
+    def resolved(self, resolve: Callable[[str], Path]) -> Self:
         """The same task with its uri replaced by the local file or folder that `resolve` gives.
 
         Raises:
@@ -72,7 +70,7 @@ class ExactMatch(_Chat):
     measures: ClassVar[tuple[str, ...]] = ("exact", "extracted")
 
     @model_validator(mode="after")
-    def _fits_together(self) -> "Self":
+    def _fits_together(self) -> Self:
         for prompt in self.prompts:
             if re.findall(r"\{(\w+)\}", prompt).count("question") != 1:
                 raise ValueError(f"prompt {prompt!r} must hold {{question}} exactly once")

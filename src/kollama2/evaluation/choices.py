@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from kollama2.evaluation.kinds import MultipleChoice
 from kollama2.evaluation.likelihood import Tools, answer_request, scored
-from kollama2.evaluation.outcome import Outcome, row_details
+from kollama2.evaluation.outcome import Outcome
 from kollama2.evaluation.rows import Row, user
-from kollama2.evaluation.suite import MultipleChoice
 
 
 def multiple_choice(task: MultipleChoice, rows: Sequence[Row], tools: Tools) -> Outcome:
@@ -44,18 +44,12 @@ def multiple_choice(task: MultipleChoice, rows: Sequence[Row], tools: Tools) -> 
             outcome.add(row, name, math.fsum(values) / len(values), by_prompt=values)
         best = int(table.mean(axis=0).argmax())
         chosen.append((row, best))
-        outcome.samples.append(
-            {
-                "task": task.name,
-                "item": row["id"],
-                "prompt": _questions(task, row)[0][-1]["content"],
-                "answer": row["choices"][best],
-                "reference": row["choices"][row["gold"]],
-                "choices": row["choices"],
-                "chosen": best,
-                "gold": row["gold"],
-                **row_details(row),
-            }
+        gold = {"reference": row["choices"][row["gold"]], "choices": row["choices"]}
+        outcome.show(
+            row,
+            _questions(task, row)[0][-1]["content"],
+            row["choices"][best],
+            {**gold, "chosen": best, "gold": row["gold"]},
         )
     outcome.flags.extend(degenerate(chosen))
     return outcome

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kollama2.evaluation.copies import CHUNK, Copies, squeezed
+from kollama2.evaluation.copies import CHUNK, Copies
+from kollama2.evaluation.faults import squeezed
 from kollama2.evaluation.items import SuiteItems
 from kollama2.evaluation.rows import Row
 

@@ -39,11 +39,6 @@ class Contrast:
     comparison: Comparison | None
 
     @property
-    def higher(self) -> bool | None:
-        """Whether more is better; None where nobody has declared it."""
-        return self.about.higher
-
-    @property
     def in_bits(self) -> bool:
         """Whether the measure is bits per byte, for which per cent of the base make sense."""
         return self.measure.rpartition("/")[2] == "bpb"

@@ -8,13 +8,12 @@ passage with several questions) proves nothing by itself: they must cover as muc
 that are the text's own.
 """
 
-import re
-import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from kollama2.evaluation.faults import squeezed
 from kollama2.korean import hangul
 
 Hashes: TypeAlias = np.ndarray[Any, np.dtype[np.uint64]]
@@ -46,17 +45,11 @@ VERBATIM = 0.95  # share of the letters for a text that has too few of its own
 WINDOW = 1.6  # length of a window, for one letter of the text: a copy may be longer
 COMMON = 8  # an n-gram of more texts of a group than this is no text's
 
-_NO_TEXT = re.compile(r"[\W_]+")
 CHUNK = 1 << 17  # letters looked up at a time
 _SPAN = 1 << 40  # places of one text in the numbers that hold text and place
 # An odd multiplier, so that it has an inverse modulo 2**64, with no pattern in its bits.
 _PRIME = 0x9E3779B97F4A7C15
 _INVERSE = pow(_PRIME, -1, 1 << 64)
-
-
-def squeezed(text: str) -> str:
-    """The letters and digits of a text, lower-cased, full-width and other variants made plain."""
-    return _NO_TEXT.sub("", unicodedata.normalize("NFKC", text).lower())
 
 
 class Copies:

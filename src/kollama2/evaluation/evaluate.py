@@ -10,39 +10,28 @@ from torch import nn
 
 from kollama2.engine.profile import Resources
 from kollama2.errors import BadUsage
+from kollama2.evaluation import kinds
 from kollama2.evaluation.choices import multiple_choice
 from kollama2.evaluation.exact import answered
-from kollama2.evaluation.generate import generation
 from kollama2.evaluation.induction import context_gain, induction, induction_rows
-from kollama2.evaluation.likelihood import (
-    Tools,
-    bits_per_byte,
-    instruction_gain,
-    translation_pmi,
-)
+from kollama2.evaluation.likelihood import Tools, bits_per_byte, instruction_gain, translation_pmi
 from kollama2.evaluation.means import mean
-from kollama2.evaluation.outcome import Outcome, chance, keep, scores
+from kollama2.evaluation.outcome import Outcome, by_measure, chance, keep, scores
 from kollama2.evaluation.ratings import rating
 from kollama2.evaluation.rows import Row, read_rows
 from kollama2.evaluation.scorer import Encoder, Scorer
-from kollama2.evaluation.suite import (
-    BitsPerByte,
-    ContextGain,
-    ExactMatch,
-    Generation,
-    Harness,
-    Induction,
-    InstructionGain,
-    InstructionRules,
-    Mean,
-    MultipleChoice,
-    Rating,
-    Suite,
-    Task,
-    Translation,
-    TranslationPmi,
-)
+from kollama2.evaluation.suite import Asked, Suite, Task
 from kollama2.records.done import Cut, Evaluation
+
+_BY_LIKELIHOOD: Mapping[type, Callable[[Any, list[Row], Tools], Outcome]] = {
+    kinds.BitsPerByte: bits_per_byte,
+    kinds.InstructionGain: instruction_gain,
+    kinds.TranslationPmi: translation_pmi,
+    kinds.MultipleChoice: multiple_choice,
+    kinds.Rating: rating,
+    kinds.Induction: induction,
+    kinds.ContextGain: context_gain,
+}
 
 
 def evaluate(
@@ -53,7 +42,6 @@ def evaluate(
     out: Path,
     resources: Resources,
     progress: Callable[..., None],
-    batch_tokens: int | None = None,
     tokenizer: Callable[[], Any] | None = None,
 ) -> dict[str, Any]:
     """Measure a model; write `items.jsonl` and `samples.jsonl` into `out`.
@@ -63,9 +51,8 @@ def evaluate(
         model: a causal LM of transformers or peft, on its device.
         encoder: text to ids as this model was taught them.
         out: an existing folder.
-        resources: `micro_batch_tokens` bounds a forward pass, unless `batch_tokens` is given.
+        resources: `micro_batch_tokens` bounds a forward pass.
         progress: called as `progress(done, total, "items", task=...)` after each batch.
-        batch_tokens: padded positions in one forward pass.
         tokenizer: loads the model's tokenizer of transformers, for tasks of lm-eval.
 
     Returns:
@@ -74,28 +61,34 @@ def evaluate(
     Raises:
         BadData: a data file cannot be used, or the tokenizer loses text.
     """
-    data = {one.name: _rows(one) for one in suite.tasks if not isinstance(one, Harness | Mean)}
+    data = {
+        one.name: induction_rows(one) if isinstance(one, kinds.Induction) else read_rows(one)
+        for one in suite.tasks
+        if not isinstance(one, kinds.Harness | kinds.Mean)
+    }
     sizes = {one.name: len(data.get(one.name, ())) or one.limit or 1 for one in suite.tasks}
     total = sum(sizes.values())
-    scorer = Scorer(model, batch_tokens=batch_tokens or resources.micro_batch_tokens)
+    scorer = Scorer(model, batch_tokens=resources.micro_batch_tokens)
     training = model.training
     model.eval()
     outcomes: list[Outcome] = []
     seconds: dict[str, float] = {}
     done = 0
+
+    def heard(share: float) -> None:  # of the task that is being measured
+        progress(done + share * sizes[task.name], total, "items", task=task.name)
+
+    tools = Tools(scorer, encoder, heard)
     for task in suite.tasks:
-        size = sizes[task.name]
-        tools = Tools(scorer, encoder, _told(progress, task.name, done, size, total))
         started = time.perf_counter()
-        if isinstance(task, Harness):
-            outcomes.append(_harness(task, tools, model, tokenizer))
-        elif isinstance(task, Mean):
+        if isinstance(task, kinds.Mean):
             before = [record for outcome in outcomes for record in outcome.records]
             outcomes.append(mean(task, before))
         else:
-            outcomes.append(_measure(task, data[task.name], tools, model))
+            rows = data.get(task.name, [])
+            outcomes.append(_measure(task, rows, tools, model, tokenizer))
         seconds[task.name] = round(time.perf_counter() - started, 3)
-        done += size
+        done += sizes[task.name]
     progress(total, total, "items")
     model.train(training)
     records, kept = keep(outcomes, out)
@@ -115,53 +108,22 @@ def evaluate(
     ).plain()
 
 
-def _rows(task: Task) -> list[Row]:
-    return induction_rows(task) if isinstance(task, Induction) else read_rows(task)
-
-
-def _told(
-    progress: Callable[..., None], task: str, before: int, size: int, total: int
-) -> Callable[[float], None]:
-    """Turns the share of one task into items of the whole suite."""
-    return lambda share: progress(before + share * size, total, "items", task=task)
-
-
-def _harness(
-    task: Harness, tools: Tools, model: nn.Module, tokenizer: Callable[[], Any] | None
+def _measure(
+    task: Task,
+    rows: list[Row],
+    tools: Tools,
+    model: nn.Module,
+    tokenizer: Callable[[], Any] | None,
 ) -> Outcome:
-    from kollama2.evaluation.harness import harness  # imports lm-eval, which takes a while
+    if isinstance(task, kinds.Harness):
+        from kollama2.evaluation.harness import harness  # imports lm-eval, which takes a while
 
-    if tokenizer is None:
-        raise BadUsage(f"task {task.name}: lm-eval's tasks need a tokenizer of transformers")
-    return harness(
-        task,
-        model=model,
-        tokenizer=tokenizer(),
-        scorer=tools.scorer,
-        stop_ids=tools.encoder.stop_ids,
-        heard=tools.heard,
-    )
-
-
-def _measure(task: Task, rows: list[Row], tools: Tools, model: nn.Module) -> Outcome:
-    if isinstance(task, BitsPerByte):
-        return bits_per_byte(task, rows, tools)
-    if isinstance(task, InstructionGain):
-        return instruction_gain(task, rows, tools)
-    if isinstance(task, TranslationPmi):
-        return translation_pmi(task, rows, tools)
-    if isinstance(task, MultipleChoice):
-        return multiple_choice(task, rows, tools)
-    if isinstance(task, ExactMatch | InstructionRules):
+        if tokenizer is None:
+            raise BadUsage(f"task {task.name}: lm-eval's tasks need a tokenizer of transformers")
+        return harness(task, tools, model, tokenizer())
+    if isinstance(task, Asked):
         return answered(task, rows, tools, model)
-    if isinstance(task, Rating):
-        return rating(task, rows, tools)
-    if isinstance(task, Induction):
-        return induction(task, rows, tools)
-    if isinstance(task, ContextGain):
-        return context_gain(task, rows, tools)
-    assert isinstance(task, Generation | Translation), task
-    return generation(task, rows, tools, model)
+    return _BY_LIKELIHOOD[type(task)](task, rows, tools)
 
 
 def _tokenizer(
@@ -173,7 +135,7 @@ def _tokenizer(
         texts = [
             row["text"]
             for task in suite.tasks
-            if isinstance(task, BitsPerByte) and task.lang == lang
+            if isinstance(task, kinds.BitsPerByte) and task.lang == lang
             for row in data[task.name]
         ]
         if not texts:
@@ -191,17 +153,13 @@ def _tokenizer(
 
 def _by_prompt(records: list[dict[str, Any]]) -> dict[str, list[float]]:
     """Scores of each paraphrase of a prompt, where a task has several."""
-    found: dict[str, list[dict[str, Any]]] = {}
-    for record in records:
-        if "by_prompt" in record:
-            found.setdefault(f"{record['task']}/{record['measure']}", []).append(record)
     return {
         name: [
             math.fsum(one["by_prompt"][at] for one in group)
             / math.fsum(one["weight"] for one in group)
             for at in range(len(group[0]["by_prompt"]))
         ]
-        for name, group in found.items()
+        for name, group in by_measure(one for one in records if "by_prompt" in one).items()
     }
 
 

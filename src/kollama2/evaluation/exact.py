@@ -1,7 +1,7 @@
 """Answers in chat that are right or wrong: what is asked, and what the extractors find in it."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import groupby
 from typing import Any, TypeAlias
 
@@ -10,16 +10,21 @@ from torch import nn
 from kollama2.errors import BadData
 from kollama2.evaluation import answers as free
 from kollama2.evaluation.answers import Answer, Question
+from kollama2.evaluation.chats import ExactMatch, InstructionRules
 from kollama2.evaluation.choices import degenerate
 from kollama2.evaluation.extract import letter, number, written
-from kollama2.evaluation.outcome import Outcome, row_details
+from kollama2.evaluation.faults import template_marks
+from kollama2.evaluation.kinds import Generation, Translation
+from kollama2.evaluation.outcome import Outcome
 from kollama2.evaluation.rows import Row, rows_digest, user
 from kollama2.evaluation.rules import followed, unknown
-from kollama2.evaluation.suite import Asked, ExactMatch, Generation, InstructionRules, Translation
+from kollama2.evaluation.suite import Asked
 
 # More answers than this without anything to extract say that the format, or the limit of tokens,
 # was measured rather than the knowledge.
 _UNANSWERED = 0.05
+# What is said in the prompt that shows the marks of a template.
+_PROBE = "가"
 Pairs: TypeAlias = Sequence[tuple[Question, Answer | None]]
 
 
@@ -56,7 +61,11 @@ def questions(task: Asked, rows: Sequence[Row]) -> list[Question]:
 
 
 def outcome_of(
-    task: Asked, rows: Sequence[Row], asked: Sequence[Question], said: Sequence[Answer | None]
+    task: Asked,
+    rows: Sequence[Row],
+    asked: Sequence[Question],
+    said: Sequence[Answer | None],
+    marks: Collection[str] = (),
 ) -> Outcome:
     """The measures of all answers; a question whose answer is None did not fit the model.
 
@@ -65,9 +74,10 @@ def outcome_of(
         rows: its rows.
         asked: `questions(task, rows)`.
         said: the answers, one for each question.
+        marks: those of the model's own chat template, which no free answer should hold.
     """
     if isinstance(task, Generation | Translation):
-        return free.judged(task, rows, asked, said)
+        return free.judged(task, rows, asked, said, marks)
     outcome = Outcome(task.name, digest=rows_digest(rows))
     pairs = list(zip(asked, said, strict=True))
     if isinstance(task, InstructionRules):
@@ -79,13 +89,11 @@ def outcome_of(
     return outcome
 
 
-def answered(
-    task: ExactMatch | InstructionRules, rows: Sequence[Row], tools: Any, model: nn.Module
-) -> Outcome:
+def answered(task: Asked, rows: Sequence[Row], tools: Any, model: nn.Module) -> Outcome:
     """The measures of a model at hand, by its greedy answers.
 
-    A model that sees less than twice `max_new_tokens` answers in half of what it sees, so that
-    there is room for the questions; a flag says so.
+    What is checked exactly is answered in half of what a model sees that sees less than twice
+    `max_new_tokens`, so that there is room for the questions; a flag says so.
 
     Args:
         task: a task of the suite.
@@ -97,9 +105,13 @@ def answered(
 
     asked = questions(task, rows)
     prompts = [tools.encoder.prompt(one.messages) for one in asked]
-    seen = tools.scorer.max_length
-    limit = min(task.max_new_tokens, seen // 2)
-    outcome = outcome_of(task, rows, asked, answers(prompts, tools, model, limit))
+    limit, seen, marks = task.max_new_tokens, tools.scorer.max_length, set[str]()
+    if isinstance(task, Generation | Translation):
+        probe = tools.encoder.decode(tools.encoder.prompt(user(_PROBE)))
+        marks = template_marks(probe, _PROBE)
+    else:
+        limit = min(limit, seen // 2)
+    outcome = outcome_of(task, rows, asked, answers(prompts, tools, model, limit), marks)
     if limit < task.max_new_tokens:
         outcome.flags.append(
             f"answers are cut at {limit} tokens, not {task.max_new_tokens}: the model sees {seen}"
@@ -140,7 +152,9 @@ def _exact(outcome: Outcome, task: ExactMatch, pairs: Pairs) -> None:
         if "choices" in row:
             sample["choices"] = row["choices"]
         _sample(outcome, row, _filled(task.prompts[0], row), answers[0], sample)
-    _count(outcome, "unanswered", unanswered, asked, "answers hold nothing that can be extracted")
+    outcome.also["unanswered"] = unanswered
+    if unanswered > _UNANSWERED * asked:
+        outcome.flags.append(f"{unanswered} of {asked} answers hold nothing that can be extracted")
     outcome.flags.extend(degenerate(chosen))
 
 
@@ -182,21 +196,10 @@ def _whole(outcome: Outcome, group: Pairs) -> tuple[Row, list[Answer]]:
         outcome.truncated += 1
         return row, []
     outcome.empty += any(not one.text.strip() for one in answers)
-    outcome.failed += any(
-        not one.text.strip() or one.refused or "\ufffd" in one.text for one in answers
-    )
+    outcome.failed += any(one.failed for one in answers)
     return row, answers
 
 
-def _count(outcome: Outcome, name: str, count: int, of: int, what: str) -> None:
-    outcome.also[name] = count
-    if count > _UNANSWERED * of:
-        outcome.flags.append(f"{count} of {of} {what}")
-
-
 def _sample(outcome: Outcome, row: Row, prompt: str, answer: Answer, more: dict[str, Any]) -> None:
-    sample = {"task": outcome.task, "item": row["id"], "prompt": prompt, "answer": answer.text}
-    if answer.whole.strip() not in ("", answer.text.strip()):
-        sample["whole"] = answer.whole
     counted = {"tokens": answer.tokens, "stopped": answer.stopped}
-    outcome.samples.append({**sample, **more, **counted, **row_details(row)})
+    outcome.show(row, prompt, answer.text, {**answer.thoughts, **more, **counted})

@@ -6,6 +6,7 @@ The rules are those of docs/evaluation.md, "Chat suites"; whoever changes them r
 
 import re
 from collections.abc import Sequence
+from decimal import Decimal, localcontext
 from fractions import Fraction
 
 # What announces an answer. A wrong one (오답) is announced too, and is no answer; nor is 대답.
@@ -95,12 +96,9 @@ def written(value: Fraction) -> str:
             rest //= prime
     if rest > 1:
         return f"{value.numerator}/{value.denominator}"
-    places = 0
-    while (value * 10**places).denominator > 1:
-        places += 1
-    digits = str(abs(value.numerator) * 10**places // value.denominator).rjust(places + 1, "0")
-    sign = "-" if value < 0 else ""
-    return sign + (f"{digits[:-places]}.{digits[-places:]}" if places else digits)
+    with localcontext() as context:
+        context.prec = 1000  # thirty digits of a fraction make a hundred decimals
+        return f"{Decimal(value.numerator) / value.denominator:f}"
 
 
 def _last_box(text: str) -> str | None:

@@ -48,13 +48,18 @@ _MARKS = re.compile(
 _CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]+`", re.DOTALL)
 
 
+def squeezed(text: str) -> str:
+    """The letters and digits of a text, without case, full-width and other variants made plain."""
+    return "".join(filter(str.isalnum, unicodedata.normalize("NFKC", text).casefold()))
+
+
 def stock_phrases(texts: Sequence[str]) -> list[bool]:
     """For each answer of a task whether it is mostly what many other answers say too."""
-    grams = [set(_grams(f"\x02{_letters(text)}\x03", _STOCK_GRAM)) for text in texts]
+    grams = [set(_grams(f"\x02{squeezed(text)}\x03", _STOCK_GRAM)) for text in texts]
     counts = Counter(gram for found in grams for gram in found)
     many = max(LEAST_ANSWERS, STOCK_ANSWERS * len(texts))
     return [
-        len(_letters(text)) > 0
+        len(squeezed(text)) > 0
         and sum(counts[one] >= many for one in found) > STOCK * len(found)
         for text, found in zip(texts, grams, strict=True)
     ]  # fmt: skip
@@ -65,7 +70,7 @@ def is_echo(text: str, question: str, *, stopped: bool) -> bool:
 
     One that was cut and has said nothing of its own until then is one too.
     """
-    said, asked = _letters(text), _letters(question)
+    said, asked = squeezed(text), squeezed(question)
     copied = covered(said, asked)
     if len(said) < SHORTEST_ECHO or copied < COPIED:
         return False
@@ -74,9 +79,9 @@ def is_echo(text: str, question: str, *, stopped: bool) -> bool:
     ):
         return True
     found = _SENTENCE.findall(question)
-    sentences = [one for one in found if len(_letters(one)) >= SHORTEST_ECHO] or found
+    sentences = [one for one in found if len(squeezed(one)) >= SHORTEST_ECHO] or found
     asks = sentences[:1] + [one for one in sentences if _ASK.search(one)]
-    return any(_letters(one)[-_ENDING:] in said for one in asks)
+    return any(squeezed(one)[-_ENDING:] in said for one in asks)
 
 
 def covered(text: str, source: str) -> float:
@@ -128,8 +133,8 @@ def repetition(text: str) -> float:
     only where there is nothing else.
     """
     prose = _CODE.sub(" ", text)
-    text = prose if _letters(prose) else text
-    return max(_repeated(_letters(text)), _repeated(_uncounted(text)))
+    text = prose if squeezed(prose) else text
+    return max(_repeated(squeezed(text)), _repeated(_uncounted(text)))
 
 
 def is_gibberish(text: str) -> bool:
@@ -165,10 +170,6 @@ def _known_marks() -> set[str]:
         for said in (one.default, one.default_input):
             marks |= template_marks(said, "\n")
     return marks
-
-
-def _letters(text: str) -> str:
-    return "".join(filter(str.isalnum, unicodedata.normalize("NFKC", text).casefold()))
 
 
 def _uncounted(text: str) -> str:

@@ -5,31 +5,14 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import nn
 
-from kollama2.evaluation.answers import Answer, judged, questions
-from kollama2.evaluation.faults import template_marks
+from kollama2.evaluation.answers import Answer
 from kollama2.evaluation.likelihood import Tools
-from kollama2.evaluation.outcome import Outcome
-from kollama2.evaluation.rows import Row, user
-from kollama2.evaluation.suite import Generation, Translation
 from kollama2.evaluation.thoughts import opens, spoken
 
 # Tokens at the end of a prompt that can open thoughts.
 _OPENING = 8
 # Tokens between two questions whether an answer is complete.
 _ASKED = 8
-# What is said in the prompt that shows the marks of a template.
-_PROBE = "가"
-
-
-def generation(
-    task: Generation | Translation, rows: Sequence[Row], tools: Tools, model: nn.Module
-) -> Outcome:
-    """Measures of the greedy answer to each question of the task."""
-    asked = questions(task, rows)
-    prompts = [tools.encoder.prompt(one.messages) for one in asked]
-    probe = tools.encoder.decode(tools.encoder.prompt(user(_PROBE)))
-    said = answers(prompts, tools, model, task.max_new_tokens)
-    return judged(task, rows, asked, said, template_marks(probe, _PROBE))
 
 
 def answers(

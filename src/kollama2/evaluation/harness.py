@@ -1,11 +1,10 @@
 """Tasks of lm-eval under the scorer: their items become records as those of every other task."""
 
+import hashlib
 import json
-import logging
 import math
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -17,13 +16,13 @@ from torch import nn
 
 from kollama2.errors import BadData
 from kollama2.evaluation.choices import choice_measures, degenerate
-from kollama2.evaluation.copies import squeezed
+from kollama2.evaluation.faults import squeezed
 from kollama2.evaluation.harness_tasks import LoadedTask, load_tasks
+from kollama2.evaluation.kinds import Harness
+from kollama2.evaluation.likelihood import Tools
 from kollama2.evaluation.lm import SharedContextLM
 from kollama2.evaluation.outcome import Outcome
 from kollama2.evaluation.rows import Row
-from kollama2.evaluation.scorer import Scorer
-from kollama2.evaluation.suite import Harness
 from kollama2.records.measures import MEASURES, Measure, foreign
 
 # Scores of whole texts: lm-eval's (log-likelihood, size) pairs under our name for bits per byte.
@@ -47,15 +46,7 @@ class _Answer(NamedTuple):
     asked: str
 
 
-def harness(
-    task: Harness,
-    *,
-    model: nn.Module,
-    tokenizer: Any,
-    scorer: Scorer,
-    stop_ids: Collection[int] = (),
-    heard: Callable[[float], None] = lambda share: None,
-) -> Outcome:
+def harness(task: Harness, tools: Tools, model: nn.Module, tokenizer: Any) -> Outcome:
     """Measure a model on an lm-eval task, every prompt in turn, and average over the prompts.
 
     Items of which a part does not fit the model are left out and counted, where lm-eval would cut
@@ -64,30 +55,32 @@ def harness(
 
     Args:
         task: with `data` and `include` resolved to local places.
+        tools: of the model.
         model: in evaluation mode.
         tokenizer: the model's, of transformers.
-        scorer: of the same model.
-        stop_ids: what ends its answers, beside the tokenizer's own end of text.
-        heard: called with the share that is done.
 
     Raises:
         BadUsage: no such task, or it cannot be measured here.
         BadData: its data cannot be used, or the model gives no finite probability.
     """
     versions = load_tasks(task)
-    lm = SharedContextLM(model, tokenizer, scorer=scorer, stop_ids=stop_ids, heard=heard)
-    with _quiet():
-        results = evaluator.evaluate(
-            lm,
-            {"tasks": {one.name: one.task for one in versions}, "groups": {}, "group_map": {}},
-            limit=task.limit,
-            bootstrap_iters=0,
-            apply_chat_template=task.chat,
-        )
+    lm = SharedContextLM(
+        model,
+        tokenizer,
+        scorer=tools.scorer,
+        stop_ids=tools.encoder.stop_ids,
+        heard=tools.heard,
+    )
+    results = evaluator.evaluate(
+        lm,
+        {"tasks": {one.name: one.task for one in versions}, "groups": {}, "group_map": {}},
+        limit=task.limit,
+        bootstrap_iters=0,
+        apply_chat_template=task.chat,
+    )
     answers: dict[tuple[str, int], dict[int, _Answer]] = defaultdict(dict)
     docs: dict[tuple[str, int], Any] = {}
-    cut: set[tuple[str, int]] = set()
-    mute: set[tuple[str, int]] = set()
+    cut, mute = set[tuple[str, int]](), set[tuple[str, int]]()
     for one in versions:
         for doc_id, samples in _by_doc(results["samples"][one.name]).items():
             place = (one.part, doc_id)
@@ -115,7 +108,8 @@ def harness(
             chosen.append(({**row, "choices": shown["choices"], "gold": shown["gold"]}, shown))
         if not outcome.samples:
             shown = {**shown, "asked": prompts[0].asked}
-        outcome.samples.append({"task": task.name, "item": row["id"], **shown, **_part(row)})
+        part = {"subtask": place[0]} if place[0] else {}
+        outcome.samples.append({"task": task.name, "item": row["id"], **shown, **part})
     outcome.flags.extend(degenerate([(row, shown["chosen"]) for row, shown in chosen]))
     outcome.reproduced = _aggregates(results["results"], versions)
     outcome.digest = _digest(versions, task.limit)
@@ -279,10 +273,6 @@ def _id(part: str, number: int) -> str:
     return f"{part}/{number}" if part else str(number)
 
 
-def _part(row: Row) -> dict[str, str]:
-    return {"subtask": row["subtask"]} if "subtask" in row else {}
-
-
 def _by_doc(samples: Sequence[Mapping[str, Any]]) -> dict[int, list[Mapping[str, Any]]]:
     found: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
     for sample in samples:
@@ -306,8 +296,6 @@ def _aggregates(
 
 def _digest(versions: Sequence[LoadedTask], limit: int | None) -> str:
     """Hash of every text that the task shows to a model, whatever file or hub it came from."""
-    import hashlib
-
     digest = hashlib.sha256()
     for one in versions:
         task = one.task
@@ -326,15 +314,3 @@ def _digest(versions: Sequence[LoadedTask], limit: int | None) -> str:
 def _told(task: Any, doc: Any) -> list[Any]:
     choices = task.doc_to_choice(doc) if task.config.doc_to_choice is not None else None
     return [task.doc_to_text(doc), choices, task.doc_to_target(doc)]
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence lm-eval's per-task logging, except its errors."""
-    logger = logging.getLogger("lm_eval")
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)

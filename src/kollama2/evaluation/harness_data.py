@@ -2,10 +2,7 @@
 
 import csv
 import glob
-import io
-import json
 import re
-import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +10,9 @@ from typing import Any
 import datasets
 
 from kollama2.errors import BadData
-from kollama2.evaluation.suite import Harness
+from kollama2.evaluation.kinds import Harness
+from kollama2.evaluation.rows import nfc
+from kollama2.evaluation.tables import file_rows
 
 # What the name of a file calls a split.
 _SPLITS = {
@@ -154,31 +153,16 @@ def _file(task: Harness, place: Path, pattern: str) -> Path:
 def _dataset(task: Harness, path: Path) -> datasets.Dataset:
     """The rows of a JSON, JSONL, TSV, CSV or Parquet file, all strings NFC."""
     suffix = path.suffix.lower()
-    rows: list[Mapping[str, Any]]
     try:
         if suffix == ".parquet":
             return datasets.Dataset.from_parquet(str(path))
-        text = path.read_text(encoding="utf-8-sig")
-        text = unicodedata.normalize("NFC", text)
-        if suffix == ".tsv":
-            rows = list(csv.DictReader(io.StringIO(text), delimiter="\t", quoting=csv.QUOTE_NONE))
-        elif suffix == ".csv":
-            rows = list(csv.DictReader(io.StringIO(text, newline="")))
-        elif suffix == ".json":
-            rows = json.loads(text)
-        else:
-            rows = [json.loads(line) for line in text.split("\n") if line.strip()]
-        return datasets.Dataset.from_list([_whole(row) for row in rows])
+        form = suffix[1:] if suffix in _SUFFIXES else "jsonl"
+        rows = [nfc(row) for _, row in file_rows(task.name, path, form)]
+        # A table holds a row without the cells that are missing.
+        return datasets.Dataset.from_list(
+            [{key: value for key, value in row.items() if value is not None} for row in rows]
+        )
+    except BadData:
+        raise
     except (OSError, ValueError, TypeError, csv.Error, datasets.exceptions.DatasetsError) as error:
         raise BadData(f"task {task.name}: {path} cannot be read: {error}") from error
-
-
-def _whole(row: Mapping[Any, Any]) -> dict[str, Any]:
-    """A row as a table can hold it: without cells that are missing.
-
-    Raises:
-        ValueError: a line has more cells than the header.
-    """
-    if None in row:
-        raise ValueError(f"a line has more cells than the header: {row[None]!r}")
-    return {name: value for name, value in row.items() if value is not None}

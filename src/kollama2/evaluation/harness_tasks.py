@@ -13,7 +13,8 @@ from lm_eval.tasks._yaml_loader import load_yaml
 
 from kollama2.errors import BadData, BadUsage, Missing, first_line
 from kollama2.evaluation.harness_data import data_overrides
-from kollama2.evaluation.suite import TASKS, Harness
+from kollama2.evaluation.kinds import Harness
+from kollama2.evaluation.suite import TASKS
 
 # lm-eval's own default for drawing examples.
 _FEWSHOT_SEED = 1234
@@ -50,15 +51,11 @@ def load_tasks(task: Harness) -> list[LoadedTask]:
         loaded = _load(task, manager, name)
         alone = list(loaded) == [name]
         for number, (leaf, one) in enumerate(loaded.items()):
-            part = "" if alone else (leaf if prompt == 0 else _parts(found)[number])
+            part = "" if alone else leaf if prompt == 0 else found[number].part
             tested = _about(manager, leaf).get("test_split") is not None
             validated = tested and one.get_config("test_split") is None
             found.append(LoadedTask(leaf, part, prompt, _prepared(task, one), validated))
     return found
-
-
-def _parts(found: Sequence[LoadedTask]) -> list[str]:
-    return [one.part for one in found if one.prompt == 0]
 
 
 def _manager(places: Sequence[Path], names: Sequence[str]) -> TaskManager:

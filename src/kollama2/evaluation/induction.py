@@ -11,11 +11,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from kollama2.evaluation.choices import choice_measures
+from kollama2.evaluation.kinds import ContextGain, Induction
 from kollama2.evaluation.likelihood import Tools, bits, changes, scored, wrong_prompts
 from kollama2.evaluation.outcome import Outcome
 from kollama2.evaluation.rows import Row, user
 from kollama2.evaluation.sharing import Request, branched
-from kollama2.evaluation.suite import ContextGain, Induction
 from kollama2.evaluation.windows import window_request
 
 _SYLLABLES: dict[str, Sequence[str]] = {

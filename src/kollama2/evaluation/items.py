@@ -2,15 +2,10 @@
 
 from typing import NamedTuple
 
+from kollama2.evaluation.chats import ExactMatch, InstructionRules
+from kollama2.evaluation.kinds import Harness, Induction, Mean
 from kollama2.evaluation.rows import Row, read_rows, rows_digest
-from kollama2.evaluation.suite import (
-    ExactMatch,
-    Harness,
-    Induction,
-    InstructionRules,
-    Mean,
-    Suite,
-)
+from kollama2.evaluation.suite import Suite
 
 
 class SuiteItems(NamedTuple):

@@ -3,14 +3,13 @@
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeAlias
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from typing_extensions import Self
 
 from kollama2.errors import BadData
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
+from kollama2.evaluation.fidelity import Fidelity
 
 _URI = re.compile(r"(builtin|hf|file|github):.+")
 
@@ -39,12 +38,14 @@ class _Task(BaseModel):
         """The uris that the task names."""
         return (self.data,) if self.data else ()
 
-    def resolved(self, resolve: Callable[[str], Path]) -> "Self":
+    def resolved(self, resolve: Callable[[str], Path]) -> Self:
         """The same task with every uri replaced by the local path that `resolve` gives.
 
         Raises:
             BadData: the data hold several files and `file` does not say which one.
         """
+        if not self.data:
+            return self
         place = _one_file(self.name, resolve(self.data), self.file)
         return self.model_copy(update={"data": str(place)})
 
@@ -86,16 +87,16 @@ class _Pairs(_Task):
     files: dict[str, str] = {}
 
     @model_validator(mode="after")
-    def _data_or_files(self) -> "Self":
-        if self.files and (self.data or set(self.files) != {"en", "ko"}):
+    def _data_or_files(self) -> Self:
+        if set(self.files) != (set() if self.data else {"en", "ko"}):
             raise ValueError("give either `data` or `files` with en and ko")
         return self
 
     def uris(self) -> tuple[str, ...]:
         """The uris of the data."""
-        return _uris(self.files) if self.files else (self.data,)
+        return _uris(self.files) or super().uris()
 
-    def resolved(self, resolve: Callable[[str], Path]) -> "Self":
+    def resolved(self, resolve: Callable[[str], Path]) -> Self:
         """The same task with every uri replaced by the local path that `resolve` gives."""
         if self.files:
             return self.model_copy(update={"files": _placed(self.name, self.files, resolve)})
@@ -112,7 +113,7 @@ class BitsPerByte(_Task):
     measures: ClassVar[tuple[str, ...]] = ("bpb",)
 
     @model_validator(mode="after")
-    def _context_leaves_room(self) -> "BitsPerByte":
+    def _context_leaves_room(self) -> Self:
         if self.context * 2 > self.window:
             raise ValueError(f"context {self.context} must be at most half of window {self.window}")
         return self
@@ -145,7 +146,7 @@ class TranslationPmi(_Pairs):
     measures: ClassVar[tuple[str, ...]] = ("pmi_en_ko", "pmi_ko_en")
 
     @model_validator(mode="after")
-    def _prompts_hold_the_source(self) -> "TranslationPmi":
+    def _prompts_hold_the_source(self) -> Self:
         for prompt in (*self.to_korean, *self.to_english):
             if prompt.count("{source}") != 1:
                 raise ValueError(f"prompt {prompt!r} must hold {{source}} exactly once")
@@ -183,7 +184,7 @@ class Rating(_Task):
     measures: ClassVar[tuple[str, ...]] = ("spearman",)
 
     @model_validator(mode="after")
-    def _prompts_hold_both_sentences(self) -> "Rating":
+    def _prompts_hold_both_sentences(self) -> Self:
         for prompt in self.prompts:
             if re.findall(r"\{(first|second)\}", prompt) != ["first", "second"]:
                 raise ValueError(f"prompt {prompt!r} must hold {{first}} and then {{second}}, once")
@@ -196,22 +197,7 @@ class Generation(_Task):
     measure_kind: Literal["generation"]
     max_new_tokens: int = Field(48, gt=0)
 
-    measures: ClassVar[tuple[str, ...]] = (
-        "fidelity",
-        "hangul_share",
-        "line_pass",
-        "mixed_script",
-        "invalid_utf8",
-        "repetition",
-        "eos",
-        "empty",
-        "foreign",
-        "stock",
-        "echo",
-        "leak",
-        "loop",
-        "gibberish",
-    )
+    measures: ClassVar[tuple[str, ...]] = Fidelity._fields
 
 
 class Harness(_Task):
@@ -252,7 +238,7 @@ class Harness(_Task):
         """The uris of the data and of the user's own task files."""
         return (*(uri for uri in (self.data, self.include) if uri), *_uris(self.files))
 
-    def resolved(self, resolve: Callable[[str], Path]) -> "Self":
+    def resolved(self, resolve: Callable[[str], Path]) -> Self:
         """The same task with every uri replaced by the local path that `resolve` gives."""
         places = {"data": self.data, "include": self.include}
         found = {name: str(resolve(uri)) for name, uri in places.items() if uri}
@@ -293,14 +279,6 @@ class Induction(_Task):
 
     measures: ClassVar[tuple[str, ...]] = ("copy_gain", "recall")
 
-    def uris(self) -> tuple[str, ...]:
-        """None: the items are made."""
-        return ()
-
-    def resolved(self, resolve: Callable[[str], Path]) -> "Self":
-        """The task itself."""
-        return self
-
 
 class ContextGain(_Task):
     """Bits per byte that the first half of a text saves on its second, against another text's half.
@@ -332,11 +310,3 @@ class Mean(_Task):
     parts: tuple[Part, ...] = Field(min_length=1)
 
     measures: ClassVar[tuple[str, ...]] = ("points",)
-
-    def uris(self) -> tuple[str, ...]:
-        """None: it is made of other tasks."""
-        return ()
-
-    def resolved(self, resolve: Callable[[str], Path]) -> "Self":
-        """The task itself."""
-        return self

@@ -7,14 +7,10 @@ from typing import NamedTuple
 import numpy as np
 
 from kollama2.errors import BadData
+from kollama2.evaluation.kinds import BitsPerByte, InstructionGain, TranslationPmi
 from kollama2.evaluation.outcome import Outcome
 from kollama2.evaluation.rows import Row, user
 from kollama2.evaluation.scorer import Encoder, Request, Scorer
-from kollama2.evaluation.suite import (
-    BitsPerByte,
-    InstructionGain,
-    TranslationPmi,
-)
 from kollama2.evaluation.windows import Window, byte_windows, window_request
 
 _BITS_OF_A_LOST_BYTE = 8
@@ -122,16 +118,15 @@ def translation_pmi(task: TranslationPmi, rows: Sequence[Row], tools: Tools) -> 
     """Bits per byte that the source saves on its translation, against the same empty prompt."""
     outcome = Outcome(task.name, items=len(rows))
     directions = (("en", "ko", task.to_korean), ("ko", "en", task.to_english))
-    requests: list[list[Request]] = []
-    for row in rows:
-        requests.append(
-            [
-                answer_request(tools.encoder, user(prompt.replace("{source}", text)), row[target])
-                for source, target, prompts in directions
-                for prompt in prompts
-                for text in (row[source], "")
-            ]
-        )
+    requests = [
+        [
+            answer_request(tools.encoder, user(prompt.replace("{source}", text)), row[target])
+            for source, target, prompts in directions
+            for prompt in prompts
+            for text in (row[source], "")
+        ]
+        for row in rows
+    ]
     for row, scores in scored(rows, requests, tools, outcome):
         given = iter(scores)
         for source, target, prompts in directions:

@@ -52,19 +52,17 @@ class SharedContextLM(TemplateLM):  # type: ignore[misc]
         *,
         scorer: Scorer | None = None,
         stop_ids: Collection[int] = (),
-        batch_tokens: int = 2048,
         heard: Callable[[float], None] = lambda share: None,
     ) -> None:
         """Args: a transformers or peft model in evaluation mode, and its transformers tokenizer.
 
         `scorer` is one that exists already for this model; `stop_ids` end an answer, beside the
-        tokenizer's own end of text; `batch_tokens` bounds a forward pass where no scorer is given;
-        `heard` is called with the share of the requests that is done.
+        tokenizer's own end of text; `heard` is called with the share of the requests that is done.
         """
         super().__init__()
         self.tokenizer = tokenizer
         self._model = model
-        self._scorer = scorer or Scorer(model, batch_tokens=batch_tokens)
+        self._scorer = scorer or Scorer(model)
         self._heard = heard
         self._stops = sorted({self.eot_token_id, *stop_ids})
         self._device = next(model.parameters()).device

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from kollama2.errors import BadData
-from kollama2.evaluation.outcome import Outcome
-from kollama2.evaluation.suite import Mean
+from kollama2.evaluation.kinds import Mean
+from kollama2.evaluation.outcome import Outcome, by_measure
 
 
 def mean(task: Mean, records: Iterable[Mapping[str, Any]]) -> Outcome:
@@ -18,16 +18,13 @@ def mean(task: Mean, records: Iterable[Mapping[str, Any]]) -> Outcome:
         BadData: a part has no records.
     """
     outcome = Outcome(task.name)
-    found: dict[str, list[Mapping[str, Any]]] = {part.measure: [] for part in task.parts}
-    for record in records:
-        name = f"{record['task']}/{record['measure']}"
-        if name in found:
-            found[name].append(record)
+    found = by_measure(records)
     for part in task.parts:
-        total = sum(record["weight"] for record in found[part.measure])
+        scored = found.get(part.measure, [])
+        total = sum(record["weight"] for record in scored)
         if not total:
             raise BadData(f"task {task.name}: no item was scored by {part.measure}")
-        for record in found[part.measure]:
+        for record in scored:
             share = part.weight * record["weight"] / total
             score = record["value"] / record["weight"]
             points = 100 * (score - part.chance) / (part.best - part.chance)

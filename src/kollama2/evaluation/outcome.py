@@ -75,6 +75,11 @@ class Outcome:
         )
         self.records.append({**item, **row_details(row), **details, **prompts})
 
+    def show(self, row: Row, prompt: str, answer: str, more: Mapping[str, Any]) -> None:
+        """One sample to look at: what was asked, what was answered, and what else there is."""
+        about = {"task": self.task, "item": row["id"], "prompt": prompt, "answer": answer}
+        self.samples.append({**about, **more, **row_details(row)})
+
     def leave_out(self, count: int) -> None:
         """Say how many items cannot be scored and have no records."""
         self.unscorable = count
@@ -113,21 +118,16 @@ def keep(outcomes: Sequence[Outcome], out: Path) -> tuple[list[dict[str, Any]], 
         for outcome in outcomes
         for name, about in outcome.corpus.items()
     }
-    counts = {outcome.task: outcome.counts() for outcome in outcomes}
-    return records, {
-        "scores": scores(records),
-        "measures": _measures(outcomes),
-        "counts": counts,
-        "corpus": corpus,
-    }
-
-
-def _measures(outcomes: Iterable[Outcome]) -> dict[str, Measure]:
-    """What each measure is, by full name; one that nobody declared is a mistake of ours."""
-    return {
+    measures = {  # one that nobody declared is a mistake of ours
         f"{outcome.task}/{name}": outcome.declared.get(name) or MEASURES[name]
         for outcome in outcomes
         for name in dict.fromkeys(record["measure"] for record in outcome.records)
+    }
+    return records, {
+        "scores": scores(records),
+        "measures": measures,
+        "counts": {outcome.task: outcome.counts() for outcome in outcomes},
+        "corpus": corpus,
     }
 
 
@@ -156,10 +156,15 @@ def row_details(row: Row) -> dict[str, str | int | bool]:
 
 def scores(records: list[dict[str, Any]]) -> dict[str, float]:
     """Score of every measure: sum of values over sum of weights, in order of appearance."""
-    found: dict[str, list[dict[str, Any]]] = {}
-    for record in records:
-        found.setdefault(f"{record['task']}/{record['measure']}", []).append(record)
     return {
         name: math.fsum(one["value"] for one in group) / math.fsum(one["weight"] for one in group)
-        for name, group in found.items()
+        for name, group in by_measure(records).items()
     }
+
+
+def by_measure(records: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    """Records by the full name of their measure, in order of appearance."""
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for record in records:
+        found.setdefault(f"{record['task']}/{record['measure']}", []).append(record)
+    return found

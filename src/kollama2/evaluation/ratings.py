@@ -7,10 +7,10 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from kollama2.errors import BadData
+from kollama2.evaluation.kinds import Rating
 from kollama2.evaluation.likelihood import Tools, answer_request, scored
-from kollama2.evaluation.outcome import Outcome, row_details
+from kollama2.evaluation.outcome import Outcome
 from kollama2.evaluation.rows import Row, user
-from kollama2.evaluation.suite import Rating
 
 Floats: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -47,16 +47,8 @@ def rating(task: Rating, rows: Sequence[Row], tools: Tools) -> Outcome:
         outcome.flags.append("all pairs get the same rating, so there is no order")
     for (row, _), values, ratings in zip(found, parts.tolist(), expected, strict=True):
         outcome.add(row, "spearman", math.fsum(values) / len(values), by_prompt=values)
-        outcome.samples.append(
-            {
-                "task": task.name,
-                "item": row["id"],
-                "prompt": _asked(task.prompts[0], row),
-                "answer": f"{ratings.mean():.3f}",
-                "reference": str(row["gold"]),
-                **row_details(row),
-            }
-        )
+        asked, answer = _asked(task.prompts[0], row), f"{ratings.mean():.3f}"
+        outcome.show(row, asked, answer, {"reference": str(row["gold"])})
     return outcome
 
 

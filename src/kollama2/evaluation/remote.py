@@ -1,32 +1,26 @@
 """The generation half of a suite for a model behind an endpoint; resumes, asks no item twice."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from kollama2.errors import BadUsage, Fault
 from kollama2.evaluation.answers import Answer
-from kollama2.evaluation.endpoint import Reply
+from kollama2.evaluation.endpoint import Endpoint
 from kollama2.evaluation.exact import outcome_of, questions
 from kollama2.evaluation.items import suite_items
 from kollama2.evaluation.journal import append, entries
+from kollama2.evaluation.kinds import Mean
 from kollama2.evaluation.means import mean
 from kollama2.evaluation.outcome import keep
 from kollama2.evaluation.rows import read_rows
-from kollama2.evaluation.suite import Asked, Mean, Suite
+from kollama2.evaluation.suite import Asked, Suite
 from kollama2.evaluation.thoughts import spoken
 from kollama2.records.done import Evaluation
 
 
-class Asks(Protocol):
-    """What answers a chat (`endpoint.Endpoint`)."""
-
-    def ask(self, messages: Sequence[dict[str, str]], max_tokens: int) -> Reply:
-        """The answer."""
-
-
 def answer_suite(
-    suite: Suite, endpoint: Asks, out: Path, progress: Callable[..., None]
+    suite: Suite, endpoint: Endpoint, out: Path, progress: Callable[..., None]
 ) -> dict[str, Any]:
     """Have every prompt of the suite's tasks that are answered in chat answered and measured.
 

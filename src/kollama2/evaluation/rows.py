@@ -1,23 +1,19 @@
 """Reads a task's data file into rows and checks that each has what its measure needs."""
 
-import csv
 import hashlib
 import json
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from kollama2.errors import BadData
+from kollama2.evaluation.chats import ExactMatch, InstructionRules
 from kollama2.evaluation.golds import complete
-from kollama2.evaluation.suite import (
-    ExactMatch,
-    InstructionRules,
-    Task,
-    Translation,
-    TranslationPmi,
-)
-from kollama2.evaluation.tables import hub_rows, listed_rows, parquet_rows
+from kollama2.evaluation.kinds import FileFormat, Translation, TranslationPmi
+from kollama2.evaluation.suite import Task
+from kollama2.evaluation.tables import file_rows, hub_rows, line_pairs
 
 Row = dict[str, Any]
 
@@ -47,17 +43,25 @@ def read_rows(task: Task) -> list[Row]:
     path = Path(task.data)
     if isinstance(task, Translation | TranslationPmi) and task.files:
         path = Path(task.files["ko"])
-        found = _line_pairs(task, Path(task.files["en"]), path)
+        found = line_pairs(task.name, Path(task.files["en"]), path)
     elif path.is_file():
-        found = _raw_rows(task, path)
+        form = task.format or path.suffix.lstrip(".").replace("txt", "lines")
+        if form not in get_args(FileFormat):
+            raise BadData(
+                f"task {task.name}: {path} is no jsonl, json, txt, tsv, csv or parquet file; "
+                "give `format`"
+            )
+        # Positions as columns mean that the file has no header.
+        positions = bool(task.columns) and all(isinstance(i, int) for i in task.columns.values())
+        found = file_rows(task.name, path, form, header=not positions)
     elif isinstance(task, ExactMatch | InstructionRules) and path.is_dir():
-        found = _named(task, path, hub_rows(task.name, path, task.config, task.split))
+        found = hub_rows(task.name, path, task.config, task.split)
     else:
         raise BadData(f"task {task.name}: no data file {path}")
     for number, raw in found:
         if task.limit is not None and len(rows) == task.limit:
             break
-        row = _nfc(raw)
+        row = nfc(_renamed(raw, task, path))
         if "question" in row and "messages" in _NEEDED[task.measure_kind]:
             row.setdefault("messages", [{"role": "user", "content": row["question"]}])
         where = f"task {task.name}: {path.name} line {number}"
@@ -67,82 +71,15 @@ def read_rows(task: Task) -> list[Row]:
         rows.append(row)
     if not rows:
         raise BadData(f"task {task.name}: {path} holds no rows")
-    ids = [row["id"] for row in rows]
-    if len(set(ids)) < len(ids):
-        twice = next(one for one in ids if ids.count(one) > 1)
+    ids = Counter(row["id"] for row in rows)
+    twice = next((one for one, times in ids.items() if times > 1), None)
+    if twice is not None:
         raise BadData(f"task {task.name}: {path} holds the id {twice!r} twice")
     return rows
 
 
-def _raw_rows(task: Task, path: Path) -> Iterator[tuple[int, Row]]:
-    """(line number, row) of every line that is not blank, columns renamed."""
-    form = task.format or path.suffix.lstrip(".").replace("txt", "lines")
-    if form == "parquet":
-        yield from _named(task, path, parquet_rows(task.name, path))
-        return
-    text = path.read_text(encoding="utf-8-sig")
-    lines = text.split("\n")
-    numbered = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
-    if form == "lines":
-        yield from ((number, {"text": line.rstrip("\r")}) for number, line in numbered)
-    elif form == "json" or (form == "jsonl" and text.lstrip().startswith("[")):
-        # Some data sets of the hub call a list of rows .jsonl.
-        yield from _named(task, path, listed_rows(task.name, path, text))
-    elif form == "jsonl":
-        for number, line in numbered:
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise BadData(f"task {task.name}: {path} line {number}: {error}") from error
-            if not isinstance(row, dict):
-                raise BadData(f"task {task.name}: {path} line {number} is not a JSON object")
-            yield number, _renamed(row, task, path)
-    elif form in ("tsv", "csv"):
-        yield from _table(task, path, form)
-    else:
-        raise BadData(
-            f"task {task.name}: {path} is no jsonl, json, txt, tsv, csv or parquet "
-            "file; give `format`"
-        )
-
-
-def _named(
-    task: Task, path: Path, rows: Iterator[tuple[int, Mapping[str, Any]]]
-) -> Iterator[tuple[int, Row]]:
-    return ((number, _renamed(row, task, path)) for number, row in rows)
-
-
-def _line_pairs(task: Task, en: Path, ko: Path) -> Iterator[tuple[int, Row]]:
-    """(line number, row) of two files whose lines belong together; blank pairs are left out."""
-    lines = [path.read_text(encoding="utf-8-sig").splitlines() for path in (en, ko)]
-    if len(lines[0]) != len(lines[1]):
-        raise BadData(
-            f"task {task.name}: {en.name} has {len(lines[0])} lines and {ko.name} {len(lines[1])}; "
-            "they must belong together line by line"
-        )
-    for number, (left, right) in enumerate(zip(*lines, strict=True), 1):
-        if left.strip() and right.strip():
-            yield number, {"en": left.strip(), "ko": right.strip()}
-
-
-def _table(task: Task, path: Path, form: str) -> Iterator[tuple[int, Row]]:
-    """Rows of a TSV or CSV file; positions as columns mean that the file has no header."""
-    positions = bool(task.columns) and all(isinstance(one, int) for one in task.columns.values())
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        if form == "tsv":
-            reader = csv.reader(stream, delimiter="\t", quoting=csv.QUOTE_NONE)
-        else:
-            reader = csv.reader(stream)
-        header: Sequence[str | int] | None = None
-        for cells in reader:
-            if header is None:
-                header = range(len(cells)) if positions else cells
-                if not positions:
-                    continue
-            yield reader.line_num, _renamed(dict(zip(header, cells, strict=False)), task, path)
-
-
 def _renamed(row: Mapping[Any, Any], task: Task, path: Path) -> Row:
+    """A row under our names of its columns."""
     renamed = {str(key): value for key, value in row.items() if key not in task.columns.values()}
     for field, column in task.columns.items():
         try:
@@ -160,13 +97,14 @@ def _inside(row: Mapping[Any, Any], path: str) -> Any:
     return value
 
 
-def _nfc(value: Any) -> Any:
+def nfc(value: Any) -> Any:
+    """A value whose texts are NFC, however deep they lie in it."""
     if isinstance(value, str):
         return unicodedata.normalize("NFC", value)
     if isinstance(value, list):
-        return [_nfc(one) for one in value]
+        return [nfc(one) for one in value]
     if isinstance(value, dict):
-        return {key: _nfc(one) for key, one in value.items()}
+        return {key: nfc(one) for key, one in value.items()}
     return value
 
 

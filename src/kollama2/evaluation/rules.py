@@ -9,7 +9,6 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
 from typing import Any, TypeAlias
 
 Arguments: TypeAlias = Mapping[str, Any]
@@ -194,54 +193,46 @@ def _letter(text: str, given: Arguments) -> bool:
     return _compared(text.casefold().count(letter), given, "let_frequency", "let_relation")
 
 
-def _cased(upper: bool) -> Callable[[str, Arguments], bool]:
-    return lambda text, given: text.isupper() if upper else text.islower()
-
-
-_RULES: Mapping[str, Callable[[str, Arguments], bool]] = MappingProxyType(
-    {
-        "punctuation:no_comma": lambda text, given: not set(text) & set(",，、"),
-        "length_constraints:number_words": lambda text, given: _compared(
-            len(_words(text)), given, "num_words"
-        ),
-        "length_constraints:number_sentences": lambda text, given: _compared(
-            _sentences(text), given, "num_sentences"
-        ),
-        "length_constraints:number_paragraphs": _paragraphs,
-        "length_constraints:nth_paragraph_first_word": _first_word,
-        "keywords:existence": lambda text, given: all(
-            _each(text, given, "keywords")
-        ),
-        "keywords:forbidden_words": lambda text, given: not any(
-            _each(text, given, "forbidden_words")
-        ),
-        "keywords:frequency": lambda text, given: _compared(
-            _has(text, given["keyword"]), given, "frequency"
-        ),
-        "keywords:letter_frequency": _letter,
-        "detectable_content:number_placeholders": lambda text, given: (
-            len(re.findall(r"\[[^\[\]\n]+\]", text)) >= int(given["num_placeholders"])
-        ),
-        "detectable_content:postscript": _postscript,
-        "detectable_format:number_bullet_lists": lambda text, given: (
-            len(_BULLET.findall(text)) == int(given["num_bullets"])
-        ),
-        "detectable_format:number_highlighted_sections": _highlighted,
-        "detectable_format:multiple_sections": _sections,
-        "detectable_format:json_format": _json,
-        "detectable_format:title": _title,
-        "combination:two_responses": _two,
-        "combination:repeat_prompt": _repeats,
-        "startend:end_checker": _ends,
-        "startend:quotation": lambda text, given: (
-            len(text) > 1 and _QUOTES.get(text[0]) == text[-1]
-        ),
-        "change_case:english_capital": _cased(upper=True),
-        "change_case:english_lowercase": _cased(upper=False),
-        "change_case:capital_word_frequency": lambda text, given: _compared(
-            sum(word.isupper() for word in _words(text)),
-            given, "capital_frequency", "capital_relation",
-        ),
-        "language:response_language": _language,
-    }
-)  # fmt: skip
+_RULES: Mapping[str, Callable[[str, Arguments], bool]] = {
+    "punctuation:no_comma": lambda text, given: not set(text) & set(",，、"),
+    "length_constraints:number_words": lambda text, given: _compared(
+        len(_words(text)), given, "num_words"
+    ),
+    "length_constraints:number_sentences": lambda text, given: _compared(
+        _sentences(text), given, "num_sentences"
+    ),
+    "length_constraints:number_paragraphs": _paragraphs,
+    "length_constraints:nth_paragraph_first_word": _first_word,
+    "keywords:existence": lambda text, given: all(_each(text, given, "keywords")),
+    "keywords:forbidden_words": lambda text, given: not any(
+        _each(text, given, "forbidden_words")
+    ),
+    "keywords:frequency": lambda text, given: _compared(
+        _has(text, given["keyword"]), given, "frequency"
+    ),
+    "keywords:letter_frequency": _letter,
+    "detectable_content:number_placeholders": lambda text, given: (
+        len(re.findall(r"\[[^\[\]\n]+\]", text)) >= int(given["num_placeholders"])
+    ),
+    "detectable_content:postscript": _postscript,
+    "detectable_format:number_bullet_lists": lambda text, given: (
+        len(_BULLET.findall(text)) == int(given["num_bullets"])
+    ),
+    "detectable_format:number_highlighted_sections": _highlighted,
+    "detectable_format:multiple_sections": _sections,
+    "detectable_format:json_format": _json,
+    "detectable_format:title": _title,
+    "combination:two_responses": _two,
+    "combination:repeat_prompt": _repeats,
+    "startend:end_checker": _ends,
+    "startend:quotation": lambda text, given: (
+        len(text) > 1 and _QUOTES.get(text[0]) == text[-1]
+    ),
+    "change_case:english_capital": lambda text, given: text.isupper(),
+    "change_case:english_lowercase": lambda text, given: text.islower(),
+    "change_case:capital_word_frequency": lambda text, given: _compared(
+        sum(word.isupper() for word in _words(text)),
+        given, "capital_frequency", "capital_relation",
+    ),
+    "language:response_language": _language,
+}  # fmt: skip

@@ -14,7 +14,7 @@ from torch import nn
 from transformers import Cache, DynamicCache
 from transformers.cache_utils import DynamicLayer
 
-from kollama2.evaluation.sharing import Ids, Request, Row, grouped
+from kollama2.evaluation.sharing import Ids, Request, Tree, grouped
 
 __all__ = ["Encoder", "Floats", "Request", "Scorer"]
 
@@ -141,7 +141,7 @@ class Scorer:
     @torch.inference_mode()
     def _can_share(self) -> bool:
         """Whether a prefix and branches give the hidden states that each request has alone."""
-        prefix, row, branches = (1, 2, 3, 4), Row((5, 6)), ((7, 8, 0), (9, 10, 0))
+        prefix, row, branches = (1, 2, 3, 4), Tree((5, 6)), ((7, 8, 0), (9, 10, 0))
         for number, branch in enumerate(branches):
             row.add(number, branch)
         try:
@@ -151,7 +151,7 @@ class Scorer:
             self._layers = len(cache)
             shared = self._hidden([row], prefix, self._prefilled(prefix))
             alone = [
-                self._hidden([Row((*prefix, *row.context, *branch[:-1]))], (), None)[-2:]
+                self._hidden([Tree((*prefix, *row.context, *branch[:-1]))], (), None)[-2:]
                 for branch in branches
             ]
         except (TypeError, ValueError, RuntimeError, AttributeError, LookupError):
@@ -200,15 +200,15 @@ class Scorer:
                 heard(done / len(requests))
         return result
 
-    def _batches(self, rows: Sequence[Row], seen: int) -> list[list[Row]]:
+    def _batches(self, rows: Sequence[Tree], seen: int) -> list[list[Tree]]:
         """Rows of similar length together; those of one branch, which need no mask, apart."""
-        batches = list[list[Row]]()
+        batches = list[list[Tree]]()
         for kind in (
             [row for row in rows if len(row.requests) == 1],
             [row for row in rows if len(row.requests) > 1],
         ):
             kind.sort(key=lambda row: (-len(row), row.requests))
-            batch = list[Row]()
+            batch = list[Tree]()
             for row in kind:
                 width = len((batch or [row])[0])
                 most = min(self._pass_tokens // width, _SEEN * self._pass_tokens // (seen + width))
@@ -233,7 +233,7 @@ class Scorer:
 
     def _score_batch(
         self,
-        rows: list[Row],
+        rows: list[Tree],
         requests: Sequence[Request],
         prefix: Ids,
         past: Cache | None,
@@ -260,7 +260,7 @@ class Scorer:
             np.add.at(values, owners[start : start + step], logprob.double().cpu().numpy())
             np.logical_and.at(greedy, owners[start : start + step], same)
 
-    def _hidden(self, rows: Sequence[Row], prefix: Ids, past: Cache | None) -> torch.Tensor:
+    def _hidden(self, rows: Sequence[Tree], prefix: Ids, past: Cache | None) -> torch.Tensor:
         """Last hidden states, shape (rows * width, hidden); an id sees what it follows and itself.
 
         Args:

@@ -18,7 +18,7 @@ class Request(NamedTuple):
     continuation: Ids
 
 
-class Row:
+class Tree:
     """A context and the continuations behind it as a tree; the last id of each is never fed.
 
     Attributes:
@@ -58,7 +58,7 @@ class Group(NamedTuple):
     """Rows that all follow one prefix, such as the examples before every item of a task."""
 
     prefix: Ids
-    rows: list[Row]
+    rows: list[Tree]
 
 
 def branched(context: Ids, texts: Sequence[Ids]) -> list[Request]:
@@ -94,7 +94,7 @@ def grouped(requests: Sequence[Request], *, row_tokens: int, shared: bool = True
         shared: whether the model can share at all; if not, each request is a row of its own.
     """
     if not shared:
-        rows = [Row(one.context) for one in requests]
+        rows = [Tree(one.context) for one in requests]
         for index, row in enumerate(rows):
             row.add(index, requests[index].continuation)
         return [Group((), rows)]
@@ -103,7 +103,7 @@ def grouped(requests: Sequence[Request], *, row_tokens: int, shared: bool = True
         members[request.context].append(index)
     groups = list[Group]()
     for prefix, contexts in _prefixes(list(members), 0):
-        rows = list[Row]()
+        rows = list[Tree]()
         for context in contexts:
             # A long context is a prefix of its own: causal attention over it needs no mask.
             own = not prefix and 2 * len(context) > row_tokens and len(members[context]) > 1
@@ -120,8 +120,8 @@ def grouped(requests: Sequence[Request], *, row_tokens: int, shared: bool = True
 
 def _rows(
     context: Ids, members: Sequence[int], requests: Sequence[Request], row_tokens: int
-) -> list[Row]:
-    rows, row = list[Row](), Row(context)
+) -> list[Tree]:
+    rows, row = list[Tree](), Tree(context)
     for index in members:
         continuation = requests[index].continuation
         fed = len(continuation) - 1
@@ -129,7 +129,7 @@ def _rows(
         # Attention over the other branches is wasted: a short context is not worth it.
         if row.requests and (full or 2 * len(context) < fed):
             rows.append(row)
-            row = Row(context)
+            row = Tree(context)
         row.add(index, continuation)
     return [*rows, row]
 

@@ -12,43 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from kollama2.engine.document import Document
 from kollama2.errors import BadUsage
+from kollama2.evaluation import kinds
 from kollama2.evaluation.chats import ExactMatch, InstructionRules
 from kollama2.evaluation.fidelity import VERSION as FIDELITY_VERSION
-from kollama2.evaluation.kinds import (
-    BitsPerByte,
-    ContextGain,
-    Generation,
-    Harness,
-    Induction,
-    InstructionGain,
-    Mean,
-    MultipleChoice,
-    Name,
-    Rating,
-    Translation,
-    TranslationPmi,
-)
-
-__all__ = [
-    "Asked",
-    "BitsPerByte",
-    "ContextGain",
-    "ExactMatch",
-    "Generation",
-    "Harness",
-    "Induction",
-    "InstructionGain",
-    "InstructionRules",
-    "Mean",
-    "MultipleChoice",
-    "Rating",
-    "Suite",
-    "Task",
-    "Translation",
-    "TranslationPmi",
-    "load_suite",
-    "shipped",
-]
+from kollama2.evaluation.kinds import Generation, Harness, Mean, Name, Translation, TranslationPmi
 
 # Raise it when the same suite, data and model would give other numbers than before.
 SCORER_VERSION = 2
@@ -58,13 +25,13 @@ TASKS = Path(__file__).parent / "tasks"
 # What a model is asked by chats alone, so that one behind an endpoint can answer it too.
 Asked: TypeAlias = Generation | Translation | ExactMatch | InstructionRules
 Task: TypeAlias = Annotated[
-    BitsPerByte
-    | InstructionGain
-    | TranslationPmi
-    | MultipleChoice
-    | Rating
-    | Induction
-    | ContextGain
+    kinds.BitsPerByte
+    | kinds.InstructionGain
+    | kinds.TranslationPmi
+    | kinds.MultipleChoice
+    | kinds.Rating
+    | kinds.Induction
+    | kinds.ContextGain
     | Harness
     | Mean
     | Asked,

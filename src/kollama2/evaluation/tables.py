@@ -1,17 +1,19 @@
-"""Raw rows of data files: Parquet, lists in JSON, and copies of the hub's data sets."""
+"""Raw rows of data files in every format, and of copies of the hub's data sets."""
 
+import csv
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from kollama2.errors import BadData, first_line
 
+Numbered: TypeAlias = Iterator[tuple[int, Mapping[Any, Any]]]
+"""Rows with the number of their line, or of the row in lists and Parquet files, from 1."""
 
-def hub_rows(
-    task: str, place: Path, config: str | None, split: str
-) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """(row number from 1, row) of one split of a copy of a hub's data set, read as its card says.
+
+def hub_rows(task: str, place: Path, config: str | None, split: str) -> Numbered:
+    """One split of a copy of a hub's data set, read as its card says.
 
     Args:
         task: whose data they are, for messages.
@@ -40,35 +42,103 @@ def hub_rows(
         ) from error
 
 
-def parquet_rows(task: str, path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """(row number from 1, row) of a Parquet file.
+def file_rows(task: str, path: Path, form: str, *, header: bool = True) -> Numbered:
+    """The rows of a file; blank lines are none.
+
+    Args:
+        task: whose data they are, for messages.
+        path: the file.
+        form: one of `kinds.FileFormat`.
+        header: whether the first line of a table names its columns; else they are called 0, 1, ….
 
     Raises:
-        BadData: it is none.
+        BadData: it cannot be read as what it says it is.
     """
+    name = f"task {task}: {path}"
+    if form == "parquet":
+        yield from enumerate(_parquet(name, path), 1)
+        return
+    if form in ("tsv", "csv"):
+        yield from _cells(name, path, form, header=header)
+        return
+    text = path.read_text(encoding="utf-8-sig")
+    if form == "json" or (form == "jsonl" and text.lstrip().startswith("[")):
+        # Some data sets of the hub call a list of rows .jsonl.
+        listed = _parsed(name, text)
+        if not isinstance(listed, list):
+            raise BadData(f"{name} is no list of JSON objects")
+        for number, row in enumerate(listed, 1):
+            yield number, _object(f"{name} row {number}", row)
+        return
+    for number, line in enumerate(text.split("\n"), 1):
+        where = f"{name} line {number}"
+        if not line.strip():
+            continue
+        yield (
+            number,
+            (
+                {"text": line.rstrip("\r")}
+                if form == "lines"
+                else _object(where, _parsed(where, line))
+            ),
+        )
+
+
+def _parsed(where: str, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise BadData(f"{where}: {error}") from error
+
+
+def _object(where: str, row: Any) -> dict[str, Any]:
+    if not isinstance(row, dict):
+        raise BadData(f"{where} is not a JSON object")
+    return row
+
+
+def _parquet(name: str, path: Path) -> list[dict[str, Any]]:
     import pyarrow as pa
     from pyarrow import parquet
 
     try:
-        rows = parquet.read_table(path).to_pylist()
+        rows: list[dict[str, Any]] = parquet.read_table(path).to_pylist()
     except (pa.ArrowException, OSError) as error:
-        raise BadData(f"task {task}: {path} is no Parquet file: {error}") from error
-    yield from enumerate(rows, 1)
+        raise BadData(f"{name} is no Parquet file: {error}") from error
+    return rows
 
 
-def listed_rows(task: str, path: Path, text: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """(row number from 1, row) of a JSON list of objects.
+def _cells(name: str, path: Path, form: str, *, header: bool) -> Numbered:
+    """Rows of a TSV file, which has no quoting, or of a CSV file."""
+    tabs: dict[str, Any] = {"delimiter": "\t", "quoting": csv.QUOTE_NONE} if form == "tsv" else {}
+    with path.open(encoding="utf-8-sig", newline="") as stream:
+        reader = csv.reader(stream, **tabs)
+        columns: Sequence[str | int] | None = None
+        for cells in filter(None, reader):
+            if columns is None:
+                columns = cells if header else range(len(cells))
+                if header:
+                    continue
+            if len(cells) > len(columns):
+                raise BadData(
+                    f"{name} line {reader.line_num} has {len(cells)} cells where {len(columns)} "
+                    "were expected"
+                )
+            yield reader.line_num, dict(zip(columns, cells, strict=False))
+
+
+def line_pairs(task: str, en: Path, ko: Path) -> Numbered:
+    """Rows of two files whose lines belong together; blank pairs are left out.
 
     Raises:
-        BadData: it is none.
+        BadData: they are not of as many lines.
     """
-    try:
-        rows = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise BadData(f"task {task}: {path}: {error}") from error
-    if not isinstance(rows, list):
-        raise BadData(f"task {task}: {path} is no list of JSON objects")
-    for number, row in enumerate(rows, 1):
-        if not isinstance(row, dict):
-            raise BadData(f"task {task}: {path} row {number} is not a JSON object")
-        yield number, row
+    lines = [path.read_text(encoding="utf-8-sig").splitlines() for path in (en, ko)]
+    if len(lines[0]) != len(lines[1]):
+        raise BadData(
+            f"task {task}: {en.name} has {len(lines[0])} lines and {ko.name} {len(lines[1])}; "
+            "they must belong together line by line"
+        )
+    for number, (left, right) in enumerate(zip(*lines, strict=True), 1):
+        if left.strip() and right.strip():
+            yield number, {"en": left.strip(), "ko": right.strip()}

@@ -29,7 +29,7 @@ class Measure:
     @property
     def better(self) -> str:
         """The direction in a word: higher, lower or unknown."""
-        return better(self.higher)
+        return "unknown" if self.higher is None else "higher" if self.higher else "lower"
 
     def declared(self) -> dict[str, Any]:
         """What an evaluation records of it."""
@@ -43,11 +43,6 @@ MEASURES: dict[str, Measure] = {
     ).items()
 }
 """Ours, by name: title, unit, whether more is better, explanation."""
-
-
-def better(higher: bool | None) -> str:
-    """Which scores are better, in a word: higher, lower or unknown."""
-    return "unknown" if higher is None else "higher" if higher else "lower"
 
 
 def foreign(name: str, higher: bool | None = None, unit: str = "") -> Measure:

@@ -81,7 +81,7 @@ def _named(
 ) -> dict[str, Any]:
     """What a sentence on differences that turn round names: how many, and the first of them."""
     first = found[0]
-    ahead = (first.value > 0) == contrast.higher
+    ahead = (first.value > 0) == contrast.about.higher
     better, worse = (first.left, first.right) if ahead else (first.right, first.left)
     separable = sum(pair.separable for pair in pairs)
     counts = {"count": len(found), "pairs": separable}

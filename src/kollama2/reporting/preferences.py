@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from kollama2.evaluation.bradley_terry import Judgement, bradley_terry
 from kollama2.evaluation.journal import entries
-from kollama2.evaluation.preferences import Judgement, bradley_terry
 from kollama2.records.read import Json
 from kollama2.reporting.board import Estimate, Panel, Strength
 from kollama2.reporting.study import Study

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from kollama2.evaluation.contrast import Contrast
-from kollama2.records.measures import better
 from kollama2.reporting import headline
 from kollama2.reporting.board import (
     BoardRow,
@@ -48,7 +47,7 @@ def rank(study: Study, measured: Mapping[str, Contrast]) -> Leaderboard:
     lock = study.lock
     primary = measured.get(lock.primary)
     rows = [_row(study, recipe, primary, measured) for recipe in study.recipes]
-    sign = -1 if primary and primary.higher else 1
+    sign = -1 if primary and primary.about.higher else 1
     rows.sort(key=lambda row: (row.score is None, sign * (row.score or 0.0)))
     comparison = primary.comparison if primary else None
     advice = recommend(study, rows, primary, ENGLISH_LIMIT, answered(measured))
@@ -67,7 +66,7 @@ def rank(study: Study, measured: Mapping[str, Contrast]) -> Leaderboard:
         dropped=comparison.dropped if comparison else 0,
         resamples=comparison.resamples if comparison else 0,
         rows=rows,
-        measures={name: better(one.higher) for name, one in measured.items()},
+        measures={name: one.about.better for name, one in measured.items()},
         suites={name: suite.plain() for name, suite in lock.suites.items()},
         preferences=panels(study),
         headline=_headline(study, rows, primary, advice),
@@ -122,7 +121,7 @@ def frontier(primary: Contrast | None, english: Contrast | None) -> set[str]:
     if primary is None or english is None:
         return set()
     both = {
-        name: (score * (1 if primary.higher else -1), -english.scores[name])
+        name: (score * (1 if primary.about.higher else -1), -english.scores[name])
         for name, score in primary.scores.items()
         if name in english.scores
     }
@@ -178,7 +177,7 @@ def _english(recipe: str, english: Contrast) -> English | None:
     if difference is None or english.comparison is None:
         return English(english.scores[recipe], None, False)
     base = english.comparison[english.comparison.base].score
-    worse = -1.0 if english.higher else 1.0
+    worse = -1.0 if english.about.higher else 1.0
     change = scaled(difference, worse * 100 / abs(base) if base else worse)
     return English(english.scores[recipe], change, change.value > ENGLISH_LIMIT)
 

@@ -34,7 +34,7 @@ def versus(pair: Difference, contrast: Contrast, other: Standing) -> Versus:
     # Per cent of the other's point score: its own sampling error is left out, which is small
     # beside that of the difference because both saw the same items.
     scale = 100 / abs(other.score) if contrast.in_bits and other.score else 1.0
-    gain = scaled(difference, scale if contrast.higher else -scale)
+    gain = scaled(difference, scale if contrast.about.higher else -scale)
     # Two that are equal on every item tell nothing of what would be found.
     mde = pair.mde * scale or nan
     return Versus(difference, gain, pair.p_adjusted, mde, pair.separable)

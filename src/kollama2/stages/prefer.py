@@ -16,7 +16,7 @@ from kollama2.train.preference_settings import PreferSettings
 from kollama2.train.settings import TrainSettings
 
 if TYPE_CHECKING:
-    from kollama2.data.preferences import Preference
+    from kollama2.data.forms import Example
     from kollama2.model.chat import ChatEncoder
     from kollama2.train.prefer import PairIds
 
@@ -108,7 +108,7 @@ class Prefer(ChangedModel, Costly):
             **figures,
         }
 
-    def _preferences(self, work: Work) -> "Iterator[Preference | Reject]":
+    def _preferences(self, work: Work) -> "Iterator[Example | Reject]":
         from kollama2.data import codeswitch, preferences
         from kollama2.data.read import read
 
@@ -122,16 +122,17 @@ class Prefer(ChangedModel, Costly):
         yield from preferences.prefer_korean(instructions, words, seed=self.settings.seed)
 
     def _encoded(
-        self, encoder: "ChatEncoder", one: "Preference", counts: Counter[str]
+        self, encoder: "ChatEncoder", one: "Example", counts: Counter[str]
     ) -> "PairIds | Reject":
         """The ids of a pair within `max_length`; a prompt that is cut is counted."""
         from kollama2.data.fit import fit_prompt
 
+        assert one.rejected is not None, "rows that are no pair are rejected by the reader"
         try:
             prompt = encoder.prompt(one.prompt, one.tools)
             chosen, rejected = (
                 encoder.encode([*one.prompt, answer], tools=one.tools).ids[len(prompt) :]
-                for answer in (one.chosen, one.rejected)
+                for answer in (one.answer, one.rejected)
             )
         except BadData as error:
             return _reject(one, str(error))
@@ -144,5 +145,5 @@ class Prefer(ChangedModel, Costly):
         return {"prompt_ids": kept, "chosen_ids": chosen, "rejected_ids": rejected}
 
 
-def _reject(one: "Preference", reason: str) -> Reject:
-    return Reject(one.line, reason, sample_of(one.chosen["content"]), one.file)
+def _reject(one: "Example", reason: str) -> Reject:
+    return Reject(one.line, reason, sample_of(one.answer["content"]), one.file)

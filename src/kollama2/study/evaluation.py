@@ -13,7 +13,8 @@ from kollama2.engine.document import nodes
 from kollama2.engine.hub import PREFIX, load_mirrors, snapshot
 from kollama2.errors import BadUsage, Notice
 from kollama2.evaluation.endpoint import KEY
-from kollama2.evaluation.suite import Harness, Induction, Mean, Suite, load_suite
+from kollama2.evaluation.kinds import Harness, Induction, Mean
+from kollama2.evaluation.suite import Suite, load_suite
 from kollama2.model.files import ADAPTER_CONFIG
 from kollama2.model.folder import OWN, is_adapter, named_base
 from kollama2.model.templates import check_template

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from unicodedata import normalize
 
 from kollama2.errors import BadData
@@ -37,14 +37,6 @@ class Audit:
     dead: tuple[str, ...]
     digest: str
     faults: tuple[str, ...]
-
-    def also(self, faults: Iterable[str]) -> "Audit":
-        """The same with more faults."""
-        return replace(self, faults=(*self.faults, *faults))
-
-    def record(self) -> dict[str, object]:
-        """As it stands in `expansion.json`."""
-        return asdict(self)
 
 
 def audit(old: Runtimes, new: Runtimes, pieces: Mapping[int, str], korean: Iterable[str]) -> Audit:

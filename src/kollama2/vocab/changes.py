@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from kollama2.errors import BadData
 from kollama2.model.added import added_tokens
@@ -20,13 +20,6 @@ _DIALOGS: tuple[tuple[Message, ...], ...] = (
     ({"role": "system", "content": "Answer briefly."}, _ASK, _SAY),
     (_ASK, _SAY, {"role": "user", "content": "  and of Japan? "}, {**_SAY, "content": "Tokyo."}),
 )
-
-
-class _Reading(NamedTuple):
-    """A folder's tokenizer as somebody reads it."""
-
-    encode: Encode
-    decode: Decode
 
 
 def changes(
@@ -53,16 +46,16 @@ def changes(
         "kollama2": (_ours(old), _ours(new)),
         "transformers": (_theirs(before), _theirs(after)),
     }
-    for name, (was, now) in pairs.items():
-        expected, found = was.encode(same), now.encode(same)
+    for name, ((was, was_said), (now, now_said)) in pairs.items():
+        expected, found = was(same), now(same)
         differ = [i for i, e in enumerate(expected) if mapped(e, ids) != found[i]]
         if differ:
             yield (
                 f"{name} encodes {len(differ)} of {len(same)} lines otherwise than before, first "
                 f"{shown(same[differ[0]])}"
             )
-        texts = [was.decode(one) for one in was.encode(lines)]
-        lost = [i for i, one in enumerate(now.encode(lines)) if now.decode(one) != texts[i]]
+        texts = [was_said(one) for one in was(lines)]
+        lost = [i for i, one in enumerate(now(lines)) if now_said(one) != texts[i]]
         if lost:
             yield (
                 f"{name} decodes {len(lost)} of {len(lines)} lines otherwise than before, first "
@@ -88,14 +81,14 @@ def mapped(found: Sequence[int], ids: Mapping[int, int] | None) -> list[int]:
     return list(found) if ids is None else [ids.get(i, -1) for i in found]
 
 
-def _ours(folder: Path) -> _Reading:
+def _ours(folder: Path) -> tuple[Encode, Decode]:
     tokenizer = load_tokenizer(folder)
-    return _Reading(lambda texts: tokenizer.encode_batch(list(texts)), tokenizer.decode)
+    return lambda texts: tokenizer.encode_batch(list(texts)), tokenizer.decode
 
 
-def _theirs(tokenizer: Any) -> _Reading:
+def _theirs(tokenizer: Any) -> tuple[Encode, Decode]:
     fast = tokenizer.backend_tokenizer
-    return _Reading(lambda texts: [one.ids for one in fast.encode_batch(list(texts))], fast.decode)
+    return lambda texts: [one.ids for one in fast.encode_batch(list(texts))], fast.decode
 
 
 def _chats(folder: Path) -> list[list[int]]:

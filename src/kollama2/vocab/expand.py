@@ -4,7 +4,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +83,8 @@ def expand(
     grow = _append if sentencepiece else _splice
     grown = grow(folder, out, words, settings)
     found = audit(old, runtimes(out), dict(zip(grown.ids, grown.pieces, strict=True)), lines)
-    found = found.also(changes(folder, out, unchanged_lines(), [*HARD, *lines]))
+    more = changes(folder, out, unchanged_lines(), [*HARD, *lines])
+    found = replace(found, faults=(*found.faults, *more))
     if settings.procedure == "hangul-append":
         refuse(found)
     about = {
@@ -92,7 +93,7 @@ def expand(
         "new": len(grown.pieces),
         "reserve": grown.reserve,
         "size": tokenizer_size(out),
-        "audit": found.record(),
+        "audit": asdict(found),
     }
     content = json.dumps({**about, **asdict(grown)}, ensure_ascii=False)
     (out / EXPANSION).write_text(content + "\n", encoding="utf-8")

@@ -98,9 +98,7 @@ def _reading(folder: Path) -> Runtimes:
         proto = read_proto(folder / PIECES)
         model = processor(proto)
         names = [one.piece for one in proto.pieces]
-        return Runtimes(
-            {"": lambda texts: list(model.encode(list(texts)))}, model.decode, names, ()
-        )
+        return Runtimes({"": lambda texts: list(model.encode(list(texts)))}, model.decode, names)
     fast = filed(folder)
     fast.encode_special_tokens = True
     ids = {i: name for name, i in fast.get_vocab().items()}
@@ -109,7 +107,7 @@ def _reading(folder: Path) -> Runtimes:
         return [one.ids for one in fast.encode_batch_fast(list(texts), add_special_tokens=False)]
 
     names = [ids.get(i, "") for i in range(max(ids, default=-1) + 1)]
-    return Runtimes({"": encode}, fast.decode, names, ())
+    return Runtimes({"": encode}, fast.decode, names)
 
 
 def _measured(
@@ -166,6 +164,6 @@ def _partial(piece: str) -> bool:
         as_bytes(piece).decode()
     except UnicodeDecodeError:
         return True
-    except KeyError:
+    except KeyError:  # not of a byte-level vocabulary
         return False
     return False

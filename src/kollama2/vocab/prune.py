@@ -9,7 +9,7 @@ order, and the text has the same tokens as before.
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 
 from kollama2.errors import BadData
 from kollama2.model.added import added_tokens
@@ -30,11 +30,8 @@ from kollama2.vocab.settings import PruneSettings
 PRUNING = "pruning.json"
 
 
-class _Tokens(NamedTuple):
-    """Tokens by their id: those that must stay, and the others with their text."""
-
-    fixed: set[int]
-    texts: dict[int, bytes]
+_Tokens: TypeAlias = tuple[set[int], dict[int, bytes]]
+"""Ids that must stay, and the texts of the others by their id."""
 
 
 def prune(folder: Path, out: Path, settings: PruneSettings) -> dict[str, Any]:
@@ -54,16 +51,16 @@ def prune(folder: Path, out: Path, settings: PruneSettings) -> dict[str, Any]:
         BadData: it is not BPE that falls back to bytes, or the smaller tokenizer fails its audit.
     """
     alphabet = Alphabet(settings.keep)
-    tokens = _pieces(folder) if is_sentencepiece(folder) else _merged(folder)
-    fixed = tokens.fixed | {one.id for one in added_tokens(folder).values()} | named_ids(folder)
-    kept = sorted(fixed | {i for i, text in tokens.texts.items() if alphabet.holds(text)})
+    own, texts = _pieces(folder) if is_sentencepiece(folder) else _merged(folder)
+    fixed = own | {one.id for one in added_tokens(folder).values()} | named_ids(folder)
+    kept = sorted(fixed | {i for i, text in texts.items() if alphabet.holds(text)})
     ids = {old: new for new, old in enumerate(kept)}
     copy_tokenizer(folder, out)
     renumber(out, ids)
 
     hard = [*HARD, *korean_lines(1000)]
     lines = [*hard, *unchanged_lines()]
-    lines += [text.decode(errors="ignore") for text in tokens.texts.values()]
+    lines += [text.decode(errors="ignore") for text in texts.values()]
     same = [line for line in lines if alphabet.writes(line)]
     for fault in (
         *changes(folder, out, same, lines, ids),
@@ -73,7 +70,7 @@ def prune(folder: Path, out: Path, settings: PruneSettings) -> dict[str, Any]:
     about = {
         "keep": list(settings.keep),
         "size": len(kept),
-        "removed": len(fixed | set(tokens.texts)) - len(kept),
+        "removed": len(fixed | set(texts)) - len(kept),
         "same": len(same),
         "lines": len(lines),
     }
@@ -86,7 +83,7 @@ def _pieces(folder: Path) -> _Tokens:
     """The pieces of a SentencePiece tokenizer, in whichever file."""
     if not reads_pieces(folder):
         vocab = read_fast(folder)["model"]["vocab"]
-        return _Tokens(set(), {i: name.replace(SPACE, " ").encode() for name, i in vocab.items()})
+        return set(), {i: name.replace(SPACE, " ").encode() for name, i in vocab.items()}
     proto = read_pieces(folder)
     if not proto.trainer_spec.byte_fallback:
         raise BadData(
@@ -95,14 +92,14 @@ def _pieces(folder: Path) -> _Tokens:
         )
     normal = {i: one.piece for i, one in enumerate(proto.pieces) if one.type == NORMAL}
     texts = {i: name.replace(SPACE, " ").encode() for i, name in normal.items()}
-    return _Tokens(set(range(len(proto.pieces))) - set(texts), texts)
+    return set(range(len(proto.pieces))) - set(texts), texts
 
 
 def _merged(folder: Path) -> _Tokens:
     """The tokens of a byte-level tokenizer."""
     model = ByteLevel(folder)
     texts = {i: token for token, i in model.ids.items()}
-    return _Tokens({i for i, token in texts.items() if len(token) == 1}, texts)
+    return {i for i, token in texts.items() if len(token) == 1}, texts
 
 
 def _otherwise(old: Path, new: Path, lines: Sequence[str], ids: Mapping[int, int]) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """Runtimes: one tokenizer as several programs read it, each with texts in and ids out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ Encode = Callable[[Sequence[str]], list[list[int]]]
 Decode = Callable[[list[int]], str]
 
 
+@dataclass(frozen=True)
 class Runtimes:
     """The programs that read a tokenizer's folder.
 
@@ -25,17 +27,10 @@ class Runtimes:
         widths: how many bytes of text each id covers.
     """
 
-    def __init__(
-        self,
-        encoders: dict[str, Encode],
-        decode: Decode,
-        pieces: Sequence[str],
-        widths: Sequence[int],
-    ) -> None:
-        self.encoders = encoders
-        self.decode = decode
-        self.pieces = pieces
-        self.widths = widths
+    encoders: Mapping[str, Encode]
+    decode: Decode
+    pieces: Sequence[str]
+    widths: Sequence[int] = ()
 
     @property
     def encode(self) -> Encode:
@@ -49,9 +44,7 @@ def runtimes(folder: Path) -> Runtimes:
     Raises:
         BadData: it has none, or one that does not merge pairs.
     """
-    if is_sentencepiece(folder):
-        return _sentencepiece(folder)
-    return _bytes(folder)
+    return _sentencepiece(folder) if is_sentencepiece(folder) else _bytes(folder)
 
 
 def _sentencepiece(folder: Path) -> Runtimes:

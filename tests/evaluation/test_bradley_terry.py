@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from kollama2.errors import BadData
-from kollama2.evaluation import preferences as module
-from kollama2.evaluation.preferences import ELO, Judgement, bradley_terry
+from kollama2.evaluation import bradley_terry as module
+from kollama2.evaluation.bradley_terry import ELO, Judgement, bradley_terry
 
 
 def judged(left: str, right: str, wins: int, ties: int, losses: int) -> list[Judgement]:
