@@ -22,10 +22,10 @@ from kollama2.errors import BadData, BadUsage, Missing
 from kollama2.model.card import read_card
 from kollama2.model.write import write_model
 from kollama2.train import checkpoint
-from kollama2.train.attention import by_document
+from kollama2.train.attention import by_document, side_by_side
 from kollama2.train.average import Average
 from kollama2.train.batches import Plan, Rows, micro_batches
-from kollama2.train.forward import autocast, summed_loss, tensors
+from kollama2.train.forward import autocast, learn, tensors
 from kollama2.train.freeze import Freezing
 from kollama2.train.groups import split_groups
 from kollama2.train.memory import keep_freed_memory
@@ -37,6 +37,7 @@ from kollama2.train.resume import Resuming
 from kollama2.train.schedule import factor
 from kollama2.train.settings import TrainSettings
 from kollama2.train.shield import shield
+from kollama2.train.tables import plain
 
 
 class Diverged(BadData):
@@ -182,6 +183,7 @@ class Loop(Resuming, SFTTrainer):  # type: ignore[misc]
         self.sums: dict[str, int] = {}
         self.average: Average = Average(settings, plan.steps, network)
         self.freezing: Freezing | None = None
+        self.plain = False
         self.within: Callable[[float], None] = lambda done: None
         before = {name: weight.data for name, weight in trained(network)}
         super().__init__(
@@ -200,6 +202,7 @@ class Loop(Resuming, SFTTrainer):  # type: ignore[misc]
     def run(self, folder: Path | None = None) -> None:
         """Train from the beginning, or from a checkpoint."""
         keep_freed_memory()
+        self.plain = side_by_side(self.model) and plain(self.model, self.args.device)
         with by_document(self.model):
             self.train(resume_from_checkpoint=str(folder) if folder else None)
         self.average.apply(self.model)
@@ -234,10 +237,7 @@ class Loop(Resuming, SFTTrainer):  # type: ignore[misc]
             for number, micro in enumerate(inputs["micro_batches"]):
                 if number:
                     self.within(self.state.global_step + number / len(inputs["micro_batches"]))
-                loss = summed_loss(model, micro) / inputs["trained_tokens"]
-                with torch.autocast(device, enabled=False):
-                    self.accelerator.backward(loss)
-                total += loss.detach()
+                total += learn(model, micro, 1 / inputs["trained_tokens"], self.plain)
         if self.ranks.size > 1:
             self.ranks.add_up([*_gradients(self.model), total])
         if self.freezing is not None:
