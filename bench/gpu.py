@@ -8,14 +8,13 @@ A side whose packages are missing, or that needs more memory than there is, says
 measurement has a process of its own; those that matter most come first, and what does not fit into
 the minutes is named. The file is written anew after each, so that an end loses nothing. `--dry`
 does the same with a tiny model on any machine, to see that everything runs. With `--study` the rest
-of the time goes into `studies/smollm2.yaml`, whose stages stay in that store.
+of the time goes into `studies/smollm2-core.yaml`, whose stages stay in that store.
 """
 
 import argparse
 import json
 import os
 import platform
-import signal
 import subprocess
 import sys
 import tempfile
@@ -25,6 +24,8 @@ from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+import sides
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -87,39 +88,6 @@ def here() -> dict[str, Any]:
     }
 
 
-def measured(job: dict[str, Any], seconds: float) -> dict[str, Any]:
-    """The answer of one measurement in a process of its own, which ends after so many seconds."""
-    command = [sys.executable, __file__, "--job", json.dumps(job)]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    ) as process:
-        try:
-            said, trouble = process.communicate(timeout=seconds)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
-            return {"error": f"no answer in {seconds:.0f} s"}
-    lines = [line for line in said.splitlines() if line.startswith('{"answer"')]
-    if lines:
-        found: dict[str, Any] = json.loads(lines[-1])["answer"]
-        return found
-    last = (trouble.strip().splitlines() or ["no output"])[-1]
-    return {"error": f"ended with {process.returncode}: {last}"[:160]}
-
-
-def one(job: dict[str, Any]) -> None:
-    """One measurement in this process; its answer is the last line of the output."""
-    import gpu_sides
-
-    answer: dict[str, Any] = {}
-    with tempfile.TemporaryDirectory() as scratch, gpu_sides.told(answer):
-        if job["part"] == "write":
-            gpu_sides.write_model(job["shape"], Path(job["model"]))
-        else:
-            answer |= getattr(gpu_sides, job["part"])(job, Path(scratch))
-    print("\n" + json.dumps({"answer": answer}), flush=True)
-
-
 def run(arguments: argparse.Namespace) -> dict[str, Any]:
     """All measurements that the minutes allow."""
     ends = time.monotonic() + 60 * arguments.minutes
@@ -131,11 +99,12 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
                 found["left_out"].append(named(job))
                 continue
             model = Path(models) / job["shape"]
+            job |= {"model": str(model), "dtype": "bfloat16"}
             if not model.exists():
-                made = measured({"part": "write", "shape": job["shape"], "model": str(model)}, left)
+                made = sides.measured({**job, "part": "write"}, left)
                 if "error" in made:
                     print(f"{job['shape']}: no model: {made['error']}", file=sys.stderr)
-            answer = measured({**job, "model": str(model)}, max(1.0, ends - time.monotonic()))
+            answer = sides.measured(job, max(1.0, ends - time.monotonic()))
             found["rows"].append({**job, **answer})
             print(f"{named(job)}: {answer}", file=sys.stderr, flush=True)
             arguments.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
@@ -152,8 +121,9 @@ def named(job: dict[str, Any]) -> str:
 def study(store: Path, seconds: float) -> str:
     """The real study for the rest of the time; how it ended."""
     root = Path(__file__).parents[1]
-    command = [sys.executable, "-m", "kollama2", "run", str(root / "studies/smollm2.yaml"),
-               "--store", str(store), "--seeds", "3"]  # fmt: skip
+    command = [sys.executable, "-m", "kollama2", "run", str(root / "studies/smollm2-core.yaml"),
+               "--mirrors", str(root / "studies/smollm2.mirrors.yaml"),
+               "--store", str(store)]  # fmt: skip
     with subprocess.Popen(command, start_new_session=True) as process:
         try:
             code = process.wait(max(1.0, seconds))
@@ -174,9 +144,9 @@ def table(found: dict[str, Any]) -> str:
         "| shape | what | kollama2 | MFU | peak GB | others | × best |",
         "|---|---|--:|--:|--:|---|--:|",
     ]  # fmt: skip
-    for (shape, what), sides in groups.items():
-        ours = sides.get("kollama2", {})
-        others = [row for name, row in sides.items() if name != "kollama2"]
+    for (shape, what), group in groups.items():
+        ours = group.get("kollama2", {})
+        others = [row for name, row in group.items() if name != "kollama2"]
         best = max((row["speed"] for row in others if "speed" in row), default=None)
         ratio = f"{ours['speed'] / best:.2f}" if best and "speed" in ours else "–"
         used = found["peak_flops"] and ours.get("flops")
@@ -201,12 +171,8 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=8)
     parser.add_argument("--out", type=Path, default=Path("gpu.json"))
     parser.add_argument("--dry", action="store_true", help="a tiny model, on any machine")
-    parser.add_argument("--study", type=Path, help="store of studies/smollm2.yaml")
-    parser.add_argument("--job", help=argparse.SUPPRESS)
+    parser.add_argument("--study", type=Path, help="store of studies/smollm2-core.yaml")
     arguments = parser.parse_args()
-    if arguments.job:
-        one(json.loads(arguments.job))
-        return 0
     found = run(arguments)
     print(table(found))
     return int(not any("speed" in row for row in found["rows"]))

@@ -1,6 +1,7 @@
 """The loss of a few documents: forward without padding, the head only where a label is."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -10,6 +11,7 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
 from kollama2.errors import BadData
+from kollama2.train import tables
 from kollama2.train.attention import NAME, by_document
 from kollama2.train.batches import IGNORED, Document, Rows, documents, micro_batches
 
@@ -42,6 +44,34 @@ def on(device: torch.device, micro: dict[str, Any]) -> dict[str, Any]:
 def summed_loss(model: Any, micro: dict[str, Any]) -> Tensor:
     """The sum of the cross-entropies of a micro-batch, in nats; softmax in float32."""
     return functional.cross_entropy(logits(model, micro).float(), micro["targets"], reduction="sum")
+
+
+def learn(model: Any, micro: dict[str, Any], scale: float, plain: bool) -> Tensor:
+    """Forward and backward of a micro-batch; answers `scale` times its summed loss, in nats.
+
+    Args:
+        model: as in `logits`.
+        micro: from `tensors`, on the model's device.
+        scale: of the loss, and so of the gradients.
+        plain: whether the model is `tables.plain` and in `by_document`.
+    """
+    if plain:
+        return tables.learn(model, partial(_positions, model.get_decoder(), micro), micro, scale)
+    loss = summed_loss(model, micro) * scale
+    with torch.autocast(loss.device.type, enabled=False):
+        loss.backward()
+    return loss.detach()
+
+
+def _positions(decoder: Any, micro: dict[str, Any], embedded: Tensor) -> Tensor:
+    """What a decoder answers at the positions of a micro-batch, [positions, size]."""
+    answer = decoder(
+        inputs_embeds=embedded,
+        position_ids=micro["position_ids"],
+        lengths=micro["lengths"],
+        use_cache=False,
+    )
+    return cast(Tensor, answer.last_hidden_state[0, micro["positions"]])
 
 
 def logits(model: Any, micro: dict[str, Any]) -> Tensor:

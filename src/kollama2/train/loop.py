@@ -19,10 +19,10 @@ from kollama2.errors import BadData, BadUsage, Missing
 from kollama2.model.card import read_card
 from kollama2.model.write import write_model, write_rows
 from kollama2.train import checkpoint
-from kollama2.train.attention import by_document
+from kollama2.train.attention import by_document, side_by_side
 from kollama2.train.average import Average
 from kollama2.train.batches import BatchPlan, Rows, micro_batches
-from kollama2.train.forward import summed_loss, tensors
+from kollama2.train.forward import learn, tensors
 from kollama2.train.freeze import Freezing
 from kollama2.train.groups import differing, split_groups
 from kollama2.train.memory import keep_freed_memory
@@ -32,6 +32,7 @@ from kollama2.train.record import TrainCurve, figures, read
 from kollama2.train.schedule import factor
 from kollama2.train.settings import TrainSettings
 from kollama2.train.shield import shield
+from kollama2.train.tables import plain
 from kollama2.train.trainer import Diverged, Resuming, arguments, no_tokenizer
 
 
@@ -167,6 +168,7 @@ class Loop(Resuming, SFTTrainer):  # type: ignore[misc]
         self.sums: dict[str, int] = {}
         self.average: Average = Average(settings, plan.steps, network)
         self.freezing: Freezing | None = None
+        self.plain = False
         self.within: Callable[[float], None] = lambda done: None
         super().__init__(
             model=network,
@@ -181,6 +183,7 @@ class Loop(Resuming, SFTTrainer):  # type: ignore[misc]
     def run(self, folder: Path | None = None) -> None:
         """Train from the beginning, or from a checkpoint."""
         keep_freed_memory()
+        self.plain = side_by_side(self.model) and plain(self.model, self.args.device)
         with by_document(self.model):
             self.train(resume_from_checkpoint=str(folder) if folder else None)
         self.average.apply(self.model)
@@ -216,10 +219,7 @@ class Loop(Resuming, SFTTrainer):  # type: ignore[misc]
             for number, micro in enumerate(inputs["micro_batches"]):
                 if number:
                     self.within(self.state.global_step + number / len(inputs["micro_batches"]))
-                loss = summed_loss(model, micro) / inputs["trained_tokens"]
-                with torch.autocast(device, enabled=False):
-                    self.accelerator.backward(loss)
-                total += loss.detach()
+                total += learn(model, micro, 1 / inputs["trained_tokens"], self.plain)
         if self.ranks.size > 1:
             self.ranks.add_up([*_gradients(self.model), total])
         if self.freezing is not None:
