@@ -66,8 +66,9 @@ def origins(chosen: Chosen, licences: Mapping[str, str]) -> tuple[list[Origin], 
         licences: by uri, where the user knows them.
     """
     root = chosen.folder.root.path
-    said = _readme_licence(root)
-    found = list(_sources(chosen)) if chosen.study else []
+    said = readme_licence(root)
+    made_of = [one.model_dump() for one in chosen.folder.card.made_of]
+    found = list(_sources(chosen)) if chosen.study else made_of
     bases = [one for one in found if one["what"] == "model"]
     data = [one for one in found if one["what"] == "data"]
     only = said if len(bases) == 1 else None  # whose it is of several, nothing says
@@ -90,8 +91,8 @@ def hub_base(chosen: Chosen) -> str | None:
 
 def _origin(one: Mapping[str, Any], licences: Mapping[str, str], said: str | None = None) -> Origin:
     uri = str(one["uri"])
-    pinned = one.get("revision") or one.get("sha256") or ""
-    return Origin(uri, str(pinned)[:40], _licence(uri, licences, said))
+    pinned = one.get("revision") or one.get("sha256") or one.get("pinned") or ""
+    return Origin(uri, str(pinned)[:40], _licence(uri, licences, one.get("licence") or said))
 
 
 def _licence(uri: str, licences: Mapping[str, str], said: str | None) -> str:
@@ -115,7 +116,7 @@ def _named(chosen: Chosen, licences: Mapping[str, str], said: str | None) -> Ori
     return Origin(name, "", _licence(name, licences, said))
 
 
-def _readme_licence(folder: Path) -> str | None:
+def readme_licence(folder: Path) -> str | None:
     """The licence that a model folder's card states, `other (NAME)` where the hub has no id."""
     import yaml
     from huggingface_hub import metadata_load
