@@ -14,8 +14,13 @@ from kollama2.model.stored import opened
 from kollama2.model.tables import of_table, table_names, tied
 
 
-def adapter_of(model: Any, folder: Path) -> Any:
+def adapter_of(model: Any, folder: Path, name: str = "default") -> Any:
     """An adapter's folder on the model that it belongs to.
+
+    Args:
+        model: whole weights, or what this returned for another adapter.
+        folder: of the adapter.
+        name: by which PEFT tells several adapters apart.
 
     Raises:
         BadData: it does not belong there, or is of a kind that adds no weights to a model.
@@ -29,14 +34,18 @@ def adapter_of(model: Any, folder: Path) -> Any:
     with warnings.catch_warnings(record=True) as remarks:
         warnings.simplefilter("always")
         with reading(folder, "is an adapter that does not fit its base"):
-            found = PeftModel.from_pretrained(model, folder)
-    kind = found.active_peft_config
+            if isinstance(model, PeftModel):
+                found = model
+                found.load_adapter(folder, name, torch_device=str(model.device))
+            else:
+                found = PeftModel.from_pretrained(model, folder, name)
+    kind = found.peft_config[name]
     if kind.is_prompt_learning:
         raise BadData(
             f"{folder} is an adapter of the kind {kind.peft_type.value}, which puts tokens before "
             "a prompt; those that change weights are read, such as LoRA"
         )
-    _check_names(found, folder)
+    _check_names(found, folder, name)
     for remark in remarks:
         if issubclass(remark.category, UserWarning):
             text = said(UserWarning(remark.message))
@@ -45,11 +54,12 @@ def adapter_of(model: Any, folder: Path) -> Any:
     return found
 
 
-def _check_names(found: Any, folder: Path) -> None:
+def _check_names(found: Any, folder: Path, name: str) -> None:
     """Refuse an adapter that lacks weights, and tell of those that are not read."""
     from peft import get_peft_model_state_dict
 
-    ours = set(get_peft_model_state_dict(found, save_embedding_layers=False))
+    stated = get_peft_model_state_dict(found, adapter_name=name, save_embedding_layers=False)
+    ours = set(stated)
     with opened(folder, [folder / ADAPTER]) as files:
         stored = set(files)
     if absent := sorted(ours - stored):
