@@ -87,6 +87,22 @@ def test_the_first_page_prints_commands_that_the_readme_prints_too(page: str) ->
     assert bare and all(line in known for line in bare)
 
 
+def test_the_korean_page_of_use_shows_the_same_code() -> None:
+    """But for what its comments say; every block, table and command in its place."""
+    english, korean = (text(DOCS / page) for page in ("use.md", "ko/use.md"))
+    blocks = re.compile(r"^```(\w+)\n(.*?)^```|^ {4}(kollama2 [^\n]+)$", re.M | re.S)
+
+    def code(page: str) -> list[tuple[str, list[str]]]:
+        return [
+            (kind, [re.sub(r"\s+#.*", "", line) for line in (body or command).splitlines()])
+            for kind, body, command in blocks.findall(page)
+        ]
+
+    assert code(english) == code(korean) and len(code(english)) > 10
+    first = re.compile(r"^\| (`[^|]+`) \|", re.M)
+    assert first.findall(english) == first.findall(korean)
+
+
 @pytest.mark.parametrize("page", ["recipes/index.md", "ko/recipes.md"])
 def test_both_lists_of_recipes_name_each_once(page: str) -> None:
     rows = re.findall(r"^\| \[([\w-]+)\]\((?:\.\./recipes/)?\1\.md\) \|", text(DOCS / page), re.M)

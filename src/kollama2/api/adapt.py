@@ -16,12 +16,16 @@ from kollama2.engine.graph import closure, plan
 from kollama2.engine.hub import load_mirrors
 from kollama2.engine.profile import Profile, Resources
 from kollama2.engine.provenance import gpu_names
+from kollama2.engine.stage import Stage
 from kollama2.engine.store import Store
 from kollama2.errors import BadData, BadUsage
+from kollama2.exporting.origin import readme_licence
+from kollama2.model.card import Used, read_card, write_card
 from kollama2.model.files import CONFIG
 from kollama2.model.find import find_model
 from kollama2.model.folder import ModelFolder
 from kollama2.stages import Encode, Source
+from kollama2.stages.source import content
 from kollama2.study.adapt import Adaptation, adaptation
 from kollama2.study.sample import sampled
 
@@ -92,7 +96,20 @@ def adapt(
         device=size.default.device,
     )
     folder = _train(made, place, size, f"adapt {recipe}", tell)
-    return stand_alone(folder / "model", output)
+    return stand_alone(folder / "model", output, made_of=_made_of(made.stage, Store(place)))
+
+
+def _made_of(stage: Stage, store: Store) -> tuple[Used, ...]:
+    """The bases of a stage, or what they were made of themselves, and its data."""
+    found = []
+    for one in closure(stage).values():
+        if isinstance(one, Source):
+            place = content(store.path(one))
+            before = read_card(place).made_of if one.what == "model" else ()
+            licence = readme_licence(place) or ""
+            pinned = one.revision or one.sha256 or ""
+            found += before or [Used(what=one.what, uri=one.uri, pinned=pinned, licence=licence)]
+    return tuple(dict.fromkeys(sorted(found, key=lambda used: used.what, reverse=True)))
 
 
 def stand_alone(
@@ -101,8 +118,11 @@ def stand_alone(
     *,
     onto: str | Path | None = None,
     mirrors: str | Path | None = None,
+    made_of: tuple[Used, ...] = (),
 ) -> ModelFolder:
     """Merge an adapter onto its base or another, or copy whole weights; nothing is compared.
+
+    The card says what it was made of, where that is given.
 
     Raises:
         Fault: `model` is no model folder, `onto` is given for whole weights, or `out` holds
@@ -119,6 +139,8 @@ def stand_alone(
             from kollama2.model.write import merge  # it needs torch
 
             merge(found.path, partial, found.base.path)
+        if made_of:
+            write_card(partial, read_card(partial).changed(made_of=made_of))
     return ModelFolder.read(out)
 
 

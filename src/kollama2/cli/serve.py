@@ -20,6 +20,13 @@ def serve(
             help="Models, as MODEL or NAME=MODEL: folder, GGUF file, hf: id, builtin:miniature."
         ),
     ] = None,
+    adapter: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=ADAPTER",
+            help="An adapter on the one model, which is held once; repeatable.",
+        ),
+    ] = None,
     upstream: Annotated[
         str | None,
         typer.Option(
@@ -71,7 +78,8 @@ def serve(
         Options(
             host=host, port=port, token=token, rows=rows, queue=queue, most=max_new_tokens,
             seconds=seconds, drain=drain, context=context, tokenizer=tokenizer, onto=onto,
-            mirrors=mirrors, safe=safe, safe_by=tuple(safe_by or ()), upstream=upstream,
+            adapters=tuple(adapter or ()), mirrors=mirrors, safe=safe,
+            safe_by=tuple(safe_by or ()), upstream=upstream,
         ),
         lambda text: talk().print(text, markup=False),
     )  # fmt: skip

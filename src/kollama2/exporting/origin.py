@@ -82,8 +82,9 @@ def origins(chosen: Chosen, licences: Mapping[str, str]) -> Origins:
         chosen: the model.
         licences: by uri, where the user knows them.
     """
-    said = _readme_licence(chosen.folder.root.path)
-    found = _sources(chosen.pick) if chosen.pick else []
+    said = readme_licence(chosen.folder.root.path)
+    made_of = [one.model_dump() for one in chosen.folder.card.made_of]
+    found = _sources(chosen.pick) if chosen.pick else made_of
     bases = [one for one in found if one["what"] == "model"]
     only = said if len(bases) == 1 else None  # whose it is of several, nothing says
     return Origins(
@@ -106,8 +107,8 @@ def hub_base(chosen: Chosen) -> str | None:
 
 def _origin(one: Mapping[str, Any], licences: Mapping[str, str], said: str | None = None) -> Origin:
     uri = str(one["uri"])
-    pinned = one.get("revision") or one.get("sha256") or ""
-    return Origin(uri, str(pinned)[:40], _licence(uri, licences, said))
+    pinned = one.get("revision") or one.get("sha256") or one.get("pinned") or ""
+    return Origin(uri, str(pinned)[:40], _licence(uri, licences, one.get("licence") or said))
 
 
 def _licence(uri: str, licences: Mapping[str, str], said: str | None) -> str:
@@ -131,7 +132,7 @@ def _named(chosen: Chosen, licences: Mapping[str, str], said: str | None) -> Ori
     return Origin(name, "", _licence(name, licences, said))
 
 
-def _readme_licence(folder: Path) -> str | None:
+def readme_licence(folder: Path) -> str | None:
     """The licence that a model folder's card states, `other (NAME)` where the hub has no id."""
     import yaml
     from huggingface_hub import metadata_load

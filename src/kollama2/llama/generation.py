@@ -16,6 +16,9 @@ from kollama2.llama.direct import direct
 from kollama2.llama.faults import Unmet
 from kollama2.llama.sampling import choose, log_probability
 
+BASE = "__base__"
+"""What PEFT calls the model without any adapter, for a row of a batch."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -113,7 +116,12 @@ class Decoder:
 
     @torch.inference_mode()
     def read(
-        self, prompts: Sequence[Sequence[int]], every: bool = False, kept: int = 0, first: int = 0
+        self,
+        prompts: Sequence[Sequence[int]],
+        every: bool = False,
+        kept: int = 0,
+        first: int = 0,
+        adapters: Sequence[str] | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Compute the prompts.
 
@@ -122,6 +130,7 @@ class Decoder:
             every: compute the logits at every position, not only at the last.
             kept: tokens of a single prompt that are not computed again; see `known`.
             first: the row of the cache for the first prompt; those before it stay as they are.
+            adapters: of each prompt, where the model has several; `BASE` is none.
 
         Returns:
             (rows, vocabulary) logits after each prompt, and (rows, longest, vocabulary) or None.
@@ -136,7 +145,7 @@ class Decoder:
         self.cache.at_columns(kept, kept + longest, first)
         if first == 0:
             del self._held[kept:]
-        logits = self._forward(ids.to(self.device), None, None, 0 if every else needed)
+        logits = self._forward(ids.to(self.device), None, None, 0 if every else needed, adapters)
         if first == 0:
             self._held = list(prompts[0])
         rows = torch.arange(len(prompts), device=self.device)
@@ -169,23 +178,31 @@ class Decoder:
         return same
 
     @torch.inference_mode()
-    def step(self, tokens: torch.Tensor, positions: Sequence[int]) -> torch.Tensor:
+    def step(
+        self,
+        tokens: torch.Tensor,
+        positions: Sequence[int],
+        adapters: Sequence[str] | None = None,
+    ) -> torch.Tensor:
         """Compute one token of each row.
 
         Args:
             tokens: (rows,) ids.
             positions: of these tokens in their rows.
+            adapters: of each row, where the model has several; `BASE` is none.
 
         Returns:
             (rows, vocabulary) logits of the next tokens.
         """
         del self._held[positions[0] :]
-        logits = self._stepped(tokens, positions)
+        logits = self._stepped(tokens, positions, adapters)
         if len(self._held) == positions[0]:
             self._held.append(int(tokens[0]))
         return logits
 
-    def _stepped(self, tokens: torch.Tensor, positions: Sequence[int]) -> torch.Tensor:
+    def _stepped(
+        self, tokens: torch.Tensor, positions: Sequence[int], adapters: Sequence[str] | None
+    ) -> torch.Tensor:
         used = max(positions) + 1
         own = torch.tensor(positions, device=self.device)
         together = min(positions) + 1 == used
@@ -193,12 +210,13 @@ class Decoder:
             self.cache.at_columns(used - 1, used)
         else:
             self.cache.at_positions(own, used)
-        if self.direct is not None:
+        if self.direct is not None and set(adapters or ()) <= {BASE}:
             return self.direct(tokens, own, used)
+        ids = tokens[:, None]
         if together:
-            return self._forward(tokens[:, None], own[:1, None], None, 1)[:, -1]
+            return self._forward(ids, own[:1, None], None, 1, adapters)[:, -1]
         seen = torch.arange(used, device=self.device) <= own[:, None]
-        return self._forward(tokens[:, None], own[:, None], seen[:, None, None], 1)[:, -1]
+        return self._forward(ids, own[:, None], seen[:, None, None], 1, adapters)[:, -1]
 
     def _forward(
         self,
@@ -206,7 +224,9 @@ class Decoder:
         positions: torch.Tensor | None,
         mask: torch.Tensor | None,
         keep: int | torch.Tensor,
+        adapters: Sequence[str] | None,
     ) -> torch.Tensor:
+        mixed = {} if adapters is None else {"adapter_names": list(adapters)}
         output = self.model(
             input_ids=ids,
             position_ids=positions,
@@ -214,6 +234,7 @@ class Decoder:
             past_key_values=self.cache,
             use_cache=True,
             logits_to_keep=keep,
+            **mixed,
         )
         logits: torch.Tensor = output.logits
         return logits

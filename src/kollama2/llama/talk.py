@@ -14,6 +14,7 @@ from kollama2.llama.generate import Generator, rules_of
 from kollama2.llama.generation import Decoder
 from kollama2.llama.runtime import Llama
 from kollama2.llama.tokenizer import Tokenizer
+from kollama2.model.chat import ChatEncoder
 from kollama2.model.files import CONFIG, PIECES
 from kollama2.model.find import NONE, Mirrors, find_model
 from kollama2.model.folder import ModelFolder
@@ -59,13 +60,18 @@ def open_talker(
     whole = folder.root.path
     if is_meta(whole) or not (whole / CONFIG).is_file() or tokenizer is not None:
         return _reference(folder, tokenizer, context, seed, rows)
-    encoder = folder.encoder(otherwise=_otherwise(folder)).on(date.today())
+    encoder = encoder_of(folder)
     model = load_folder(folder)
     torch.manual_seed(seed)
     if model.config.model_type != "llama" or rules_of(model):
         return Generator(model, encoder, context)
     context = context or min(CONTEXT, model.config.max_position_embeddings or CONTEXT)
     return Llama(Decoder(model, rows, context), Tokenizer(folder.tokenizer_path), encoder)
+
+
+def encoder_of(folder: ModelFolder) -> ChatEncoder:
+    """The encoder of a model's chats, as of today."""
+    return folder.encoder(otherwise=_otherwise(folder)).on(date.today())
 
 
 def dialog_ids(talker: Talker, dialog: Sequence[Message], tools: Sequence[Tool] = ()) -> list[int]:

@@ -19,13 +19,15 @@ ROWS = "new_rows.safetensors"
 """Lies beside an adapter whose base grew: the rows of the new tokens, as they were before it."""
 
 
-def adapter_of(model: Any, folder: Path, base: Path) -> Any:
+def adapter_of(model: Any, folder: Path, base: Path, name: str = "default") -> Any:
     """An adapter's folder on the model that it belongs to.
 
     Args:
-        model: the base in memory; it grows if it is the one from before the vocabulary grew.
+        model: the base in memory, or what this returned for another adapter; a base grows if it is
+            the one from before the vocabulary grew.
         folder: the adapter.
         base: the folder of the base.
+        name: by which PEFT tells several adapters apart.
 
     Returns:
         A `PeftModel` in evaluation mode.
@@ -46,14 +48,18 @@ def adapter_of(model: Any, folder: Path, base: Path) -> Any:
     with warnings.catch_warnings(record=True) as remarks:
         warnings.simplefilter("always")
         with reading(folder, "is an adapter that does not fit its base"):
-            found = PeftModel.from_pretrained(model, folder)
-    kind = found.active_peft_config
+            if isinstance(model, PeftModel):
+                found = model
+                found.load_adapter(folder, name, torch_device=str(model.device))
+            else:
+                found = PeftModel.from_pretrained(model, folder, name)
+    kind = found.peft_config[name]
     if kind.is_prompt_learning:
         raise BadData(
             f"{folder} is an adapter of the kind {kind.peft_type.value}, which puts tokens before "
             "a prompt; those that change weights are read, such as LoRA"
         )
-    _check_names(found, folder, stored)
+    _check_names(found, folder, stored, name)
     for remark in remarks:
         if issubclass(remark.category, UserWarning):
             text = said(UserWarning(remark.message))
@@ -94,11 +100,11 @@ def _grow(model: Any, adapter: Path, base: Path) -> None:
         grow(model, about.first, ids, rows["embed"], rows.get("head"), about.size)
 
 
-def _check_names(found: Any, folder: Path, stored: set[str]) -> None:
+def _check_names(found: Any, folder: Path, stored: set[str], name: str) -> None:
     """Refuse an adapter that lacks weights, and tell of those that are not read."""
     from peft import get_peft_model_state_dict
 
-    ours = set(get_peft_model_state_dict(found, save_embedding_layers=False))
+    ours = set(get_peft_model_state_dict(found, adapter_name=name, save_embedding_layers=False))
     if absent := sorted(ours - stored):
         raise BadData(f"{folder} lacks {len(absent)} weights of its adapter, such as {absent[0]}")
     tables = table_names(found)

@@ -39,6 +39,24 @@ class Vocabulary(BaseModel):
     trained: bool = False
 
 
+class Used(BaseModel):
+    """One thing that a model was made of.
+
+    Attributes:
+        what: a base, or data that it learned from.
+        uri: `hf:owner/name`, `builtin:…`, or `file:name` without its place.
+        pinned: the revision or content hash; empty where none is known.
+        licence: what it says of itself; empty where it says nothing.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    what: Literal["model", "data"]
+    uri: str
+    pinned: str = ""
+    licence: str = ""
+
+
 class Card(BaseModel):
     """What was done to a model.
 
@@ -52,6 +70,7 @@ class Card(BaseModel):
         vocabulary: how its vocabulary grew, if it did.
         new_blocks: places of blocks that an expansion added.
         recipe: the settings of what was done.
+        made_of: its bases and its data, where one command made it.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -64,6 +83,7 @@ class Card(BaseModel):
     vocabulary: Vocabulary | None = None
     new_blocks: tuple[int, ...] = ()
     recipe: dict[str, Any] = {}
+    made_of: tuple[Used, ...] = ()
 
     def changed(self, **fields: Any) -> "Card":
         """The same card with other values in some fields."""
@@ -92,7 +112,7 @@ def read_card(folder: Path) -> Card:
 def write_card(folder: Path, card: Card) -> None:
     """Write the card of a model folder; whole weights stand on no base."""
     kept = {"template", "method", "quantization", "recipe"}
-    maybe = ("base", "base_weights", "vocabulary", "new_blocks")
+    maybe = ("base", "base_weights", "vocabulary", "new_blocks", "made_of")
     kept |= {name for name in maybe if getattr(card, name)}
     if card.method == "full":
         kept -= {"base", "base_weights"}

@@ -8,12 +8,14 @@ Other models write one text after another.
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import Any
 
 import torch
 
 from kollama2.errors import first_line
-from kollama2.llama.generation import Decoder
+from kollama2.llama.generation import BASE, Decoder
 from kollama2.llama.runtime import Llama
 from kollama2.llama.sampling import nucleus
 from kollama2.llama.talk import Talker
@@ -40,10 +42,12 @@ class Engine:
         batched: whether texts share steps.
         rows: how many texts are written at once.
         most: how many texts can be asked for at once.
+        network: what computes: the model, of PEFT where it has adapters.
     """
 
     def __init__(self, talker: Talker, queue: int, decoder: Decoder | None = None) -> None:
-        self._talker, self._queue = talker, queue
+        self._talkers, self._queue = {BASE: talker}, queue
+        self.network = talker.model
         self._decoder = talker.decoder if isinstance(talker, Llama) else decoder
         self.batched = self._decoder is not None
         self.rows = 1 if self._decoder is None else self._decoder.rows
@@ -77,6 +81,18 @@ class Engine:
             self._sweep()
             return len(self._waiting) >= self._queue + self._free()
 
+    def adapt(self, name: str, talker: Talker, network: Any) -> None:
+        """Write by an adapter too; to be called before anything is asked for.
+
+        Args:
+            name: of the adapter in `network`.
+            talker: that of the engine, with the encoder of the adapter.
+            network: the model with all of its adapters.
+        """
+        self._talkers[name], self.network = talker, network
+        if self._decoder is not None:
+            self._decoder.model = network
+
     def submit(self, jobs: Sequence[Job]) -> None:
         """Have texts written; all of them or none.
 
@@ -109,7 +125,8 @@ class Engine:
 
     def _work(self) -> None:
         with torch.inference_mode():
-            work = self._alone if self._decoder is None else _Batch(self._decoder).step
+            batch = None if self._decoder is None else _Batch(self._decoder, self._talkers)
+            work = self._alone if batch is None else batch.step
             while True:
                 with self._changed:
                     while not (self._closing or self._waiting or self._running):
@@ -127,7 +144,7 @@ class Engine:
 
     def _row(self, job: Job) -> Row | None:
         """The row of a job; None where there can be none, which it is told."""
-        encoder = self._talker.encoder
+        encoder = self._talkers[job.adapter].encoder
         try:
             return Row(job, encoder.tokenizer, encoder.stop_ids)
         except Exception as error:
@@ -148,15 +165,25 @@ class Engine:
         """Write a whole text."""
         for row in rows:
             job = row.job
-            with _ALONE:
+            talker = self._talkers[job.adapter]
+            with _ALONE, self._adapted(job.adapter):
                 torch.manual_seed(row.seed)
-                for token in self._talker.stream(job.prompt, job.most, job.temperature, job.top_p):
+                for token in talker.stream(job.prompt, job.most, job.temperature, job.top_p):
                     row.add(token)
                     if row.done or job.gone or job.until <= time.monotonic():
                         break
             if not row.done:
                 row.end("length" if job.gone or job.until <= time.monotonic() else "stop")
         rows.clear()
+
+    @contextmanager
+    def _adapted(self, name: str) -> Iterator[None]:
+        """The model with one of its adapters, or without any."""
+        if name != BASE:
+            self.network.set_adapter(name, inference_mode=True)
+        alone = name == BASE and len(self._talkers) > 1
+        with self.network.disable_adapter() if alone else nullcontext():
+            yield
 
 
 def _failed(error: Exception) -> Failed:
@@ -166,8 +193,8 @@ def _failed(error: Exception) -> Failed:
 class _Batch:
     """Rows that share a step; row `i` has row `i` of the cache."""
 
-    def __init__(self, decoder: Decoder) -> None:
-        self._decoder = decoder
+    def __init__(self, decoder: Decoder, adapters: Collection[str]) -> None:
+        self._decoder, self._adapters = decoder, adapters
         self._logits = torch.empty(0)
 
     def step(self, rows: list[Row], began: int) -> None:
@@ -180,7 +207,8 @@ class _Batch:
         if began == 0:
             self._logits = torch.empty(0, self._decoder.vocab, device=self._decoder.device)
         for slot in range(began, len(rows)):
-            logits, _ = self._decoder.read([rows[slot].job.prompt], first=slot)
+            prompt, adapters = rows[slot].job.prompt, self._named(rows[slot : slot + 1])
+            logits, _ = self._decoder.read([prompt], first=slot, adapters=adapters)
             self._logits = torch.cat([self._logits, logits.float()])
         tokens = chosen(self._logits, rows)
         for slot, row in enumerate(rows):
@@ -192,7 +220,12 @@ class _Batch:
                 self._leave(rows, tokens, slot)
         if rows:
             ids = torch.tensor(tokens, device=self._decoder.device)
-            self._logits = self._decoder.step(ids, [row.position - 1 for row in rows]).float()
+            positions = [row.position - 1 for row in rows]
+            self._logits = self._decoder.step(ids, positions, self._named(rows)).float()
+
+    def _named(self, rows: Sequence[Row]) -> list[str] | None:
+        """The adapter of each row; None where there are none."""
+        return [row.job.adapter for row in rows] if len(self._adapters) > 1 else None
 
     def _leave(self, rows: list[Row], tokens: list[int], slot: int) -> None:
         """Take a row out, and put the last in its place."""

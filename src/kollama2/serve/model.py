@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from kollama2.errors import BadData, BadUsage, Fault
 from kollama2.llama.generate import Generator
-from kollama2.llama.generation import Decoder
+from kollama2.llama.generation import BASE, Decoder
 from kollama2.llama.talk import Talker, dialog_ids, open_talker, text_ids
 from kollama2.model.chat import ChatEncoder
 from kollama2.model.find import NONE, Mirrors
@@ -36,6 +36,7 @@ class Model:
         most: new tokens that a request may ask for.
         length: tokens of a prompt with its answer.
         words: ids that both the tokenizer and the weights know, from 0 on.
+        adapter: which of the engine's adapters it is; `BASE` is none.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Model:
     most: int
     length: int
     words: int
+    adapter: str = BASE
 
     def chat_ids(self, messages: Sequence[Message], tools: Sequence[Tool] = ()) -> list[int]:
         """The ids of a dialog up to where the answer begins, as training saw them.
@@ -118,7 +120,7 @@ def open_model(
     )  # fmt: skip
     length = talker.length if options.context else min(talker.length, CONTEXT)
     decoder = _together(talker, options.rows, length) if isinstance(talker, Generator) else None
-    _try(talker.encoder)
+    try_template(talker.encoder)
     # A tokenizer may have more: Gemma 3's has an image, for which its text models have no row.
     known = talker.model.config.get_text_config().vocab_size
     words = min(len(talker.encoder.tokenizer.vocabulary()), known)
@@ -126,7 +128,7 @@ def open_model(
     return Model(name, talker, engine, options.most, length, words)
 
 
-def _try(encoder: ChatEncoder) -> None:
+def try_template(encoder: ChatEncoder) -> None:
     """Write the longest dialog that clients may send while a template can be stopped.
 
     In the threads that serve them it cannot.

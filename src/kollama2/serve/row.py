@@ -7,6 +7,7 @@ from typing import Literal
 
 import torch
 
+from kollama2.llama.generation import BASE
 from kollama2.llama.spell import Speller
 from kollama2.model.tokenizer import Tokenizer
 
@@ -85,6 +86,7 @@ class Job:
         top: how many alternatives to tell of each token; None for no log-probabilities.
         before: ids in front of the text, which then keeps its first space; an answer has none.
         until: when it is to be done, by `time.monotonic`.
+        adapter: which of the engine's adapters writes it; `BASE` is none.
         gone: nobody waits for it any more.
     """
 
@@ -98,6 +100,7 @@ class Job:
     top: int | None = None
     before: Sequence[int] = ()
     until: float = float("inf")
+    adapter: str = BASE
     gone: bool = field(default=False, compare=False)
 
 

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from kollama2.llama.generation import BASE
 from kollama2.safety.guard import Guard
 from kollama2.serve.metrics import Metrics
 from kollama2.serve.model import Model
@@ -81,6 +82,8 @@ class Served:
     def gauges(self) -> Iterator[tuple[str, dict[str, str], float]]:
         """How many texts are being written and wait."""
         for name, model in self.models.items():
+            if model.adapter != BASE:
+                continue  # it has the rows of its base
             yield "kollama2_running", {"model": name}, model.engine.running
             yield "kollama2_waiting", {"model": name}, model.engine.waiting
         if self.upstream is not None:

@@ -35,6 +35,7 @@ class Options:
         context: tokens of a prompt with its answer; None for the models' own.
         tokenizer: a `tokenizer.model`, where a folder holds none.
         onto: the base of adapters, in the place of their own.
+        adapters: those that go on the one model that is served, each as `NAME=ADAPTER`.
         mirrors: the file of local copies of hub repositories.
         safe: judge with the embedded classifier.
         safe_by: judge with these classifiers.
@@ -53,6 +54,7 @@ class Options:
     context: int | None = None
     tokenizer: Path | None = None
     onto: str | None = None
+    adapters: tuple[str, ...] = ()
     mirrors: Path | None = None
     safe: bool = False
     safe_by: tuple[str, ...] = ()
@@ -73,7 +75,7 @@ def start(models: Sequence[str], options: Options, tell: Callable[[str], None]) 
         Fault: a model or classifier cannot be loaded.
     """
     host = options.host.removeprefix("[").removesuffix("]")
-    places = _checked(models, options, host)
+    places, adapters = _checked(models, options, host)
     from kollama2.safety.guard import Guard
     from kollama2.safety.load import DEFAULT, load
     from kollama2.serve.served import Served
@@ -86,7 +88,7 @@ def start(models: Sequence[str], options: Options, tell: Callable[[str], None]) 
     served = Served({}, guard or Guard([load(DEFAULT)]), guard, options.seconds)
     with listen(host, options.port) as listening:
         if options.upstream is None:
-            served.models |= _opened(places, options, mirrors, tell)
+            served.models |= _opened(places, adapters, options, mirrors, tell)
         else:
             served.upstream = Upstream(
                 options.upstream, os.environ.get(KEY), names=list(models), rows=options.rows,
@@ -97,8 +99,10 @@ def start(models: Sequence[str], options: Options, tell: Callable[[str], None]) 
         serve(served, listening, options.token or None, options.drain)
 
 
-def _checked(models: Sequence[str], options: Options, host: str) -> dict[str, str]:
-    """The models by their names, before anything is loaded.
+def _checked(
+    models: Sequence[str], options: Options, host: str
+) -> tuple[dict[str, str], dict[str, str]]:
+    """The models and the adapters by their names, before anything is loaded.
 
     Raises:
         BadUsage: as `start`.
@@ -107,17 +111,20 @@ def _checked(models: Sequence[str], options: Options, host: str) -> dict[str, st
         raise BadUsage("the token has fewer than 16 characters, blanks or no ASCII; choose another")
     if not options.token and not is_loopback(host):
         raise BadUsage(f"other machines reach {host}; give --token, or KOLLAMA2_TOKEN")
+    if options.adapters and (len(models) != 1 or options.upstream is not None):
+        raise BadUsage("--adapter is for one base; name that model, and no other")
     if options.upstream is not None:
-        return {}
+        return {}, {}
     if not models:
         raise BadUsage("nothing is to be served; name a model, or --upstream URL")
     places = dict[str, str]()
-    for one in models:
+    for one in (*models, *options.adapters):
         name, place = named(one)
         if name in places:
             raise BadUsage(f"two models are called {name}; give one of them as NAME=MODEL")
         places[name] = place
-    return places
+    bases = dict(list(places.items())[: len(models)])
+    return bases, {name: place for name, place in places.items() if name not in bases}
 
 
 def named(text: str) -> tuple[str, str]:
@@ -137,10 +144,15 @@ def named(text: str) -> tuple[str, str]:
 
 
 def _opened(
-    places: Mapping[str, str], options: Options, mirrors: "Mirrors", tell: Callable[[str], None]
+    places: Mapping[str, str],
+    adapters: Mapping[str, str],
+    options: Options,
+    mirrors: "Mirrors",
+    tell: Callable[[str], None],
 ) -> "dict[str, Model]":
     """Load the models, and tell what they are."""
     from kollama2.llama.licence import notice
+    from kollama2.serve.adapters import open_adapters
     from kollama2.serve.model import open_model
 
     opened = {}
@@ -148,6 +160,10 @@ def _opened(
         opened[name] = model = open_model(name, place, options, mirrors=mirrors, tell=tell)
         texts = f"{model.engine.rows} texts" if model.engine.batched else "one text"
         tell(f"{name}: {model.length} tokens of context, {texts} at a time")
+    for name, place in places.items() if adapters else ():
+        for one in open_adapters(opened[name], place, adapters, mirrors, tell):
+            opened[one.name] = one
+            tell(f"{one.name}: an adapter on {name}, which is in memory once")
     for text in dict.fromkeys(notice(place, mirrors) for place in places.values()):
         if text:
             tell(text)

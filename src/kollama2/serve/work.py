@@ -145,6 +145,7 @@ def _maker(
         top=ask.top if isinstance(ask, Chat) else ask.logprobs,
         before=() if isinstance(ask, Chat) else ids,
         until=time.monotonic() + served.seconds,
+        adapter=model.adapter,
     )
 
 
