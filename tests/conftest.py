@@ -42,7 +42,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Files with slow tests go first, so that at the end no process waits for one of them."""
+    """Files with slow tests go first, so that at the end no process waits for one of them.
+
+    What reads real data or real models is slow too.
+    """
+    for item in items:
+        if {"real_data", "real_models"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker("slow")
     slow = [item for item in items if "slow" in item.keywords]
     if config.getoption("--slow"):
         files = {item.path for item in slow}
