@@ -20,7 +20,7 @@ check:
 test *arguments:
     pytest "$@"
 
-# All tests, those of more than ten seconds too.
+# All tests: the slow ones too, and properties on more examples.
 slow *arguments:
     pytest --slow "$@"
 

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests import skips, tiny
 
@@ -13,6 +14,10 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["OMP_NUM_THREADS"] = "1"
 # pytest-xdist tells its workers of a terminal with 80 columns, which users who pipe do not have.
 os.environ.pop("COLUMNS", None)
+
+# Of a property that does not say how many examples it takes.
+settings.register_profile("quick", max_examples=40, deadline=None)
+settings.register_profile("slow", max_examples=300, deadline=None)
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -32,13 +37,29 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    settings.load_profile("slow" if config.getoption("--slow") else "quick")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Files with slow tests go first, so that at the end no process waits for one of them.
+
+    What reads real data or real models is slow too.
+    """
+    for item in items:
+        if {"real_data", "real_models"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker("slow")
+    slow = [item for item in items if "slow" in item.keywords]
     if config.getoption("--slow"):
+        files = {item.path for item in slow}
+        items.sort(key=lambda item: item.path not in files)
+        for item in slow:
+            if item.get_closest_marker("timeout") is None:
+                item.add_marker(pytest.mark.timeout(900))
         return
     skip = pytest.mark.skip(reason="slow; run with --slow")
-    for item in items:
-        if "slow" in item.keywords:
-            item.add_marker(skip)
+    for item in slow:
+        item.add_marker(skip)
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

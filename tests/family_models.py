@@ -9,6 +9,7 @@ a function of nothing but its configuration. Keywords go to the configuration of
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 import torch
 import transformers as tf
 from transformers import PreTrainedModel
@@ -248,3 +249,12 @@ FAMILIES: dict[str, Callable[..., PreTrainedModel]] = {
         **_WINDOW,
     ),
 }
+
+# One of each kind of layer and of wrapper; tests of the others are slow.
+QUICK = {
+    "falcon_h1", "gemma2", "gpt_neox", "gpt_oss", "lfm2", "llama", "mistral3", "qwen3_next",
+}  # fmt: skip
+CASES = [
+    pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in sorted(FAMILIES)
+]
+every = pytest.mark.parametrize("family", CASES)

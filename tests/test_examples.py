@@ -2,6 +2,7 @@
 
 import ast
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -65,11 +66,17 @@ def test_chats_with_a_batch_smaller_than_the_dialogs(folder: Path) -> None:
     assert "> Assistant: Error: special tags are not allowed" in answers[5]
 
 
-def test_a_wrong_folder_is_one_sentence(folder: Path) -> None:
+def test_a_wrong_folder_is_one_sentence(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     script = str(REPOSITORY / "example_text_completion.py")
-    done = start([sys.executable, script, "nowhere/", "tokenizer.model"], folder)
-    assert (done.returncode, done.stdout) == (64, "")
-    assert done.stderr == "no checkpoint files found in nowhere/; there is no such folder\n"
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "argv", [script, "nowhere/", "tokenizer.model"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(script, run_name="__main__")
+    assert ended.value.code == 64
+    said = "no checkpoint files found in nowhere/; there is no such folder\n"
+    assert capsys.readouterr() == ("", said)
 
 
 @pytest.mark.slow

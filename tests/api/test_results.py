@@ -17,15 +17,20 @@ from tests.cli.test_commands import STUDY, SUITE, TEST
 from tests.reporting import fake
 
 
-@pytest.fixture
-def result(tmp_path: Path) -> kollama2.Result:
-    return kollama2.report("quick", store=fake.write(tmp_path / "runs"))
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return fake.write(tmp_path_factory.mktemp("results") / "runs")
+
+
+@pytest.fixture(scope="module")
+def result(store: Path) -> kollama2.Result:
+    return kollama2.report("quick", store=store)
 
 
 def test_a_result_is_what_the_report_holds(
-    result: kollama2.Result, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    result: kollama2.Result, store: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert result.report == tmp_path / "runs/studies/quick/report.html"
+    assert result.report == store / "studies/quick/report.html"
     assert result.json == result.report.with_name("leaderboard.json").read_text(encoding="utf-8")
     board = json.loads(result.json)
     rows = result.rows()
@@ -42,7 +47,7 @@ def test_a_result_is_what_the_report_holds(
             assert [row[f"gain{end}"] for end in ("", "_low", "_high")] == [
                 versus["gain"][part] for part in ("value", "low", "high")
             ]
-    report_command("quick", store=tmp_path / "runs")
+    report_command("quick", store=store)
     assert result.table() == capsys.readouterr().out
 
 
@@ -191,15 +196,3 @@ def test_failures_are_raised_or_told(folder: Path) -> None:
         kollama2.run("s.yaml")
     assert result.report.is_file()
     assert str(caught.value) == result.failed[failed]
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1800)
-def test_the_embedded_study_in_an_empty_folder(tmp_path: Path) -> None:
-    code = "import kollama2; r = kollama2.run('quick'); print(r.table())"
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("quick: text-ko/bpb")
-    assert (tmp_path / "runs/studies/quick/report.html").is_file()

@@ -19,6 +19,7 @@ from kollama2.cli import app
 from kollama2.cli.study import show_result
 from kollama2.errors import Denied, Missing
 from kollama2.reporting import html
+from tests.commands import kollama2
 from tests.reporting import fake
 
 ROOT = Path(__file__).parent.parent.parent
@@ -51,14 +52,6 @@ TEST = """\
 """
 
 
-def kollama2(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "120"}
-    return subprocess.run(
-        [sys.executable, "-m", "kollama2", *arguments],
-        cwd=folder, env=environment, capture_output=True, text=True, timeout=250, check=False,
-    )  # fmt: skip
-
-
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
     folder = tmp_path_factory.mktemp("study")
@@ -85,7 +78,10 @@ def test_help_and_plan_never_import_torch() -> None:
 
 
 def test_a_study_from_the_command_line_and_again(study: Path) -> None:
-    first = kollama2("run", "s.yaml", folder=study)
+    first = subprocess.run(
+        [sys.executable, "-m", "kollama2", "run", "s.yaml"],
+        cwd=study, capture_output=True, text=True, timeout=250, check=False,
+    )  # fmt: skip
     assert first.returncode == 0, first.stderr
     board = study / "runs/studies/try/leaderboard.json"
     before = board.read_bytes()

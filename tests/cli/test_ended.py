@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -28,13 +29,18 @@ def command(*arguments: str, folder: Path) -> "subprocess.Popen[str]":
     )  # fmt: skip
 
 
+@cache
+def text() -> str:
+    """Forty thousand lines of words of three syllables."""
+    draw = random.Random(0)
+    words = ["".join(chr(draw.randrange(0xAC00, 0xD7A4)) for _ in range(3)) for _ in range(2_000)]
+    return "\n".join(" ".join(draw.choices(words, k=40)) for _ in range(40_000))
+
+
 @pytest.fixture
 def endless(tmp_path: Path) -> "subprocess.Popen[str]":
     """A cleaning that has begun to write and has far to go."""
-    draw = random.Random(0)
-    words = ["".join(chr(draw.randrange(0xAC00, 0xD7A4)) for _ in range(3)) for _ in range(2_000)]
-    lines = (" ".join(draw.choices(words, k=40)) for _ in range(40_000))
-    (tmp_path / "in.txt").write_text("\n".join(lines), encoding="utf-8")
+    (tmp_path / "in.txt").write_text(text(), encoding="utf-8")
     process = command("data", "clean", "in.txt", "-o", "out", folder=tmp_path)
     for _ in range(300):
         if (tmp_path / "in.txt").exists() and any(tmp_path.glob(".out.partial-*/corpus.jsonl")):

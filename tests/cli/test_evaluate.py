@@ -1,15 +1,15 @@
 """evaluate and compare as a user types them."""
 
 import json
-import os
-import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from kollama2.errors import BadUsage
+from tests import commands
 from tests.chat_folders import write_adapter, write_folder
 from tests.evaluation.harness_files import write
 from tests.evaluation.server import said, serving
@@ -31,12 +31,7 @@ tasks:
 """
 
 
-def kollama2(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "160"}
-    return subprocess.run(
-        [sys.executable, "-m", "kollama2", *arguments],
-        cwd=folder, env=environment, capture_output=True, text=True, timeout=280, check=False,
-    )  # fmt: skip
+kollama2 = partial(commands.kollama2, columns=160)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file, save_file
 
-from tests.cli.test_commands import SUITE, TEST, kollama2
+from tests.cli.test_commands import SUITE, TEST
+from tests.commands import kollama2
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ import gzip
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kollama2.data.lines import Reject, Row, read_lines
@@ -90,7 +90,6 @@ def test_missing_and_forbidden_files(tmp_path: Path):
 TEXTS = st.text(max_size=10).map(lambda text: text.encode("utf-8", "surrogatepass"))
 
 
-@settings(max_examples=300, deadline=None)
 @given(
     st.lists(
         st.binary(max_size=30) | st.text(max_size=10).map(lambda t: t.encode("utf-8", "ignore"))

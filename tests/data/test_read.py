@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kollama2.data.forms import Example, columns_of
@@ -471,7 +471,6 @@ BAD_LINES = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.lists(st.tuples(BAD_LINES, st.sampled_from([b"\n", b"\r\n"])), max_size=8))
 def test_no_neighbour_ever_costs_a_good_line(
     tmp_path_factory: pytest.TempPathFactory, bad: list[tuple[bytes, bytes]]
@@ -489,7 +488,6 @@ def test_no_neighbour_ever_costs_a_good_line(
     assert len(kept) + len(rejected) + blank == 2 * len(junk) + 1
 
 
-@settings(max_examples=150, deadline=None)
 @given(st.binary(max_size=300), st.sampled_from(["a.csv", "a.tsv", "a.txt", "a.md", "a.json", "a"]))
 def test_any_bytes_are_rows_or_one_clear_fault(
     tmp_path_factory: pytest.TempPathFactory, data: bytes, name: str
@@ -501,7 +499,6 @@ def test_any_bytes_are_rows_or_one_clear_fault(
         assert str(path) in str(error) or str(path.parent) in str(error)
 
 
-@settings(max_examples=150, deadline=None)
 @given(
     st.lists(
         st.lists(

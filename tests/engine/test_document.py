@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kollama2.engine.document import Document, nodes
@@ -99,7 +99,6 @@ def test_bytes_that_are_no_text(tmp_path: Path) -> None:
         Document(tmp_path / "s.yaml")
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.text(max_size=200) | st.binary(max_size=200).map(lambda b: b.decode("latin-1")))
 def test_any_text_gives_a_study_or_one_sentence(
     tmp_path_factory: pytest.TempPathFactory, text: str

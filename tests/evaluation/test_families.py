@@ -6,13 +6,13 @@ from kollama2.evaluation.generate import greedy
 from kollama2.evaluation.scorer import Request, Scorer
 from tests.evaluation.models import naive_score
 from tests.evaluation.test_generate import naive
-from tests.family_models import FAMILIES
+from tests.family_models import FAMILIES, every
 
 STATES = {"qwen3_5_text", "qwen3_5", "qwen3_next", "lfm2", "falcon_h1"}
 SHARED = tuple(range(20, 60))
 
 
-@pytest.mark.parametrize("family", sorted(FAMILIES))
+@every
 def test_scores_and_answers_are_those_of_one_by_one(family: str) -> None:
     model = FAMILIES[family]()
     scorer = Scorer(model)

@@ -118,7 +118,14 @@ def studies(recipes: int, seeds: int, ratio: float, gain: float = 0.0) -> Iterat
         yield Errors(tables, [True] * recipes + [False], draws=400, seed=number)
 
 
-@pytest.mark.parametrize(("recipes", "seeds", "ratio"), [(2, 2, 30), (8, 3, 10), (8, 2, 1)])
+@pytest.mark.parametrize(
+    ("recipes", "seeds", "ratio"),
+    [
+        (2, 2, 30),
+        pytest.param(8, 3, 10, marks=pytest.mark.slow),
+        pytest.param(8, 2, 1, marks=pytest.mark.slow),
+    ],
+)
 def test_equal_recipes_are_told_apart_in_one_study_of_twenty(
     recipes: int, seeds: int, ratio: float
 ) -> None:
@@ -132,6 +139,7 @@ def test_equal_recipes_are_told_apart_in_one_study_of_twenty(
     assert false / 300 <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / 300)
 
 
+@pytest.mark.slow
 def test_a_gain_of_the_stated_size_is_found_in_eight_of_ten_studies_of_two_seeds() -> None:
     pairs = [(one, 8) for one in range(8)]
     stated = [errors.detectable(pairs)[0] for errors in islice(studies(8, 2, 3), 60)]

@@ -78,8 +78,10 @@ def look_alikes(family: Family) -> int:
     control = set(ours.tokenizer.special.values())
     count = 0
     for dialog in dialogs():
+        if not any(n in m["content"] for n in names for m in dialog):
+            continue
         applied = _applied(theirs, dialog, prompt=False)
-        if applied is None or not any(n in m["content"] for n in names for m in dialog):
+        if applied is None:
             continue
         count += 1
         plain = [{**m, "content": _without(m["content"])} for m in dialog]

@@ -22,4 +22,4 @@ COLUMNS: Mapping[str, Callable[[Family], None]] = {
     "complete": complete,
     "packed = alone": packed,
 }
-QUICK = ("own template", "packed = alone")
+QUICK = ("own template",)

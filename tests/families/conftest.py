@@ -2,6 +2,7 @@
 
 import multiprocessing
 from collections.abc import Callable, Iterator
+from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
@@ -31,5 +32,6 @@ def family(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Family]:
 @pytest.fixture(scope="session", autouse=True)
 def _ready_to_fork() -> Iterator[None]:
     """A process that has imported the training already, from which those that die are forked."""
+    forkserver._forkserver._stop()  # one of other tests may have imported less
     multiprocessing.set_forkserver_preload(["tests.families.killed"])
     yield

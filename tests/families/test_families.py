@@ -4,13 +4,19 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.families.columns import COLUMNS, QUICK
+from tests.families import columns
+from tests.families.columns import COLUMNS
 from tests.families.family import Family
 from tests.families.table import COMMAND, PAGE, SENTENCES, cell, page
+from tests.family_models import QUICK
 from tests.family_tokenizers import FORMS
 
 CELLS = [
-    pytest.param(name, column, marks=() if column in QUICK else pytest.mark.slow)
+    pytest.param(
+        name,
+        column,
+        marks=() if FORMS[name].model in QUICK and column in columns.QUICK else pytest.mark.slow,
+    )
     for name in FORMS
     for column in COLUMNS
 ]

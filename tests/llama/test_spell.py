@@ -2,7 +2,7 @@ import unicodedata
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kollama2.llama.spell import Speller, spell
@@ -17,7 +17,6 @@ def tokenizer(tiny_tokenizer: Path) -> Tokenizer:
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0\ue000\ufffd"), max_size=60)
 
 
-@settings(max_examples=200, deadline=None)
 @given(TEXTS | st.text("한국어 여우 The fox 😀👩‍👧\n", max_size=80))
 @example("가나다라마바사아자차카타파하" * 5)
 @example(unicodedata.normalize("NFD", "각각의 낱말이 분해되어 있다"))

@@ -19,7 +19,7 @@ from kollama2.llama.talk import Talker, open_talker
 from kollama2.model.adapter import quiet_peft
 from kollama2.model.messages import Message
 from tests.chat_folders import DATED, QWEN, write_adapter, write_folder
-from tests.family_models import FAMILIES
+from tests.family_models import every
 
 ASKED: list[Message] = [{"role": "user", "content": "The fox, 여우?"}]
 
@@ -44,7 +44,7 @@ def ours(talker: Talker, most: int, **drawn: float) -> list[int]:
     return [*prompt, *talker.stream(prompt, most, **{"temperature": 0, **drawn})]
 
 
-@pytest.mark.parametrize("family", sorted(FAMILIES))
+@every
 def test_greedy_is_that_of_transformers(family: str, tmp_path: Path) -> None:
     folder = write_folder(tmp_path, family)
     talker = open_talker(folder)

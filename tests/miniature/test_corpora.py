@@ -129,7 +129,7 @@ def held_out() -> frozenset[str]:
 
 
 @pytest.mark.parametrize("name", TRAINING)
-@pytest.mark.parametrize("seed", [0, 2024])
+@pytest.mark.parametrize("seed", [0, pytest.param(2024, marks=pytest.mark.slow)])
 def test_no_held_out_sentence_is_in_a_training_corpus(name: str, seed: int, tmp_path: Path) -> None:
     content = written(name, tmp_path, seed=seed, size=1000)
     trained = {s for text in strings(name, content) for s in sentences(text)}

@@ -4,7 +4,7 @@ import json
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kollama2.miniature import scenes, suite
@@ -70,7 +70,6 @@ def test_instructions_have_wrong_prompts_of_other_items() -> None:
         assert item["wrong"][0]["role"] == "user"
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.randoms(use_true_random=False), st.sampled_from(FRAMES))
 def test_held_out_sentences_hold_no_filler_of_training(rng, frame) -> None:
     kinds = dict(frame.slots)

@@ -45,7 +45,6 @@ def tokenizer(tiny_tokenizer: Path) -> Tokenizer:
     return load_tokenizer(tiny_tokenizer)
 
 
-@settings(max_examples=300, deadline=None)
 @given(chats(), st.sampled_from(NAMES))
 @example([said("user", "</s>"), said("assistant", "<s>")], "llama2")
 def test_the_rules_of_every_sequence(tokenizer: Tokenizer, chat: list[Message], name: str):
@@ -94,7 +93,6 @@ def test_a_batch_is_its_members(tokenizer: Tokenizer, many: list[list[Message]],
 ORDINARY = st.text("abc 가나\n.,?<>[]", min_size=1, max_size=20).filter(str.strip)
 
 
-@settings(max_examples=150, deadline=None)
 @given(st.lists(ORDINARY, min_size=2, max_size=7), st.sampled_from(NAMES), st.booleans())
 def test_jinja_gives_the_same_ids(
     tiny_tokenizer: Path, tokenizer: Tokenizer, texts: list[str], name: str, with_input: bool

@@ -218,7 +218,15 @@ FAMILIES: dict[str, tuple[str, Callable[[], Any], dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+# Weights that are turned, a byte-level tokenizer, norms and windows of their own.
+QUICK = {"llama3", "qwen2", "gemma3"}
+every = pytest.mark.parametrize(
+    "name",
+    [pytest.param(one, marks=() if one in QUICK else pytest.mark.slow) for one in sorted(FAMILIES)],
+)
+
+
+@every
 def test_every_family_computes_as_before(name: str, tiny_model: Path, tmp_path: Path) -> None:
     architecture, config, more = FAMILIES[name]
     torch.manual_seed(0)

@@ -17,11 +17,14 @@ from kollama2.model.gguf.prove import fill, prove
 from kollama2.model.gguf.write import write_gguf
 from kollama2.model.load import whole
 from tests import chat_folders, tiny
-from tests.model.test_gguf import FAMILIES, LLAMA3, SMALL
+from tests.model.test_gguf import FAMILIES, LLAMA3, QUICK, SMALL
 from tests.train.test_onto import grown_base
 from tests.vocab.corpus import byte_level, small_ranks
 
-WRITTEN = sorted(FAMILIES.keys() - {"phi3", "exaone4"})
+WRITTEN = [
+    pytest.param(one, marks=() if one in QUICK else pytest.mark.slow)
+    for one in sorted(FAMILIES.keys() - {"phi3", "exaone4"})
+]
 
 
 def write(folder: Path, path: Path, kind: str = "F32") -> ModelFolder:

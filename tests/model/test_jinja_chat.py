@@ -58,7 +58,7 @@ def load(tmp_path_factory: pytest.TempPathFactory) -> Load:
     return found
 
 
-def dialogs(*, system: bool, count: int = 200) -> Iterator[list[Message]]:
+def dialogs(*, system: bool, count: int) -> Iterator[list[Message]]:
     """Dialogs of one to three questions, some with a system turn."""
     draw = random.Random(0)
 
@@ -90,12 +90,13 @@ def learned(encoder: ChatEncoder, plain: Any, chat: list[Message], **options: An
     return [plain.decode(run) for run in runs]
 
 
+@pytest.mark.parametrize("count", [40, pytest.param(200, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", NAMES)
-def test_the_ids_are_those_of_transformers(load: Load, name: str):
+def test_the_ids_are_those_of_transformers(load: Load, name: str, count: int):
     family, (encoder, plain) = FAMILIES[name], load(name)
     today = encoder.on(date.today())
     assert encoder.template == "own"
-    for chat in dialogs(system=family.system):
+    for chat in dialogs(system=family.system, count=count):
         one, expected = today.encode(chat), reference(plain, chat)
         asked = [number for number, turn in enumerate(chat) if turn["role"] == "assistant"]
         if not family.spaced:

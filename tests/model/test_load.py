@@ -17,7 +17,7 @@ from kollama2.model.pickled import from_pickle, is_pickled
 from kollama2.model.write import random_like, write_whole
 from kollama2.train.prepare import prepare
 from kollama2.train.settings import TrainSettings
-from tests.family_models import FAMILIES
+from tests.family_models import FAMILIES, every
 from tests.jsons import change
 
 IDS = torch.tensor([[1, 17, 300, 44, 5, 6, 7, 200]])
@@ -95,7 +95,7 @@ def test_the_command_line_tells_it_in_one_line(
     assert capsys.readouterr().err == "kollama2: one token has no row\n"
 
 
-@pytest.mark.parametrize("family", sorted(FAMILIES))
+@every
 def test_written_as_it_came(family: str, tmp_path: Path) -> None:
     """Also what transformers does not load, several dtypes, and names of older files."""
     folder = folder_of(family, tmp_path / family)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kollama2.data.forms import Example
@@ -47,7 +47,6 @@ def both(tiny_tokenizer: Path, tmp_path_factory: pytest.TempPathFactory) -> tupl
 TEXT = st.text("abc  \n가." + "Thefoxlivs", min_size=1).filter(lambda text: text[0] != " ")
 
 
-@settings(max_examples=200, deadline=None)
 @given(TEXT)
 @example("if:\n        The fox  lives")
 def test_transformers_gives_the_ids_of_sentencepiece(both: tuple[Any, Any], text: str):

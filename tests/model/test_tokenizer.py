@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import sentencepiece
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kollama2.errors import BadData
@@ -42,7 +42,6 @@ def test_what_a_llama_tokenizer_is(pieces: Tokenizer, fast: Tokenizer):
         assert one.dummy_prefix
 
 
-@settings(max_examples=200, deadline=None)
 @given(TEXTS)
 @example(" x")
 @example("  x ")
@@ -62,7 +61,6 @@ def test_content_is_sentencepiece_and_comes_back(
     assert fast.decode(ids) == text
 
 
-@settings(max_examples=200, deadline=None)
 @given(TEXTS, TEXTS.filter(bool))
 def test_continuing_text_has_no_dummy_prefix(
     pieces: Tokenizer, fast: Tokenizer, text: str, after: str
@@ -151,7 +149,6 @@ def byte_level(folder: Path) -> Tokenizer:
     return load_tokenizer(folder)
 
 
-@settings(max_examples=100, deadline=None)
 @given(TEXTS, TEXTS)
 @example("a<|endoftext|>", "<|reserved_0|>")
 def test_a_byte_level_tokenizer(bytes_only: Tokenizer, text: str, after: str):

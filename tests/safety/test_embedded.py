@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kollama2.safety.embedded import FOLDER, Embedded, windows
@@ -59,7 +59,6 @@ def test_the_threshold_is_the_callers() -> None:
     assert Embedded(1.0).judge([{"role": "user", "content": INSULT}], "output").safe
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.text(max_size=80))
 def test_any_text_has_a_score(text: str) -> None:
     found = features(text)

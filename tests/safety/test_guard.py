@@ -3,7 +3,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kollama2.safety.guard import REFUSAL_EN, REFUSAL_KO, Guard, Unsafe, refusal
@@ -74,7 +74,6 @@ def cut(text: str, places: Sequence[int]) -> Iterator[str]:
         start = end
 
 
-@settings(max_examples=300, deadline=None)
 @given(
     st.text("가나다 \n.abc", max_size=150), st.text("가나다 \n.abc", max_size=150), st.booleans(),
     st.lists(st.integers(0, 400), max_size=12),

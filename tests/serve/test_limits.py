@@ -152,6 +152,7 @@ def test_sigterm_lets_running_answers_end(tiny_model: Path) -> None:
         httpx.get(f"{url}/healthz")
 
 
+@pytest.mark.slow
 def test_the_end_has_a_bound(tiny_model: Path) -> None:
     here = "127.0.0.2" if sys.platform == "linux" else "127.0.0.1"  # macOS has no other
     process, url = begin(tiny_model, "--drain", "0", "--host", here)

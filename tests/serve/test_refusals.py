@@ -158,7 +158,7 @@ BODIES = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(suppress_health_check=list(HealthCheck))
 @given(path=st.sampled_from([CHAT, TEXT, "/v1/moderations"]), body=BODIES)
 def test_nothing_that_is_sent_is_a_defect(server: Running, path: str, body: Any) -> None:
     response = post(server, path, json.dumps(body))

@@ -28,13 +28,12 @@ from kollama2.train.prepare import prepare, trained
 from kollama2.train.record import parameters, sizes
 from kollama2.train.settings import TrainSettings
 from kollama2.train.shield import shield
-from tests.family_models import FAMILIES
+from tests.family_models import FAMILIES, every
 from tests.train.conftest import silent, write_rows
 
 LENGTHS = (40, 40, 23, 9, 9, 3)
 MIXING = {"qwen3_5_text", "qwen3_5", "qwen3_next", "lfm2", "falcon_h1"}
 WRAPPERS = {"mistral3", "gemma3", "qwen3_5"}
-every = pytest.mark.parametrize("family", sorted(FAMILIES))
 
 
 def texts() -> list[list[int]]:
@@ -223,7 +222,14 @@ def test_a_shield_sees_no_padding_and_no_vision(family: str, table: Rows) -> Non
     assert all(torch.equal(one, many) for one, many in zip(*scores, strict=True))
 
 
-@pytest.mark.parametrize("family", ["qwen3_next", "falcon_h1", "gemma2", "gpt_oss", "mistral3"])
+@pytest.mark.parametrize(
+    "family",
+    [
+        "qwen3_next",
+        *(pytest.param(one, marks=pytest.mark.slow)
+          for one in ("falcon_h1", "gemma2", "gpt_oss", "mistral3")),
+    ],
+)  # fmt: skip
 @pytest.mark.parametrize("method", ["full", "lora"])
 def test_preferences_do_not_depend_on_what_shares_a_batch(
     family: str, method: str, tmp_path: Path
