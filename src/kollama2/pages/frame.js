@@ -2,7 +2,8 @@
 const root = document.documentElement;
 const $ = (id) => document.getElementById(id);
 const texts = JSON.parse($("texts").textContent);
-const say = (key, values = {}) => texts[key][root.lang].replace(/{(\w+)}/g, (_, name) => values[name]);
+const filled = (text, values) => text.replace(/{(\w+)}/g, (_, name) => values[name]);
+const say = (key, values = {}) => filled(texts[key][root.lang], values);
 
 // A browser may forbid to remember; then a page works all the same, until it is closed.
 const kept = {
@@ -25,6 +26,7 @@ const dressed = new EventTarget();
 const speak = (language) => {
   root.lang = language;
   for (const one of document.querySelectorAll("[data-label]")) one.setAttribute("aria-label", say(one.dataset.label));
+  for (const one of document.querySelectorAll("[data-hint]")) one.placeholder = say(one.dataset.hint);
   dressed.dispatchEvent(new Event("language"));
 };
 
@@ -37,3 +39,21 @@ $("theme").addEventListener("click", () => {
   root.style.colorScheme = dark ? "light" : "dark";
   kept.set("theme", root.style.colorScheme);
 });
+
+// Elements are made of texts, never of HTML: whatever a model or a record says is shown, not run.
+const make = (tag, attributes = {}, ...parts) => {
+  const one = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) one.setAttribute(name, value);
+  one.append(...parts);
+  return one;
+};
+const both = (key, values = {}) => {
+  const found = document.createDocumentFragment();
+  for (const language of ["en", "ko"]) found.append(make("span", { class: "t", lang: language }, filled(texts[key][language], values)));
+  return found;
+};
+const button = (key, act, more = {}) => {
+  const one = make("button", { type: "button", ...more }, both(key));
+  one.addEventListener("click", act);
+  return one;
+};
