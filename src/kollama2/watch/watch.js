@@ -1,0 +1,137 @@
+// Asks the server how far the studies are, and shows it.
+const EVERY = 2000; // milliseconds between two questions
+let state = null, board = null, asked = null, seen = null, wanted = new URLSearchParams(location.hash.slice(1)).get("study");
+
+class Unread extends Error {}
+const question = async (path, name) => {
+  const given = new URLSearchParams(location.search);
+  if (name) given.set("name", name);
+  const response = await fetch(`api/${path}?${given}`);
+  if (!response.ok) throw new Unread((await response.json().catch(() => null))?.error || String(response.status));
+  return response.json();
+};
+
+const duration = (seconds) => {
+  if (seconds == null) return "";
+  const whole = Math.round(seconds);
+  if (whole < 60) return both("time.s", { a: whole });
+  return whole < 3600 ? both("time.m", { a: Math.floor(whole / 60), b: whole % 60 }) : both("time.h", { a: Math.floor(whole / 3600), b: Math.floor((whole % 3600) / 60) });
+};
+const who = (recipes) => (recipes.length < 3 ? recipes.join(", ") : both("recipes.more", { first: recipes[0], count: recipes.length - 1 }));
+const stateOf = (name) => make("span", { class: "state " + name }, both("state." + name));
+const table = (heads, rows) => make("div", { class: "wide", tabindex: "0" }, make("table", {}, make("thead", {}, make("tr", {}, ...heads)), make("tbody", {}, ...rows)));
+const head = (part, more = {}) => make("th", { scope: "col", ...more }, part);
+const cell = (more, ...parts) => make("td", more, ...parts);
+const fixed = (value, digits) => (value == null ? "–" : value.toFixed(digits));
+
+const now = (stage) => {
+  const share = stage.total ? both("share", { done: Math.floor(stage.done), total: stage.total, unit: stage.unit || "" }) : stage.unit || "";
+  const line = make("div", { class: "bar" }, make("span", {}, make("strong", {}, stage.kind), " · ", who(stage.recipes)), make("span", {}, share, stage.seconds ? " · " : "", duration(stage.seconds)));
+  const bar = make("progress", { max: "1", "aria-label": `${stage.kind} ${stage.recipes[0]}` });
+  if (stage.total) bar.value = stage.done / stage.total;
+  return make("li", {}, line, bar, make("div", { class: "key" }, stage.name));
+};
+const failure = (stage) => make("li", {}, make("strong", {}, stage.kind), " · ", who(stage.recipes), make("div", { class: "bad" }, stage.why), make("div", { class: "key" }, stage.name));
+
+const interval = ([value, low, high], digits) => [fixed(value, digits), make("small", {}, low == null ? "" : `[${fixed(low, digits)}, ${fixed(high, digits)}]`)];
+const standing = (row) => make("tr", {},
+  cell({}, row.tier || "–"),
+  make("th", { scope: "row" }, row.recipe, row.base ? make("small", {}, both("base")) : ""),
+  cell({ class: "n" }, fixed(row.score, 4)),
+  cell({ class: "n" + (row.separable ? (row.gain[0] > 0 ? " good" : " bad") : "") }, ...(row.gain ? interval(row.gain, board.in_bits ? 1 : 3) : ["–"])),
+  cell({ class: "n" }, fixed(row.p_best, 2)),
+  cell({ class: "n" }, ...(row.english ? interval(row.english, 1) : ["–"])),
+  cell({ class: "n" }, String(row.seeds)));
+const showBoard = () => {
+  const measured = state.measured, place = $("board");
+  if (!measured) return place.replaceChildren(make("p", { class: "note" }, both("board.none")));
+  if (!board) return place.replaceChildren(make("p", { class: "note" }, both("board.wait")));
+  const facts = make("ul", { class: "facts" }, ...board.headline[root.lang].map((one) => make("li", {}, one)));
+  const heads = [head(both("col.tier")), head(both("col.recipe")), ...["score", board.in_bits ? "saved" : "gain", "p_best", "english", "seeds"].map((one) => head(both("col." + one), { class: "n" }))];
+  place.replaceChildren(facts, table(heads, board.rows.map(standing)), make("p", { class: "note" }, both("board.note", { primary: board.primary, measured, all: state.cells.length })));
+};
+const showCells = () => {
+  const seeds = [...new Set(state.cells.map((one) => one.seed))], suites = [...new Set(state.cells.map((one) => one.suite))];
+  const rows = [...new Set(state.cells.map((one) => one.recipe))].map((recipe) => make("tr", {}, make("th", { scope: "row" }, recipe), ...seeds.map((seed) => cell({}, ...suites.flatMap((suite) => {
+    const found = state.cells.find((one) => one.recipe === recipe && one.seed === seed && one.suite === suite);
+    return found ? [make("div", {}, stateOf(found.state), suites.length > 1 ? ` ${suite}` : "")] : [];
+  })))));
+  $("cells").replaceChildren(table([head(both("col.recipe")), ...seeds.map((seed) => head(both("seed", { seed })))], rows));
+};
+const showStages = () => {
+  const rows = state.stages.map((one) => make("tr", {}, make("th", { scope: "row" }, one.kind, make("small", { class: "key" }, one.name)), cell({}, who(one.recipes)), cell({}, stateOf(one.state)), cell({ class: "n" }, duration(one.seconds))));
+  $("stages").replaceChildren(table([head(both("col.stage")), head(both("col.recipes")), head(both("col.state")), head(both("col.seconds"), { class: "n" })], rows));
+};
+const show = () => {
+  if (!state) return;
+  const count = (name) => state.counts[name] || 0, running = state.stages.filter((one) => one.state === "running"), failed = state.stages.filter((one) => one.state === "failed");
+  $("name").textContent = state.name;
+  document.title = `${state.name} ${count("done")}/${state.stages.length} – kollama2 watch`;
+  $("about").textContent = state.about;
+  // It is read out, so it changes only when a number does.
+  const told = say("counts", { done: count("done"), all: state.stages.length, running: running.length, failed: failed.length, todo: count("todo") });
+  if ($("counts").textContent !== told) $("counts").textContent = told;
+  $("progress").max = state.stages.length;
+  $("progress").value = count("done");
+  $("seen").replaceChildren(both("seen", { time: seen }));
+  $("now").replaceChildren(...(running.length ? running.map(now) : [make("li", { class: "soft" }, both("now.none"))]));
+  $("failed").hidden = !failed.length;
+  $("failures").replaceChildren(...failed.map(failure));
+  const drawn = charts(state.curves, [...new Set(state.cells.map((one) => one.recipe))], Math.min(540, $("curves").clientWidth));
+  $("curves").replaceChildren(...(drawn.length ? drawn : [make("p", { class: "note" }, both("curves.none"))]));
+  showBoard();
+  showCells();
+  showStages();
+};
+const complain = (key, values) => {
+  $("trouble").hidden = !key;
+  const told = key ? say(key, values) : "";
+  if ($("trouble").textContent !== told) $("trouble").textContent = told;
+};
+const offer = (studies) => {
+  const name = studies.some((one) => one.name === wanted) ? wanted : studies[0]?.name;
+  const options = studies.map((one) => make("option", { value: one.name }, one.running ? say("study.running", one) : one.name));
+  const same = options.length === $("study").length && options.every((one, at) => one.value === $("study")[at].value && one.text === $("study")[at].text);
+  if (!same) $("study").replaceChildren(...options);
+  if (name) $("study").value = name;
+  $("none").hidden = Boolean(name);
+  $("shown").hidden = !name;
+  return name;
+};
+
+const look = async () => {
+  const name = offer(await question("studies"));
+  if (!name) return;
+  const found = await question("study", name);
+  if (state?.name !== name) board = asked = null;
+  state = found;
+  seen = new Date().toLocaleTimeString(root.lang);
+  show();
+  // A leaderboard may take seconds; it is asked for when more is measured, and nobody waits for it.
+  const version = `${name} ${state.measured}`;
+  if (state.measured && asked !== version) {
+    asked = version;
+    question("board", name).then((given) => { if (state.name === name) { board = given; showBoard(); } }, () => { asked = null; });
+  }
+};
+let turn = 0;
+const watch = async () => {
+  const mine = ++turn; // a question that comes later takes over
+  try {
+    if (!document.hidden) await look();
+    complain(null);
+  } catch (error) {
+    complain(error instanceof Unread ? "trouble" : "offline", { reason: error.message, time: seen || "–" });
+  }
+  root.dataset.ready = "yes";
+  if (mine === turn) setTimeout(() => mine === turn && watch(), EVERY);
+};
+$("study").addEventListener("change", () => {
+  wanted = $("study").value;
+  history.replaceState(null, "", `#${new URLSearchParams({ study: wanted })}`);
+  watch();
+});
+document.addEventListener("visibilitychange", () => { if (!document.hidden) watch(); });
+dressed.addEventListener("language", show);
+speak(root.lang);
+watch();
