@@ -3,7 +3,6 @@
 import json
 import math
 import threading
-from collections import Counter
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from kollama2.reporting.study import TRAINING, Study, kind_of, load, trouble
 from kollama2.reporting.table import rank
 
 METRICS = "metrics.jsonl"
+FIGURES = ("done", "total", "unit", "seconds")  # of the progress of a stage
 
 
 @dataclass
@@ -101,7 +101,6 @@ class Records:
             "name": name,
             "about": found.lock.about,
             "cells": cells,
-            "counts": Counter(one["state"] for one in stages),
             "stages": stages,
             "curves": curves,
             "measured": sum(one.done for one in found.cells),
@@ -145,7 +144,7 @@ class Records:
             told = read(self.store / f"{name}.partial" / "progress.json", Json)
         except Fault:  # not there yet, or published between two looks
             told = {}
-        figures = {key: told[key] for key in ("done", "total", "unit", "seconds") if key in told}
+        figures = {key: told.get(key) for key in FIGURES}
         held = lease.holder(self.store / f"{name}.lease")
         return {"state": "running" if held else "todo", **_finite(figures)}
 

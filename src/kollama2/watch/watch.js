@@ -11,6 +11,15 @@ const question = async (path, name) => {
   return response.json();
 };
 
+// A part of the page changes only where what it shows did: whoever reads or scrolls it keeps their place.
+const marks = {};
+const renew = (id, shown, draw) => {
+  const mark = JSON.stringify([root.lang, shown]);
+  if (marks[id] === mark) return;
+  marks[id] = mark;
+  $(id).replaceChildren(...draw());
+};
+
 const duration = (seconds) => {
   if (seconds == null) return "";
   const whole = Math.round(seconds);
@@ -19,7 +28,7 @@ const duration = (seconds) => {
 };
 const who = (recipes) => (recipes.length < 3 ? recipes.join(", ") : both("recipes.more", { first: recipes[0], count: recipes.length - 1 }));
 const stateOf = (name) => make("span", { class: "state " + name }, both("state." + name));
-const table = (heads, rows) => make("div", { class: "wide", tabindex: "0" }, make("table", {}, make("thead", {}, make("tr", {}, ...heads)), make("tbody", {}, ...rows)));
+const table = (title, heads, rows) => make("div", { class: "wide", tabindex: "0", role: "group", "aria-label": say(title) }, make("table", {}, make("thead", {}, make("tr", {}, ...heads)), make("tbody", {}, ...rows)));
 const head = (part, more = {}) => make("th", { scope: "col", ...more }, part);
 const cell = (more, ...parts) => make("td", more, ...parts);
 const fixed = (value, digits) => (value == null ? "–" : value.toFixed(digits));
@@ -42,46 +51,51 @@ const standing = (row) => make("tr", {},
   cell({ class: "n" }, fixed(row.p_best, 2)),
   cell({ class: "n" }, ...(row.english ? interval(row.english, 1) : ["–"])),
   cell({ class: "n" }, String(row.seeds)));
-const showBoard = () => {
-  const measured = state.measured, place = $("board");
-  if (!measured) return place.replaceChildren(make("p", { class: "note" }, both("board.none")));
-  if (!board) return place.replaceChildren(make("p", { class: "note" }, both("board.wait")));
+const leaderboard = () => {
+  const measured = state.measured;
+  if (!measured) return [make("p", { class: "note" }, both("board.none"))];
+  if (!board) return [make("p", { class: "note" }, both("board.wait"))];
   const facts = make("ul", { class: "facts" }, ...board.headline[root.lang].map((one) => make("li", {}, one)));
   const heads = [head(both("col.tier")), head(both("col.recipe")), ...["score", board.in_bits ? "saved" : "gain", "p_best", "english", "seeds"].map((one) => head(both("col." + one), { class: "n" }))];
-  place.replaceChildren(facts, table(heads, board.rows.map(standing)), make("p", { class: "note" }, both("board.note", { primary: board.primary, measured, all: state.cells.length })));
+  const note = make("p", { class: "note" }, both("board.note", { primary: board.primary, measured, all: state.cells.length }));
+  return [facts, table("board", heads, board.rows.map(standing)), note];
 };
-const showCells = () => {
-  const seeds = [...new Set(state.cells.map((one) => one.seed))], suites = [...new Set(state.cells.map((one) => one.suite))];
-  const rows = [...new Set(state.cells.map((one) => one.recipe))].map((recipe) => make("tr", {}, make("th", { scope: "row" }, recipe), ...seeds.map((seed) => cell({}, ...suites.flatMap((suite) => {
+const cells = () => {
+  const unique = (what) => [...new Set(state.cells.map((one) => one[what]))];
+  const seeds = unique("seed"), suites = unique("suite");
+  const rows = unique("recipe").map((recipe) => make("tr", {}, make("th", { scope: "row" }, recipe), ...seeds.map((seed) => cell({}, ...suites.flatMap((suite) => {
     const found = state.cells.find((one) => one.recipe === recipe && one.seed === seed && one.suite === suite);
     return found ? [make("div", {}, stateOf(found.state), suites.length > 1 ? ` ${suite}` : "")] : [];
   })))));
-  $("cells").replaceChildren(table([head(both("col.recipe")), ...seeds.map((seed) => head(both("seed", { seed })))], rows));
+  return [table("cells", [head(both("col.recipe")), ...seeds.map((seed) => head(both("seed", { seed })))], rows)];
 };
-const showStages = () => {
-  const rows = state.stages.map((one) => make("tr", {}, make("th", { scope: "row" }, one.kind, make("small", { class: "key" }, one.name)), cell({}, who(one.recipes)), cell({}, stateOf(one.state)), cell({ class: "n" }, duration(one.seconds))));
-  $("stages").replaceChildren(table([head(both("col.stage")), head(both("col.recipes")), head(both("col.state")), head(both("col.seconds"), { class: "n" })], rows));
+const stages = () => {
+  const rows = state.stages.map((one) => make("tr", {}, make("th", { scope: "row" }, one.kind, make("small", { class: "key" }, one.name)), cell({}, who(one.recipes)), cell({}, stateOf(one.state)), cell({ class: "n" }, one.state === "done" ? duration(one.seconds) : ""))));
+  return [table("stages", [head(both("col.stage")), head(both("col.recipes")), head(both("col.state")), head(both("col.seconds"), { class: "n" })], rows)];
+};
+const drawn = (width) => {
+  const found = charts(state.curves, [...new Set(state.cells.map((one) => one.recipe))], width);
+  return found.length ? found : [make("p", { class: "note" }, both("curves.none"))];
 };
 const show = () => {
   if (!state) return;
-  const count = (name) => state.counts[name] || 0, running = state.stages.filter((one) => one.state === "running"), failed = state.stages.filter((one) => one.state === "failed");
+  const of = (name) => state.stages.filter((one) => one.state === name), running = of("running"), failed = of("failed");
+  const width = Math.min(540, $("curves").clientWidth), done = of("done").length;
   $("name").textContent = state.name;
-  document.title = `${state.name} ${count("done")}/${state.stages.length} – kollama2 watch`;
+  document.title = `${state.name} ${done}/${state.stages.length} – kollama2 watch`;
   $("about").textContent = state.about;
-  // It is read out, so it changes only when a number does.
-  const told = say("counts", { done: count("done"), all: state.stages.length, running: running.length, failed: failed.length, todo: count("todo") });
-  if ($("counts").textContent !== told) $("counts").textContent = told;
+  const counts = { done, all: state.stages.length, running: running.length, failed: failed.length, todo: of("todo").length };
+  renew("counts", counts, () => [both("counts", counts)]); // it is read out
   $("progress").max = state.stages.length;
-  $("progress").value = count("done");
+  $("progress").value = done;
   $("seen").replaceChildren(both("seen", { time: seen }));
-  $("now").replaceChildren(...(running.length ? running.map(now) : [make("li", { class: "soft" }, both("now.none"))]));
+  renew("now", running, () => (running.length ? running.map(now) : [make("li", { class: "soft" }, both("now.none"))]));
   $("failed").hidden = !failed.length;
-  $("failures").replaceChildren(...failed.map(failure));
-  const drawn = charts(state.curves, [...new Set(state.cells.map((one) => one.recipe))], Math.min(540, $("curves").clientWidth));
-  $("curves").replaceChildren(...(drawn.length ? drawn : [make("p", { class: "note" }, both("curves.none"))]));
-  showBoard();
-  showCells();
-  showStages();
+  renew("failures", failed, () => failed.map(failure));
+  renew("curves", [width, state.curves], () => drawn(width));
+  renew("board", [state.measured, board], leaderboard);
+  renew("cells", state.cells, cells);
+  renew("stages", state.stages.map((one) => [one.name, one.state]), stages);
 };
 const complain = (key, values) => {
   $("trouble").hidden = !key;
@@ -111,7 +125,7 @@ const look = async () => {
   const version = `${name} ${state.measured}`;
   if (state.measured && asked !== version) {
     asked = version;
-    question("board", name).then((given) => { if (state.name === name) { board = given; showBoard(); } }, () => { asked = null; });
+    question("board", name).then((given) => { if (state.name === name) { board = given; show(); } }, () => { asked = null; });
   }
 };
 let turn = 0;
