@@ -123,7 +123,7 @@ def test_enter_ends_a_syllable_and_sends_nothing(chromium: Any, two: Running) ->
         assert page.input_value("#message") == "한\n"
         page.press("#message", "Enter")
         page.wait_for_selector(".turn")
-        assert page.locator(".mine .text").inner_text() == "한\n"
+        assert page.locator(".mine .text").text_content() == "한\n"
 
 
 def test_a_blind_vote_shows_the_names_and_is_a_line_like_the_arenas(
@@ -204,7 +204,7 @@ def test_a_server_that_has_gone_is_said(chromium: Any, tiny_model: Path) -> None
         page.wait_for_selector("[data-ready=yes]")
     send(page, "거기 있습니까?")
     page.wait_for_selector("#again")
-    assert page.locator(".bad").last.inner_text().startswith("서버가 응답하지 않습니다.")
+    assert page.locator(".turn .bad").inner_text().startswith("서버가 응답하지 않습니다.")
     assert len(kept(page, "talk-")) == 1
     profile.close()
 
