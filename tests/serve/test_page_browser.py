@@ -140,9 +140,11 @@ def test_a_blind_vote_shows_the_names_and_is_a_line_like_the_arenas(
             last = page.locator(".turn").last
             assert last.locator(".answers h2").all_inner_texts() == ["답변 1", "답변 2"]
             shown = last.locator(".answers .text").all_inner_texts()
+            assert last.locator(".answers .note").all_inner_texts() == ["", ""]
             page.click(f"[data-choice={choice}]")
             names = page.locator(".turn").last.locator(".answers h2").all_inner_texts()
             assert [texts[name] for name in names] == shown
+            assert "토큰" in page.locator(".turn").last.locator(".answers .note").first.inner_text()
             vote = json.loads(saved(page, "#votes-download").splitlines()[-1])
             assert sorted(vote) == VOTE
             assert [vote["left"], vote["right"], vote["choice"]] == [*names, choice]

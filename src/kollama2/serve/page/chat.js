@@ -29,10 +29,11 @@ const valid = () => {
 const isWhole = (turn) => turn.answers.length === turn.models.length && turn.answers.every((one) => one.text.trim() && !one.trouble);
 const nameOf = (turn, slot) => (hidden(turn) ? both("answer", { number: turn.sides.indexOf(slot) + 1 }) : turn.models[slot]);
 
-const figures = (answer) => {
+// Nothing that could give a hidden model away, such as its speed.
+const figures = (turn, answer) => {
   const found = [];
   const add = (part) => found.push(...(found.length ? [" · "] : []), part);
-  if (answer.tokens != null) add(both("figures", { tokens: answer.tokens, seconds: answer.seconds.toFixed(1) }));
+  if (answer.tokens != null && !hidden(turn)) add(both("figures", { tokens: answer.tokens, seconds: answer.seconds.toFixed(1) }));
   if ("reason." + answer.reason in texts) add(both("reason." + answer.reason));
   return found;
 };
@@ -44,7 +45,7 @@ const card = (turn, slot) => {
   const whole = make("section", { class: "card" }, make("h2", {}, nameOf(turn, slot)), place, notes);
   const finish = () => {
     if (!answer.text.trim() && !answer.trouble) { place.classList.add("empty"); place.replaceChildren(both("empty")); }
-    notes.replaceChildren(...figures(answer));
+    notes.replaceChildren(...figures(turn, answer));
     if (answer.trouble) whole.append(make("p", { class: "bad", role: "alert" }, both(answer.trouble.key, answer.trouble.values)));
   };
   return { whole, text, finish };
@@ -118,7 +119,7 @@ const write = async (turn) => {
   toEnd();
   await Promise.all(turn.answers.map((answer, slot) => answered(mine, turn, slot, controller.signal, cards[slot])));
   if (writing === controller) busy(null);
-  if (keep(mine) === false) complain({ key: "history.full", values: {} });
+  if (!keep(mine)) complain({ key: "history.full", values: {} });
   since = performance.now();
   if (mine !== talk) return;
   const follow = atEnd();

@@ -18,8 +18,12 @@ const cover = (turn) => {
 };
 const titleOf = (talk) => talk.turns[0]?.text.trim().replace(/\s+/g, " ").slice(0, 60) || say("title");
 
-const keep = (talk) => kept.set("talk-" + talk.id, JSON.stringify(talk));
-const forget = (talk) => kept.delete("talk-" + talk.id);
+const gone = new Set(); // an answer may still be coming in a chat that is deleted
+const keep = (talk) => gone.has(talk.id) || kept.set("talk-" + talk.id, JSON.stringify(talk));
+const forget = (talk) => {
+  gone.add(talk.id);
+  kept.delete("talk-" + talk.id);
+};
 const all = (start) => kept.names(start).flatMap((name) => {
   try { return [JSON.parse(kept.get(name))]; } catch { return []; }
 }).sort((one, other) => (one.time < other.time ? 1 : -1));
