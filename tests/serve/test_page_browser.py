@@ -90,7 +90,7 @@ def test_what_is_asked_is_what_the_fields_say(chromium: Any, two: Running) -> No
         page.on("request", lambda one: asked.append(one.post_data) if one.post_data else None)
         page.fill("#system", "짧게")
         page.fill("#top_p", "0.9")
-        page.fill("#max_tokens", "5")
+        page.fill("#max_tokens", "200")
         send(page, "하나")
         page.wait_for_selector("#again")
         send(page, "둘")
@@ -102,7 +102,7 @@ def test_what_is_asked_is_what_the_fields_say(chromium: Any, two: Running) -> No
     first, second = map(json.loads, asked)
     system, one = {"role": "system", "content": "짧게"}, {"role": "user", "content": "하나"}
     more = {"stream": True, "stream_options": {"include_usage": True}}
-    fields = {"model": "first", "top_p": 0.9, "max_tokens": 5, **more}
+    fields = {"model": "first", "top_p": 0.9, "max_tokens": 200, **more}
     assert first == {**fields, "messages": [system, one]}
     answer = {"role": "assistant", "content": MARKUP}
     assert second["messages"] == [system, one, answer, {"role": "user", "content": "둘"}]
