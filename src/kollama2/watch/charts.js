@@ -24,19 +24,25 @@ const brief = (value) => {
 const chart = (curves, places, width) => {
   const x = curves.every((one) => one.points.every((point) => point.tokens != null)) ? "tokens" : "step";
   const points = curves.map((one) => one.points.filter((point) => point.loss != null).map((point) => [point[x], point.loss]));
-  const flat = points.flat(), losses = flat.map((one) => one[1]);
-  const right = Math.max(...flat.map((one) => one[0])), low = Math.min(...losses), high = Math.max(...losses), room = (high - low) * 0.05 || 0.1;
+  const flat = points.flat(), losses = flat.map((one) => one[1]), right = Math.max(...flat.map((one) => one[0]));
+  const low = Math.min(...losses), high = Math.max(...losses), room = (high - low) * 0.05 || 0.1;
   const atX = (value) => LEFT + (value / (right || 1)) * (width - LEFT - 8);
   const atY = (value) => HEIGHT - BOTTOM - ((value - low + room) / (high - low + 2 * room)) * (HEIGHT - BOTTOM - TOP);
-  const drawn = svg("svg", { width, height: HEIGHT, role: "img", "aria-label": curves.map((one) => `${say("curve", one)}: ${say("curve.last", { loss: one.points.at(-1).loss })}`).join("; ") });
+  const words = curves.map((one) => `${say("curve", one)}: ${say("curve.last", { loss: one.points.at(-1).loss })}`);
+  const drawn = svg("svg", { width, height: HEIGHT, role: "img", "aria-label": words.join("; ") });
   for (const value of ticks(low - room, high + room, 5)) {
-    drawn.append(svg("line", { class: "axis", x1: LEFT, x2: width - 8, y1: atY(value), y2: atY(value) }), svg("text", { x: LEFT - 6, y: atY(value) + 4, "text-anchor": "end" }, String(value)));
+    drawn.append(
+      svg("line", { class: "axis", x1: LEFT, x2: width - 8, y1: atY(value), y2: atY(value) }),
+      svg("text", { x: LEFT - 6, y: atY(value) + 4, "text-anchor": "end" }, String(value)));
   }
-  for (const value of ticks(0, right, 5)) drawn.append(svg("text", { x: atX(value), y: HEIGHT - 6, "text-anchor": "middle" }, brief(value)));
+  for (const value of ticks(0, right, 5)) {
+    drawn.append(svg("text", { x: atX(value), y: HEIGHT - 6, "text-anchor": "middle" }, brief(value)));
+  }
   points.forEach((line, at) => {
     const look = lookOf(places.get(curves[at].recipe));
     if (line.length === 1) drawn.append(svg("circle", { class: look, cx: atX(line[0][0]), cy: atY(line[0][1]), r: 2 }));
-    drawn.append(svg("polyline", { class: `line ${look}`, points: line.map(([a, b]) => `${atX(a).toFixed(1)},${atY(b).toFixed(1)}`).join(" ") }));
+    const path = line.map(([a, b]) => `${atX(a).toFixed(1)},${atY(b).toFixed(1)}`).join(" ");
+    drawn.append(svg("polyline", { class: `line ${look}`, points: path }));
   });
   return { drawn, x };
 };
@@ -50,10 +56,12 @@ const charts = (curves, recipes, width) => {
     const shown = begun.filter((one) => one.kind === kind);
     const { drawn, x } = chart(shown, places, width);
     const legend = shown.map((one) => {
-      const key = svg("svg", { viewBox: "0 0 22 8", "aria-hidden": "true" }, svg("line", { class: lookOf(places.get(one.recipe)), x1: 0, x2: 22, y1: 4, y2: 4, "stroke-width": 2.5 }));
+      const line = { class: lookOf(places.get(one.recipe)), x1: 0, x2: 22, y1: 4, y2: 4, "stroke-width": 2.5 };
+      const key = svg("svg", { viewBox: "0 0 22 8", "aria-hidden": "true" }, svg("line", line));
       const state = one.state === "done" ? "" : both("state." + one.state);
       return make("li", {}, key, both("curve", one), " · ", String(one.points.at(-1).loss), state && " · ", state);
     });
-    return make("figure", {}, make("h3", {}, both("kind." + kind)), drawn, make("figcaption", {}, both("curves.axes." + x)), make("ul", { class: "legend" }, ...legend));
+    const caption = make("figcaption", {}, both("curves.axes." + x));
+    return make("figure", {}, make("h3", {}, both("kind." + kind)), drawn, caption, make("ul", { class: "legend" }, ...legend));
   });
 };

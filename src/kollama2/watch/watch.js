@@ -1,6 +1,7 @@
 // Asks the server how far the studies are, and shows it.
 const EVERY = 2000; // milliseconds between two questions
-let state = null, board = null, asked = null, seen = null, wanted = new URLSearchParams(location.hash.slice(1)).get("study");
+let state = null, board = null, asked = null, seen = null;
+let wanted = new URLSearchParams(location.hash.slice(1)).get("study");
 
 class Unread extends Error {}
 const question = async (path, name) => {
@@ -23,24 +24,31 @@ const renew = (id, shown, draw) => {
 const duration = (seconds) => {
   if (seconds == null) return "";
   const whole = Math.round(seconds);
+  const minutes = Math.floor(whole / 60);
   if (whole < 60) return both("time.s", { a: whole });
-  return whole < 3600 ? both("time.m", { a: Math.floor(whole / 60), b: whole % 60 }) : both("time.h", { a: Math.floor(whole / 3600), b: Math.floor((whole % 3600) / 60) });
+  return whole < 3600 ? both("time.m", { a: minutes, b: whole % 60 }) : both("time.h", { a: Math.floor(minutes / 60), b: minutes % 60 });
 };
 const who = (recipes) => (recipes.length < 3 ? recipes.join(", ") : both("recipes.more", { first: recipes[0], count: recipes.length - 1 }));
 const stateOf = (name) => make("span", { class: "state " + name }, both("state." + name));
-const table = (title, heads, rows) => make("div", { class: "wide", tabindex: "0", role: "group", "aria-label": say(title) }, make("table", {}, make("thead", {}, make("tr", {}, ...heads)), make("tbody", {}, ...rows)));
+const table = (title, heads, rows) => make("div", { class: "wide", tabindex: "0", role: "group", "aria-label": say(title) },
+  make("table", {}, make("thead", {}, make("tr", {}, ...heads)), make("tbody", {}, ...rows)));
 const head = (part, more = {}) => make("th", { scope: "col", ...more }, part);
 const cell = (more, ...parts) => make("td", more, ...parts);
 const fixed = (value, digits) => (value == null ? "–" : value.toFixed(digits));
 
 const now = (stage) => {
-  const share = stage.total ? both("share", { done: Math.floor(stage.done), total: stage.total, unit: stage.unit || "" }) : stage.unit || "";
-  const line = make("div", { class: "bar" }, make("span", {}, make("strong", {}, stage.kind), " · ", who(stage.recipes)), make("span", {}, share, stage.seconds ? " · " : "", duration(stage.seconds)));
+  const figures = { done: Math.floor(stage.done), total: stage.total, unit: stage.unit || "" };
+  const share = stage.total ? both("share", figures) : figures.unit;
+  const line = make("div", { class: "bar" },
+    make("span", {}, make("strong", {}, stage.kind), " · ", who(stage.recipes)),
+    make("span", {}, share, stage.seconds ? " · " : "", duration(stage.seconds)));
   const bar = make("progress", { max: "1", "aria-label": `${stage.kind} ${stage.recipes[0]}` });
   if (stage.total) bar.value = stage.done / stage.total;
   return make("li", {}, line, bar, make("div", { class: "key" }, stage.name));
 };
-const failure = (stage) => make("li", {}, make("strong", {}, stage.kind), " · ", who(stage.recipes), make("div", { class: "bad" }, stage.why), make("div", { class: "key" }, stage.name));
+const failure = (stage) => make("li", {},
+  make("strong", {}, stage.kind), " · ", who(stage.recipes),
+  make("div", { class: "bad" }, stage.why), make("div", { class: "key" }, stage.name));
 
 const interval = ([value, low, high], digits) => [fixed(value, digits), make("small", {}, low == null ? "" : `[${fixed(low, digits)}, ${fixed(high, digits)}]`)];
 const standing = (row) => make("tr", {},
@@ -56,22 +64,30 @@ const leaderboard = () => {
   if (!measured) return [make("p", { class: "note" }, both("board.none"))];
   if (!board) return [make("p", { class: "note" }, both("board.wait"))];
   const facts = make("ul", { class: "facts" }, ...board.headline[root.lang].map((one) => make("li", {}, one)));
-  const heads = [head(both("col.tier")), head(both("col.recipe")), ...["score", board.in_bits ? "saved" : "gain", "p_best", "english", "seeds"].map((one) => head(both("col." + one), { class: "n" }))];
+  const numbers = ["score", board.in_bits ? "saved" : "gain", "p_best", "english", "seeds"];
+  const heads = [head(both("col.tier")), head(both("col.recipe")), ...numbers.map((one) => head(both("col." + one), { class: "n" }))];
   const note = make("p", { class: "note" }, both("board.note", { primary: board.primary, measured, all: state.cells.length }));
   return [facts, table("board", heads, board.rows.map(standing)), note];
 };
 const cells = () => {
   const unique = (what) => [...new Set(state.cells.map((one) => one[what]))];
   const seeds = unique("seed"), suites = unique("suite");
-  const rows = unique("recipe").map((recipe) => make("tr", {}, make("th", { scope: "row" }, recipe), ...seeds.map((seed) => cell({}, ...suites.flatMap((suite) => {
+  const states = (recipe, seed) => suites.flatMap((suite) => {
     const found = state.cells.find((one) => one.recipe === recipe && one.seed === seed && one.suite === suite);
     return found ? [make("div", {}, stateOf(found.state), suites.length > 1 ? ` ${suite}` : "")] : [];
-  })))));
+  });
+  const rows = unique("recipe").map((recipe) => make("tr", {},
+    make("th", { scope: "row" }, recipe), ...seeds.map((seed) => cell({}, ...states(recipe, seed)))));
   return [table("cells", [head(both("col.recipe")), ...seeds.map((seed) => head(both("seed", { seed })))], rows)];
 };
 const stages = () => {
-  const rows = state.stages.map((one) => make("tr", {}, make("th", { scope: "row" }, one.kind, make("small", { class: "key" }, one.name)), cell({}, who(one.recipes)), cell({}, stateOf(one.state)), cell({ class: "n" }, one.state === "done" ? duration(one.seconds) : ""))));
-  return [table("stages", [head(both("col.stage")), head(both("col.recipes")), head(both("col.state")), head(both("col.seconds"), { class: "n" })], rows)];
+  const heads = [...["stage", "recipes", "state"].map((one) => head(both("col." + one))), head(both("col.seconds"), { class: "n" })];
+  const rows = state.stages.map((one) => make("tr", {},
+    make("th", { scope: "row" }, one.kind, make("small", { class: "key" }, one.name)),
+    cell({}, who(one.recipes)),
+    cell({}, stateOf(one.state)),
+    cell({ class: "n" }, one.state === "done" ? duration(one.seconds) : "")));
+  return [table("stages", heads, rows)];
 };
 const drawn = (width) => {
   const found = charts(state.curves, [...new Set(state.cells.map((one) => one.recipe))], width);
@@ -123,10 +139,13 @@ const look = async () => {
   show();
   // A leaderboard may take seconds; it is asked for when more is measured, and nobody waits for it.
   const version = `${name} ${state.measured}`;
-  if (state.measured && asked !== version) {
-    asked = version;
-    question("board", name).then((given) => { if (state.name === name) { board = given; show(); } }, () => { asked = null; });
-  }
+  if (!state.measured || asked === version) return;
+  asked = version;
+  question("board", name).then((given) => {
+    if (state.name !== name) return;
+    board = given;
+    show();
+  }, () => { asked = null; });
 };
 let turn = 0;
 const watch = async () => {

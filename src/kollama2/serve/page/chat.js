@@ -44,7 +44,10 @@ const card = (turn, slot) => {
   const notes = make("p", { class: "note" });
   const whole = make("section", { class: "card" }, make("h2", {}, nameOf(turn, slot)), place, notes);
   const finish = () => {
-    if (!answer.text.trim() && !answer.trouble) { place.classList.add("empty"); place.replaceChildren(both("empty")); }
+    if (!answer.text.trim() && !answer.trouble) {
+      place.classList.add("empty");
+      place.replaceChildren(both("empty"));
+    }
     notes.replaceChildren(...figures(turn, answer));
     if (answer.trouble) whole.append(make("p", { class: "bad", role: "alert" }, both(answer.trouble.key, answer.trouble.values)));
   };
@@ -52,8 +55,9 @@ const card = (turn, slot) => {
 };
 const show = (turn) => {
   const cards = turn.answers.map((_, slot) => card(turn, slot));
+  const asked = make("p", { class: "text", dir: "auto" }, turn.text);
   const answers = make("div", { class: cards.length > 1 ? "answers" : "answers alone" }, ...turn.sides.map((slot) => cards[slot].whole));
-  const mine = make("section", { class: "card mine" }, make("h2", {}, both("you")), make("p", { class: "text", dir: "auto" }, turn.text));
+  const mine = make("section", { class: "card mine" }, make("h2", {}, both("you")), asked);
   const shown = make("article", { class: "turn" }, mine, answers, make("div", { class: "after" }));
   return { shown, cards };
 };
@@ -65,7 +69,9 @@ const finish = (turn, shown) => {
   if (!last || writing) return;
   if (hidden(turn) && isWhole(turn)) {
     const group = make("div", { class: "votes", role: "group", "data-label": "vote", "aria-label": say("vote") });
-    for (const choice of ["left", "tie", "bad", "right"]) group.append(button(choice, () => vote(turn, choice), { "data-choice": choice }));
+    for (const choice of ["left", "tie", "bad", "right"]) {
+      group.append(button(choice, () => vote(turn, choice), { "data-choice": choice }));
+    }
     after.append(make("p", { class: "note" }, both("vote")), group);
   }
   after.append(button("again", () => write(turn), { class: "small", id: "again" }));
@@ -124,8 +130,8 @@ const write = async (turn) => {
   if (mine !== talk) return;
   const follow = atEnd();
   finish(turn, shown);
-  const troubled = turn.answers.some((one) => one.trouble), stopped = turn.answers.some((one) => one.reason === "stopped");
-  tell(both(troubled ? "status.failed" : stopped ? "status.stopped" : "status.done"));
+  if (turn.answers.some((one) => one.trouble)) tell(both("status.failed"));
+  else tell(both(turn.answers.some((one) => one.reason === "stopped") ? "status.stopped" : "status.done"));
   if (follow) toEnd();
 };
 const answered = async (mine, turn, slot, signal, { text, finish: done }) => {
@@ -255,7 +261,9 @@ $("forget").addEventListener("click", () => {
 });
 $("markdown").addEventListener("click", () => download(`${talk.id}.md`, "text/markdown", markdown(talk)));
 $("json").addEventListener("click", () => download(`${talk.id}.json`, "application/json", JSON.stringify(talk, null, 1) + "\n"));
-$("votes-download").addEventListener("click", () => download("votes.jsonl", "application/jsonl", votes().map((one) => JSON.stringify(one) + "\n").join("")));
+$("votes-download").addEventListener("click", () => {
+  download("votes.jsonl", "application/jsonl", votes().map((one) => JSON.stringify(one) + "\n").join(""));
+});
 $("votes-delete").addEventListener("click", () => {
   if (!confirm(say("votes.sure"))) return;
   kept.names("vote-").forEach(kept.delete);
