@@ -155,8 +155,9 @@ def test_a_blind_vote_shows_the_names_and_is_a_line_like_the_arenas(
         assert len(kept(page, "talk-")) == 1
 
 
-def test_stop_keeps_what_there_is_and_frees_the_row(chromium: Any, slow_server: Running) -> None:
-    with tab(chromium, slow_server.url) as page:
+def test_stop_keeps_what_there_is_and_frees_the_row(chromium: Any, tiny_model: Path) -> None:
+    model = slow(load(tiny_model), 0.25)
+    with running(served(model)) as server, tab(chromium, server.url) as page:
         send(page, "a")
         page.wait_for_function("document.querySelector('.answers .text')?.textContent.length > 3")
         assert page.locator("#log").get_attribute("aria-busy") == "true"
@@ -165,7 +166,7 @@ def test_stop_keeps_what_there_is_and_frees_the_row(chromium: Any, slow_server: 
         assert page.locator("#status").inner_text() == "답변을 중지했습니다."
         before = page.locator(".answers .text").inner_text()
         assert len(before) > 3
-        until(lambda: slow_server.model.engine.running == 0)
+        until(lambda: model.engine.running == 0)
         page.fill("#max_tokens", "2")
         page.click("#again")
         page.wait_for_selector("#again")

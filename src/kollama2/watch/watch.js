@@ -67,7 +67,7 @@ const leaderboard = () => {
   const numbers = ["score", board.in_bits ? "saved" : "gain", "p_best", "english", "seeds"];
   const heads = [head(both("col.tier")), head(both("col.recipe")), ...numbers.map((one) => head(both("col." + one), { class: "n" }))];
   const note = make("p", { class: "note" }, both("board.note", { primary: board.primary, measured, all: state.cells.length }));
-  return [facts, table("board", heads, board.rows.map(standing)), note];
+  return [facts, table("board", heads, board.rows.filter((row) => row.score != null).map(standing)), note];
 };
 const cells = () => {
   const unique = (what) => [...new Set(state.cells.map((one) => one[what]))];
