@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from kollama2 import arena
 from kollama2.arena.app import Arena, create
-from kollama2.arena.page import texts
+from kollama2.pages.page import texts
 from kollama2.reporting.preferences import panels
 from kollama2.reporting.study import load
 from kollama2.reporting.table import leaderboard
@@ -187,7 +188,7 @@ def test_the_page_runs_its_own_script_and_speaks_two_languages(store: Path) -> N
     policy = page.headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "unsafe-inline" not in policy.split("script-src")[1].split(";")[0]
-    for both in texts().values():
+    for both in texts(Path(arena.__file__).parent).values():
         assert set(both) == {"en", "ko"}
     assert "어느 답변이 더 나은가요?" in page.text
     assert "Which answer is better?" in page.text

@@ -12,8 +12,9 @@ import pytest
 import uvicorn
 from starlette.responses import HTMLResponse
 
+from kollama2 import arena
 from kollama2.arena.app import Arena, create
-from kollama2.arena.page import page
+from kollama2.pages.page import page
 from kollama2.reporting.study import load
 from tests.reporting import fake
 from tests.reporting.test_browser import QUIET
@@ -37,7 +38,7 @@ def test_a_hand_votes(tmp_path: Path) -> None:
         pytest.skip("no chromium here")
     store = fake.write(tmp_path / "store", seeds=(0,), items=4)
     app = create(Arena(load(store, "quick"), random.Random(1)))
-    html, _ = page("quick")
+    html = page(Path(arena.__file__).parent, "arena", study="quick").html
 
     @app.get("/hand")
     def hand() -> HTMLResponse:

@@ -123,7 +123,7 @@ def test_other_places_methods_and_types(server: Running) -> None:
     refused(post(server, CHAT, "{}", host="evil.example"), 400)
     with server.client() as client:
         assert refused(client.get(CHAT), 405)["message"].endswith("ask with POST")
-        for path in ("/", "/v1/models/", "/v1/models/large"):
+        for path in ("/page", "/v1/models/", "/v1/models/large"):
             assert "there are" in refused(client.get(path), 404)["message"]
         assert client.head("/healthz").status_code == client.head("/readyz").status_code == 200
         assert client.get("/healthz").text == "ok\n"

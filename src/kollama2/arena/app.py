@@ -6,6 +6,7 @@ import socket
 import threading
 from collections import OrderedDict
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from kollama2.arena.pairs import Answers, Ballot, Pair, answers, votes_file
 from kollama2.errors import Fault, storage, visible
 from kollama2.evaluation.journal import append, entries
+from kollama2.pages.page import page
 from kollama2.reporting.study import Study
 from kollama2.web import LOOPBACK, Gate, local_names, run
 
@@ -117,21 +119,13 @@ def create(
     from fastapi.exceptions import RequestValidationError
     from fastapi.responses import HTMLResponse, JSONResponse
 
-    from kollama2.arena.page import page
-
     app = FastAPI(title="kollama2 arena", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(Gate, hosts=hosts, token=token)
-    html, policy = page(arena.study.name)
+    shown = page(Path(__file__).parent, "arena", study=arena.study.name)
 
     @app.get("/")
     def index() -> HTMLResponse:
-        headers = {
-            "Content-Security-Policy": policy,
-            "X-Frame-Options": "DENY",
-            "Referrer-Policy": "no-referrer",
-            "Cache-Control": "no-store",
-        }
-        return HTMLResponse(html, headers=headers)
+        return HTMLResponse(shown.html, headers=shown.headers)
 
     @app.post("/api/pair")
     def pair(ask: Ask) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from kollama2.cli import (
     serve,
     study,
     tokenizer,
+    watch,
 )
 from kollama2.errors import Fault, Notice, TryLater, storage_fault, visible
 
@@ -70,6 +71,7 @@ arena.add_to(app)
 serve.add_to(app)
 app.command()(frontier.frontier)
 app.command()(schema.schema)
+app.command()(watch.watch)
 app.add_typer(data.app, name="data")
 app.add_typer(tokenizer.app, name="tokenizer")
 

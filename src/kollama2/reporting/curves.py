@@ -1,33 +1,25 @@
 """Loss curves: one chart for each kind of training, one line for each trained model."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 
 import altair as alt
 
 from kollama2.reporting import spec
+from kollama2.reporting.losses import owners, thinned
 from kollama2.reporting.spec import LEGEND, Chart, Spec
 from kollama2.reporting.study import Study, kind_of
 
-POINTS = 160  # of a curve; more cannot be told apart on a page
 PALETTE, DASHES = 8, ([1, 0], [6, 3], [2, 2])
 
 
 def curves(study: Study, order: Sequence[str]) -> list[Chart]:
     """One chart for each kind of training; recipes that share a stage share its line."""
-    users: dict[str, dict[str, int]] = {}
-    for cell in study.cells:
-        for name in cell.path:
-            users.setdefault(name, {}).setdefault(cell.recipe, cell.seed)
     kinds: dict[str, list[Spec]] = {}
-    for name, recipes in users.items():
-        points = _thinned(study.stages[name].lines("metrics.jsonl") if name in study.stages else ())
-        recipe, seed = next(iter(recipes.items()))
-        label = recipe if len(recipes) == 1 else f"{recipe} +{len(recipes) - 1}"
-        for point in points:
-            found = {"recipe": recipe, "label": label, "seed": seed, "stage": name, **point}
-            kinds.setdefault(kind_of(name), []).append(found)
+    for name, whose in owners(study).items():
+        lines = study.stages[name].lines("metrics.jsonl") if name in study.stages else ()
+        for point in thinned(lines):
+            kinds.setdefault(kind_of(name), []).append({**asdict(whose), "stage": name, **point})
     return [_curve(kind, data, order) for kind, data in kinds.items()]
 
 
@@ -61,17 +53,3 @@ def _curve(kind: str, data: list[Spec], order: Sequence[str]) -> Chart:
     dots = base.mark_circle(size=60, opacity=0.001).encode(tooltip=tips)
     drawn = spec.chart(f"curve-{kind}", alt.layer(line, dots), data, 320)
     return replace(drawn, height=drawn.height + LEGEND * -(-len(shown) // 5) + 10)
-
-
-def _thinned(lines: Sequence[Mapping[str, Any]]) -> list[Spec]:
-    """A curve of at most `POINTS` points: the mean loss of as many equal stretches of steps."""
-    lines = [line for line in lines if isinstance(line.get("loss"), int | float)]
-    size = -(-len(lines) // POINTS) or 1
-    points = []
-    for start in range(0, len(lines), size):
-        part = lines[start : start + size]
-        loss = sum(line["loss"] for line in part) / len(part)
-        last = part[-1]
-        tokens = last.get("tokens")
-        points.append({"step": last.get("step"), "tokens": tokens, "loss": spec.short(loss)})
-    return points

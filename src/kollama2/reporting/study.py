@@ -227,18 +227,21 @@ def samples(study: Study, cell: CellState) -> list[Sample]:
     ]
 
 
+def trouble(store: Path, name: str) -> str | None:
+    """The last line of the traceback that a failed stage left in its unfinished folder, if any."""
+    log = store / f"{name}.partial" / "error.log"
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    last = next((line for line in reversed(lines) if line.strip()), "")
+    return visible(last.strip())[:300]
+
+
 def _cell(store: Path, locked: lock.Cell, stages: Mapping[str, FinishedStage]) -> CellState:
-    state: Literal["done", "failed", "waiting"] = "waiting"
-    trouble = ""
     if locked.evaluate in stages:
-        state = "done"
-    else:
-        # The engine leaves the traceback of a failed stage in its unfinished folder.
-        for name in (*locked.path, locked.evaluate):
-            log = store / f"{name}.partial" / "error.log"
-            if log.is_file():
-                state = "failed"
-                lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
-                last = next((line for line in reversed(lines) if line.strip()), "")
-                trouble = f"{name}: {visible(last.strip())[:300]}"
-    return CellState(**locked.plain(), state=state, trouble=trouble)
+        return CellState(**locked.plain(), state="done")
+    for name in (locked.evaluate, *reversed(locked.path)):
+        if (why := trouble(store, name)) is not None:
+            return CellState(**locked.plain(), state="failed", trouble=f"{name}: {why}")
+    return CellState(**locked.plain(), state="waiting")

@@ -7,12 +7,14 @@ import time
 import traceback
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.exceptions import HTTPException
 
+from kollama2.pages.page import page
 from kollama2.serve import work
 from kollama2.serve.metrics import Metrics
 from kollama2.serve.refusal import Refusal, overloaded, unknown
@@ -21,7 +23,7 @@ from kollama2.web import LOOPBACK, Gate
 
 BODY = 1 << 20  # bytes of a request
 _PATHS = ("/v1/models", "/v1/chat/completions", "/v1/completions", "/v1/moderations")
-_OPEN = ("/healthz", "/readyz")  # asked by programs that know no token
+_OPEN = ("/", "/healthz", "/readyz")  # asked by programs and people who give no token yet
 _LOOK = ["GET", "HEAD"]
 
 
@@ -31,7 +33,7 @@ class Door(Gate):
     denied = (401, "the header Authorization: Bearer TOKEN is missing or wrong")
 
     def given(self, scope: Any, headers: dict[str, str]) -> str:
-        """The token of a request; `/healthz` and `/readyz` need none."""
+        """The token of a request; those that are open need none."""
         if scope["path"] in _OPEN and self._token is not None:
             return self._token
         kind, _, token = headers.get("authorization", "").partition(" ")
@@ -59,6 +61,7 @@ def create(
         redirect_slashes=False,
     )  # fmt: skip
     app.add_middleware(Door, hosts=hosts, token=token, body=BODY)
+    _shown(app)
     _watched(app, served)
     _asked(app, served)
     _refused(app)
@@ -80,6 +83,14 @@ class _Counted:
             await send(message)
 
         await self._app(scope, receive, counted)
+
+
+def _shown(app: FastAPI) -> None:
+    shown = page(Path(__file__).parent / "page", "chat", ("ask", "talks"))
+
+    @app.api_route("/", methods=_LOOK)
+    async def index() -> Response:
+        return HTMLResponse(shown.html, headers=shown.headers)
 
 
 def _watched(app: FastAPI, served: Served) -> None:

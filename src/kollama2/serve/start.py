@@ -95,7 +95,8 @@ def start(models: Sequence[str], options: Options, tell: Callable[[str], None]) 
                 queue=options.queue, seconds=options.seconds,
             )  # fmt: skip
         shown = f"[{host}]" if ":" in host else host
-        tell(f"http://{shown}:{listening.getsockname()[1]}/v1 (stop with Ctrl-C or SIGTERM)")
+        place = f"http://{shown}:{listening.getsockname()[1]}/"
+        tell(f"{place}v1 (stop with Ctrl-C or SIGTERM); to chat in a browser: {place}")
         serve(served, listening, options.token or None, options.drain)
 
 
