@@ -41,10 +41,7 @@ def write_rows(base: Path, out: Path) -> None:
 def load_folder(folder: ModelFolder, *, device: str = "auto") -> Any:
     """Load a model for inference, an adapter on the base that it was read with.
 
-    Args:
-        folder: whole weights, or an adapter whose base may be the one from before its vocabulary
-            grew.
-        device: as in `load.load_model`.
+    `device` as in `load.load_model`; the base of an adapter may be from before its vocabulary grew.
 
     Raises:
         BadData, Missing: as `load.load_model` and `load_onto`.
@@ -69,11 +66,7 @@ def before_growth(adapter: ModelFolder) -> bool:
 def load_onto(adapter: Path, base: Path, *, dtype: Dtype = "auto", device: str = "auto") -> Any:
     """Load an adapter on the base that its vocabulary was added to.
 
-    Args:
-        adapter: the folder of the adapter.
-        base: the pristine model, in the size that it had before.
-        dtype: as in `load.load_model`.
-        device: as in `load.load_model`.
+    `dtype` and `device` as in `load.load_model`.
 
     Returns:
         A `PeftModel` in evaluation mode, its rows and tokenizer those of the training.
