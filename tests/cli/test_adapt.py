@@ -87,7 +87,7 @@ def test_only_rows_that_are_still_to_be_encoded_are_sampled(
     store, asked = Store(tmp_path / "runs"), list[Stage]()
     made = adaptation(str(tiny_model), "kullm-lora", [str(tmp_path / "rows.json")],
                       store=store.root)  # fmt: skip
-    stages = closure(made.stage).values()
+    stages = closure(made).values()
     (rows,) = (one for one in stages if isinstance(one, Encode))
     monkeypatch.setattr(adapt, "compute", lambda wanted, *_: [store.path(one) for one in wanted])
     monkeypatch.setattr(adapt, "cost_of", lambda *_: None)

@@ -9,7 +9,7 @@ import pytest
 from kollama2.engine.graph import closure
 from kollama2.engine.store import Store
 from kollama2.errors import BadUsage
-from kollama2.stages import Encode, Order, Train
+from kollama2.stages import Encode, ModelStage, Order, Train
 from kollama2.stages.order import Knot
 from kollama2.study import adapt
 from kollama2.study.sample import sampled
@@ -26,7 +26,7 @@ def data(tmp_path: Path) -> Path:
     return file
 
 
-def made(model: Path, data: Path, **more: Any) -> adapt.Adaptation:
+def made(model: Path, data: Path, **more: Any) -> ModelStage:
     return adapt.adaptation(
         str(model), "kullm-lora", [str(data)], store=data.parent / "runs", **more
     )
@@ -39,14 +39,15 @@ def test_bfloat16_is_left_where_it_is_slow(
     fast = made(tiny_model, data)
     monkeypatch.setattr(adapt, "fast_dtype", lambda device: "float32")
     slow, asked = made(tiny_model, data), made(tiny_model, data, given=["dtype=bfloat16"])
-    assert (fast.dtypes, slow.dtypes, asked.dtypes) == (("bfloat16",), ("float32",), ("bfloat16",))
-    assert isinstance(slow.stage, Train)
-    assert slow.stage.settings.dtype == "float32"
-    assert fast.stage == asked.stage != slow.stage
+    dtypes = [adapt.arithmetic(one) for one in (fast, slow, asked)]
+    assert dtypes == [["bfloat16"], ["float32"], ["bfloat16"]]
+    assert isinstance(slow, Train)
+    assert slow.settings.dtype == "float32"
+    assert fast == asked != slow
 
 
 def test_settings_and_rows_are_in_the_stages(tiny_model: Path, data: Path) -> None:
-    stage = made(tiny_model, data, given=["max_length=64", "steps=3"], limit=5).stage
+    stage = made(tiny_model, data, given=["max_length=64", "steps=3"], limit=5)
     assert isinstance(stage, Train)
     assert isinstance(stage.rows, Encode)
     assert (stage.rows.limit, stage.rows.max_length) == (5, 64)
@@ -59,7 +60,7 @@ def test_a_sample_finds_what_encoding_finds(tiny_model: Path, data: Path, tmp_pa
     from kollama2.data.encode import encode
 
     for limit, cut in (None, 4), (5, 2):
-        stage = made(tiny_model, data, given=["max_length=400"], limit=limit).stage
+        stage = made(tiny_model, data, given=["max_length=400"], limit=limit)
         (rows,) = (one for one in closure(stage).values() if isinstance(one, Encode))
         found = sampled(rows, Store(tmp_path / "runs"))
         assert found is not None
@@ -74,7 +75,7 @@ def test_a_sample_finds_what_encoding_finds(tiny_model: Path, data: Path, tmp_pa
 def test_a_sample_of_a_curriculum_is_as_large_as_its_budget(
     tiny_model: Path, data: Path, tmp_path: Path
 ) -> None:
-    stage = made(tiny_model, data).stage
+    stage = made(tiny_model, data)
     (rows,) = (one for one in closure(stage).values() if isinstance(one, Encode))
     knots = (Knot(at=0, shares=(0.5, 0.5)), Knot(at=1, shares=(1.0, 0.0)))
     other = rows.model_copy(update={"limit": 3})
@@ -92,6 +93,6 @@ def test_a_sample_without_a_tokenizer_is_none(tiny_model: Path, data: Path, tmp_
     folder = tmp_path / "bare"
     folder.mkdir()
     (folder / "config.json").write_bytes((tiny_model / "config.json").read_bytes())
-    stage = made(folder, data).stage
+    stage = made(folder, data)
     (rows,) = (one for one in closure(stage).values() if isinstance(one, Encode))
     assert sampled(rows, Store(tmp_path / "runs")) is None

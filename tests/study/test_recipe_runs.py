@@ -83,7 +83,7 @@ def test_a_recipe_trains_at_the_size_of_the_miniature(
     if name == "elchat":
         data.append(f"chat={base}")
     made = adaptation(str(base), name, data, store=tmp_path / "runs", small=True)
-    stage = shortened(made.stage)
+    stage = shortened(made)
     store = Store(tmp_path / "runs")
     outcome = run([stage], store, inline(store))
     assert outcome.failed == {}
@@ -93,7 +93,7 @@ def test_a_recipe_trains_at_the_size_of_the_miniature(
         assert [json.loads(line)["step"] for line in lines] == [1, 2, 3]
         adapter = folder / "model" / "adapter_config.json"
         assert adapter.exists() == (stage.settings.method != "full")
-    assert read_card(folder / "model").template in (made.template, "plain", "llama2")
+    assert read_card(folder / "model").template in (recipes.load(name).template, "plain", "llama2")
     load_model(folder / "model")
 
 
@@ -114,10 +114,10 @@ def test_a_recipe_is_planned_at_full_size(name: str, tmp_path: Path, base: Path)
     made = adaptation(
         recipe.base.uri, name, [], store=tmp_path / "runs", mirrors=tmp_path / "mirrors.yaml"
     )
-    planned = plan([made.stage], Store(tmp_path / "runs"))
-    assert planned.todo[-1] == made.stage
-    assert made.base.uri == recipe.base.uri
-    last, step = made.stage, recipe.steps[-1]
+    planned = plan([made], Store(tmp_path / "runs"))
+    assert planned.todo[-1] == made
+    assert recipe.base.uri in [one.uri for one in planned.stages if isinstance(one, Source)]
+    last, step = made, recipe.steps[-1]
     fields = ("method", "weight", "rates")
     if isinstance(last, Train | Prefer):
         fields = ("method", "lr", "batch", "max_length", "schedule")
@@ -132,7 +132,7 @@ def test_columns_of_other_names_are_learned_from(tmp_path: Path, base: Path) -> 
     columns = {"instruction": "ask", "output": "reply"}
     data, store = [str(tmp_path / "a.jsonl")], tmp_path / "runs"
     made = adaptation(str(base), "kullm-lora", data, columns=columns, store=store, small=True)
-    (rows,) = [one for one in plan([made.stage], Store(store)).todo if isinstance(one, Encode)]
+    (rows,) = [one for one in plan([made], Store(store)).todo if isinstance(one, Encode)]
     outcome = run([rows], Store(store), inline(Store(store)))
     assert outcome.failed == {}
     written = json.loads((Store(store).path(rows) / "encoding.json").read_text(encoding="utf-8"))

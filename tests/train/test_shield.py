@@ -10,8 +10,8 @@ from safetensors.torch import load_file
 
 from kollama2.engine.profile import Resources
 from kollama2.errors import BadUsage
-from kollama2.train.batches import Rows
-from kollama2.train.loop import Loop, Plan, train
+from kollama2.train.batches import BatchPlan, Rows
+from kollama2.train.loop import Loop, train
 from kollama2.train.prepare import prepare
 from kollama2.train.settings import TrainSettings
 from kollama2.train.shield import shield
@@ -77,7 +77,7 @@ def test_a_shield_needs_rows_and_full_training(
 
 def rates(chosen: TrainSettings, tiny_model: Path, rows: Path, tmp_path: Path) -> dict[str, float]:
     network = prepare(tiny_model, chosen)
-    plan = Plan(Rows(rows), chosen)
+    plan = BatchPlan(Rows(rows), chosen)
     loop = Loop(chosen, plan, network, Resources(device="cpu"), tmp_path)
     optimizer = loop.create_optimizer()
     names = {id(w): name for name, w in network.named_parameters()}

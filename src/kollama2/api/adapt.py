@@ -24,9 +24,9 @@ from kollama2.model.card import Used, read_card, write_card
 from kollama2.model.files import CONFIG
 from kollama2.model.find import find_model
 from kollama2.model.folder import ModelFolder
-from kollama2.stages import Encode, Source
+from kollama2.stages import Encode, ModelStage, Source
 from kollama2.stages.source import content
-from kollama2.study.adapt import Adaptation, adaptation
+from kollama2.study.adapt import adaptation, arithmetic
 from kollama2.study.sample import sampled
 
 SMALL = {"micro_batch_tokens": 1024}
@@ -96,7 +96,7 @@ def adapt(
         device=size.default.device,
     )
     folder = _train(made, place, size, f"adapt {recipe}", tell)
-    return stand_alone(folder / "model", output, made_of=_made_of(made.stage, Store(place)))
+    return stand_alone(folder / "model", output, made_of=_made_of(made, Store(place)))
 
 
 def _made_of(stage: Stage, store: Store) -> tuple[Used, ...]:
@@ -174,15 +174,15 @@ def idle() -> Profile:
     return Profile(jobs=1, default=found)
 
 
-def _train(made: Adaptation, store: Path, size: Profile, label: str, tell: Progress) -> Path:
+def _train(made: ModelStage, store: Path, size: Profile, label: str, tell: Progress) -> Path:
     """Compute a model, having told what it will cost; returns its folder.
 
     The sources come first: what they hold is counted by the base's own tokenizer.
     """
     kept = Store(store)
-    sources = [one for one in closure(made.stage).values() if isinstance(one, Source)]
+    sources = [one for one in closure(made).values() if isinstance(one, Source)]
     compute(sources, store, size, under(label), tell)
-    left = plan([made.stage], kept)
+    left = plan([made], kept)
     note(tell, cost_line(cost_of(left, kept, size)))
     for one in left.todo:
         if isinstance(one, Encode) and (found := sampled(one, kept)) and found["cut"]:
@@ -191,6 +191,6 @@ def _train(made: Adaptation, store: Path, size: Profile, label: str, tell: Progr
                 f"about {found['cut'] / found['rows']:.0%} of the rows are longer than max_length "
                 f"({one.max_length}) and will be cut; the setting max_length=… takes another",
             )
-    if made.dtypes:
-        note(tell, f"arithmetic: {', '.join(made.dtypes)}; the setting dtype=… takes another")
-    return compute([made.stage], store, size, under(label), tell)[0]
+    if dtypes := arithmetic(made):
+        note(tell, f"arithmetic: {', '.join(dtypes)}; the setting dtype=… takes another")
+    return compute([made], store, size, under(label), tell)[0]

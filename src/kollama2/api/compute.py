@@ -70,12 +70,7 @@ def launch(
     What a person may not have meant is told before and after, since some of it nobody knows before
     the rows are counted; `once` leaves out what was told already.
 
-    Args:
-        todo: the plan.
-        store: where results are kept.
-        profile: the machine's size.
-        labels: what a person calls a stage, by the name of its folder.
-        progress: is told what happens.
+    `labels` tells what a person calls a stage, by the name of its folder.
     """
 
     def watch(event: graph.StageEvent) -> None:

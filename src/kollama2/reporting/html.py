@@ -143,12 +143,7 @@ def render(study: Study, board: Leaderboard, drawn: "Mapping[str, list[Chart]]")
 
 
 def fingerprint(study: Study, board: str) -> str:
-    """What a page stands for: lock, records, cells' states, votes, this code, the table beside it.
-
-    Args:
-        study: whose page it is.
-        board: the text of `leaderboard.json`.
-    """
+    """What a page stands for: lock, records, cells' states, votes, this code, the leaderboard."""
     digest = hashlib.sha256(board.encode("utf-8", errors="replace"))
     for folder in (HERE, HERE.parent / "evaluation", HERE.parent / "records"):
         for file in sorted(folder.iterdir()):

@@ -185,10 +185,6 @@ def read_stage(folder: Path) -> FinishedStage | None:
 def load(store: Path, study: str) -> Study:
     """Read the lock of a study and the records of all stages that it names.
 
-    Args:
-        store: the folder of a store.
-        study: the name of a study that was planned or run in it.
-
     Raises:
         BadUsage: the store knows no such study.
         Corrupt: a lock or a record is not what it should be.

@@ -30,10 +30,6 @@ COMPUTING = (*TRAINING, "expand_vocab")  # new rows can be distilled
 def leaderboard(store_root: Path, study: str) -> Leaderboard:
     """Read the records of a study and rank its recipes.
 
-    Args:
-        store_root: the folder of the store.
-        study: the study's name.
-
     Raises:
         BadUsage: the store knows no such study.
         Corrupt: a record cannot be read.

@@ -70,10 +70,7 @@ async def screened(
 ) -> Sent:
     """The events of texts that are judged before they are given out.
 
-    Args:
-        answers: the texts.
-        guard: who judges.
-        dialogs: what each of them answers.
+    `dialogs` are what each of them answers.
     """
     held = [guard.held(dialog) for dialog in dialogs]
     counts, shown, over = [0] * len(held), [False] * len(held), set[int]()

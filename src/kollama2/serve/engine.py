@@ -200,9 +200,7 @@ class _Batch:
     def step(self, rows: list[Row], began: int) -> None:
         """Read what is new, then write one token of each row.
 
-        Args:
-            rows: all of them; those that end are taken out.
-            began: where those begin that are new.
+        Those that end are taken out of the rows; those from `began` on are new.
         """
         if began == 0:
             self._logits = torch.empty(0, self._decoder.vocab, device=self._decoder.device)

@@ -41,12 +41,7 @@ DONE = b"data: [DONE]\n\n"
 
 
 class ChatReply:
-    """The form of `/v1/chat/completions`.
-
-    Args:
-        model: the name that was asked for.
-        logprobs: whether log-probabilities are wanted.
-    """
+    """The form of `/v1/chat/completions`."""
 
     whole_object, chunk_object, prefix = "chat.completion", "chat.completion.chunk", "chatcmpl"
 

@@ -107,11 +107,6 @@ class Job:
 class Row:
     """A job that is being written.
 
-    Args:
-        job: what is wanted.
-        tokenizer: of the model.
-        stop_ids: ids that end a text.
-
     Attributes:
         position: of the next token in the sequence.
         done: whether it has ended.

@@ -92,9 +92,7 @@ class Upstream:
     async def ask(self, path: str, body: dict[str, Any]) -> "Passed":
         """Pass a request on.
 
-        Args:
-            path: below `/v1`.
-            body: what was read.
+        `path` is below `/v1`.
 
         Raises:
             Refusal: it refuses, or does not answer.
@@ -137,10 +135,7 @@ class Upstream:
 class Passed:
     """The reply to a request that was passed on.
 
-    Args:
-        upstream: who replies.
-        response: its reply, whose body is not read yet.
-        until: when it is to be done, by `time.monotonic`.
+    Its body is not read yet; it is to be done `until` then, by `time.monotonic`.
 
     Attributes:
         prompt: tokens of the prompt, once they are told.
@@ -197,11 +192,7 @@ class Passed:
         raise Refusal(status, said, None, "upstream", 1 if status == 429 else None)
 
     async def events(self, count: int) -> AsyncIterator[tuple[int, Event]]:
-        """The texts of a streamed reply, which end together, so that their tokens are known.
-
-        Args:
-            count: how many there have to be.
-        """
+        """The texts of a streamed reply, which end together, so that their tokens are known."""
         ends: dict[int, Reason] = {}
         written, pieces, rest = 0, 0, b""
         try:

@@ -1,7 +1,7 @@
 """Adapt: one base, one named recipe, one model; the same stages as in a study."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from kollama2.data.forms import form_of
@@ -12,7 +12,7 @@ from kollama2.engine.hub import load_mirrors
 from kollama2.engine.store import Store
 from kollama2.errors import BadUsage
 from kollama2.model.templates import check_template
-from kollama2.stages import ModelStage, Prefer, Probe, Source, Train
+from kollama2.stages import ModelStage, Prefer, Probe, Train
 from kollama2.study import recipes
 from kollama2.study.build import build
 from kollama2.study.cells import named
@@ -22,19 +22,7 @@ from kollama2.study.merges import check_merges
 from kollama2.study.schema import RecipeFile, SourceSpec, Study
 from kollama2.study.steps import MergeStep, PreferStep, Step, TrainStep
 
-_TRAININGS = (Train, Probe, Prefer)
 SCHEMES = ("builtin:", "hf:", "file:")
-
-
-@dataclass(frozen=True)
-class Adaptation:
-    """What `adapt` computes: a trained model and where its files will lie."""
-
-    stage: ModelStage
-    base: Source
-    template: str
-    dtypes: tuple[str, ...] = ()
-    """Of the arithmetic of its trainings."""
 
 
 def adaptation(
@@ -51,7 +39,7 @@ def adaptation(
     given: Sequence[str] = (),
     limit: int | None = None,
     device: str = "auto",
-) -> Adaptation:
+) -> ModelStage:
     """The stage that makes one model; arguments as those of `kollama2.adapt`, but for these.
 
     `data` are `FILE` for the recipe's only source or `NAME=FILE`, `given` the settings as
@@ -95,12 +83,16 @@ def adaptation(
     if template is not None:
         check_template(template)
         path = replace(path, template=template)
-    start = locator.source(spec, "model")
-    stage = build(path, start, seed, locator, document)
+    stage = build(path, locator.source(spec, "model"), seed, locator, document)
     locator.save()
     check_merges([stage], Store(store))
-    dtypes = (one.settings.dtype for one in closure(stage).values() if isinstance(one, _TRAININGS))
-    return Adaptation(stage, start, path.template, tuple(dict.fromkeys(dtypes)))
+    return stage
+
+
+def arithmetic(model: ModelStage) -> list[str]:
+    """The dtypes of the trainings that a model is made by."""
+    trainings = (one for one in closure(model).values() if isinstance(one, Train | Probe | Prefer))
+    return list(dict.fromkeys(one.settings.dtype for one in trainings))
 
 
 def _fast(step: Step, dtype: Dtype) -> Step:

@@ -55,11 +55,6 @@ class Cell:
 def cells(study: Study, document: Document, locator: Locator) -> list[Cell]:
     """Every cell of a study, the untouched base first.
 
-    Args:
-        study: the study.
-        document: its file, for the places in errors.
-        locator: pins the sources.
-
     Raises:
         BadUsage: the study names something that does not exist.
     """

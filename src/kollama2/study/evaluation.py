@@ -180,12 +180,7 @@ def evaluations(
 ) -> dict[str, Evaluate | Ask]:
     """The stages that measure models on one suite, by the models as they were named.
 
-    Args:
-        models: each an `hf:` id, a folder, `builtin:miniature`, or a model behind an
-            OpenAI-compatible endpoint, as `https://host/v1#model`.
-        wanted: what they are measured on.
-        store: the folder of the store.
-        mirrors: a mirrors file.
+    Models are named as for `kollama2.evaluate`.
 
     Raises:
         BadUsage: a model, the suite or the template does not exist, an endpoint has nothing to

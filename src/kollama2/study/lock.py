@@ -70,11 +70,6 @@ class Locked:
 def lock(document: Document, store: Path, mirrors: Path | None = None) -> Locked:
     """Read a study and pin its sources.
 
-    Args:
-        document: the study, as `find` finds it.
-        store: the folder of the store, which remembers content hashes.
-        mirrors: a mirrors file, or None.
-
     Raises:
         BadUsage: the study, or something that it names, asks for something impossible.
     """

@@ -47,15 +47,8 @@ def prefer(
 
     The reference is the model as it was; a resumed full tuning computes its scores again.
 
-    Args:
-        settings: what changes the result.
-        pairs: what is preferred to what.
-        model: the folder to start from.
-        out: gets `model/` and `metrics.jsonl`.
-        scratch: checkpoints; the caller removes it when the result is safe.
-        template: chat template that the pairs were encoded with.
-        resources: what changes only the speed.
-        progress: called after each step with (done, total, "steps", loss=, accuracy=).
+    Arguments as those of `loop.train`; the pairs were encoded with `template`, and `progress` is
+    called after each step with (done, total, "steps", loss=, accuracy=).
 
     Returns:
         `steps`, `pairs`, `flops` (as `record.figures`, the reference's among them), and of the

@@ -40,15 +40,8 @@ def probe(
     the rows in the order of epoch 0 (at least 16) are held out. A tie goes to the smaller rate.
     What is finished is kept in `scratch`, so the same call continues after an interruption.
 
-    Args:
-        settings: of the training that follows; its `lr` is not looked at.
-        candidates: learning rates.
-        model: the model folder to start from.
-        rows: folder with `rows.parquet`.
-        scratch: for what is finished.
-        resources: what changes only the speed.
-        progress: called after each step with (done, total, "steps", loss=, tokens_per_second=).
-        share: of the budget, for each candidate.
+    Arguments as those of `loop.train`; `lr` of the settings is not looked at, and each candidate
+    has `share` of the budget.
 
     Returns:
         `lr`, and `losses` with the held-out loss of each candidate (key: the rate as text),
