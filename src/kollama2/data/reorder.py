@@ -110,6 +110,7 @@ def _write(
                 rows.flush()
                 progress(done, len(sources), "rows")
             size, korean = int(table.bytes[row]), int(table.ko_bytes[row])
-            rows.put(f"{names[source]}:{ids[source][row]}", *table.raw(row), size, korean)
+            tokens, labels = table.raw(row)
+            rows.put(f"{names[source]}:{ids[source][row]}", tokens, labels, size, korean)
     progress(len(sources), len(sources), "rows")
     return rows.sums

@@ -88,7 +88,7 @@ class _Pairs(_Task):
 
     @model_validator(mode="after")
     def _data_or_files(self) -> Self:
-        if set(self.files) != (set() if self.data else {"en", "ko"}):
+        if self.files and (self.data or set(self.files) != {"en", "ko"}):
             raise ValueError("give either `data` or `files` with en and ko")
         return self
 

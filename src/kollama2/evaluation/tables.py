@@ -71,24 +71,20 @@ def file_rows(task: str, path: Path, form: str, *, header: bool = True) -> Numbe
             yield number, _object(f"{name} row {number}", row)
         return
     for number, line in enumerate(text.split("\n"), 1):
-        where = f"{name} line {number}"
         if not line.strip():
             continue
-        yield (
-            number,
-            (
-                {"text": line.rstrip("\r")}
-                if form == "lines"
-                else _object(where, _parsed(where, line))
-            ),
-        )
+        if form == "lines":
+            yield number, {"text": line.rstrip("\r")}
+        else:
+            row = _parsed(name, line, f"line {number}: ")
+            yield number, _object(f"{name} line {number}", row)
 
 
-def _parsed(where: str, text: str) -> Any:
+def _parsed(name: str, text: str, place: str = "") -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        raise BadData(f"{where}: {error}") from error
+        raise BadData(f"{name} cannot be read: {place}{error}") from error
 
 
 def _object(where: str, row: Any) -> dict[str, Any]:
