@@ -6,6 +6,7 @@ KNOWN = (
     "not among the data here",
     "no vocabulary of llama.cpp among the data",
     "could not import 'xllamacpp': No module named 'xllamacpp'",  # it is no dependency
+    "could not import 'libggml': No module named 'libggml'",  # of the extra kquants
     "whole texts have no examples before them",  # a combination of parameters that cannot be
     "mounting is forbidden here",
     "only root can mount a small disk",
