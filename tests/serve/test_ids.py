@@ -165,7 +165,7 @@ def test_all_who_write_a_chat_give_the_ids_of_training(
     served: Any = SimpleNamespace(encoder=encoder)
     found = list(islice(real_dialogs(real_data), 2000))
     for dialog in found:
-        asked = [dict(message) for message in dialog[:-1]]
+        asked: list[Any] = [dict(message) for message in dialog[:-1]]
         prompt = encoder.prompt(dialog[:-1])
         assert encoder.encode(dialog).ids[: len(prompt)] == prompt
         body = json.dumps({"model": "m", "messages": asked}).encode()

@@ -1,7 +1,7 @@
 """Origin: the base and the data that a model was made of, with their revisions and licences."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,8 +67,8 @@ def origins(chosen: Chosen, licences: Mapping[str, str]) -> tuple[list[Origin], 
     """
     root = chosen.folder.root.path
     said = readme_licence(root)
-    made_of = [one.model_dump() for one in chosen.folder.card.made_of]
-    found = list(_sources(chosen)) if chosen.study else made_of
+    noted: Iterable[Mapping[str, Any]] = (one.model_dump() for one in chosen.folder.card.made_of)
+    found = list(_sources(chosen) if chosen.study else noted)
     bases = [one for one in found if one["what"] == "model"]
     data = [one for one in found if one["what"] == "data"]
     only = said if len(bases) == 1 else None  # whose it is of several, nothing says
