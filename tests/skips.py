@@ -7,6 +7,7 @@ KNOWN = (
     "no vocabulary of llama.cpp among the data",
     "could not import 'xllamacpp': No module named 'xllamacpp'",  # it is no dependency
     "could not import 'playwright.sync_api': No module named 'playwright'",
+    "could not import 'libggml': No module named 'libggml'",  # of the extra kquants
     "whole texts have no examples before them",  # a combination of parameters that cannot be
     "mounting is forbidden here",
     "only root can mount a small disk",

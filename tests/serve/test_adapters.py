@@ -42,7 +42,7 @@ def test_rows_of_several_adapters_say_what_each_says_alone(family: str, tmp_path
     base = write_folder(tmp_path / "base", family)
     adapters = two_adapters(base, tmp_path)
     models = opened(base, adapters, queue=40)
-    engine = models[0].engine
+    engine, alone = models[0].engine, dict[str, Model]()
     try:
         assert engine.batched == (family != "gemma3_text")
         asked = prompts(models[0].talker)[:4]
@@ -53,7 +53,7 @@ def test_rows_of_several_adapters_say_what_each_says_alone(family: str, tmp_path
         ]
         engine.submit([job.job for *_, job in jobs])
         places = {"base": base, **adapters}
-        alone = {name: load(place, name) for name, place in places.items()}
+        alone |= {name: load(place, name) for name, place in places.items()}
         texts = set()
         for model, prompt, job in jobs:
             wanted = said(alone[model.name], prompt, job.job.most)

@@ -2,23 +2,34 @@
 
 import json
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from kollama2.errors import BadData
+from kollama2.exporting.ollama import spoken
+from kollama2.llama.talk import dialog_ids, encoder_of
 from kollama2.miniature.chats import conversations
 from kollama2.miniature.corpora import alpaca
 from kollama2.model import bounded
 from kollama2.model.chat import IGNORED
+from kollama2.model.find import find_folder
+from kollama2.model.folder import ModelFolder
+from kollama2.model.gguf.file import Gguf
+from kollama2.model.gguf.prove import chats
+from kollama2.model.gguf.tokenizer import Vocabulary, rule_of
+from kollama2.model.gguf.write import write_gguf
 from kollama2.model.messages import Message
 from kollama2.serve.ask import Chat, read
 from kollama2.serve.model import Model
 from kollama2.serve.refusal import Refusal
 from tests.chat_folders import CHATML, write_folder
+from tests.exporting.test_ollama import rendered
 from tests.serve.conftest import load, running, served
 
 
@@ -122,3 +133,49 @@ def test_a_template_is_tried_with_a_long_dialog_where_it_can_be_stopped(
     with pytest.raises(BadData, match=r"chat template refuses it: it takes longer than 0\.5"):
         load(endless)
     load(write_folder(tmp_path / "one", "llama", template=ONE_TURN + CHATML)).engine.close()
+
+
+def real_dialogs(folder: Path) -> Iterator[list[Message]]:
+    """Dialogs that end with an answer, of every length that real talks in Korean have."""
+    roles = {"human": "user", "gpt": "assistant"}
+    for file in sorted((folder / "multiturn_ko").rglob("*.json")):
+        for talk in json.loads(file.read_text(encoding="utf-8")):
+            turns: list[Any] = [
+                {"role": roles[turn["from"]], "content": turn["value"]}
+                for turn in talk["conversations"]
+            ]
+            turns = turns[turns[0]["role"] == "assistant" :]  # some are greeted first
+            yield from (turns[:end] for end in range(2, len(turns) + 1, 2))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("name", ["tiny", "smollm2"])
+def test_all_who_write_a_chat_give_the_ids_of_training(
+    name: str, request: pytest.FixtureRequest, real_data: Path, tmp_path: Path
+) -> None:
+    """The server, transformers' template, llama.cpp's rule on the GGUF, and Ollama's template."""
+    if name == "tiny":
+        folder = ModelFolder.read(write_folder(tmp_path / "model", "llama"))
+        write_gguf(folder, tmp_path / "model.gguf", "F16", {})
+        file = tmp_path / "model.gguf"
+    else:
+        file = request.getfixturevalue("real_models") / "smollm2-135m-instruct.gguf"
+        folder = ModelFolder.read(find_folder(file))
+    encoder, (go, system) = encoder_of(folder), spoken(folder)
+    served: Any = SimpleNamespace(encoder=encoder)
+    found = list(islice(real_dialogs(real_data), 2000))
+    for dialog in found:
+        asked: list[Any] = [dict(message) for message in dialog[:-1]]
+        prompt = encoder.prompt(dialog[:-1])
+        assert encoder.encode(dialog).ids[: len(prompt)] == prompt
+        body = json.dumps({"model": "m", "messages": asked}).encode()
+        assert dialog_ids(served, read(Chat, body).dialog()) == prompt
+        plain = folder.plain_tokenizer
+        assert bounded.render_ids(plain, asked, add_generation_prompt=True) == prompt
+        said = [{"role": "system", "content": system}] if system else []
+        text = bounded.render(plain, asked, add_generation_prompt=True)
+        assert rendered(go, [*said, *asked]) == text
+    about = Vocabulary(Gguf(file))
+    assert chats(about, rule_of(about), folder, [dialog[:-1] for dialog in found]) == ""
+    assert len(found) == 2000

@@ -101,7 +101,7 @@ def adapt(
 
 def _made_of(stage: Stage, store: Store) -> tuple[Used, ...]:
     """The bases of a stage, or what they were made of themselves, and its data."""
-    found = []
+    found = list[Used]()
     for one in closure(stage).values():
         if isinstance(one, Source):
             place = content(store.path(one))

@@ -39,7 +39,8 @@ def export(
         out: folder to make; it must be new or empty.
         to: `hf` (transformers, vLLM), `adapter` (as it is), `meta` (consolidated.NN.pth), `gguf`
             (llama.cpp) or `ollama` (GGUF and Modelfile).
-        kind: numbers of a GGUF: F32, F16, BF16, Q8_0 or Q4_0; None: F16.
+        kind: numbers of a GGUF: F32, F16, BF16, Q8_0, Q4_0, or a K-quant (Q4_K_M, Q5_K_M, Q6_K);
+            None: F16.
         shards: files of a checkpoint in Meta's form; None: one.
         onto: base of an adapter in the place of the one that it names: also the model from before
             its vocabulary grew.

@@ -35,7 +35,11 @@ def export(
     ] = "hf",
     kind: Annotated[
         str | None,
-        typer.Option("--type", help="Numbers of a GGUF: F32, F16 (default), BF16, Q8_0 or Q4_0."),
+        typer.Option(
+            "--type",
+            help="Numbers of a GGUF: F32, F16 (default), BF16, Q8_0, Q4_0; with the extra kquants "
+            "Q4_K_M, Q5_K_M, Q6_K.",
+        ),
     ] = None,
     shards: Annotated[
         int | None,

@@ -79,7 +79,8 @@ def export(
         out: the folder to make.
         to: `hf` (safetensors), `adapter` (as it is), `meta` (consolidated.NN.pth), `gguf`
             (llama.cpp) or `ollama` (GGUF and Modelfile).
-        kind: how a GGUF stores matrices: F32, F16, BF16, Q8_0 or Q4_0; None: F16.
+        kind: how a GGUF stores matrices: F32, F16, BF16, Q8_0, Q4_0, or a K-quant (Q4_K_M,
+            Q5_K_M, Q6_K); None: F16.
         shards: files of a checkpoint in Meta's form; None: one.
         onto: the base of an adapter, in the place of its own.
         store: the store that knows the study.
@@ -153,8 +154,8 @@ def _check_form(to: str, kind: str | None, shards: int | None) -> None:
         raise BadUsage(f"shards are of Meta's form, and the form is {to}; take meta")
     if kind is not None and kind not in KINDS:
         raise BadUsage(
-            f"a GGUF has no type {kind!r}; it can be {', '.join(KINDS)}. K-quants (Q4_K_M) are "
-            "made of an F16 or BF16 file by llama.cpp's own llama-quantize"
+            f"a GGUF has no type {kind!r}; it can be {', '.join(KINDS)}. Others are made of an F16 "
+            "or BF16 file by llama.cpp's own llama-quantize"
         )
 
 

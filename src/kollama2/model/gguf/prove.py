@@ -1,6 +1,7 @@
 """Proof: a written GGUF, read by our own reader, is the model that it was made of."""
 
 import re
+from collections.abc import Iterable, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +18,7 @@ from kollama2.model.gguf.file import Gguf
 from kollama2.model.gguf.rules import Rule
 from kollama2.model.gguf.tokenizer import LINES, Vocabulary, rule_of
 from kollama2.model.gguf.weights import names_of, tensor_of
-from kollama2.model.gguf.write import kind_of, stored
+from kollama2.model.gguf.write import kinds_of, stored
 from kollama2.model.handover import differ_at
 from kollama2.model.messages import Message
 from kollama2.model.pieces import CONTROL, UNKNOWN, USER_DEFINED
@@ -33,7 +34,9 @@ _DIALOGS: tuple[tuple[Message, ...], ...] = (
 )
 _DTYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 # Half a step of a block, in parts of its largest number, and what is rounded of the step itself.
-_STEPS = {"Q8_0": 1 / 254 + 2**-11, "Q4_0": 1 / 8 + 2**-10}
+_STEPS = {"Q8_0": 1 / 254 + 2**-11, "Q4_0": 1 / 8 + 2**-10, "Q5_0": 1 / 16 + 2**-10, "Q5_1": 1 / 16}
+# Of blocks of 256, whose steps are searched for: the largest numbers may be cut by one and a half.
+_STEPS |= {"Q4_K": 1 / 4, "Q5_K": 3 / 16, "Q6_K": 1 / 8}
 _SMALLEST = 2.0**-18  # steps below the normal numbers of float16 are rounded further
 
 
@@ -71,15 +74,13 @@ def prove(path: Path, folder: ModelFolder, kind: str) -> Proved:
             raise BadData(f"{folder.path} cannot be said in GGUF: {wrong[0]}; export it as hf")
         tensors = dict(stored(weights, config))
         assert tensors.keys() == file.tensors.keys(), "what is written is what is listed"
-        exact = [
-            _same(file, name, one.get(), kind_of(name, one.shape, kind))
-            for name, one in tensors.items()
-        ]
+        kinds = kinds_of(tensors, kind, config.num_hidden_layers)
+        exact = [_same(file, name, one.get(), kinds[name]) for name, one in tensors.items()]
     if file.metadata.get("tokenizer.chat_template") != folder.jinja:
         raise BadData(f"{path} has another chat template than {folder.path}")
     about = Vocabulary(file)
     rule = rule_of(about)
-    return Proved(len(exact), _ids(about, rule, folder), all(exact), _chats(about, rule, folder))
+    return Proved(len(exact), _ids(about, rule, folder), all(exact), chats(about, rule, folder))
 
 
 def _same(file: Gguf, name: str, wanted: Tensor, kind: str) -> bool:
@@ -88,9 +89,10 @@ def _same(file: Gguf, name: str, wanted: Tensor, kind: str) -> bool:
     if kind in _DTYPES:
         near = torch.equal(found, wanted.to(_DTYPES[kind]).float())
     else:
-        blocks = wanted.reshape(-1, 32)
+        block = 256 if kind.endswith("_K") else 32
+        blocks = wanted.reshape(-1, block)
         allowed = blocks.abs().amax(-1, keepdim=True) * _STEPS[kind] + _SMALLEST
-        near = bool(((found.reshape(-1, 32) - blocks).abs() <= allowed).all())
+        near = bool(((found.reshape(-1, block) - blocks).abs() <= allowed).all())
     if found.shape != wanted.shape or not near:
         raise BadData(f"{file.path}: {name} is not stored as {kind} should store it")
     return torch.equal(found, wanted)
@@ -127,17 +129,25 @@ def _ids(about: Vocabulary, rule: Rule, folder: ModelFolder) -> int:
     return len(lines)
 
 
-def _chats(about: Vocabulary, rule: Rule, folder: ModelFolder) -> str:
-    """Whether the text of the template has the ids of training, in llama.cpp's way with a text.
+def chats(
+    about: Vocabulary,
+    rule: Rule,
+    folder: ModelFolder,
+    dialogs: Iterable[Sequence[Message]] = _DIALOGS,
+) -> str:
+    """What ids of training the text of the template lacks, in llama.cpp's way with a text.
 
     It cuts at the names of control tokens, and puts its word space behind each of them.
+
+    Returns:
+        The first difference in a sentence; empty where there is none.
     """
     encoder = folder.encoder()
     if folder.jinja is None or folder.template in (None, "plain"):
         return ""
     ids = {name: i for i, name in enumerate(about.tokens) if about.kinds[i] in (UNKNOWN, CONTROL)}
     cut = re.compile("|".join(map(re.escape, sorted(ids, key=len)[::-1])))
-    for dialog in _DIALOGS:
+    for dialog in dialogs:
         plain = [dict(message) for message in dialog]
         try:
             text = str(render(folder.plain_tokenizer, plain, add_generation_prompt=True))

@@ -5,7 +5,7 @@ others: what transformers 5 saves of Llama 2's gets equal scores, and a vocabula
 refused. The format, its names and its numbers are the `gguf` library's.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,13 +17,16 @@ from kollama2.errors import BadData
 from kollama2.model.folder import ModelFolder
 from kollama2.model.gguf.architectures import FAMILIES, FREQUENCIES, HEAD, TABLE, Family
 from kollama2.model.gguf.describe import architecture_of, divisors_of, keys_of
+from kollama2.model.gguf.kquants import MIXTURES, ggml, mixed, pack
 from kollama2.model.gguf.vocabulary import tokenizer_keys
 from kollama2.model.gguf.weights import heads_of, names_of, parts_of
 from kollama2.model.weights import Weights, to_pair_layout
 
-KINDS = ("F32", "F16", "BF16", "Q8_0", "Q4_0")
+_FILE_TYPES = {
+    "F32": 0, "F16": 1, "BF16": 32, "Q8_0": 7, "Q4_0": 2, "Q4_K_M": 15, "Q5_K_M": 17, "Q6_K": 18,
+}  # fmt: skip
+KINDS = tuple(_FILE_TYPES)
 """How matrices can be stored; vectors stay in float32."""
-_FILE_TYPES = {"F32": 0, "F16": 1, "BF16": 32, "Q8_0": 7, "Q4_0": 2}
 _EXACT = ("F32", "F16", "BF16")
 
 
@@ -36,18 +39,22 @@ def write_gguf(folder: ModelFolder, path: Path, kind: str, about: dict[str, Any]
         folder: a folder with whole weights.
         path: the file.
         kind: one of `KINDS`. Q4_0 keeps the embeddings and the head in Q8_0, and rows that are no
-            whole number of blocks stay in F16.
+            whole number of blocks stay in F16. Q4_K_M, Q5_K_M and Q6_K are `kquants`.
         about: `name`, `license` and `languages` of the model, where they are known.
 
     Raises:
         BadData: the architecture or its tokenizer has no form in GGUF.
+        Missing: ggml's quantiser is not installed, and `kind` needs it.
     """
     import gguf
     import numpy as np
 
+    if kind in MIXTURES:
+        ggml()
     with Weights(folder.path) as weights:
         config = weights.config.get_text_config()
         tensors = dict(stored(weights, config))
+        kinds = kinds_of(tensors, kind, config.num_hidden_layers)
         writer = gguf.GGUFWriter(path, architecture_of(config))
         writer.add_type("model")
         writer.add_file_type(_FILE_TYPES[kind])
@@ -63,7 +70,7 @@ def write_gguf(folder: ModelFolder, path: Path, kind: str, about: dict[str, Any]
         if folder.jinja:
             writer.add_chat_template(folder.jinja)
         for name, one in tensors.items():
-            form = gguf.GGMLQuantizationType[kind_of(name, one.shape, kind)]
+            form = gguf.GGMLQuantizationType[kinds[name]]
             block, width = gguf.GGML_QUANT_SIZES[form]
             size = int(np.prod(one.shape)) // block * width
             writer.add_tensor_info(name, one.shape, np.dtype(np.float32), size, form)
@@ -72,8 +79,7 @@ def write_gguf(folder: ModelFolder, path: Path, kind: str, about: dict[str, Any]
             writer.write_kv_data_to_file()
             writer.write_ti_data_to_file()
             for name, one in tensors.items():
-                packed = _packed(name, one.get(), kind_of(name, one.shape, kind))
-                writer.write_tensor_data(packed)
+                writer.write_tensor_data(_packed(name, one.get(), kinds[name]))
 
 
 class Stored(NamedTuple):
@@ -130,15 +136,23 @@ def _as_theirs(tensor: Tensor, name: str, family: Family, config: Any) -> Tensor
     return tensor
 
 
-def kind_of(name: str, shape: tuple[int, ...], kind: str) -> str:
-    """How a tensor is stored in a file of a kind."""
-    if len(shape) == 1:
-        return "F32"
-    if kind in _EXACT:
-        return kind
-    if shape[-1] % 32:
-        return "F16"
-    return "Q8_0" if name in (TABLE, HEAD) else kind
+def kinds_of(tensors: Mapping[str, Stored], kind: str, layers: int) -> dict[str, str]:
+    """How each tensor is stored in a file of a kind, for a model of so many layers."""
+    head = HEAD if HEAD in tensors else TABLE
+    found = {}
+    for name, one in tensors.items():
+        width = one.shape[-1]
+        if len(one.shape) == 1:
+            found[name] = "F32"
+        elif kind in _EXACT:
+            found[name] = kind
+        elif width % 32:
+            found[name] = "F16"
+        elif kind in MIXTURES:
+            found[name] = mixed(name, width, kind, layers, table=name == head)
+        else:
+            found[name] = "Q8_0" if name in (TABLE, HEAD) else kind
+    return found
 
 
 def _packed(name: str, tensor: Tensor, kind: str) -> Any:
@@ -150,7 +164,10 @@ def _packed(name: str, tensor: Tensor, kind: str) -> Any:
         numbers = tensor[first : None if rows is None else first + rows].float().numpy()
         if kind == "F16" and np.abs(numbers).max(initial=0) > np.finfo(np.float16).max:
             raise BadData(f"{name} holds numbers that F16 cannot; take --type BF16 or F32")
-        parts.append(gguf.quants.quantize(numbers, gguf.GGMLQuantizationType[kind]))
+        if kind.endswith("_K"):
+            parts.append(pack(numbers, kind))
+        else:
+            parts.append(gguf.quants.quantize(numbers, gguf.GGMLQuantizationType[kind]))
     return np.concatenate(parts)
 
 
