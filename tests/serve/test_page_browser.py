@@ -94,7 +94,7 @@ def test_what_is_asked_is_what_the_fields_say(chromium: Any, two: Running) -> No
         send(page, "하나")
         page.wait_for_selector("#again")
         send(page, "둘")
-        page.wait_for_function("document.querySelectorAll('.turn').length === 2")
+        page.wait_for_selector(".turn >> nth=1")
         page.wait_for_selector("#again")
         page.fill("#temperature", "3")  # the form refuses it, and nothing is asked
         send(page, "셋")
@@ -159,7 +159,7 @@ def test_stop_keeps_what_there_is_and_frees_the_row(chromium: Any, tiny_model: P
     model = slow(load(tiny_model), 0.25)
     with running(served(model)) as server, tab(chromium, server.url) as page:
         send(page, "a")
-        page.wait_for_function("document.querySelector('.answers .text')?.textContent.length > 3")
+        until(lambda: len(page.locator(".answers .text").inner_text()) > 3, 60)
         assert page.locator("#log").get_attribute("aria-busy") == "true"
         page.keyboard.press("Escape")
         page.wait_for_selector("#again")
