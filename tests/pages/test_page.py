@@ -61,10 +61,10 @@ def test_every_text_is_used_and_has_both_languages_with_the_same_values(name: st
         assert set(both) == {"en", "ko"}
         values = [set(re.findall(r"{\w+}", both[language])) for language in ("en", "ko")]
         assert values[0] == values[1], key
-        start, _, last = key.rpartition(".")
-        assert key in whole or (f'"{start}." +' in source and start) or last in whole, key
-    used = re.findall(r'(?:both|say|button|stateOf)\("([\w.-]+)"', source)
-    used += re.findall(r'(?:t\(|data-label=|data-hint=)"([\w.-]+)"', source)
+        assert key in whole or f'"{key.rpartition(".")[0]}." +' in source, key
+    used = re.findall(r'(?<![\w.])(?:both|say|button|t)\("([\w.-]+)"[,)]', source)
+    used += re.findall(r'(?:data-label=|data-hint=)"([\w.-]+)"', source)
+    assert len(used) > 5
     assert set(used) <= set(texts(folder))
 
 

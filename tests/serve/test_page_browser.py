@@ -94,7 +94,7 @@ def test_what_is_asked_is_what_the_fields_say(chromium: Any, two: Running) -> No
         send(page, "하나")
         page.wait_for_selector("#again")
         send(page, "둘")
-        page.wait_for_function("document.querySelectorAll('.turn').length === 2")
+        page.wait_for_selector(".turn >> nth=1")
         page.wait_for_selector("#again")
         page.fill("#temperature", "3")  # the form refuses it, and nothing is asked
         send(page, "셋")
@@ -159,7 +159,7 @@ def test_stop_keeps_what_there_is_and_frees_the_row(chromium: Any, tiny_model: P
     model = slow(load(tiny_model), 0.25)
     with running(served(model)) as server, tab(chromium, server.url) as page:
         send(page, "a")
-        page.wait_for_function("document.querySelector('.answers .text')?.textContent.length > 3")
+        until(lambda: len(page.locator(".answers .text").inner_text()) > 3, 60)
         assert page.locator("#log").get_attribute("aria-busy") == "true"
         page.keyboard.press("Escape")
         page.wait_for_selector("#again")
@@ -174,28 +174,37 @@ def test_stop_keeps_what_there_is_and_frees_the_row(chromium: Any, tiny_model: P
         assert page.locator(".answers .text").inner_text() != before
 
 
+def trouble(page: Any, text: str, place: str) -> str:
+    """What a page says below an answer."""
+    send(page, text)
+    page.wait_for_selector("#again")
+    return str(page.locator(".turn").last.locator(place).last.inner_text())
+
+
 def test_refusals_are_sentences(chromium: Any, tiny_model: Path) -> None:
-    model = slow(load(tiny_model, rows=1, queue=1), 0.05)
     with (
-        running(served(model, guard=Guard([Fake()]))) as server,
-        server.client() as client,
+        running(served(load(tiny_model), guard=Guard([Fake()]))) as server,
         tab(chromium, server.url, locale="en-US") as page,
     ):
-
-        def trouble(text: str, place: str) -> str:
-            send(page, text)
-            page.wait_for_selector("#again")
-            return str(page.locator(".turn").last.locator(place).last.inner_text())
-
-        blocked = trouble("BAD", ".card .note")
+        blocked = trouble(page, "BAD", ".card .note")
         assert re.fullmatch(r"0 tokens · [\d.]+ s · blocked by the server’s safety check", blocked)
         page.fill("#max_tokens", "401")
-        assert trouble("a", ".bad").startswith("The server refused the request: max_tokens")
-        page.fill("#max_tokens", "")
-        body = {"model": "tiny", "messages": [{"role": "user", "content": "a"}], "stream": True}
-        with client.stream("POST", "/v1/chat/completions", json={**body, "n": 2}) as response:
-            assert response.status_code == 200
-            assert trouble("b", ".bad") == "The server is busy; try again in 1 s."
+        refused = trouble(page, "a", ".bad")
+        assert refused.startswith("The server refused the request: max_tokens")
+        assert page.locator("#status").inner_text() == "There is no whole answer."
+
+
+def test_a_full_queue_says_when_to_try_again(chromium: Any, tiny_model: Path) -> None:
+    body = {"model": "tiny", "messages": [{"role": "user", "content": "a"}], "stream": True, "n": 2}
+    model = slow(load(tiny_model, rows=1, queue=1), 0.5)
+    with (
+        running(served(model)) as server,
+        server.client() as client,
+        tab(chromium, server.url) as page,
+        client.stream("POST", "/v1/chat/completions", json=body) as response,
+    ):
+        assert response.status_code == 200
+        assert trouble(page, "b", ".bad") == "서버가 바쁩니다. 1초 뒤에 다시 시도해 주세요."
 
 
 def test_a_server_that_has_gone_is_said(chromium: Any, tiny_model: Path) -> None:
