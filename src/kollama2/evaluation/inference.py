@@ -23,7 +23,6 @@ Models: TypeAlias = int | np.ndarray[Any, np.dtype[np.intp]]
 
 FEWEST = 8
 """Clusters from which intervals cover what they should (bench/verdicts.py)."""
-_MANY, _AGAIN = 40, 2  # clusters from which a difference leaves its own critical value as it is
 _CELLS = 2**22  # drawn signs held at a time
 _BLOCK = 2**17  # draws of several differences held at a time, which fit a cache
 
@@ -35,11 +34,11 @@ class Found(NamedTuple):
         low, high: of its own 95 % interval; NaN, as are `p` and `p_adjusted`, below `FEWEST` items.
         p: of it for itself; `p_adjusted` keeps the error of the whole family.
         of_seeds: the share of its variance that trainings make; items make the rest.
-        mde: the smallest true difference that the family would find with a probability of 80 %, if
+        mde: the smallest true difference that the family would find with a probability of 80 % if
             items and trainings scatter as they do here: the critical value of the family and the
-            quantile .8 of the difference's own draws, both times its standard error. So of the
-            studies with a true difference as large as they state, 80 % find it, although few
-            seeds state it very differently. NaN where nothing is ranked.
+            quantile .8 of the difference's own draws, both times its standard error. So 80 % of
+            the studies find a true difference as large as they state, although few seeds make
+            them state very different ones. NaN where nothing is ranked.
     """
 
     value: float
@@ -101,13 +100,11 @@ class Errors:
     def _flip(self, rng: np.random.Generator, draws: int) -> tuple[Floats, Floats]:
         """Means of parts and wholes over clusters of random sign, shape (models, draws)."""
         both = np.concatenate([self._parts, self._whole]).T / self.clusters
-        chunk, means = max(1, _CELLS // self.clusters), list[Floats]()
-        self._turned: Floats = np.zeros(0)
-        for start in range(0, draws, chunk):
-            signs = self._signs(rng, min(chunk, draws - start))
-            self._turned = np.append(self._turned, signs.mean(axis=1))
-            means.append(signs @ both)
-        parts, wholes = np.split(np.ascontiguousarray(np.concatenate(means).T), 2)
+        chunk = max(1, _CELLS // self.clusters)
+        means = np.concatenate(
+            [self._signs(rng, min(chunk, draws - start)) @ both for start in range(0, draws, chunk)]
+        )
+        parts, wholes = np.split(np.ascontiguousarray(means.T), 2)
         return parts, wholes
 
     def _signs(self, rng: np.random.Generator, draws: int) -> Floats:
@@ -167,8 +164,7 @@ class Errors:
         more = np.where(right_or_wrong, np.sqrt(2) / self.clusters, 0.0)
         said, largest = list[Floats](), np.zeros(self._drawn_parts.shape[1])
         step = max(1, _BLOCK // len(largest))
-        blocks = [slice(start, start + step) for start in range(0, len(pairs), step)]
-        for part in blocks:
+        for part in (slice(start, start + step) for start in range(0, len(pairs), step)):
             error = self.difference(left[part], right[part])
             np.maximum(largest, error.sizes.max(axis=0), out=largest)
             # Draws with the signs of the data differ from it by rounding only.
@@ -183,12 +179,6 @@ class Errors:
         value, low, high, p, of_seeds, se, likely, t = np.concatenate(said, axis=1)
         adjusted = _p(largest, t[:, None])
         mde = se * (np.quantile(largest, 1 - ALPHA) + likely)
-        # Few items that all tell of a difference often do so too when some are turned round.
-        few = self.clusters < _MANY and self._whole is not self._parts
-        for part in blocks * _AGAIN if few else ():
-            error = self.difference(left[part], right[part], (mde - value)[part])
-            critical = np.quantile(np.maximum(largest, error.sizes), 1 - ALPHA, axis=-1)
-            mde[part] = error.se * (critical + error.likely)
         if self.clusters < FEWEST:
             low = high = p = adjusted = np.full(len(pairs), nan)
         if not self.ranked:
@@ -204,22 +194,15 @@ class Errors:
         about = (part, part, flipped)
         return self._error(self.point[model], about, seeds, of_trainings, self._least)
 
-    def difference(self, left: Models, right: Models, more: Floats | float = 0.0) -> Error:
-        """The error of the difference of two models, `left` minus `right`, or of several.
-
-        Args:
-            left: the number of the first model, or several.
-            right: of the second.
-            more: what is added to the difference, in every item.
-        """
-        added = np.asarray(more)[..., None]
+    def difference(self, left: Models, right: Models) -> Error:
+        """The error of the difference of two models, `left` minus `right`, or of several."""
         of_items = (
             self._parts[left] - self._parts[right],
-            self._whole[left] - self._whole[right] + added,
-            self._drawn_whole[left] - self._drawn_whole[right] + added * self._turned,
+            self._whole[left] - self._whole[right],
+            self._drawn_whole[left] - self._drawn_whole[right],
         )
         return self._error(
-            self.point[left] - self.point[right] + more,
+            self.point[left] - self.point[right],
             of_items,
             self._seeds[left] + self._seeds[right],
             self._seed_errors[left] - self._seed_errors[right],
