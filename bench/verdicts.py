@@ -138,19 +138,18 @@ def _answers(kind: str, items: Floats, rng: np.random.Generator, shape: tuple[in
 
 def usual(tables: Sequence[Table], gain: float = 0.0) -> Floats:
     """p-values of the recipes against the base, with normal tails and Holm's correction."""
-    reference = tables[-1][0].mean(axis=0)
-    p = []
-    for at, (found, _) in enumerate(tables[:-1]):
-        delta = found.mean(axis=0) - reference
-        variance = delta.var(ddof=1) / len(delta)
-        if len(found) > 1:
-            variance += found.mean(axis=1).var(ddof=1) / len(found)
-        value = delta.mean() + (gain if at == 0 else 0.0)
-        p.append(2 * norm.sf(abs(value) / np.sqrt(variance)))
+    found = np.stack([one for one, _ in tables[:-1]])
+    _, seeds, items = found.shape
+    delta = found.mean(axis=1) - tables[-1][0].mean(axis=0)
+    variance = delta.var(axis=1, ddof=1) / items
+    if seeds > 1:
+        variance += found.mean(axis=2).var(axis=1, ddof=1) / seeds
+    value = delta.mean(axis=1)
+    value[0] += gain
+    p = 2 * norm.sf(np.abs(value) / np.sqrt(variance))
     order = np.argsort(p)
     adjusted: Floats = np.empty(len(p))
-    steps = np.array(p)[order] * (len(p) - np.arange(len(p)))
-    adjusted[order] = np.maximum.accumulate(steps)
+    adjusted[order] = np.maximum.accumulate(p[order] * (len(p) - np.arange(len(p))))
     return adjusted
 
 
