@@ -100,8 +100,8 @@ def tables(found: Compared) -> list[RenderableType]:
             lines.append(
                 f"suite {found.suite}; {kind}; {Count(one.items):item} in "
                 f"{Count(one.clusters):cluster}; {one.resamples:,} draws; models that share a "
-                "letter are not separable; MDE: the least true difference that 80 % of "
-                "repetitions would find"
+                "letter are not separable; MDE: the least true difference that would "
+                "be found with a probability of 80 %"
             )
     few = [name for name, one in found.comparisons.items() if one.clusters < FEWEST]
     if few:

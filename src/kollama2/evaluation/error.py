@@ -9,12 +9,13 @@ from scipy.special import betaincinv
 from kollama2.evaluation.seeds import Floats
 
 ALPHA = 0.05
+POWER = 0.8
 _Z = 1.959963984540054  # quantile .975 of the normal distribution
 
 
 @dataclass(frozen=True)
 class Error:
-    """A score or a difference with draws of its error; of several of them all have a last axis.
+    """A score or a difference with draws of its error; of several of them all have a first axis.
 
     Attributes:
         value: the score or the difference itself.
@@ -22,7 +23,7 @@ class Error:
         clusters: of items.
         skew: of the mean over items, which pulls an interval to one side.
         of_seeds: the share of the variance that trainings make.
-        drawn: errors as the data allow them, for intervals and p-values; draws come first.
+        drawn: errors as the data allow them, for intervals and p-values; draws come last.
         least, most: what the value can be.
     """
 
@@ -43,7 +44,12 @@ class Error:
     @cached_property
     def sizes(self) -> Floats:
         """The draws in standard errors."""
-        return _standardised(self.drawn, self.se, beyond=0.0)
+        return _standardised(self.drawn, np.asarray(self.se)[..., None], beyond=0.0)
+
+    @property
+    def likely(self) -> Floats:
+        """What the draws of one sign stay below with a probability of 80 %, in standard errors."""
+        return self._quantiles[1]
 
     def interval(self, more: Floats | float = 0.0) -> tuple[Floats, Floats]:
         """The 95 % interval, skewness removed by Hall's transformation (JRSS B 1992).
@@ -51,7 +57,7 @@ class Error:
         Args:
             more: the standard error that even equal answers have.
         """
-        se, quantile = np.hypot(self.se, more), self._quantile
+        se, quantile = np.hypot(self.se, more), self._quantiles[0]
         low, high = (_hall(one, self.skew) * se for one in (quantile, -quantile))
         return np.maximum(self.least, self.value - low), np.minimum(self.most, self.value - high)
 
@@ -62,7 +68,7 @@ class Error:
         """
         share = np.clip(self.value, 0.0, 1.0)
         with np.errstate(divide="ignore", invalid="ignore"):
-            worth = share * (1 - share) / self.se**2 * (_Z / self._quantile) ** 2
+            worth = share * (1 - share) / self.se**2 * (_Z / self._quantiles[0]) ** 2
         size = np.where(self.se > 0, np.clip(worth, 1.0, self.clusters), float(self.clusters))
         hits, misses = share * size, (1 - share) * size
         # Where all answers are alike, one end is the end of the scale.
@@ -71,17 +77,21 @@ class Error:
         return low, np.where(misses > 0, high, 1.0)
 
     @cached_property
-    def _quantile(self) -> Floats:
-        drawn = np.quantile(self.sizes, 1 - ALPHA, axis=0)
-        found: Floats = np.where(self.se > 0, drawn, _Z)
-        return found
+    def _quantiles(self) -> Floats:
+        """Of the sizes: .95, and .6, which is .8 of one sign since errors are symmetric."""
+        drawn = np.quantile(self.sizes, (1 - ALPHA, 2 * POWER - 1), axis=-1)
+        drawn[0] = np.where(self.se > 0, drawn[0], _Z)
+        return drawn
 
 
 def _standardised(drawn: Floats, se: Floats, beyond: float) -> Floats:
     """Sizes in standard errors; where these are 0, `beyond` for all that is not 0 itself."""
+    found: Floats = np.abs(drawn)
     with np.errstate(divide="ignore", invalid="ignore"):
-        found: Floats = np.abs(drawn) / se
-    return np.where(se > 0, found, np.where(drawn == 0, 0.0, beyond))
+        found = found / se
+    if not np.all(se):
+        found = np.where(se > 0, found, np.where(drawn == 0, 0.0, beyond))
+    return found
 
 
 def _hall(quantile: Floats, skew: Floats) -> Floats:

@@ -6,22 +6,21 @@ Davidson and Flachaire, J. Econometrics 2008). Trainings of one recipe scatter w
 few of them tell, so the recipes of a study lend each other theirs (Smyth, SAGMB 2004), and the
 draws vary it as its estimate does (the Behrens-Fisher distribution). Both add up, and the largest
 of all differences in each draw gives p-values for a whole family (max-t: Westfall and Young 1993).
+The same draws say what a study of this scatter would find (Bloom, Evaluation Review 1995).
 """
 
 from collections.abc import Collection, Sequence
-from functools import cached_property
 from math import nan
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from kollama2.evaluation.error import ALPHA, Error
-from kollama2.evaluation.seeds import EACH, REPETITIONS, Floats, Repetitions, Trainings, repeat
+from kollama2.evaluation.seeds import Floats, Trainings
 
 Table: TypeAlias = tuple[Floats, Floats]
 Models: TypeAlias = int | np.ndarray[Any, np.dtype[np.intp]]
 
-POWER = 0.8
 FEWEST = 8
 """Clusters from which intervals cover what they should (bench/verdicts.py)."""
 _CELLS = 2**22  # drawn signs held at a time
@@ -35,6 +34,11 @@ class Found(NamedTuple):
         low, high: of its own 95 % interval; NaN, as are `p` and `p_adjusted`, below `FEWEST` items.
         p: of it for itself; `p_adjusted` keeps the error of the whole family.
         of_seeds: the share of its variance that trainings make; items make the rest.
+        mde: the smallest true difference that the family would find with a probability of 80 % if
+            items and trainings scatter as they do here: the critical value of the family and the
+            quantile .8 of the difference's own draws, both times its standard error. So 80 % of
+            the studies find a true difference as large as they state, although few seeds make
+            them state very different ones. NaN where nothing is ranked.
     """
 
     value: float
@@ -43,24 +47,7 @@ class Found(NamedTuple):
     p: float
     p_adjusted: float
     of_seeds: float
-
-
-class Again(NamedTuple):
-    """A difference in repetitions of the study, shape (REPETITIONS, EACH).
-
-    Attributes:
-        noise: its errors.
-        spread: the standard errors that would be stated.
-        sizes: the draws that would be made, in standard errors.
-    """
-
-    noise: Floats
-    spread: Floats
-    sizes: Floats
-
-    def detectable(self, critical: Floats) -> float:
-        """The true difference that 80 % of repetitions find `critical` standard errors from 0."""
-        return max(0.0, float(np.quantile(critical * self.spread - self.noise, POWER)))
+    mde: float
 
 
 class Errors:
@@ -90,7 +77,7 @@ class Errors:
         strata: np.ndarray[Any, np.dtype[np.intp]] | None = None,
         share: bool = False,
     ) -> None:
-        rng, self._seed = np.random.default_rng(seed), seed
+        rng = np.random.default_rng(seed)
         self._least, self._most = (0.0, 1.0) if share else (-np.inf, np.inf)
         self.clusters = tables[0][0].shape[1]
         codes = np.zeros(self.clusters, dtype=np.intp) if strata is None else strata
@@ -111,17 +98,19 @@ class Errors:
         self._trainings(rng, ratios, parts, np.asarray(varies), draws)
 
     def _flip(self, rng: np.random.Generator, draws: int) -> tuple[Floats, Floats]:
-        """Means of parts and wholes over clusters of random sign, shape (draws, models)."""
+        """Means of parts and wholes over clusters of random sign, shape (models, draws)."""
         both = np.concatenate([self._parts, self._whole]).T / self.clusters
         chunk = max(1, _CELLS // self.clusters)
         means = np.concatenate(
-            [
-                (2.0 * rng.integers(0, 2, (min(chunk, draws - start), self.clusters)) - 1) @ both
-                for start in range(0, draws, chunk)
-            ]
+            [self._signs(rng, min(chunk, draws - start)) @ both for start in range(0, draws, chunk)]
         )
-        models = len(self._parts)
-        return means[:, :models], means[:, models:]
+        parts, wholes = np.split(np.ascontiguousarray(means.T), 2)
+        return parts, wholes
+
+    def _signs(self, rng: np.random.Generator, draws: int) -> Floats:
+        """Random signs of the clusters, shape (draws, clusters)."""
+        signs: Floats = 2.0 * rng.integers(0, 2, (draws, self.clusters)) - 1
+        return signs
 
     def _trainings(
         self,
@@ -142,11 +131,10 @@ class Errors:
             for one, known in zip(parts, freedom > 0, strict=True)
         ]
         within = sum(inside) / total / self.clusters**2 if total else 0.0
-        self._trained = Trainings(squares, freedom, np.where(varies, 1 / count, 0.0), within)
-        variances = self._trained.variances(rng, draws)
-        self._variances = np.median(variances, axis=0)
-        self._seeds = self._variances * self._trained.share
-        self._seed_errors = self._trained.errors(rng, variances)
+        trained = Trainings(squares, freedom, np.where(varies, 1 / count, 0.0), within)
+        variances = trained.variances(rng, draws)
+        self._seeds = np.median(variances, axis=0) * trained.share
+        self._seed_errors = np.ascontiguousarray(trained.errors(rng, variances).T)
 
     @property
     def ranked(self) -> bool:
@@ -157,7 +145,7 @@ class Errors:
     def drawn(self) -> Floats:
         """Scores of all models as other items and trainings could give them, (draws, models)."""
         stretch = np.sqrt(self.clusters / max(1, self.clusters - 1))
-        found: Floats = self.point + self._drawn_parts * stretch + self._seed_errors
+        found: Floats = self.point + self._drawn_parts.T * stretch + self._seed_errors.T
         return found
 
     def family(self, pairs: Sequence[tuple[int, int]], shares: Collection[int] = ()) -> list[Found]:
@@ -174,62 +162,51 @@ class Errors:
         left, right = np.array(pairs, dtype=np.intp).reshape(-1, 2).T
         right_or_wrong = np.isin(left, list(shares)) & np.isin(right, list(shares))
         more = np.where(right_or_wrong, np.sqrt(2) / self.clusters, 0.0)
-        said, reached = list[list[float]](), np.zeros(0)
-        largest: Floats = np.zeros(len(self._drawn_parts))
+        said, largest = list[Floats](), np.zeros(self._drawn_parts.shape[1])
         step = max(1, _BLOCK // len(largest))
         for part in (slice(start, start + step) for start in range(0, len(pairs), step)):
             error = self.difference(left[part], right[part])
-            largest = np.maximum(largest, error.sizes.max(axis=1))
+            np.maximum(largest, error.sizes.max(axis=0), out=largest)
             # Draws with the signs of the data differ from it by rounding only.
             t = error.t * (1 - 1e-9)
-            p = _p(error.sizes, t)
-            about = np.stack([error.value, *error.interval(more[part]), p, error.of_seeds])
-            said, reached = said + about.T.tolist(), np.append(reached, t)
-        adjusted = _p(largest[:, None], reached).tolist()
-        found = [
-            Found(value, low, high, p, of_family, of_seeds)
-            for (value, low, high, p, of_seeds), of_family in zip(said, adjusted, strict=True)
-        ]
-        if self.clusters >= FEWEST:
-            return found
-        return [one._replace(low=nan, high=nan, p=nan, p_adjusted=nan) for one in found]
-
-    def detectable(self, pairs: Sequence[tuple[int, int]]) -> list[float]:
-        """The smallest true differences that this family would find in 80 % of repetitions.
-
-        NaN where nothing is ranked, since what seeds would hide is not known.
-        """
+            about = (
+                error.value,
+                *error.interval(more[part]),
+                _p(error.sizes, t[:, None]),
+                error.of_seeds,
+            )
+            said.append(np.stack([*about, error.se, error.likely, t]))
+        value, low, high, p, of_seeds, se, likely, t = np.concatenate(said, axis=1)
+        adjusted = _p(largest, t[:, None])
+        mde = se * (np.quantile(largest, 1 - ALPHA, method="higher") + likely)
+        if self.clusters < FEWEST:
+            low = high = p = adjusted = np.full(len(pairs), nan)
         if not self.ranked:
-            return [nan] * len(pairs)
-        largest = np.zeros((REPETITIONS, EACH))
-        for pair in pairs:
-            largest = np.maximum(largest, self._again(*pair).sizes)
-        critical = np.quantile(largest, 1 - ALPHA, axis=1, keepdims=True)
-        # Made again, since the draws of all pairs at once are too many to hold.
-        return [self._again(*pair).detectable(critical) for pair in pairs]
+            # What seeds would hide is not known.
+            mde = np.full(len(pairs), nan)
+        every = np.stack([value, low, high, p, adjusted, of_seeds, mde], axis=1)
+        return [Found(*one) for one in every.tolist()]
 
     def score(self, model: int) -> Error:
         """The error of one model's score."""
-        part, flipped = self._parts[model], self._drawn_parts[:, model]
-        seeds, of_trainings = self._seeds[model], self._seed_errors[:, model]
+        part, flipped = self._parts[model], self._drawn_parts[model]
+        seeds, of_trainings = self._seeds[model], self._seed_errors[model]
         about = (part, part, flipped)
         return self._error(self.point[model], about, seeds, of_trainings, self._least)
 
     def difference(self, left: Models, right: Models) -> Error:
         """The error of the difference of two models, `left` minus `right`, or of several."""
-        return self._error(
-            self.point[left] - self.point[right],
-            self._versus(left, right),
-            self._seeds[left] + self._seeds[right],
-            self._seed_errors[:, left] - self._seed_errors[:, right],
-            -self._most,
-        )
-
-    def _versus(self, left: Models, right: Models) -> tuple[Floats, Floats, Floats]:
-        return (
+        of_items = (
             self._parts[left] - self._parts[right],
             self._whole[left] - self._whole[right],
-            self._drawn_whole[:, left] - self._drawn_whole[:, right],
+            self._drawn_whole[left] - self._drawn_whole[right],
+        )
+        return self._error(
+            self.point[left] - self.point[right],
+            of_items,
+            self._seeds[left] + self._seeds[right],
+            self._seed_errors[left] - self._seed_errors[right],
+            -self._most,
         )
 
     def _error(
@@ -241,45 +218,26 @@ class Errors:
         least: float,
     ) -> Error:
         part, whole, flipped = of_items
-        items, t = self._variance(part), _studentised(whole, flipped)[1]
+        items = self._variance(part)
+        of_items_drawn = _studentised(whole, flipped)
         with np.errstate(divide="ignore", invalid="ignore"):
             cube = (part**3).mean(axis=-1) / (part**2).mean(axis=-1) ** 1.5
             share = np.nan_to_num(seeds / (items + seeds))
         skew = np.where(items > 0, cube, 0.0) * (1 - share) ** 1.5 / np.sqrt(self.clusters)
-        of_items_drawn = np.sqrt(items) * np.where(items > 0, t, 0.0)
+        if not np.all(items):
+            of_items_drawn = np.where(items[..., None] > 0, of_items_drawn, 0.0)
+        of_items_drawn *= np.sqrt(items)[..., None]
+        of_items_drawn += of_trainings
         return Error(
             value,
             np.sqrt(items + seeds),
             self.clusters,
             skew,
             share,
-            of_trainings + of_items_drawn,
+            of_items_drawn,
             least,
             self._most,
         )
-
-    def _again(self, left: int, right: int) -> Again:
-        """The difference in repetitions of the study, with other items and other seeds."""
-        part, whole, flipped = self._versus(left, right)
-        flipped = np.resize(flipped, (REPETITIONS, EACH))
-        items, (spread, t) = self._variance(part), _studentised(whole, flipped)
-        least = float((whole**2).sum()) / self.clusters**2
-        scale = np.sqrt(items / least) if least else 0.0
-        drawn, noise = (
-            one[..., left] - one[..., right] for one in (self._repeated.drawn, self._repeated.noise)
-        )
-        seeds = self._repeated.variance[..., [left, right]].sum(axis=-1)
-        se = np.sqrt(items + seeds)
-        drawn = np.abs(drawn + np.sqrt(items) * t if items else drawn)
-        return Again(
-            noise + scale * flipped,
-            np.sqrt(scale**2 * spread + seeds),
-            np.divide(drawn, se, out=np.zeros_like(drawn), where=se > 0),
-        )
-
-    @cached_property
-    def _repeated(self) -> Repetitions:
-        return repeat(np.random.default_rng(self._seed), self._trained, self._variances)
 
     def _variance(self, part: Floats) -> Floats:
         """The variance of a mean over items, which are the last axis."""
@@ -287,14 +245,16 @@ class Errors:
         return found
 
 
-def _studentised(whole: Floats, flipped: Floats) -> tuple[Floats, Floats]:
-    """Variances of means over items of random sign, and these means in standard errors."""
+def _studentised(whole: Floats, flipped: Floats) -> Floats:
+    """Means over items of random sign in their own standard errors; NaN where all items are 0."""
     size = whole.shape[-1]
-    squares = (whole**2).sum(axis=-1)
-    spread = np.maximum(0.0, squares - size * flipped**2) / max(1, size * (size - 1))
+    spread = size * flipped**2
+    np.subtract((whole**2).sum(axis=-1)[..., None], spread, out=spread)
+    np.maximum(spread, 0.0, out=spread)
+    spread /= max(1, size * (size - 1))
+    np.sqrt(spread, out=spread)
     with np.errstate(divide="ignore", invalid="ignore"):
-        t = np.nan_to_num(flipped / np.sqrt(spread), nan=0.0, posinf=np.inf, neginf=-np.inf)
-    return spread, t
+        return np.divide(flipped, spread, out=spread)
 
 
 def _centred(parts: Floats, codes: np.ndarray[Any, np.dtype[np.intp]]) -> Floats:
@@ -311,8 +271,8 @@ def _mean(weight: Floats) -> Floats:
 
 
 def _p(drawn: Floats, reached: Floats) -> Floats:
-    """How often draws, which come first, are as large by chance."""
-    found: Floats = ((drawn >= reached).sum(axis=0) + 1) / (len(drawn) + 1)
+    """How often draws, which come last, are as large by chance."""
+    found: Floats = ((drawn >= reached).sum(axis=-1) + 1) / (drawn.shape[-1] + 1)
     return found
 
 

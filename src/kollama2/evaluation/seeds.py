@@ -13,8 +13,6 @@ from scipy.special import fdtrc, polygamma, psi
 Floats: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 Whole: TypeAlias = np.ndarray[Any, np.dtype[np.intp]]
 
-REPETITIONS, EACH = 64, 128
-"""Repetitions of a study that tell what it would find, and draws in each of them."""
 _WILD = 0.001
 
 
@@ -50,45 +48,6 @@ class Trainings:
         """Errors of the means with these variances of a training, in their shape."""
         found: Floats = rng.standard_normal(variances.shape) * np.sqrt(variances * self.share)
         return found
-
-
-@dataclass(frozen=True)
-class Repetitions:
-    """What other seeds would have told of trainings that scatter as those at hand may.
-
-    Attributes:
-        variance: of each model's mean as each repetition would state it, shape (REPETITIONS, 1,
-            models).
-        drawn: errors of the means as it would draw them, shape (REPETITIONS, EACH, models).
-        noise: errors of the means that it could really have, in the same shape.
-    """
-
-    variance: Floats
-    drawn: Floats
-    noise: Floats
-
-
-def repeat(rng: np.random.Generator, trainings: Trainings, true: Floats) -> Repetitions:
-    """The trainings done again with other seeds, many times.
-
-    A repetition may find the recipes' scatter alike where this study does not, or the other way
-    round, and asks for less or more of a difference accordingly.
-
-    Args:
-        rng: of the draws.
-        trainings: those at hand.
-        true: the variance that a training of each model is taken to have, shape (models,).
-    """
-    variance, drawn, noise = [], [], []
-    for _ in range(REPETITIONS):
-        chi = rng.chisquare(np.maximum(trainings.freedom, 1)) * (trainings.freedom > 0)
-        squares = (true + trainings.within) * chi
-        again = Trainings(squares, trainings.freedom, trainings.share, trainings.within)
-        variances = again.variances(rng, EACH)
-        variance.append(np.median(variances, axis=0, keepdims=True) * again.share)
-        drawn.append(again.errors(rng, variances))
-        noise.append(again.errors(rng, np.broadcast_to(true, variances.shape)))
-    return Repetitions(np.stack(variance), np.stack(drawn), np.stack(noise))
 
 
 def moderated(squares: Floats, freedom: Whole) -> tuple[Floats, Floats, Floats]:

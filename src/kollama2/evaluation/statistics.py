@@ -32,8 +32,9 @@ class Difference:
         p: of this difference for itself.
         p_adjusted: keeps the error of the whole family of differences at .05.
         of_seeds: the share of its variance that trainings make; items make the rest.
-        mde: the smallest true difference that this family would find in 80 % of repetitions; NaN
-            where nothing is ranked.
+        mde: the smallest true difference that this family would find with a probability of 80 %, if
+            items and trainings scatter as they do here (`inference.Found`); NaN where nothing is
+            ranked.
         separable: whether the two differ, by `p_adjusted`; never where nothing is ranked.
     """
 
@@ -345,14 +346,12 @@ def _differences(
     shares: Collection[int],
 ) -> list[Difference]:
     """A family of paired differences."""
-    found = zip(pairs, errors.family(pairs, shares), errors.detectable(pairs), strict=True)
     return [
         Difference(
             names[left],
             names[right],
             *one,
-            mde=mde,
             separable=errors.ranked and one.p_adjusted < ALPHA,
         )
-        for (left, right), one, mde in found
+        for (left, right), one in zip(pairs, errors.family(pairs, shares), strict=True)
     ]

@@ -31,7 +31,7 @@ class Versus:
         gain: the same, in the direction that is better: per cent of the other's bits that are
             saved for bits per byte, else the difference with the sign that makes more better.
         p_adjusted: p-value that keeps the error of all differences of its family on the measure.
-        mde: smallest true `gain` that would be found in 80 % of repetitions, so adjusted; NaN
+        mde: smallest true `gain` that would be found with a probability of 80 %, so adjusted; NaN
             where nothing is ranked, or the two are equal on every item.
     """
 
