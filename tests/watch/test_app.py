@@ -81,7 +81,9 @@ def watching(store: Path) -> "Iterator[tuple[subprocess.Popen[str], str]]":
 @pytest.mark.slow
 def test_the_command_ends_with_a_sentence(store: Path) -> None:
     with watching(store) as (process, url):
-        assert httpx.get(f"{url}api/studies").json() == [{"name": "quick", "running": False}]
+        assert httpx.get(f"{url}api/studies", timeout=60).json() == [
+            {"name": "quick", "running": False}
+        ]
         process.terminate()
         _, said = process.communicate(timeout=60)
     assert said == (
