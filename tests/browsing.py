@@ -25,13 +25,18 @@ def browser() -> Iterator[Any]:
             found.close()
 
 
+def new_profile(found: Any, **context: Any) -> Any:
+    """A new profile of a browser that speaks Korean, patient on a busy machine."""
+    profile = found.new_context(**{"locale": "ko-KR", **context})
+    profile.set_default_timeout(120_000)
+    return profile
+
+
 @contextmanager
 def tab(found: Any, url: str, **context: Any) -> Iterator[Any]:
     """A page in a new profile, once it is ready; it may complain of nothing."""
     complaints: list[str] = []
-    options = {"locale": "ko-KR", "viewport": {"width": 1280, "height": 800}, **context}
-    profile = found.new_context(**options)
-    profile.set_default_timeout(60_000)
+    profile = new_profile(found, **{"viewport": {"width": 1280, "height": 800}, **context})
     page = profile.new_page()
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda message: complaints.append(message.text))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from kollama2.safety.guard import Guard
-from tests.browsing import browser, fits, tab, violations
+from tests.browsing import browser, fits, new_profile, tab, violations
 from tests.serve.conftest import Running, load, running, scripted, served, slow, until
 from tests.serve.test_safety import Fake
 
@@ -208,7 +208,7 @@ def test_a_full_queue_says_when_to_try_again(chromium: Any, tiny_model: Path) ->
 
 
 def test_a_server_that_has_gone_is_said(chromium: Any, tiny_model: Path) -> None:
-    profile = chromium.new_context(locale="ko-KR")
+    profile = new_profile(chromium)
     page = profile.new_page()
     with running(served(load(tiny_model))) as server:
         page.goto(server.url)
@@ -223,7 +223,7 @@ def test_a_server_that_has_gone_is_said(chromium: Any, tiny_model: Path) -> None
 def test_a_token_is_asked_for_once_and_kept_for_the_tab(chromium: Any, tiny_model: Path) -> None:
     token = "0123456789abcdef"
     with running(served(load(tiny_model)), token) as server:
-        profile = chromium.new_context(locale="ko-KR")
+        profile = new_profile(chromium)
         page = profile.new_page()
         page.goto(server.url)
         page.wait_for_selector("#token-dialog[open]")

@@ -81,7 +81,9 @@ def watching(store: Path) -> "Iterator[tuple[subprocess.Popen[str], str]]":
 @pytest.mark.slow
 def test_the_command_ends_with_a_sentence(store: Path) -> None:
     with watching(store) as (process, url):
-        assert httpx.get(f"{url}api/studies").json() == [{"name": "quick", "running": False}]
+        assert httpx.get(f"{url}api/studies", timeout=60).json() == [
+            {"name": "quick", "running": False}
+        ]
         process.terminate()
         _, said = process.communicate(timeout=60)
     assert said == (
@@ -97,8 +99,8 @@ def test_the_page_follows_a_study(store: Path, width: int, locale: str, scheme: 
     folder = unfinished(store, "vicuna-lora")
     metrics, progress = folder / "metrics.jsonl", folder / "progress.json"
     words = {
-        "ko": ("스테이지 24개 중 완료 18개, 실행 중 1개, 실패 0개, 대기 5개", "1분 5초"),
-        "en": ("18 of 24 stages done, 1 running, 0 failed, 5 to do", "1 min 5 s"),
+        "ko": ("스테이지 27개 중 완료 21개, 실행 중 1개, 실패 0개, 대기 5개", "1분 5초"),
+        "en": ("21 of 27 stages done, 1 running, 0 failed, 5 to do", "1 min 5 s"),
     }
     counts, time = words[locale[:2]]
     look = {"locale": locale, "color_scheme": scheme, "viewport": {"width": width, "height": 800}}
@@ -113,7 +115,7 @@ def test_the_page_follows_a_study(store: Path, width: int, locale: str, scheme: 
             assert page.locator("#counts").inner_text() == counts
             assert page.locator("#now li").count() == 1
             assert time in page.locator("#now li").inner_text()
-            assert page.locator("#curves polyline").count() == 8
+            assert page.locator("#curves polyline").count() == 6
             page.wait_for_selector("#board table")
             assert page.locator("#board tbody tr").count() == 6
             page.focus("#board .wide")
@@ -122,7 +124,7 @@ def test_the_page_follows_a_study(store: Path, width: int, locale: str, scheme: 
             # Whoever reads the leaderboard is left where they are.
             assert page.evaluate("document.activeElement.parentElement.id") == "board"
             page.click("summary")
-            assert page.locator("#stages tbody tr").count() == 24
+            assert page.locator("#stages tbody tr").count() == 27
             assert violations(page) == []
             assert fits(page)
             (folder / "error.log").write_text("ValueError: <b>no room</b>\n")
