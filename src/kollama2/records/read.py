@@ -76,7 +76,7 @@ def _how(error: ValidationError) -> str:
 
 
 def read_lines(path: Path) -> Iterator[Json]:
-    """Yields the JSON objects of a file that has one a line.
+    """Yield the JSON objects of a file that has one a line.
 
     Raises:
         Corrupt, Missing: a line is no JSON object, or the file is not there.

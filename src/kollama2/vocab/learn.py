@@ -66,7 +66,7 @@ def count_words(texts: Iterable[str], pattern: re.Pattern[str] = HANGUL) -> Coun
 
 
 def sampled(texts: Iterable[str], kept: list[str], count: int) -> Iterator[str]:
-    """Hands texts on and keeps a random sample of their Korean lines.
+    """Hand texts on and keep a random sample of their Korean lines.
 
     Args:
         texts: any texts.
