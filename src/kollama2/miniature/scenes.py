@@ -40,7 +40,7 @@ def digest(*parts: object) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=6).digest(), "big")
 
 
-def distinct(draw: Callable[[], T], mark: Callable[[T], Hashable] = lambda one: one) -> Iterator[T]:
+def distinct(draw: Callable[[], T], mark: Callable[[T], Hashable]) -> Iterator[T]:
     """What is drawn, without end, nothing of the same mark twice."""
     seen = set[Hashable]()
     while True:
