@@ -159,7 +159,9 @@ class Errors:
             shares: models whose scores are shares of right answers; two of them may differ although
                 these items show none (one more answer each way: Bonett and Price, JEBS 2012).
         """
-        left, right = np.array(pairs, dtype=np.intp).reshape(-1, 2).T
+        if not pairs:
+            return []
+        left, right = np.array(pairs, dtype=np.intp).T
         right_or_wrong = np.isin(left, list(shares)) & np.isin(right, list(shares))
         more = np.where(right_or_wrong, np.sqrt(2) / self.clusters, 0.0)
         said, largest = list[Floats](), np.zeros(self._drawn_parts.shape[1])
@@ -254,7 +256,8 @@ def _studentised(whole: Floats, flipped: Floats) -> Floats:
     spread /= max(1, size * (size - 1))
     np.sqrt(spread, out=spread)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.divide(flipped, spread, out=spread)
+        np.divide(flipped, spread, out=spread)
+    return spread
 
 
 def _centred(parts: Floats, codes: np.ndarray[Any, np.dtype[np.intp]]) -> Floats:
