@@ -109,7 +109,7 @@ class Errors:
 
     def _signs(self, rng: np.random.Generator, draws: int) -> Floats:
         """Random signs of the clusters, shape (draws, clusters)."""
-        signs: Floats = 2.0 * rng.integers(0, 2, (draws, self.clusters)) - 1
+        signs: Floats = np.where(rng.integers(0, 2, (draws, self.clusters)) > 0, 1.0, -1.0)
         return signs
 
     def _trainings(
@@ -250,7 +250,8 @@ class Errors:
 def _studentised(whole: Floats, flipped: Floats) -> Floats:
     """Means over items of random sign in their own standard errors; NaN where all items are 0."""
     size = whole.shape[-1]
-    spread = size * flipped**2
+    spread: Floats = np.square(flipped)
+    spread *= size
     np.subtract((whole**2).sum(axis=-1)[..., None], spread, out=spread)
     np.maximum(spread, 0.0, out=spread)
     spread /= max(1, size * (size - 1))
