@@ -32,6 +32,10 @@ def test_few_answers_give_mcnemars_exact_p_value() -> None:
     assert found.p == found.p_adjusted == pytest.approx(2 / 32, abs=0.004)
 
 
+def test_one_model_has_no_differences() -> None:
+    assert of_items(np.ones(20)).family([]) == []
+
+
 def test_normal_answers_give_students_t() -> None:
     rng = np.random.default_rng(1)
     for size in (8, 12, 40):

@@ -49,7 +49,8 @@ class Error:
     @property
     def likely(self) -> Floats:
         """What the draws of one sign stay below with a probability of 80 %, in standard errors."""
-        return self._quantiles[1]
+        found: Floats = self._quantiles[1]
+        return found
 
     def interval(self, more: Floats | float = 0.0) -> tuple[Floats, Floats]:
         """The 95 % interval, skewness removed by Hall's transformation (JRSS B 1992).
@@ -79,7 +80,7 @@ class Error:
     @cached_property
     def _quantiles(self) -> Floats:
         """Of the sizes: .95, and .6, which is .8 of one sign since errors are symmetric."""
-        drawn = np.quantile(self.sizes, (1 - ALPHA, 2 * POWER - 1), axis=-1)
+        drawn: Floats = np.quantile(self.sizes, (1 - ALPHA, 2 * POWER - 1), axis=-1)
         drawn[0] = np.where(self.se > 0, drawn[0], _Z)
         return drawn
 

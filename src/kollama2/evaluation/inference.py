@@ -109,7 +109,7 @@ class Errors:
 
     def _signs(self, rng: np.random.Generator, draws: int) -> Floats:
         """Random signs of the clusters, shape (draws, clusters)."""
-        signs: Floats = 2.0 * rng.integers(0, 2, (draws, self.clusters)) - 1
+        signs: Floats = np.where(rng.integers(0, 2, (draws, self.clusters)) > 0, 1.0, -1.0)
         return signs
 
     def _trainings(
@@ -159,7 +159,9 @@ class Errors:
             shares: models whose scores are shares of right answers; two of them may differ although
                 these items show none (one more answer each way: Bonett and Price, JEBS 2012).
         """
-        left, right = np.array(pairs, dtype=np.intp).reshape(-1, 2).T
+        if not pairs:
+            return []
+        left, right = np.array(pairs, dtype=np.intp).T
         right_or_wrong = np.isin(left, list(shares)) & np.isin(right, list(shares))
         more = np.where(right_or_wrong, np.sqrt(2) / self.clusters, 0.0)
         said, largest = list[Floats](), np.zeros(self._drawn_parts.shape[1])
@@ -248,13 +250,15 @@ class Errors:
 def _studentised(whole: Floats, flipped: Floats) -> Floats:
     """Means over items of random sign in their own standard errors; NaN where all items are 0."""
     size = whole.shape[-1]
-    spread = size * flipped**2
+    spread: Floats = np.square(flipped)
+    spread *= size
     np.subtract((whole**2).sum(axis=-1)[..., None], spread, out=spread)
     np.maximum(spread, 0.0, out=spread)
     spread /= max(1, size * (size - 1))
     np.sqrt(spread, out=spread)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.divide(flipped, spread, out=spread)
+        np.divide(flipped, spread, out=spread)
+    return spread
 
 
 def _centred(parts: Floats, codes: np.ndarray[Any, np.dtype[np.intp]]) -> Floats:
