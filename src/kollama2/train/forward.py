@@ -59,7 +59,7 @@ def learn(model: Any, micro: dict[str, Any], scale: float, plain: bool) -> Tenso
         return tables.learn(model, partial(_positions, model.get_decoder(), micro), micro, scale)
     loss = summed_loss(model, micro) * scale
     with torch.autocast(loss.device.type, enabled=False):
-        loss.backward()
+        torch.autograd.backward(loss)
     return loss.detach()
 
 

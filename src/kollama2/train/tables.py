@@ -63,7 +63,7 @@ def learn(model: Any, body: Body, micro: dict[str, Any], scale: float) -> Tensor
     loss, gradient = head_step(hidden.detach(), head.weight, micro["targets"], scale)
     if hidden.requires_grad:
         with torch.autocast(hidden.device.type, enabled=False):
-            hidden.backward(gradient)
+            torch.autograd.backward(hidden, gradient)
     if rows.grad is not None:
         if table.padding_idx is not None:
             rows.grad[used == table.padding_idx] = 0

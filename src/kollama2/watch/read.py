@@ -11,7 +11,7 @@ from kollama2.engine import lease
 from kollama2.errors import Fault
 from kollama2.records.lock import Lock
 from kollama2.records.read import Json, read
-from kollama2.reporting.board import Estimate, Row
+from kollama2.reporting.board import BoardRow, Estimate
 from kollama2.reporting.contrast import contrasts
 from kollama2.reporting.losses import owners, thinned
 from kollama2.reporting.preferences import files
@@ -178,7 +178,7 @@ def _board(study: Study) -> Json:
     }
 
 
-def _row(row: Row) -> Json:
+def _row(row: BoardRow) -> Json:
     place, change = row.standing, row.english.change if row.english else None
     versus = place.versus_base if place else None
     return {
