@@ -19,6 +19,7 @@ from kollama2.engine.provenance import gpu_names
 from kollama2.engine.store import Store
 from kollama2.errors import BadData, BadUsage
 from kollama2.exporting.model import merge_into
+from kollama2.locale import say
 from kollama2.model.files import CONFIG
 from kollama2.model.find import find_model
 from kollama2.model.folder import ModelFolder
@@ -165,9 +166,14 @@ def _train(made: Adaptation, store: Path, size: Profile, label: str, tell: Progr
         if isinstance(one, Encode) and (found := sampled(one, kept)) and found["cut"]:
             note(
                 tell,
-                f"about {found['cut'] / found['rows']:.0%} of the rows are longer than max_length "
-                f"({one.max_length}) and will be cut; the setting max_length=… takes another",
+                say(
+                    "about {share:.0%} of the rows are longer than max_length ({most}) and will be "
+                    "cut; the setting max_length=… takes another",
+                    share=found["cut"] / found["rows"],
+                    most=str(one.max_length),
+                ),
             )
     if made.dtypes:
-        note(tell, f"arithmetic: {', '.join(made.dtypes)}; the setting dtype=… takes another")
+        used = ", ".join(made.dtypes)
+        note(tell, say("arithmetic: {dtypes}; the setting dtype=… takes another", dtypes=used))
     return compute([made.stage], store, size, under(label), tell)[0]

@@ -19,6 +19,7 @@ from kollama2.errors import BadUsage
 from kollama2.evaluation import compare as paired
 from kollama2.evaluation.contrast import load_measured, load_metrics
 from kollama2.evaluation.endpoint import KEY
+from kollama2.locale import say
 from kollama2.model.folder import ModelFolder
 from kollama2.records.done import Evaluation
 from kollama2.records.measures import measure
@@ -213,7 +214,7 @@ def compare(
     if start is not None and start not in names:
         names.insert(0, start)
     if len(names) < 2:
-        raise BadUsage("name at least two different models to compare")
+        raise BadUsage(say("name at least two different models to compare"))
     folders = {one: Path(one) for one in names if (Path(one) / "items.jsonl").is_file()}
     primary = ""
     if rest := [one for one in names if one not in folders]:
@@ -227,7 +228,12 @@ def compare(
 def _measured(models: list[str], wanted: Wanted, how: _How) -> tuple[dict[str, Path], str]:
     """The folder of each model's finished evaluation, and the measure that ranks them."""
     if how.key is not None and not os.environ.get(how.key):
-        raise BadUsage(f"the key is named as the environment variable {how.key}, which is not set")
+        raise BadUsage(
+            say(
+                "the environment variable {name}, which is to hold the key, is not set",
+                name=how.key,
+            )
+        )
     store = store_at(how.store)
     stages = evaluations(
         models,

@@ -19,6 +19,7 @@ from kollama2.data.curriculum import (
     wanted,
 )
 from kollama2.data.rows import SCHEMA
+from kollama2.locale import mark
 
 _AT_ONCE = 1024
 
@@ -122,4 +123,4 @@ def _write(
                 "ko_bytes": [int(tables[s].ko_bytes[row]) for s, row in picked],
             }
             rows.write_table(pyarrow.table(batch, schema=SCHEMA))
-            progress(begin + len(picked), len(sources), "rows")
+            progress(begin + len(picked), len(sources), mark("rows"))

@@ -42,6 +42,7 @@ from kollama2.evaluation.suite import (
     Translation,
     TranslationPmi,
 )
+from kollama2.locale import mark
 from kollama2.records.done import Cut, Evaluation
 
 
@@ -96,7 +97,7 @@ def evaluate(
             outcomes.append(_measure(task, data[task.name], tools, model))
         seconds[task.name] = round(time.perf_counter() - started, 3)
         done += size
-    progress(total, total, "items")
+    progress(total, total, mark("items"))
     model.train(training)
     records, kept = keep(outcomes, out)
     return Evaluation(
@@ -123,7 +124,7 @@ def _told(
     progress: Callable[..., None], task: str, before: int, size: int, total: int
 ) -> Callable[[float], None]:
     """Turns the share of one task into items of the whole suite."""
-    return lambda share: progress(before + share * size, total, "items", task=task)
+    return lambda share: progress(before + share * size, total, mark("items"), task=task)
 
 
 def _harness(

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from kollama2.evaluation.contrast import Contrast
+from kollama2.locale import LANGUAGES, Language
 from kollama2.reporting.board import Leaderboard, Row
 from kollama2.reporting.study import Study
 from kollama2.reporting.terminal import answered, quantity
-from kollama2.reporting.texts import LANGUAGES, Language, say_all
+from kollama2.reporting.texts import say_all
 from kollama2.reporting.versus import between
 
 Texts = dict[Language, str]

@@ -3,17 +3,8 @@
 import json
 from functools import cache
 from pathlib import Path
-from typing import Literal
 
-Language = Literal["en", "ko"]
-LANGUAGES: tuple[Language, ...] = ("en", "ko")
-
-
-class Count(int):
-    """A number with its thousands set off; `{count:item}` in a text says `1 item` or `2 items`."""
-
-    def __format__(self, noun: str) -> str:
-        return f"{int(self):,}" + (f" {noun}" if noun else "") + ("s" if noun and self != 1 else "")
+from kollama2.locale import LANGUAGES, Language, fill
 
 
 @cache
@@ -26,8 +17,7 @@ def texts() -> dict[str, dict[Language, str]]:
 
 def say(key: str, language: Language, **values: object) -> str:
     """One text with its values filled in."""
-    counted = {name: Count(one) if type(one) is int else one for name, one in values.items()}
-    return texts()[key][language].format(**counted)
+    return fill(texts()[key][language], values)
 
 
 def say_all(key: str, **values: object) -> dict[Language, str]:

@@ -10,6 +10,7 @@ from kollama2.engine.document import near
 from kollama2.engine.hashes import Hashes
 from kollama2.engine.hub import What, by_mirror, commit_of, expanded
 from kollama2.errors import BadData, BadUsage, storage
+from kollama2.locale import say
 from kollama2.model.gguf.architectures import config_of
 from kollama2.model.gguf.convert import EDITION
 from kollama2.model.gguf.file import SUFFIX, Gguf, is_gguf
@@ -72,7 +73,9 @@ class Locator:
     def _lying_at(self, place: Path, spec: SourceSpec, fields: dict[str, Any]) -> Source:
         what, scheme = fields["what"], spec.uri.partition(":")[0]
         if not place.exists():
-            raise BadUsage(f"{spec.uri}: nothing lies at {place}; correct the path")
+            raise BadUsage(
+                say("{uri}: nothing lies at {place}; correct the path", uri=spec.uri, place=place)
+            )
         check_regular(place)
         place = one_file(place, spec.file)
         if self._store.resolve().is_relative_to(place.resolve()):
@@ -142,4 +145,4 @@ def _builtin(spec: SourceSpec, name: str, fields: dict[str, Any]) -> Source:
 
 
 def _revision(uri: str, what: What) -> str:
-    return commit_of(uri, what, instead=f"name a revision, or {by_mirror(uri)}")
+    return commit_of(uri, what, instead=say("name a revision, or {mirror}", mirror=by_mirror(uri)))

@@ -10,6 +10,7 @@ from kollama2.engine.hub import load_mirrors
 from kollama2.engine.stage import Stage
 from kollama2.engine.store import Store
 from kollama2.errors import BadUsage
+from kollama2.locale import say
 from kollama2.records.lock import Cell as LockedCell
 from kollama2.records.lock import Lock, Suite
 from kollama2.records.read import read
@@ -95,7 +96,13 @@ def find(name: str | None, store: Path) -> Document:
     # `NAME.suite.yaml` and `NAME.mirrors.yaml` lie beside the studies and are none.
     files = sorted(f.stem for f in Path("studies").glob("*.yaml") if "." not in f.stem)
     ready = dict.fromkeys(["quick", *files, *kept])
-    raise BadUsage(f"no study {name!r}: give the path of a YAML file or one of {', '.join(ready)}")
+    raise BadUsage(
+        say(
+            "no study {name!r}: give the path of a YAML file or one of {known}",
+            name=name,
+            known=", ".join(ready),
+        )
+    )
 
 
 def name_of(study: str | None, store: Path) -> str:

@@ -19,6 +19,7 @@ from trl import DPOConfig, DPOTrainer
 
 from kollama2.engine.profile import Resources
 from kollama2.errors import BadData, Corrupt
+from kollama2.locale import mark
 from kollama2.model.adapter import quiet_peft
 from kollama2.model.write import write_model
 from kollama2.train import checkpoint
@@ -74,7 +75,7 @@ def prefer(
     """
     if not pairs:
         raise BadData("there are no preference pairs to learn from")
-    progress(0, 0, "loading the model")
+    progress(0, 0, mark("loading the model"))
     torch.set_num_threads(resources.threads)
     torch.manual_seed(settings.seed)
     network = prepare(model, settings.training(), resources.device)
@@ -183,9 +184,8 @@ class _Record(TrainerCallback):  # type: ignore[misc]
         self.lines.append(line)
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
-        self.progress(
-            state.global_step, self.steps, "steps", loss=line["loss"], accuracy=line["accuracy"]
-        )
+        figures = {"loss": line["loss"], "accuracy": line["accuracy"]}
+        self.progress(state.global_step, self.steps, mark("steps"), **figures)
 
     def sync(self) -> None:
         """Bring the lines to the disk, so that a checkpoint never has more steps than lines."""
