@@ -3,12 +3,12 @@
 A new message comes with an empty translation, which a test refuses; one that is gone is removed.
 """
 
+import ast
 from io import BytesIO
 from pathlib import Path
 
 import typer
 from babel.messages.catalog import Catalog
-from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
@@ -23,12 +23,33 @@ PO = locale.FOLDER / "ko" / "LC_MESSAGES" / f"{locale.DOMAIN}.po"
 def messages() -> Catalog:
     """Every message that can be said, in the order of the files; then those of `--help`."""
     found = Catalog()
-    keywords = {"say": None, "mark": None}
-    for file, _, text, _, _ in extract_from_dir(SOURCE, [("**.py", "python")], keywords=keywords):
-        found.add(text, locations=[(file, 0)])
-    for text in sorted(language.texts(typer.main.get_command(app))):
-        found.add(text, locations=[("--help", 0)])
+    for file in sorted(SOURCE.rglob("*.py")):
+        for words in marked(file.read_text(encoding="utf-8")):
+            found.add(words, locations=[(file.relative_to(SOURCE).as_posix(), 0)])
+    for words in sorted(language.texts(typer.main.get_command(app))):
+        found.add(words, locations=[("--help", 0)])
     return found
+
+
+def marked(code: str) -> list[str]:
+    """The literal texts that a module gives to `say` and `mark`, in their order."""
+    tree = ast.parse(code)
+    taken = {
+        name.name
+        for one in ast.walk(tree)
+        if isinstance(one, ast.ImportFrom) and one.module == "kollama2.locale"
+        for name in one.names
+    }
+    calls = [
+        one
+        for one in ast.walk(tree)
+        if isinstance(one, ast.Call)
+        and isinstance(one.func, ast.Name)
+        and one.func.id in taken & {"say", "mark"}
+    ]
+    first = [one.args[0] for one in sorted(calls, key=lambda one: (one.lineno, one.col_offset))]
+    literal = [one.value for one in first if isinstance(one, ast.Constant)]
+    return [one for one in literal if isinstance(one, str)]
 
 
 def known(file: Path = PO) -> Catalog:

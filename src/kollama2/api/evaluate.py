@@ -230,7 +230,7 @@ def _measured(models: list[str], wanted: Wanted, how: _How) -> tuple[dict[str, P
     if how.key is not None and not os.environ.get(how.key):
         raise BadUsage(
             say(
-                "the environment variable {name}, which is to hold the key, is not set",
+                "the environment variable {name}, which should hold the API key, is not set",
                 name=how.key,
             )
         )

@@ -59,7 +59,9 @@ def _options(
     ),
     lang: Annotated[
         Literal["en", "ko"] | None,
-        typer.Option(help="Language of messages, also behind a command (default: that of LANG)."),
+        typer.Option(
+            help="Language of messages; it may also follow the command (default: from LANG)."
+        ),
     ] = None,
 ) -> None:
     """Options of the program itself; `main` has taken the language before anything is read."""

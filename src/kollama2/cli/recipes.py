@@ -22,7 +22,7 @@ def listing(recipes: Sequence[RecipeFile]) -> Table:
 def explain(recipe: RecipeFile) -> RenderableType:
     """One recipe: what it is, its steps, and where every number comes from."""
     heads = say("key"), say("value"), say("where it comes from")
-    steps = Table(*heads, title=say("steps"), title_justify="left")
+    steps = Table(*heads, title=say("steps and settings"), title_justify="left")
     for number, step in enumerate(recipe.steps, start=1):
         for key, value in step.items():
             steps.add_row(
