@@ -1,5 +1,6 @@
 """What `plan`, `status`, `why` and `gc` say about a study and its store."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,7 @@ class Plan(Shown):
         cost: of what is still to compute.
         warnings: what may not have been meant, one sentence each.
         curricula: the orders of rows, for the drawings of their mixtures.
+        names: what a person calls each stage, in the chosen language.
     """
 
     study: str
@@ -70,6 +72,7 @@ class Plan(Shown):
     cost: Estimate
     warnings: tuple[str, ...] = ()
     curricula: tuple[Stage, ...] = field(default=(), repr=False)
+    names: Mapping[str, Message] = field(default_factory=dict, repr=False)
 
     def plain(self) -> dict[str, Any]:
         """The plan as plain values, as `--json` prints it."""
@@ -93,7 +96,7 @@ class Plan(Shown):
             who = stage.recipes
             shown.add_row(
                 stage.stage,
-                stage.says,
+                self.names[stage.stage].said(),
                 ", ".join(who) if len(who) <= 3 else say("{count:recipe}", count=len(who)),
                 Text(say("cached"), "green") if stage.cached else say("to compute"),
             )
@@ -141,7 +144,10 @@ def plan(
         cells=len(locked.cells),
         stages=tuple(
             Planned(
-                one.name, names[one.name], tuple(sorted(users[one.name])), one.name in todo.cached
+                one.name,
+                str(names[one.name]),
+                tuple(sorted(users[one.name])),
+                one.name in todo.cached,
             )
             for one in todo.stages
         ),
@@ -150,6 +156,7 @@ def plan(
         cost=cost_of(todo, kept, machine(profile)),
         warnings=tuple(warnings(todo.stages, kept)),
         curricula=tuple(one for one in todo.stages if isinstance(one, Order)),
+        names=names,
     )
 
 
@@ -196,7 +203,8 @@ def cost_line(cost: Estimate) -> str:
     )  # fmt: skip
     if cost.seconds is None:
         return told
-    return f"{told}; {say('about {time} on this machine', time=_duration(cost.seconds))}"
+    time = _duration(cost.seconds)
+    return say("{cost}; about {time} on this machine", cost=told, time=time)
 
 
 def _duration(seconds: float) -> str:

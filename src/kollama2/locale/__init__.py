@@ -24,6 +24,8 @@ class Count(int):
     """A number with its thousands set off; `{count:item}` in a text says `1 item` or `2 items`."""
 
     def __format__(self, noun: str) -> str:
+        if noun and not noun[0].isalpha():
+            return format(int(self), noun)
         return f"{int(self):,}" + (f" {noun}" if noun else "") + ("s" if noun and self != 1 else "")
 
 

@@ -10,7 +10,7 @@ from kollama2.engine.hub import load_mirrors
 from kollama2.engine.stage import Stage
 from kollama2.engine.store import Store
 from kollama2.errors import BadUsage
-from kollama2.locale import say
+from kollama2.locale import Message, mark, say
 from kollama2.records.lock import Cell as LockedCell
 from kollama2.records.lock import Lock, Suite
 from kollama2.records.read import read
@@ -36,7 +36,7 @@ class Locked:
         """The stages that answer the study: an evaluation a cell, and what it can be trusted."""
         return [stage for cell in self.cells for stage in cell.targets]
 
-    def stage_names(self) -> dict[str, str]:
+    def stage_names(self) -> dict[str, Message]:
         """What a person calls each stage: its kind and the recipes that use it."""
         users: dict[str, dict[str, None]] = {}
         kinds: dict[str, str] = {}
@@ -123,8 +123,10 @@ def _file(name: str | None) -> Path | None:
     return next((place for place in places if place.is_file()), None)
 
 
-def _label(kind: str, recipes: list[str]) -> str:
-    return f"{kind} {recipes[0]}" if len(recipes) == 1 else f"{kind} for {len(recipes)} cells"
+def _label(kind: str, recipes: list[str]) -> Message:
+    if len(recipes) == 1:
+        return Message("{kind} {recipe}", {"kind": kind, "recipe": recipes[0]})
+    return Message(mark("{kind} for {count:cell}"), {"kind": kind, "count": len(recipes)})
 
 
 def _suite(cell: Cell) -> Suite:
