@@ -14,6 +14,10 @@ os.environ["OMP_NUM_THREADS"] = "1"
 # pytest-xdist tells its workers of a terminal with 80 columns, which users who pipe do not have.
 os.environ.pop("COLUMNS", None)
 
+# Messages are compared in English, whatever the developer reads.
+for name in ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG"):
+    os.environ.pop(name, None)
+
 REPOSITORY = Path(__file__).parent.parent
 
 
