@@ -180,9 +180,8 @@ def test_a_report_ends_in_korean_and_its_files_and_json_stay(
     shown = capsys.readouterr()
     assert shown.err == "보고서: runs/studies/try/report.html\n"
     lines = shown.out.splitlines()
-    assert lines[2].split() == [
-        "등급", "레시피", "점수", "절약", "%", "[95", "%]", "MDE", "P(best)", "영어", "FLOPs",
-        "한국어", "학습", "파라미터", "충실한", "답변", "사람", "judge",
+    assert lines[2].split()[:9] == [
+        "등급", "레시피", "점수", "절약", "%", "[95", "%]", "MDE", "P(best)",
     ]  # fmt: skip
     assert korean.board.headline["ko"][0] in " ".join(shown.out.replace("· ", "").split())
     assert len({width(line) for line in lines[:8]}) == 1  # the columns stand under one another
