@@ -31,6 +31,10 @@ pages:
     python scripts/write_recipe_pages.py
     python scripts/write_settings_page.py
 
+# Collect the messages and the help into the Korean catalogue, and compile it.
+catalogue:
+    python scripts/catalogue.py
+
 # Build the site of docs/ into site/.
 docs:
     NO_MKDOCS_2_WARNING=1 mkdocs build --strict --clean

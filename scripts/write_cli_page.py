@@ -19,7 +19,8 @@ This page is written by `python scripts/write_cli_page.py` from the commands and
 compares it. `kollama2 COMMAND --help` prints the same on the terminal.
 
 Results go to stdout, messages to stderr. `--json` prints data instead of tables, `NO_COLOR` is
-respected.
+respected. With `--lang ko`, before or behind a command, or `LANG=ko_KR.UTF-8`, messages and help
+are Korean; `--json`, files and exit codes are the same.
 """
 OTHER_CODES = {
     0: "Done.",

@@ -18,6 +18,9 @@ os.environ.pop("COLUMNS", None)
 # Of a property that does not say how many examples it takes.
 settings.register_profile("quick", max_examples=40, deadline=None)
 settings.register_profile("slow", max_examples=300, deadline=None)
+# Messages are compared in English, whatever the developer reads.
+for name in ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG"):
+    os.environ.pop(name, None)
 
 REPOSITORY = Path(__file__).parent.parent
 

@@ -13,16 +13,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
 
+from kollama2.locale import mark, say
+
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _REFUSED = frozenset({errno.EACCES, errno.EPERM})
 _BROKEN = frozenset({errno.EROFS, errno.EIO, errno.ENAMETOOLONG, errno.ESTALE, errno.ENOTDIR})
 _LONGEST = 400  # characters of a path that a message repeats
 _REMEDIES = {
-    errno.EROFS: "the disk is read-only, so choose a folder on another",
-    errno.ENAMETOOLONG: "choose a shorter one",
-    errno.EFBIG: "raise the limit (ulimit -f) or choose another disk",
-    errno.ENOTDIR: "a part of this path is a file, so correct it",
-    errno.EEXIST: "a folder is needed there, so correct the path",
+    errno.EROFS: mark("the disk is read-only, so choose a folder on another"),
+    errno.ENAMETOOLONG: mark("choose a shorter one"),
+    errno.EFBIG: mark("raise the limit (ulimit -f) or choose another disk"),
+    errno.ENOTDIR: mark("a part of this path is a file, so correct it"),
+    errno.EEXIST: mark("a folder is needed there, so correct the path"),
 }
 # Libraries written in Rust or C++ report such things in words only.
 _TOO_LARGE_WORDS = re.compile(r"File too large|os error 27\b")
@@ -107,13 +109,21 @@ def storage_fault(error: BaseException, path: Path) -> Fault | None:
         number = link.errno if isinstance(link, OSError) else None
         if number in _FULL or _FULL_WORDS.search(str(link)):
             return TryLater(
-                f"the disk of {path} is full; everything finished is kept: "
-                "free some space and give the same command again"
+                say(
+                    "the disk of {path} is full; everything finished is kept: free some space and "
+                    "give the same command again",
+                    path=path,
+                )
             )
         if number == errno.EFBIG or _TOO_LARGE_WORDS.search(str(link)):
             return _trouble(OSError(errno.EFBIG, "the file is too large"), path)
         if link is error and number in _REFUSED:
-            return Denied(f"{_named(link, path)} may not be written or read; check its permissions")
+            return Denied(
+                say(
+                    "{path} may not be written or read; check its permissions",
+                    path=_named(link, path),
+                )
+            )
         if link is error and number in _BROKEN:
             return _trouble(link, path)
         link = link.__cause__ or link.__context__
@@ -122,8 +132,11 @@ def storage_fault(error: BaseException, path: Path) -> Fault | None:
 
 def _trouble(error: BaseException, path: Path) -> StorageTrouble:
     number, reason = error.args[:2] if isinstance(error, OSError) and error.strerror else (0, error)
-    remedy = _REMEDIES.get(number, "check the path and its disk")
-    return StorageTrouble(f"{_named(error, path)} cannot be written or read: {reason}; {remedy}")
+    remedy = say(_REMEDIES.get(number, mark("check the path and its disk")))
+    named = _named(error, path)
+    return StorageTrouble(
+        say("{path} cannot be written or read: {reason}; ", path=named, reason=reason) + remedy
+    )
 
 
 def _named(error: BaseException, path: Path) -> str:

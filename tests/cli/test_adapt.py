@@ -66,17 +66,17 @@ def test_a_stage_that_someone_computes_shows_what_it_does(
 ) -> None:
     store, stage = Store(tmp_path), Source(what="model", uri="builtin:miniature")
     waiting = "waiting: 1 stage to compute"
-    assert _state([stage], store) == waiting
+    assert str(_state([stage], store)) == waiting
     store.partial(stage).mkdir()
     told = store.partial(stage) / "progress.json"
     told.write_text(json.dumps({"seconds": 0.1, "attempts": 1}))
-    assert _state([stage], store) == waiting
+    assert str(_state([stage], store)) == waiting
     monkeypatch.setattr(Store, "holder", lambda self, one: "process 7")
-    assert _state([stage], store) == f"{stage.name}: starting"
+    assert str(_state([stage], store)) == f"{stage.name}: starting"
     told.write_text(json.dumps({"done": 0, "total": 0, "unit": "loading the model"}))
-    assert _state([stage], store) == f"{stage.name}: loading the model"
+    assert str(_state([stage], store)) == f"{stage.name}: loading the model"
     told.write_text(json.dumps({"done": 1.5, "total": 3, "unit": "steps"}))
-    assert _state([stage], store) == f"{stage.name}: 50 %"
+    assert str(_state([stage], store)) == f"{stage.name}: 50 %"
 
 
 def test_only_rows_that_are_still_to_be_encoded_are_sampled(

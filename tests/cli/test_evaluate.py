@@ -95,7 +95,10 @@ def test_own_task_files_run_unchanged(place: Path) -> None:
         (("evaluate", "one", "--suite", "bare.yaml"), "'rows.jsonl', which is no uri; write file:"),
         (("evaluate", "http://127.0.0.1:9/v1"), "does not say which model; write http"),
         (("compare", "one", "http://127.0.0.1:9/v1#x", "--suite", "small.yaml"), "no likelihoods"),
-        (("evaluate", "http://127.0.0.1:9/v1#x", "--key", "NO_KEY"), "NO_KEY, which is not set"),
+        (
+            ("evaluate", "http://127.0.0.1:9/v1#x", "--key", "NO_KEY"),
+            "NO_KEY, which should hold",
+        ),
         (("evaluate", "one", "--onto", "two"), "--onto is for adapters, and one is none"),
         (("evaluate", "one", "--template", "chatlm"), "did you mean chatml?"),
     ],

@@ -26,7 +26,7 @@ def test_it_ends_with_what_to_do_next(tiny_model: Path, tmp_path: Path) -> None:
     said = call(str(tiny_model), "-o", str(tmp_path / "file"), "--to", "gguf", "--type", "F32")
     name = tiny_model.name
     assert f"llama-server -m {tmp_path / 'file' / f'{name}-F32.gguf'}" in said
-    assert f"{name}-F32.gguf: 21 tensors and the ids of 1,999 lines are its own" in said
+    assert f"{name}-F32.gguf: 21 tensors and the ids of 1,999 lines are the model's own" in said
     said = call(str(tiny_model), "-o", str(tmp_path / "ollama"), "--to", "ollama", "--json")
     (tree,) = [said[said.index("{") :]]
     assert json.loads(tree)["tensors"] == 21
@@ -40,7 +40,7 @@ def test_it_ends_with_what_to_do_next(tiny_model: Path, tmp_path: Path) -> None:
 def test_options_that_cannot_be(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(BadUsage, match="--licence is 'mit'; it is URI=LICENCE"):
+    with pytest.raises(BadUsage, match="--licence is 'mit'; give URI=LICENCE"):
         call(str(tiny_model), "-o", str(tmp_path / "x"), "--licence", "mit")
     with pytest.raises(BadUsage, match="push is 'mine'; a repository of the hub is OWNER/NAME"):
         call(str(tiny_model), "-o", str(tmp_path / "x"), "--push", "mine")

@@ -247,7 +247,9 @@ def test_a_folder_with_the_name_of_a_study_is_told(
     tiny.write_model(tmp_path / "quick")
     said: list[str] = []
     export("quick", tmp_path / "out", store=tmp_path / "store", tell=said.append)
-    assert said == ["quick is the folder here, not the study of that name; name it as STUDY:RECIPE"]
+    assert said == [
+        "quick is the folder here, not the study of that name; name that as STUDY:RECIPE"
+    ]
 
 
 def test_llama_2_brings_its_papers(tmp_path: Path) -> None:

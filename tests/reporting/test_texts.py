@@ -1,9 +1,10 @@
 import re
 
 from kollama2.evaluation.fidelity import FAULTS
+from kollama2.locale import LANGUAGES, Count
 from kollama2.records.measures import MEASURES
 from kollama2.reporting.cautions import flag_text
-from kollama2.reporting.texts import LANGUAGES, Count, measure_title, say, texts
+from kollama2.reporting.texts import measure_title, say, texts
 
 HANGUL = re.compile("[가-힣]")
 PLACES = re.compile(r"{(\w+)(?::[\w ]+)?}")

@@ -73,7 +73,7 @@ def test_every_row_is_a_pair_or_has_its_reason(
     assert [one["prompt_ids"][0] for one in learned] == [1, 1, 1]
     said = encoded([made], store)
     assert said[0].startswith("pairs.jsonl: 3 of 6 rows rejected (1 x an answer leaves no room")
-    assert said[1].startswith("pairs.jsonl: prompts of 1 rows are cut from the left")
+    assert said[1].startswith("pairs.jsonl: prompts of 1 row are cut from the left")
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from kollama2.engine.stage import Stage
 from kollama2.engine.store import Store
 from kollama2.errors import BadData, BadUsage
 from kollama2.exporting.origin import readme_licence
+from kollama2.locale import say
 from kollama2.model.card import Used, read_card, write_card
 from kollama2.model.files import CONFIG
 from kollama2.model.find import find_model
@@ -188,9 +189,14 @@ def _train(made: ModelStage, store: Path, size: Profile, label: str, tell: Progr
         if isinstance(one, Encode) and (found := sampled(one, kept)) and found["cut"]:
             note(
                 tell,
-                f"about {found['cut'] / found['rows']:.0%} of the rows are longer than max_length "
-                f"({one.max_length}) and will be cut; the setting max_length=… takes another",
+                say(
+                    "about {share:.0%} of the rows are longer than max_length ({most}) and will be "
+                    "cut; the setting max_length=… takes another",
+                    share=found["cut"] / found["rows"],
+                    most=str(one.max_length),
+                ),
             )
     if dtypes := arithmetic(made):
-        note(tell, f"arithmetic: {', '.join(dtypes)}; the setting dtype=… takes another")
+        used = ", ".join(dtypes)
+        note(tell, say("arithmetic: {dtypes}; the setting dtype=… takes another", dtypes=used))
     return compute([made], store, size, under(label), tell)[0]

@@ -14,6 +14,7 @@ from kollama2.engine.profile import Profile
 from kollama2.engine.stage import Stage
 from kollama2.engine.store import Store
 from kollama2.errors import Corrupt
+from kollama2.locale import say
 
 
 @dataclass(frozen=True)
@@ -147,5 +148,5 @@ def must_succeed(outcome: graph.RunOutcome) -> None:
     """Raise the fault of the first stage that failed, if one did."""
     if outcome.failed:
         first, *others = outcome.failed.values()
-        more = f" (and {len(others)} more)" if others else ""
+        more = say(" (and {count} more)", count=len(others)) if others else ""
         raise fault_of(outcome.exit_code, first + more)

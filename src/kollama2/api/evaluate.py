@@ -18,6 +18,7 @@ from kollama2.engine.profile import Profile
 from kollama2.errors import BadUsage
 from kollama2.evaluation import compare as paired
 from kollama2.evaluation.contrast import load_measured, load_metrics
+from kollama2.locale import say
 from kollama2.model.folder import ModelFolder
 from kollama2.records.done import Evaluation
 from kollama2.records.measures import measure
@@ -193,7 +194,7 @@ def compare(
     if start is not None and start not in names:
         names.insert(0, start)
     if len(names) < 2:
-        raise BadUsage("name at least two different models to compare")
+        raise BadUsage(say("name at least two different models to compare"))
     folders = {one: Path(one) for one in names if (Path(one) / "items.jsonl").is_file()}
     primary = ""
     if rest := [one for one in names if one not in folders]:
@@ -228,7 +229,10 @@ def _measured(
     """The folder of each model's finished evaluation, and the measure that ranks them."""
     if wanted.key is not None and not os.environ.get(wanted.key):
         raise BadUsage(
-            f"the key is named as the environment variable {wanted.key}, which is not set"
+            say(
+                "the environment variable {name}, which should hold the API key, is not set",
+                name=wanted.key,
+            )
         )
     place = store_at(store)
     stages = evaluations(models, wanted, store=place, mirrors=mirrors_at(mirrors))

@@ -17,6 +17,7 @@ from kollama2.api.shown import WIDTH, Shown
 from kollama2.engine.profile import Profile
 from kollama2.errors import BadUsage, storage
 from kollama2.evaluation.contrast import load_metrics
+from kollama2.locale import say
 from kollama2.model.folder import ModelFolder
 from kollama2.stages.source import content
 from kollama2.study.frontier import combinations
@@ -67,8 +68,9 @@ class Frontier(Shown):
 
     def rendered(self, width: int = WIDTH) -> list[RenderableType]:
         """Gain and loss of each model; the best ones have a star."""
-        korean, english = f"Korean gain ({self.primary})", f"English loss ({self.english})"
-        table = Table("", "model", korean, english)
+        korean = say("Korean gain ({measure})", measure=self.primary)
+        english = say("English loss ({measure})", measure=self.english)
+        table = Table("", say("model"), korean, english)
         for one in self.points:
             gain, loss = f"{one.korean_gain:+.1%}", f"{one.english_loss:+.1%}"
             table.add_row("★" if one.best else "", one.name, gain, loss)

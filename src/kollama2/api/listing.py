@@ -1,5 +1,6 @@
 """Listings: how far the cells of a study are, and answers to queries."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from kollama2.api.places import mirrors_at, store_at
 from kollama2.api.plan import planned, states
 from kollama2.api.shown import WIDTH, Shown
 from kollama2.engine.store import Store
+from kollama2.locale import Message, mark, say
 from kollama2.reporting.query import query as ask
 
 
@@ -22,10 +24,12 @@ class Listing(Shown):
     Attributes:
         columns: their names.
         cells: the values, row by row.
+        states: of a study's cells, the last column, which a table says in the chosen language.
     """
 
     columns: tuple[str, ...]
     cells: tuple[tuple[Any, ...], ...] = field(repr=False)
+    states: tuple[Message, ...] = field(default=(), repr=False)
 
     def rows(self) -> list[dict[str, Any]]:
         """One dictionary a row; of two columns by one name the last."""
@@ -33,8 +37,11 @@ class Listing(Shown):
 
     def rendered(self, width: int = WIDTH) -> list[RenderableType]:
         """One table; what is None is left blank."""
-        table = Table(*self.columns)
-        for row in self.cells:
+        rows: Iterable[tuple[Any, ...]] = self.cells
+        if self.states:
+            rows = ((*row[:-1], one.said()) for row, one in zip(rows, self.states, strict=True))
+        table = Table(*(map(say, self.columns) if self.states else self.columns))
+        for row in rows:
             table.add_row(*("" if value is None else str(value) for value in row))
         return [table]
 
@@ -60,8 +67,10 @@ def status(
         Fault: the study, or something that it names, is impossible or cannot be read.
     """
     place = store_at(store)
-    cells = states(*planned(study, place, mirrors_at(mirrors)), Store(place))
-    return Listing(("recipe", "seed", "suite", "state"), tuple(cells))
+    found = list(states(*planned(study, place, mirrors_at(mirrors)), Store(place)))
+    cells = tuple((*cell, str(state)) for *cell, state in found)
+    columns = (mark("recipe"), mark("seed"), mark("suite"), mark("state"))
+    return Listing(columns, cells, tuple(state for *_, state in found))
 
 
 @checked

@@ -7,6 +7,7 @@ from rich.table import Table
 from kollama2.data.curriculum import preview
 from kollama2.engine.stage import Stage
 from kollama2.engine.store import Store
+from kollama2.locale import say
 from kollama2.stages import Encode, Order, Prefer, Train
 from kollama2.study.repeats import repeats
 
@@ -35,9 +36,9 @@ def changes(stage: Order) -> bool:
 def drawing(stage: Order) -> Table:
     """Each source a line: its share of the text from the beginning to the end of the training."""
     mixture = preview(stage.curriculum, stage.order)
-    by = f", by {stage.difficulty}" if stage.difficulty else ""
-    table = Table("source", "share over progress", "in all", title=f"{stage.order}{by}",
-                  title_justify="left")  # fmt: skip
+    by = say(", by {difficulty}", difficulty=stage.difficulty) if stage.difficulty else ""
+    table = Table(say("source"), say("share over progress"), say("in all"),
+                  title=f"{stage.order}{by}", title_justify="left")  # fmt: skip
     for name, column, total in zip(stage.names, mixture.T, stage.curriculum.totals(), strict=True):
         bars = "".join(_BLOCKS[min(8, round(8 * float(share)))] for share in column)
         table.add_row(name, bars, f"{total:.0%}")
@@ -54,7 +55,8 @@ def warnings(stages: Sequence[Stage], store: Store) -> list[str]:
 
 def encoded(stages: Iterable[Stage], store: Store) -> list[str]:
     """What encoding the rows of a study left out, cut off, or addressed by another's template."""
-    found = dict[str, None]()
+    found = list[str]()
+    add = found.append
     for stage in stages:
         record = store.record(stage) if isinstance(stage, Encode | Prefer) else None
         if record is None:
@@ -64,27 +66,50 @@ def encoded(stages: Iterable[Stage], store: Store) -> list[str]:
         counts = metrics["counts"]
         if counts.get("rejected"):
             why = "; ".join(f"{n} x {reason}" for reason, n in metrics["reasons"].items())
-            found[f"{names}: {counts['rejected']} of {counts['in']} rows rejected ({why})"] = None
+            some = {"count": counts["rejected"], "total": counts["in"], "why": why}
+            add(say("{names}: {count} of {total:row} rejected ({why})", names=names, **some))
         if cut := counts.get("answers cut"):
-            longest = metrics["max_length"]
-            found[f"{names}: answers of {cut} rows are cut at {longest} tokens (max_length)"] = None
+            most = str(metrics["max_length"])
+            add(
+                say(
+                    "{names}: answers of {count:row} are cut at {most} tokens (max_length)",
+                    names=names,
+                    count=cut,
+                    most=most,
+                )
+            )
         if cut := counts.get("prompts cut"):
-            longest = metrics["max_length"]
-            found[f"{names}: prompts of {cut} rows are cut from the left, so that they end in "
-                  f"{longest} tokens with their answers (max_length)"] = None  # fmt: skip
+            most = str(metrics["max_length"])
+            add(
+                say(
+                    "{names}: prompts of {count:row} are cut from the left, so that they fit in "
+                    "{most} tokens with their answers (max_length)",
+                    names=names,
+                    count=cut,
+                    most=most,
+                )
+            )
         if metrics.get("substituted"):
-            template = metrics["template"]
-            found[f"the base has no chat template, so {template} takes its place; name another "
-                  "template"] = None  # fmt: skip
-    return list(found)
+            add(
+                say(
+                    "the base has no chat template, so {template} takes its place; name another "
+                    "template if that is not meant",
+                    template=metrics["template"],
+                )
+            )
+    return list(dict.fromkeys(found))
 
 
 def fading(stages: Iterable[Stage]) -> list[str]:
     """One sentence for each kind of curriculum whose learning rate has faded when its end comes."""
     found = {
-        f"{stage.rows.order} data with a {stage.settings.schedule} schedule: the rate is near zero "
-        "when the last rows come, which takes away what a curriculum gives (arXiv 2511.18903); use "
-        "constant or wsd"
+        say(
+            "{order} data with a {schedule} schedule: the rate is near zero when the last rows "
+            "come, which takes away what a curriculum gives (arXiv 2511.18903); use constant or "
+            "wsd",
+            order=stage.rows.order,
+            schedule=stage.settings.schedule,
+        )
         for stage in stages
         if isinstance(stage, Train)
         and isinstance(stage.rows, Order)

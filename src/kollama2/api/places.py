@@ -7,6 +7,7 @@ from stat import S_ISDIR
 
 from kollama2.engine.leftovers import owner_of
 from kollama2.errors import BadUsage, StorageTrouble, storage
+from kollama2.locale import say
 
 
 def store_at(folder: str | Path | None) -> Path:
@@ -19,7 +20,9 @@ def store_at(folder: str | Path | None) -> Path:
     store = Path(folder or os.environ.get("KOLLAMA2_STORE") or "runs")
     with storage(store), suppress(FileNotFoundError):
         if not S_ISDIR(store.stat().st_mode):
-            raise StorageTrouble(f"the store {store} is a file; name a folder as the store")
+            raise StorageTrouble(
+                say("the store {store} is a file; name a folder as the store", store=store)
+            )
         next(store.iterdir(), None)
     return store
 
@@ -39,7 +42,7 @@ def check_new(folder: Path) -> None:
     """
     with storage(folder):
         if folder.exists() and any(folder.iterdir() if folder.is_dir() else [folder]):
-            raise BadUsage(f"{folder} is not empty; name a new folder")
+            raise BadUsage(say("{folder} is not empty; name a new folder", folder=folder))
         whole = folder.absolute()
         probe = owner_of(whole.with_name(f".{whole.name}.partial-{os.getpid():08x}"))
         probe.mkdir(parents=True)

@@ -1,6 +1,6 @@
 """What `plan`, `status`, `why` and `gc` say about a study and its store."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,9 @@ from kollama2.engine.provenance import gpu_names
 from kollama2.engine.stage import Stage
 from kollama2.engine.store import Store
 from kollama2.errors import BadUsage, Missing
+from kollama2.locale import Message, mark, say
 from kollama2.records.lock import Lock
 from kollama2.records.read import DONE, Json, read
-from kollama2.reporting.texts import Count
 from kollama2.stages import Order
 from kollama2.study.estimate import CostEstimate, estimate
 from kollama2.study.lock import Locked, find, lock
@@ -60,6 +60,7 @@ class Plan(Shown):
         cost: of what is still to compute.
         warnings: what may not have been meant, one sentence each.
         curricula: the orders of rows, for the drawings of their mixtures.
+        names: what a person calls each stage, in the chosen language.
     """
 
     study: str
@@ -70,6 +71,7 @@ class Plan(Shown):
     cost: CostEstimate
     warnings: tuple[str, ...] = ()
     curricula: tuple[Stage, ...] = field(default=(), repr=False)
+    names: Mapping[str, Message] = field(default_factory=dict, repr=False)
 
     def plain(self) -> dict[str, Any]:
         """The plan as plain values, as `--json` prints it."""
@@ -88,20 +90,21 @@ class Plan(Shown):
 
     def rendered(self, width: int = WIDTH) -> list[RenderableType]:
         """The stages, the mixtures of curricula, and two sentences: how many, at what cost."""
-        shown = Table("stage", "what", "recipes", "state")
+        shown = Table(say("stage"), say("what"), say("recipes"), say("state"))
         for stage in self.stages:
             who = stage.recipes
             shown.add_row(
                 stage.stage,
-                stage.says,
-                ", ".join(who) if len(who) <= 3 else f"{len(who)} recipes",
-                Text("cached", "green") if stage.cached else "to compute",
+                self.names[stage.stage].said(),
+                ", ".join(who) if len(who) <= 3 else say("{count:recipe}", count=len(who)),
+                Text(say("cached"), "green") if stage.cached else say("to compute"),
             )
         total, todo = len(self.stages), self.to_compute
-        counts = (
-            f"{Count(total):stage} for {Count(self.cells):cell}: {todo} to compute, {total - todo} "
-            f"cached; sharing saves {Count(self.saved):stage}"
-        )
+        counts = say(
+            "{total:stage} for {cells:cell}: {todo} to compute, {cached} cached; sharing saves "
+            "{saved:stage}",
+            total=total, cells=self.cells, todo=todo, cached=total - todo, saved=self.saved,
+        )  # fmt: skip
         return [shown, *drawings(self.curricula), counts, cost_line(self.cost)]
 
 
@@ -140,7 +143,10 @@ def plan(
         cells=len(locked.cells),
         stages=tuple(
             Planned(
-                one.name, names[one.name], tuple(sorted(users[one.name])), one.name in todo.cached
+                one.name,
+                str(names[one.name]),
+                tuple(sorted(users[one.name])),
+                one.name in todo.cached,
             )
             for one in todo.stages
         ),
@@ -149,6 +155,7 @@ def plan(
         cost=cost_of(todo, kept, machine(profile)),
         warnings=tuple(warnings(todo.stages, kept)),
         curricula=tuple(one for one in todo.stages if isinstance(one, Order)),
+        names=names,
     )
 
 
@@ -178,51 +185,64 @@ def cost_of(todo: graph.Plan, store: Store, profile: Profile) -> CostEstimate:
 def cost_line(cost: CostEstimate) -> str:
     """The estimate as one sentence."""
     if not cost.trainings:
-        return "nothing is left to train"
+        return say("nothing is left to train")
     if cost.flops is None:
-        return (
-            f"{Count(cost.trainings):training}; the cost is known once these are at hand: "
-            f"{', '.join(cost.unknown)}"
-        )
+        return say(
+            "{trainings:training}; the cost is known once these are at hand: {unknown}",
+            trainings=cost.trainings, unknown=", ".join(cost.unknown),
+        )  # fmt: skip
     assert cost.tokens is not None
     assert cost.memory_bytes is not None
     assert cost.disk_bytes is not None
-    time = "" if cost.seconds is None else f"; about {_duration(cost.seconds)} on this machine"
-    return (
-        f"{Count(cost.trainings):training} of {cost.tokens:,} tokens and {cost.flops:.1e} FLOPs "
-        f"in all; memory up to {_size(cost.memory_bytes)}, disk {_size(cost.disk_bytes)}{time}"
-    )
+    told = say(
+        "{trainings:training} of {tokens} tokens and {flops:.1e} FLOPs in all; memory up to "
+        "{memory}, disk {disk}",
+        trainings=cost.trainings, tokens=cost.tokens, flops=cost.flops,
+        memory=_size(cost.memory_bytes), disk=_size(cost.disk_bytes),
+    )  # fmt: skip
+    if cost.seconds is None:
+        return told
+    time = _duration(cost.seconds)
+    return say("{cost}; about {time} on this machine", cost=told, time=time)
 
 
 def _duration(seconds: float) -> str:
     if seconds < 90:
-        return f"{seconds:.0f} seconds"
-    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
+        return say("{time:.0f} seconds", time=seconds)
+    if seconds < 5400:
+        return say("{time:.0f} minutes", time=seconds / 60)
+    return say("{time:.1f} hours", time=seconds / 3600)
 
 
 def _size(size: int) -> str:
     return f"{size / 1e6:.0f} MB" if size < 1e9 else f"{size / 1e9:.1f} GB"
 
 
-def states(locked: Locked, todo: graph.Plan, store: Store) -> Iterator[tuple[str, int, str, str]]:
+def states(
+    locked: Locked, todo: graph.Plan, store: Store
+) -> Iterator[tuple[str, int, str, Message]]:
     """Recipe, seed and suite of each cell, and its state: done, computing, waiting or failed."""
     for cell in locked.cells:
         missing = [s for s in cell.closure().values() if s.name not in todo.cached]
         yield cell.recipe, cell.seed, cell.suite, _state(missing, store)
 
 
-def _state(missing: list[Any], store: Store) -> str:
+def _state(missing: list[Any], store: Store) -> Message:
     if not missing:
-        return "done"
+        return Message(mark("done"))
     for stage in missing:
-        if (store.partial(stage) / "error.log").exists():
-            return f"failed at {stage.name}, see {store.partial(stage) / 'error.log'}"
+        log, name = store.partial(stage) / "error.log", {"stage": stage.name}
+        if log.exists():
+            return Message(mark("failed at {stage}, see {log}"), {**name, "log": log})
         figures = store.progress(stage)
         if figures and figures.get("total"):
-            return f"{stage.name}: {100 * figures['done'] / figures['total']:.0f} %"
+            share = figures["done"] / figures["total"]
+            return Message("{stage}: {percent:.0f} %", {**name, "percent": 100 * share})
         if figures and store.holder(stage):
-            return f"{stage.name}: {figures.get('unit', 'starting')}"
-    return f"waiting: {Count(len(missing)):stage} to compute"
+            return Message(
+                "{stage}: {unit}", {**name, "unit": Message(figures.get("unit", mark("starting")))}
+            )
+    return Message(mark("waiting: {count:stage} to compute"), {"count": len(missing)})
 
 
 def recipe_of(store: Path, name: str) -> dict[str, Any]:

@@ -9,9 +9,17 @@ from rich.table import Table
 from kollama2.evaluation.compare import Compared
 from kollama2.evaluation.inference import FEWEST
 from kollama2.evaluation.statistics import turned
+from kollama2.locale import chosen, mark, say
 from kollama2.records.done import Evaluation
-from kollama2.records.measures import measure
-from kollama2.reporting.texts import Count
+from kollama2.records.measures import Measure, measure
+from kollama2.reporting.cautions import flag_text
+from kollama2.reporting.texts import measure_title
+
+_DIRECTIONS = {
+    mark("higher"): mark("higher is better"),
+    mark("lower"): mark("lower is better"),
+    mark("unknown"): mark("which direction is better is unknown"),
+}
 
 
 def rows(found: Compared) -> list[dict[str, Any]]:
@@ -42,12 +50,13 @@ def rows(found: Compared) -> list[dict[str, Any]]:
 
 def scores(metrics: Evaluation) -> Table:
     """The scores of one model, a measure a line."""
-    table = Table("measure", "score", "by prompt", "unit", "better")
+    heads = say("measure"), say("score"), say("by prompt"), say("unit"), say("better")
+    table = Table(*heads)
     for name, value in metrics.scores.items():
         about = measure(name, metrics.measures)
         spread = metrics.by_prompt.get(name)
         told = f"{min(spread):.3f}–{max(spread):.3f}" if spread else ""
-        table.add_row(name, f"{value:.3f}", told, about.unit, about.better)
+        table.add_row(name, f"{value:.3f}", told, about.unit, say(about.better))
     return table
 
 
@@ -55,15 +64,24 @@ def remarks(model: str, metrics: Evaluation) -> list[str]:
     """What a reader of the scores must know: items left out, failures, degenerate answers."""
     lines = []
     for task, counts in metrics.counts.items():
-        told = [
-            f"{count} of {counts.items} {words}"
-            for count, words in (
-                (counts.truncated, "items do not fit the model and are left out"),
-                (counts.failed, "answers are empty or broken and count as failures"),
+        told, values = [], {"total": counts.items}
+        if count := counts.truncated:
+            told.append(
+                say(
+                    "{count} of {total:item} do not fit the model and are left out",
+                    count=count,
+                    **values,
+                )
             )
-            if count
-        ]
-        told += metrics.flags.get(task, [])
+        if count := counts.failed:
+            told.append(
+                say(
+                    "{count} of {total:answer} are empty or broken and count as failures",
+                    count=count,
+                    **values,
+                )
+            )
+        told += [flag_text(flag)[chosen()] for flag in metrics.flags.get(task, [])]
         lines += [f"{model}, {task}: {one}" for one in told]
     return lines
 
@@ -74,9 +92,9 @@ def tables(found: Compared) -> list[RenderableType]:
     for number, (name, one) in enumerate(found.comparisons.items()):
         about = found.measures[name]
         table = Table(
-            "model", "score", f"− {found.base}", "95 %", "p (adjusted)", "MDE", "P(best)",
-            "rank", "tier",
-            title=f"{name}: {about.title}, {about.unit}, {about.better} is better",
+            say("model"), say("score"), f"− {found.base}", "95 %", say("p (adjusted)"), "MDE",
+            "P(best)", say("rank"), say("tier"),
+            title=_title(name, about),
             title_justify="left",
         )  # fmt: skip
         for row in one.standings:
@@ -96,27 +114,48 @@ def tables(found: Compared) -> list[RenderableType]:
             )
         lines.append(table)
         if number == 0:
-            kind = "item uncertainty only" if one.uncertainty == "items only" else "items and seeds"
+            only = one.uncertainty == "items only"
             lines.append(
-                f"suite {found.suite}; {kind}; {Count(one.items):item} in "
-                f"{Count(one.clusters):cluster}; {one.resamples:,} draws; models that share a "
-                "letter are not separable; MDE: the least true difference that would "
-                "be found with a probability of 80 %"
+                say(
+                    "suite {suite}; {uncertainty}; {items:item} in {clusters:cluster}; "
+                    "{draws:draw}; models that share a letter are not separable; MDE: the least "
+                    "true difference that would be found with a probability of 80 %",
+                    suite=found.suite,
+                    items=one.items,
+                    clusters=one.clusters,
+                    uncertainty=say("item uncertainty only") if only else say("items and seeds"),
+                    draws=one.resamples,
+                )
             )
     few = [name for name, one in found.comparisons.items() if one.clusters < FEWEST]
     if few:
         lines.append(
-            f"fewer than {FEWEST} independent items are too few for intervals and a verdict: "
-            + ", ".join(few)
+            say(
+                "fewer than {fewest} independent items are too few for intervals and a verdict: "
+                "{measures}",
+                fewest=FEWEST,
+                measures=", ".join(few),
+            )
         )
     lines += [line for name in found.comparisons for line in _doubts(found, name)]
     if found.undirected:
         names = ", ".join(found.undirected)
-        lines.append(f"not compared, since nobody declares which direction is better: {names}")
+        lines.append(
+            say(
+                "not compared, since nobody declares which direction is better: {measures}",
+                measures=names,
+            )
+        )
     lines.append(_columns(found))
     for name, model in found.models.items():
         lines += remarks(name, model.metrics)
     return lines
+
+
+def _title(name: str, about: Measure) -> str:
+    """What a measure is, and which scores are better."""
+    title = measure_title(name, "ko") if chosen() == "ko" else about.title
+    return f"{name}: {title}, {about.unit}, {say(_DIRECTIONS[about.better])}"
 
 
 def _known(value: float, digits: str) -> str:
@@ -137,23 +176,33 @@ def _doubts(found: Compared, name: str) -> list[str]:
     ]
     lines = []
     if guessed:
-        lines.append(f"{name}: not separable from guessing: {', '.join(guessed)}")
+        models = ", ".join(guessed)
+        lines.append(
+            say("{measure}: not separable from guessing: {models}", measure=name, models=models)
+        )
     prompts = {
         row.name: scores
         for row in comparison.standings
         if (scores := found.models[row.name].metrics.by_prompt.get(name))
     }
     if pairs := turned(comparison.pairs, prompts):
-        both = ", ".join(f"{pair.left} and {pair.right}" for pair in pairs)
-        lines.append(f"{name}: separable, but the other way round under one of the prompts: {both}")
+        both = ", ".join(f"{pair.left} – {pair.right}" for pair in pairs)
+        lines.append(
+            say(
+                "{measure}: separable, but the other way round under one of the prompts: {pairs}",
+                measure=name,
+                pairs=both,
+            )
+        )
     return lines
 
 
 def _columns(found: Compared) -> Table:
     """What each model is: size, how its tokenizer cuts, what measuring it took."""
     table = Table(
-        "model", "parameters", "bytes/token ko", "en", "characters of Korean in context", "seconds"
-    )
+        say("model"), say("parameters"), say("bytes/token ko"), "en",
+        say("characters of Korean in context"), say("seconds"),
+    )  # fmt: skip
     for name, model in found.models.items():
         metrics = model.metrics
         ko, en = metrics.tokenizer.get("ko"), metrics.tokenizer.get("en")

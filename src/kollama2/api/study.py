@@ -135,7 +135,7 @@ def run(
     locked, todo = planned(study, place, mirrors_at(mirrors))
     size = machine(profile, jobs)
     keep_json(place / "studies" / f"{locked.study.name}.json", locked.record().plain())
-    names = locked.stage_names()
+    names = {name: label.said() for name, label in locked.stage_names().items()}
     outcome = launch(todo, Store(place), size, lambda name: names.get(name, name), tell)
     result = _result(locked.study.name, place, outcome.failed, outcome.exit_code)
     if check:  # the page tells what there is all the same

@@ -7,7 +7,7 @@ import sys
 import warnings
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -21,6 +21,7 @@ from kollama2.cli import (
     evaluate,
     export,
     frontier,
+    language,
     model,
     schema,
     serve,
@@ -29,6 +30,7 @@ from kollama2.cli import (
     watch,
 )
 from kollama2.errors import Fault, Notice, TryLater, storage_fault, visible
+from kollama2.locale import chosen, say
 
 app = typer.Typer(
     name="kollama2",
@@ -40,7 +42,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=(
         "Exit codes: 0 done, 64 wrong usage, 65 bad data, 69 something is missing, 70 a defect, "
-        "74 input/output, 75 try again later, 76 corrupt file, 77 permission, 130 interrupted."
+        "74 I/O error, 75 try again later, 76 corrupt file, 77 permission denied, 130 interrupted."
     ),
 )
 
@@ -56,8 +58,14 @@ def _options(
     version: bool = typer.Option(
         False, "--version", callback=_version, is_eager=True, help="Print the version and exit."
     ),
+    lang: Annotated[
+        Literal["en", "ko"] | None,
+        typer.Option(
+            help="Language of messages; it may also follow the command (default: from LANG)."
+        ),
+    ] = None,
 ) -> None:
-    """Options of the program itself."""
+    """Options of the program itself; `main` has taken the language before anything is read."""
 
 
 study.add_to(app)
@@ -79,23 +87,30 @@ app.add_typer(tokenizer.app, name="tokenizer")
 def main() -> None:
     """Run a command; a fault is one sentence on stderr and an exit code, never a traceback."""
     warnings.showwarning = _tell
+    arguments = language.first(sys.argv[1:])
+    language.choose(arguments)
     if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal may know no Korean
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         for number in (signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores it
                 signal.signal(number, _end)
-        code = app(standalone_mode=False)
+        code = _command()(arguments, standalone_mode=False)
     except Fault as fault:
         _say(str(fault))
         code = fault.exit_code
     except typer.Abort:
         code = 130
     except _Ended as end:
-        _say(f"ended by {end}; nothing finished is lost and the same command continues")
+        _say(
+            say(
+                "ended by {signal}; nothing finished is lost and the same command continues",
+                signal=end,
+            )
+        )
         code = TryLater.exit_code
     except KeyboardInterrupt:
-        _say("interrupted; the same command continues where this one stopped")
+        _say(say("interrupted; the same command continues where this one stopped"))
         code = 130
     except BrokenPipeError:
         # The reader of our output has gone, e.g. `kollama2 query … | head`.
@@ -103,17 +118,26 @@ def main() -> None:
         code = 0
     except typer.TyperException as error:
         # Everything that the command line itself can have wrong: an option, a missing argument.
-        _say(error.format_message() if isinstance(error, typer.BadParameter) else str(error))
+        said = language.usage(error)
+        print(said, file=sys.stderr) if "\n" in said else _say(said)  # a group alone: its help
         code = 64
     except Exception as error:
         # Permissions, full and read-only disks, names that are too long; all else is a defect.
-        place = getattr(error, "filename", None) or "what was to be written"
+        place = getattr(error, "filename", None) or say("what was to be written")
         trouble = storage_fault(error, Path(place))
         if trouble is None:
             raise
         _say(str(trouble))
         code = trouble.exit_code
     sys.exit(code or 0)
+
+
+def _command() -> Any:
+    """The commands, with their help in the chosen language."""
+    command: Any = typer.main.get_command(app)
+    if chosen() != "en":
+        language.translate(command)
+    return command
 
 
 class _Ended(BaseException):

@@ -7,6 +7,7 @@ import typer
 
 from kollama2.cli.console import STORE, JsonOption, StoreOption, out, print_json, talk
 from kollama2.evaluation.endpoint import KEY
+from kollama2.locale import say
 
 if TYPE_CHECKING:
     from kollama2.reporting.study import Study
@@ -27,12 +28,13 @@ def arena(
     store: StoreOption = STORE,
     host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0 takes a free one.")
+        int, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0 picks a free one.")
     ] = 8321,
 ) -> None:
-    """Serve a page for blind comparison of answers. Votes go into the report.
+    """Serve a page for blind comparison of answers.
 
-    If other machines can reach the address, it contains a token, new at each start.
+    Votes go into the report. If other machines can reach the address, it contains a token that is
+    new at each start.
     """
     import secrets
 
@@ -45,9 +47,12 @@ def arena(
     with listen(host, port) as listening:
         shown = f"[{host}]" if ":" in host else host
         place = f"http://{shown}:{listening.getsockname()[1]}/{f'?token={token}' if token else ''}"
-        talk().print(f"arena of {found.name}: {place} (stop with Ctrl-C)", markup=False)
+        told = say("arena of {study}: {place} (stop with Ctrl-C)", study=found.name, place=place)
+        talk().print(told, markup=False)
         if token:
-            talk().print("other machines reach this address; only who knows all of it may vote")
+            talk().print(
+                say("other machines can reach this address; only who knows all of it may vote")
+            )
         serve(found, listening, token)
 
 
@@ -56,16 +61,18 @@ def judge(
     url: Annotated[
         str, typer.Option("--url", help="URL of an OpenAI-compatible endpoint, up to /v1.")
     ],
-    model: Annotated[str, typer.Option("--model", help="Name of the judge model there.")],
+    model: Annotated[str, typer.Option("--model", help="Name of the judge model at the endpoint.")],
     key: Annotated[str, typer.Option("--key", help="Environment variable with the API key.")] = KEY,
     against: Annotated[
         str | None,
-        typer.Option("--against", help="Only pairs with this recipe; all pairs by default."),
+        typer.Option("--against", help="Judge only pairs with this recipe (default: all pairs)."),
     ] = None,
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, help="Maximum number of prompts.")
     ] = None,
-    jobs: Annotated[int, typer.Option("--jobs", min=1, max=256, help="Requests at once.")] = 4,
+    jobs: Annotated[
+        int, typer.Option("--jobs", min=1, max=256, help="Number of requests at once.")
+    ] = 4,
     store: StoreOption = STORE,
     as_json: JsonOption = False,
 ) -> None:
@@ -81,7 +88,12 @@ def judge(
     found = _study(study, store)
     if against is not None and against not in found.recipes:
         raise BadUsage(
-            f"the study {found.name!r} has no recipe {against!r}; it has {', '.join(found.recipes)}"
+            say(
+                "the study {study!r} has no recipe {recipe!r}; it has {recipes}",
+                study=found.name,
+                recipe=against,
+                recipes=", ".join(found.recipes),
+            )
         )
     with Endpoint(url, model, key_variable=key) as endpoint:
         told = have_judged(found, endpoint, against=against, limit=limit, jobs=jobs)
@@ -90,25 +102,38 @@ def judge(
         print_json({**dataclasses.asdict(told), "result": panel and dataclasses.asdict(panel)})
         return
     talk().print(
-        f"{told.pairs} pairs: {told.asked} questions asked now, "
-        f"{told.gated} pairs decided by language without asking"
+        say(
+            "{pairs:pair}: {asked:question} asked now, {gated:pair} decided by language without "
+            "asking",
+            pairs=told.pairs,
+            asked=told.asked,
+            gated=told.gated,
+        )
     )
     if panel is None:
         return
     from rich.table import Table
 
-    table = Table("recipe", "Elo [95 %]", "wins", "ties", "losses")
+    table = Table(say("recipe"), "Elo [95 %]", say("wins"), say("ties"), say("losses"))
     for name, one in panel.recipes.items():
         elo = one.elo
         shown = f"{elo.value + 0.0:+.0f} \\[{elo.low + 0.0:.0f}, {elo.high + 0.0:.0f}]"
         table.add_row(name, shown, str(one.wins), str(one.ties), str(one.losses))
     out().print(table)
     steady = "–" if panel.steady is None else f"{panel.steady:.0%}"
-    people = "not known" if panel.agreement is None else f"{panel.agreement:.0%}"
+    people = say("not known") if panel.agreement is None else f"{panel.agreement:.0%}"
     out().print(
-        f"n = {panel.comparisons} pairs of {panel.items} prompts; the same verdict in both orders: "
-        f"{steady}; agreement with people: {people} (n = {panel.agreed_on}); "
-        f"{panel.unreadable} without a readable verdict; length controlled"
+        say(
+            "n = {pairs:pair} of {prompts:prompt}; the same verdict in both orders: {steady}; "
+            "agreement with people: {people} (n = {agreed}); {unreadable} without a readable "
+            "verdict; length controlled",
+            pairs=panel.comparisons,
+            prompts=panel.items,
+            steady=steady,
+            people=people,
+            agreed=panel.agreed_on,
+            unreadable=panel.unreadable,
+        )
     )
 
 

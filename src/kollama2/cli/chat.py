@@ -3,13 +3,15 @@
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kollama2.cli.console import MirrorsOption, OntoOption, talk
+from kollama2.cli.console import MirrorsOption, OntoOption, spread, talk
 from kollama2.errors import visible
+from kollama2.locale import mark, say
 
 if TYPE_CHECKING:
     from kollama2.llama.talk import Talker
@@ -26,32 +28,40 @@ SystemOption = Annotated[str | None, typer.Option(help="System prompt.")]
 TemperatureOption = Annotated[float, typer.Option(min=0, help="Sampling temperature; 0 is greedy.")]
 TopPOption = Annotated[
     float,
-    typer.Option(
-        "--top-p", min=0, max=1, help="Nucleus sampling: share of the probability to sample from."
-    ),
+    typer.Option("--top-p", min=0, max=1, help="Nucleus sampling: probability mass to keep."),
 ]
 SeedOption = Annotated[int, typer.Option(min=0, help="Seed for sampling.")]
 LengthOption = Annotated[int, typer.Option(min=1, help="Maximum length of an answer in tokens.")]
-ContextOption = Annotated[
-    int | None,
-    typer.Option(
-        min=1, help="Maximum tokens of prompt and answer; the model's own, up to 4096 for Llama."
-    ),
-]
-TokenizerOption = Annotated[
-    Path | None, typer.Option(help="tokenizer.model, if the folder has none.")
-]
-SafeOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--safe-by",
-        help="Classifier of input and output: default, or a folder or hf: id of Llama Guard or a "
-        "text classifier. Repeatable.",
-    ),
-]
-SafeFlag = Annotated[bool, typer.Option("--safe", help="Same as --safe-by default.")]
 
-_HELP = "/new begins a new dialog, /exit ends, Ctrl-C stops an answer"
+
+@dataclass(frozen=True)
+class Opening:
+    """How a model that talks is opened, and what judges it: shared with `serve`."""
+
+    context: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Maximum number of tokens of prompt and answer (default: the model's own, up to "
+            "4096 for Llama).",
+        ),
+    ] = None
+    tokenizer: Annotated[
+        Path | None, typer.Option(help="tokenizer.model, if the folder has none.")
+    ] = None
+    onto: OntoOption = None
+    mirrors: MirrorsOption = None
+    safe: Annotated[bool, typer.Option("--safe", help="Same as --safe-by default.")] = False
+    safe_by: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Classifier of input and output: default, or a folder or hf: id of Llama Guard or "
+            "of a text classifier. Repeatable.",
+        ),
+    ] = None
+
+
+_HELP = mark("/new begins a new dialog, /exit ends, Ctrl-C stops an answer")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -60,59 +70,56 @@ def add_to(app: typer.Typer) -> None:
     app.command()(chat)
 
 
+@spread
 def complete(
     model: ModelArgument,
     prompt: Annotated[
-        str | None, typer.Argument(help="Prompt; standard input if omitted or -.")
+        str | None, typer.Argument(help="Prompt; read from standard input if omitted or -.")
     ] = None,
+    *,
     raw: Annotated[bool, typer.Option("--raw", help="Continue the prompt as plain text.")] = False,
     system: SystemOption = None,
     max_new_tokens: LengthOption = 256,
     temperature: TemperatureOption = 0.0,
     top_p: TopPOption = 0.9,
     seed: SeedOption = 1,
-    context: ContextOption = None,
-    tokenizer: TokenizerOption = None,
-    onto: OntoOption = None,
-    mirrors: MirrorsOption = None,
-    safe: SafeFlag = False,
-    safe_by: SafeOption = None,
+    opening: Opening,
 ) -> None:
-    """Answer a prompt in the model's own chat template. With --raw, continue it as text."""
+    """Answer a prompt in the model's own chat template, or continue it as text with --raw."""
     from kollama2.errors import BadUsage
     from kollama2.llama.talk import dialog_ids, text_ids
 
     text = sys.stdin.read() if prompt in (None, "-") else prompt
     if not text or not text.strip():
-        raise BadUsage("the prompt is empty; give one, or pipe it in")
-    guard, talker = _opened(model, tokenizer, context, seed, onto, mirrors, safe, safe_by)
+        raise BadUsage(say("the prompt is empty; give one, or pipe it in"))
+    guard, talker = _opened(model, seed, opening)
     dialog = _dialog(system, [], text if raw else text.strip())
     ids = _fitting(text_ids(talker, text) if raw else dialog_ids(talker, dialog), talker)
     new = talker.stream(ids, max_new_tokens, temperature, top_p)
     _answer(guard, dialog, _spelled(talker, new, ids if raw else []))
 
 
+@spread
 def chat(
     model: ModelArgument,
+    *,
     system: SystemOption = None,
     max_new_tokens: LengthOption = 512,
     temperature: TemperatureOption = 0.6,
     top_p: TopPOption = 0.9,
     seed: SeedOption = 1,
-    context: ContextOption = None,
-    tokenizer: TokenizerOption = None,
-    onto: OntoOption = None,
-    mirrors: MirrorsOption = None,
-    safe: SafeFlag = False,
-    safe_by: SafeOption = None,
+    opening: Opening,
 ) -> None:
-    """Chat with a model over several turns. From a pipe, each line is a turn."""
+    """Chat with a model over several turns.
+
+    From a pipe, each line is a turn.
+    """
     from kollama2.errors import Fault
     from kollama2.llama.talk import dialog_ids
 
-    guard, talker = _opened(model, tokenizer, context, seed, onto, mirrors, safe, safe_by)
+    guard, talker = _opened(model, seed, opening)
     if sys.stdin.isatty():
-        talk().print(_HELP)
+        talk().print(say(_HELP))
     past: list[Message] = []
     used = code = 0
     for line in _lines():
@@ -125,7 +132,7 @@ def chat(
         try:
             ids = _fitting(dialog_ids(talker, dialog), talker)
         except Fault as fault:
-            talk().print(f"{fault}; {_HELP}", markup=False)
+            talk().print(f"{fault}; {say(_HELP)}", markup=False)
             if not sys.stdin.isatty():  # answers of a pipe stand in the lines of their questions
                 print(flush=True)
                 code = fault.exit_code
@@ -139,7 +146,8 @@ def chat(
                 {"role": "assistant", "content": answer},
             ]
             used = len(ids) + len(new)
-        talk().print(f"[{used} of {talker.length} tokens]", style="dim", markup=False)
+        filled = say("[{used} of {length} tokens]", used=used, length=talker.length)
+        talk().print(filled, style="dim", markup=False)
     if code:
         raise typer.Exit(code)
 
@@ -160,41 +168,32 @@ def _lines() -> Iterator[str]:
             yield line
 
 
-def _opened(
-    model: str,
-    tokenizer: Path | None,
-    context: int | None,
-    seed: int,
-    onto: str | None,
-    mirrors: Path | None,
-    safe: bool,
-    safe_by: list[str] | None,
-) -> "tuple[Guard | None, Talker]":
+def _opened(model: str, seed: int, opening: Opening) -> "tuple[Guard | None, Talker]":
     """What both commands need: the guard, if one is wanted, and the model."""
     from kollama2.engine.hub import load_mirrors
     from kollama2.llama.talk import open_talker
 
-    known = load_mirrors(mirrors)
-    guard = _guard(safe, safe_by, known)
+    known = load_mirrors(opening.mirrors)
+    guard = _guard(opening, known)
     talker = open_talker(
         model,
-        tokenizer=tokenizer,
-        context=context,
+        tokenizer=opening.tokenizer,
+        context=opening.context,
         seed=seed,
-        onto=onto,
+        onto=opening.onto,
         mirrors=known,
         tell=talk().print,
     )
     return guard, talker
 
 
-def _guard(safe: bool, names: list[str] | None, mirrors: dict[str, Path]) -> "Guard | None":
-    if not safe and not names:
+def _guard(opening: Opening, mirrors: dict[str, Path]) -> "Guard | None":
+    if not opening.safe and not opening.safe_by:
         return None
     from kollama2.safety.guard import Guard
     from kollama2.safety.load import load
 
-    chosen = dict.fromkeys([*(["default"] if safe else []), *(names or [])])
+    chosen = dict.fromkeys([*(["default"] if opening.safe else []), *(opening.safe_by or [])])
     return Guard([load(name, mirrors=mirrors) for name in chosen])
 
 
@@ -214,7 +213,11 @@ def _fitting(ids: list[int], talker: "Talker") -> list[int]:
 
     if len(ids) >= talker.length:
         raise BadUsage(
-            f"the dialog has {len(ids)} tokens and the context {talker.length}; shorten it"
+            say(
+                "the dialog has {used} tokens and the context {length}; shorten it",
+                used=len(ids),
+                length=talker.length,
+            )
         )
     return ids
 
@@ -254,7 +257,8 @@ def _answer(guard: "Guard | None", dialog: "list[Message]", pieces: Iterator[str
             return _say(guard.screen(dialog, pieces))
         except Unsafe as stopped:
             verdict = stopped.verdict
-    talk().print(f"stopped by {verdict.by}: {verdict.reason}", markup=False)
+    told = say("stopped by {classifier}: {why}", classifier=verdict.by, why=verdict.reason)
+    talk().print(told, markup=False)
     print(refusal(dialog[-1]["content"]), flush=True)
     return None
 

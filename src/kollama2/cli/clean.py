@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
+from kollama2.locale import say
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -56,29 +58,44 @@ def held_out(names: list[str], store: Path, mirrors: Path | None) -> "HeldOut":
 def render_cleaned(found: "Cleaned", out: Path, console: "Console") -> None:
     """Print what a cleaning kept, rejected and changed."""
     table = Table.grid(padding=(0, 2))
-    table.add_row("[bold]Documents[/bold]", f"{found.documents_in:,} = {found.kept:,} kept + "
-                  f"{found.rejected:,} rejected")  # fmt: skip
-    table.add_row("[bold]Bytes[/bold]", f"{found.bytes_kept:,} of {found.bytes_in:,} kept, "
-                  f"{found.hangul_share:.1%} of them Hangul")  # fmt: skip
+
+    def row(title: str, text: str) -> None:
+        table.add_row(title and f"[bold]{title}[/bold]", text)
+
+    total, kept, rejected = found.documents_in, found.kept, found.rejected
+    counts = say(
+        "{total} = {kept} kept + {rejected} rejected", total=total, kept=kept, rejected=rejected
+    )
+    row(say("Documents"), counts)
+    row(
+        say("Bytes"),
+        say(
+            "{kept} of {total} kept, {share:.1%} of them Hangul",
+            kept=found.bytes_kept, total=found.bytes_in, share=found.hangul_share,
+        ),
+    )  # fmt: skip
     looked, short = found.held_out
     if looked or short:
-        table.add_row("[bold]Held out[/bold]", f"{looked:,} texts looked for, {short:,} too short")
-    for title, counts in (("Rejected", found.reasons), ("Changed", found.changes)):
-        for number, (what, n) in enumerate(counts.items()):
-            table.add_row(f"[bold]{title}[/bold]" if not number else "", f"{n:,} {escape(what)}")
+        texts = say("{looked:text} looked for, {short} too short", looked=looked, short=short)
+        row(say("Held out"), texts)
+    for title, each in ((say("Rejected"), found.reasons), (say("Changed"), found.changes)):
+        for number, (what, n) in enumerate(each.items()):
+            row(title if not number else "", f"{n:,} {escape(what)}")
     console.print(table)
-    console.print(f"the corpus is {escape(str(out / 'corpus.jsonl'))}")
+    console.print(say("the corpus is {file}", file=escape(str(out / "corpus.jsonl"))))
 
 
 def render_languages(found: list["LanguageShares"], console: "Console") -> None:
     """Print a corpus's languages by bytes, most first; what is under 0.01 % is one line."""
     for one in found:
-        bad = f", {one.rejected:,} rows not readable" if one.rejected else ""
-        console.print(
-            f"[bold]{escape(one.path)}[/bold]: {one.documents:,} documents{bad}, "
-            f"{one.bytes:,} bytes, {one.hangul_bytes / max(one.bytes, 1):.2%} of them Hangul"
-        )
-        table, rest = Table("language", "bytes", "share"), 0
+        share = one.hangul_bytes / max(one.bytes, 1)
+        parts = [
+            say("{count:document}", count=one.documents),
+            *([say("{count:row} not readable", count=one.rejected)] if one.rejected else ()),
+            say("{size:byte}, {share:.2%} of them Hangul", size=one.bytes, share=share),
+        ]
+        console.print(f"[bold]{escape(one.path)}[/bold]: {', '.join(parts)}")
+        table, rest = Table(say("language"), say("bytes"), say("share")), 0
         for language, size in one.languages.items():
             share = one.share(language)
             if share < _LEAST_SHARE and language != "ko":
@@ -86,5 +103,5 @@ def render_languages(found: list["LanguageShares"], console: "Console") -> None:
             else:
                 table.add_row(language, f"{size:,}", f"{share:.2%}")
         if rest:
-            table.add_row("others", f"{rest:,}", f"{rest / one.bytes:.2%}")
+            table.add_row(say("others"), f"{rest:,}", f"{rest / one.bytes:.2%}")
         console.print(table)

@@ -1,9 +1,13 @@
 """What commands share: stdout is data, stderr is talk, and NO_COLOR is respected by rich."""
 
+import inspect
 import json
 import math
 import os
 import re
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,7 +31,7 @@ StoreOption = Annotated[
     typer.Option(
         "--store",
         envvar="KOLLAMA2_STORE",
-        help="Folder in which all results are kept.",
+        help="Folder that holds all results.",
         callback=check_store,
     ),
 ]
@@ -40,14 +44,14 @@ MirrorsOption = Annotated[
 OntoOption = Annotated[
     str | None,
     typer.Option(
-        "--onto", help="Base for an adapter (folder, hf: id), instead of the one it names."
+        "--onto", help="Base model for an adapter (folder or hf: id) instead of the one it names."
     ),
 ]
 ColumnsOption = Annotated[
     str | None,
     typer.Option(
         "--columns",
-        help="Which column plays which role: instruction=ask,output=reply or text=body.",
+        help="Role of each column, such as instruction=ask,output=reply or text=body.",
     ),
 ]
 ProfileOption = Annotated[
@@ -58,6 +62,39 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of 
 STORE = Path("runs")
 # What JSON does not escape by itself and a terminal obeys.
 _UNSEEN = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def spread(command: Callable[..., None]) -> Callable[..., None]:
+    """The same command with an option for each field of those parameters that are dataclasses.
+
+    So options that several commands share are declared once.
+    """
+    groups: dict[str, type[Any]] = {}
+    flat = []
+    for one in inspect.signature(command).parameters.values():
+        if not is_dataclass(one.annotation):
+            flat.append(one)
+            continue
+        assert isinstance(one.annotation, type)
+        groups[one.name] = one.annotation
+        hints = inspect.get_annotations(one.annotation)
+        flat += [
+            inspect.Parameter(
+                field.name, one.KEYWORD_ONLY, default=field.default, annotation=hints[field.name]
+            )
+            for field in fields(one.annotation)
+        ]
+
+    @wraps(command)
+    def taken(*args: Any, **named: Any) -> None:
+        for name, group in groups.items():
+            own = {field.name for field in fields(group)} & named.keys()
+            named[name] = group(**{key: named.pop(key) for key in own})
+        command(*args, **named)
+
+    taken.__annotations__ = {one.name: one.annotation for one in flat}
+    vars(taken)["__signature__"] = inspect.Signature(flat)
+    return taken
 
 
 def talk() -> "Console":

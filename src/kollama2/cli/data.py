@@ -15,13 +15,14 @@ from kollama2.cli.console import (
     print_json,
     talk,
 )
+from kollama2.locale import say
 
-app = typer.Typer(help="Look at training data and clean it.", no_args_is_help=True)
+app = typer.Typer(help="Inspect and clean training data.", no_args_is_help=True)
 
 
 @app.callback()
 def _group() -> None:
-    """Look at training data and clean it."""
+    """Inspect and clean training data."""
 
 
 @app.command()
@@ -29,20 +30,17 @@ def check(
     file: Annotated[Path, typer.Argument(help="File or folder of training data.")],
     tokenizer: Annotated[
         Path | None,
-        typer.Option(help="Model folder whose tokenizer is used; the miniature's by default."),
+        typer.Option(help="Model folder whose tokenizer to use (default: the miniature's)."),
     ] = None,
-    template: Annotated[
-        str, typer.Option(help="Chat template; by default the model's own.")
-    ] = "own",
-    form: Annotated[
-        str | None, typer.Option(help="Form of the data, if it is not detected.")
-    ] = None,
+    template: Annotated[str, typer.Option(help="Chat template; `own` is the model's.")] = "own",
+    form: Annotated[str | None, typer.Option(help="Form of the data, if detection fails.")] = None,
     columns: ColumnsOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show what a file of training data holds.
 
-    Format, counts, share of Hangul, duplicates, lengths, and an example with its loss mask.
+    It prints the format, counts, share of Hangul, duplicates, lengths, and an example with its loss
+    mask.
     """
     from kollama2.data.check import check as examine
     from kollama2.data.check import render
@@ -91,7 +89,7 @@ def clean(
         typer.Option(
             min=0,
             max=1,
-            help="Similarity from which a document is a copy; 1 keeps near-duplicates.",
+            help="Similarity at which a document counts as a copy; 1 keeps near-duplicates.",
         ),
     ] = 0.8,
     suite: Annotated[
@@ -108,8 +106,8 @@ def clean(
 ) -> None:
     """Clean a corpus.
 
-    Normalises to NFC, removes boilerplate, masks personal data, and rejects documents that are
-    short, not Korean, copies, or contain items of a suite.
+    Text is normalised to NFC, boilerplate removed and personal data masked. Documents are rejected
+    if they are short, not Korean, copies of others, or contain items of a suite.
     """
     from kollama2.cli.clean import held_out, render_cleaned
     from kollama2.data.clean import clean as clean_corpus
@@ -117,7 +115,7 @@ def clean(
     from kollama2.data.tidy import Rules
 
     console = talk()
-    with console.status("cleaning") as shown:
+    with console.status(say("cleaning")) as shown:
         result = clean_corpus(
             sources,
             output,
@@ -125,7 +123,9 @@ def clean(
             rules=Rules(min_hangul=min_hangul, min_characters=min_characters, mask=mask),
             near_duplicates=near_duplicates if near_duplicates < 1 else None,
             held_out=held_out(suite, store, mirrors) if suite else None,
-            progress=lambda done, kept: shown.update(f"{done:,} documents, {kept:,} kept"),
+            progress=lambda done, kept: shown.update(
+                say("{done:document}, {kept} kept", done=done, kept=kept)
+            ),
         )
     if as_json:
         print_json(result.model_dump(mode="json"))

@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from kollama2.api.compute import Event
+from kollama2.locale import mark, say
 
 PLAIN_SECONDS = 15.0
 
@@ -54,7 +55,7 @@ class Display(AbstractContextManager["Display"]):
         elif what == "ended":
             self._live.stop()
         elif what == "warning":
-            self._print(f"[yellow]warning[/]: {escape(figures['message'])}")
+            self._print(f"[yellow]{say('warning')}[/]: {escape(figures['message'])}")
         elif what == "note":
             self._print(escape(figures["message"]))
         elif what == "started":
@@ -66,15 +67,15 @@ class Display(AbstractContextManager["Display"]):
                 self._say_sometimes(event.stage, at_once=phase != figures.get("unit"))
         elif what == "launching" and not self._said:
             self._said[""] = time.monotonic()
-            self._print("starting workers; the training stack takes some seconds to import")
+            self._print(say("starting workers; the training stack takes some seconds to import"))
         elif what == "waiting":
-            self._print(f"{name}: waiting for {figures['holder']}, who has it")
+            self._print(say("{stage}: waiting for {holder}, who has it", stage=name, **figures))
         elif what == "finished":
-            self._end(event, f"[green]done[/] in {figures['seconds']:.0f} s")
+            self._end(event, say("[green]done[/] in {seconds:.0f} s", seconds=figures["seconds"]))
         elif what == "failed":
-            self._end(event, f"[red]failed[/]: {escape(figures['message'])}")
+            self._end(event, f"[red]{say('failed')}[/]: {escape(figures['message'])}")
         elif what == "blocked":
-            self._print(f"{name}: not tried, {figures['by']} failed")
+            self._print(say("{stage}: not tried, {by} failed", stage=name, **figures))
 
     def _end(self, event: Event, how: str) -> None:
         self._running.pop(event.stage, None)
@@ -94,7 +95,9 @@ class Display(AbstractContextManager["Display"]):
         elapsed = time.monotonic() - self._begun
         table = Table.grid(padding=(0, 2))
         table.add_row(
-            f"[bold]{self._done}/{self._total} stages[/]", f"{_clock(elapsed)} so far", ""
+            say("[bold]{done}/{total} stages[/]", done=self._done, total=self._total),
+            say("{time} so far", time=_clock(elapsed)),
+            "",
         )
         for figures in list(self._running.values()):  # another thread draws
             table.add_row(f"  {figures['name']}", _bar(figures), _figures(figures))
@@ -111,16 +114,17 @@ def _bar(figures: Mapping[str, Any], width: int = 20) -> str:
 def _figures(figures: Mapping[str, Any]) -> str:
     done, total = figures.get("done", 0), figures.get("total", 0)
     if not total:
-        unit = figures.get("unit", "starting")
+        unit = say(figures.get("unit", mark("starting")))
         return f"{done:,.0f} {unit}" if done else unit
-    parts = [f"{done:,.{0 if done == int(done) else 1}f}/{total:,.0f} {figures.get('unit', '')}"]
+    unit = say(figures["unit"]) if "unit" in figures else ""
+    parts = [f"{done:,.{0 if done == int(done) else 1}f}/{total:,.0f} {unit}"]
     if "loss" in figures:
-        parts.append(f"loss {figures['loss']:.3f}")
+        parts.append(say("loss {loss:.3f}", loss=figures["loss"]))
     if "tokens_per_second" in figures:
-        parts.append(f"{figures['tokens_per_second']:,.0f} tokens/s")
+        parts.append(say("{speed:,.0f} tokens/s", speed=figures["tokens_per_second"]))
     seconds = figures.get("seconds", 0.0)
     if done and seconds > 1:
-        parts.append(f"{_clock(seconds * (total - done) / done)} left")
+        parts.append(say("{time} left", time=_clock(seconds * (total - done) / done)))
     return ", ".join(parts)
 
 

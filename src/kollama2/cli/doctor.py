@@ -30,7 +30,10 @@ def add_to(app: typer.Typer) -> None:
 
 
 def doctor(store: StoreOption = STORE, as_json: JsonOption = False) -> None:
-    """Check packages, devices, memory, disk and hub access. Exit 69: something is missing."""
+    """Check packages, devices, memory, disk and hub access.
+
+    The exit code is 69 if something is missing.
+    """
     findings = examine(store)
     if as_json:
         print_json([asdict(finding) for finding in findings])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kollama2.cli.console import talk
+from kollama2.locale import say
 
 if TYPE_CHECKING:
     from kollama2.llama.fetch import Heard
@@ -25,22 +26,25 @@ def add_to(app: typer.Typer) -> None:
 def download(
     models: Annotated[
         str | None,
-        typer.Option(help="Some of 7B,13B,70B,7B-chat,13B-chat,70B-chat; asks if omitted."),
+        typer.Option(help="Some of 7B,13B,70B,7B-chat,13B-chat,70B-chat; asked for if omitted."),
     ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to download to.")] = Path(),
     source: Annotated[
-        str, typer.Option("--from", help="meta (the link in its e-mail) or hub (with HF_TOKEN).")
+        str,
+        typer.Option(
+            "--from", help="Source: meta (by the link in its e-mail) or hub (with HF_TOKEN)."
+        ),
     ] = "meta",
 ) -> None:
     """Download Llama 2 from Meta or from the Hugging Face hub.
 
-    From Meta with the link in its e-mail: asks for it unless LLAMA2_URL is set.
+    Meta's link comes by e-mail: it is read from LLAMA2_URL, or asked for if that is not set.
     """
     from kollama2.errors import BadUsage
     from kollama2.llama import download as meta
 
     if source not in ("meta", "hub"):
-        raise BadUsage(f"--from is {source!r}; it can be meta or hub")
+        raise BadUsage(say("--from is {given!r}; use meta or hub", given=source))
     link = ""
     if source == "meta":
         # Never an option: the list of processes would show the signature.
@@ -92,7 +96,7 @@ def _progress() -> Iterator["Heard"]:
             if name not in tasks:
                 tasks[name] = progress.add_task(name, total=total)
                 if not console.is_terminal:
-                    console.print(f"downloading {name}")
+                    console.print(say("downloading {name}", name=name))
             progress.update(tasks[name], completed=done, total=total)
 
         yield heard

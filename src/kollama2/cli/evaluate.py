@@ -1,7 +1,8 @@
 """The commands that measure models: evaluate and compare."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -13,37 +14,56 @@ from kollama2.cli.console import (
     ProfileOption,
     StoreOption,
     show,
+    spread,
     talk,
 )
 
-SuiteOption = Annotated[
-    str | None, typer.Option(help="Name or YAML file of a suite; `quick` by default.")
-]
-TasksOption = Annotated[
-    list[str] | None,
-    typer.Option("--task", help="An lm-eval task, instead of a suite. Repeatable."),
-]
-IncludeOption = Annotated[
-    Path | None, typer.Option(help="Folder of your own lm-eval task files; all of them run.")
-]
-OnlyOption = Annotated[
-    list[str] | None,
-    typer.Option(help="Only this task of the suite; the suite id changes. Repeatable."),
-]
-FewshotOption = Annotated[
-    int | None,
-    typer.Option(min=0, help="Few-shot examples before each item, with --task or --include."),
-]
-LimitOption = Annotated[
-    int | None, typer.Option(min=1, help="Only the first items of each task; the suite id changes.")
-]
-TemplateOption = Annotated[
-    str | None, typer.Option(help="Chat template for all models; by default each model's own.")
-]
-KeyOption = Annotated[
-    str | None,
-    typer.Option(help="Environment variable with the API key; OPENAI_API_KEY by default."),
-]
+
+@dataclass(frozen=True)
+class Measuring:
+    """On what models are measured, and how: the options that both commands share."""
+
+    suite: Annotated[
+        str | None, typer.Option(help="Name or YAML file of a suite (default: quick).")
+    ] = None
+    task: Annotated[
+        list[str] | None, typer.Option(help="lm-eval task to run instead of a suite. Repeatable.")
+    ] = None
+    include: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of your own lm-eval task files; all are run unless --task names some."
+        ),
+    ] = None
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="Run only this task of the suite; the suite id changes. Repeatable."),
+    ] = None
+    num_fewshot: Annotated[
+        int | None,
+        typer.Option(min=0, help="Number of few-shot examples, with --task or --include."),
+    ] = None
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, help="Run only the first items of each task; the suite id changes."),
+    ] = None
+    template: Annotated[
+        str | None, typer.Option(help="Chat template for all models (default: each model's own).")
+    ] = None
+    onto: OntoOption = None
+    key: Annotated[
+        str | None,
+        typer.Option(help="Environment variable with the API key (default: OPENAI_API_KEY)."),
+    ] = None
+    store: StoreOption = STORE
+    mirrors: MirrorsOption = None
+    profile: ProfileOption = None
+
+    def arguments(self) -> dict[str, Any]:
+        """The same as arguments of the API's functions."""
+        named = {**vars(self), "tasks": self.task or (), "only": self.only or ()}
+        del named["task"]
+        return named
 
 
 def add_to(app: typer.Typer) -> None:
@@ -52,6 +72,7 @@ def add_to(app: typer.Typer) -> None:
         app.command()(command)
 
 
+@spread
 def evaluate(
     model: Annotated[
         str,
@@ -59,53 +80,29 @@ def evaluate(
             help="Model folder, GGUF file, hf: id, builtin:miniature, https://host/v1#model."
         ),
     ],
-    suite: SuiteOption = None,
+    *,
     against: Annotated[
-        str | None, typer.Option(help="Base model; prints paired differences from it.")
+        str | None, typer.Option(help="Base model to compare with, by paired differences.")
     ] = None,
-    task: TasksOption = None,
-    include: IncludeOption = None,
-    only: OnlyOption = None,
-    num_fewshot: FewshotOption = None,
-    limit: LimitOption = None,
-    template: TemplateOption = None,
-    onto: OntoOption = None,
-    key: KeyOption = None,
-    store: StoreOption = STORE,
-    mirrors: MirrorsOption = None,
-    profile: ProfileOption = None,
+    how: Measuring,
     as_json: JsonOption = False,
 ) -> None:
-    """Score one model on a suite or on lm-eval tasks. Per-item records stay in the store."""
+    """Score a model on a suite or on lm-eval tasks.
+
+    The records of all items are kept in the store.
+    """
     from kollama2.api.evaluate import evaluate as measured
     from kollama2.cli.display import Display
 
     if against is not None:
-        compare(
-            [against, model], suite, against, task, include, only, num_fewshot, limit, template,
-            onto, key, store, mirrors, profile, as_json,
-        )  # fmt: skip
+        compare([against, model], base=against, **vars(how), as_json=as_json)
         return
     with Display(talk()) as display:
-        found = measured(
-            model,
-            suite,
-            tasks=task or (),
-            include=include,
-            only=only or (),
-            num_fewshot=num_fewshot,
-            limit=limit,
-            template=template,
-            onto=onto,
-            key=key,
-            store=store,
-            mirrors=mirrors,
-            profile=profile,
-            progress=display,
-        )
+        found = measured(model, **how.arguments(), progress=display)
     show(found, as_json=as_json)
 
 
+@spread
 def compare(
     models: Annotated[
         list[str],
@@ -113,46 +110,20 @@ def compare(
             help="Models, the base first: as in `evaluate`, or folders of finished evaluations."
         ),
     ],
-    suite: SuiteOption = None,
+    *,
     base: Annotated[
         str | None, typer.Option(help="Model to compare the others with, if not the first.")
     ] = None,
-    task: TasksOption = None,
-    include: IncludeOption = None,
-    only: OnlyOption = None,
-    num_fewshot: FewshotOption = None,
-    limit: LimitOption = None,
-    template: TemplateOption = None,
-    onto: OntoOption = None,
-    key: KeyOption = None,
-    store: StoreOption = STORE,
-    mirrors: MirrorsOption = None,
-    profile: ProfileOption = None,
+    how: Measuring,
     as_json: JsonOption = False,
 ) -> None:
     """Compare models on one suite.
 
-    Shows paired differences, tiers, and what could not be told apart.
+    The tables show paired differences, tiers, and which models cannot be told apart.
     """
     from kollama2.api.evaluate import compare as compared
     from kollama2.cli.display import Display
 
     with Display(talk()) as display:
-        found = compared(
-            models,
-            suite,
-            base=base,
-            tasks=task or (),
-            include=include,
-            only=only or (),
-            num_fewshot=num_fewshot,
-            limit=limit,
-            template=template,
-            onto=onto,
-            key=key,
-            store=store,
-            mirrors=mirrors,
-            profile=profile,
-            progress=display,
-        )
+        found = compared(models, **how.arguments(), base=base, progress=display)
     show(found, as_json=as_json)

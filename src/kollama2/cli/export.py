@@ -1,4 +1,4 @@
-"""The command that takes a model away."""
+"""`kollama2 export`: a model in the form that another program reads."""
 
 import shlex
 from pathlib import Path
@@ -16,29 +16,30 @@ from kollama2.cli.console import (
     print_json,
     talk,
 )
+from kollama2.locale import say
 
 
 def export(
     model: Annotated[
         str,
         typer.Argument(
-            help="Model folder, GGUF file, hf: id; a study (its recommended recipe), STUDY:RECIPE."
+            help="Model folder, GGUF file, hf: id, study (its recommended recipe) or STUDY:RECIPE."
         ),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to make.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to create.")],
     to: Annotated[
         str,
         typer.Option(
-            help="hf (transformers, vLLM), adapter (as it is), meta (consolidated.NN.pth), gguf "
-            "(llama.cpp) or ollama (GGUF and Modelfile)."
+            help="Form: hf (transformers, vLLM), adapter (not merged), meta (consolidated.NN.pth), "
+            "gguf (llama.cpp) or ollama (GGUF and Modelfile)."
         ),
     ] = "hf",
     kind: Annotated[
         str | None,
         typer.Option(
             "--type",
-            help="Numbers of a GGUF: F32, F16 (default), BF16, Q8_0, Q4_0; with the extra kquants "
-            "Q4_K_M, Q5_K_M, Q6_K.",
+            help="Data type of a GGUF: F32, F16 (default), BF16, Q8_0, Q4_0; with the extra "
+            "kquants also Q4_K_M, Q5_K_M, Q6_K.",
         ),
     ] = None,
     shards: Annotated[
@@ -50,7 +51,7 @@ def export(
         list[str] | None,
         typer.Option(
             metavar="URI=LICENCE",
-            help="Licence of a base or data set that says none: hf:me/data=cc-by-4.0. Repeatable.",
+            help="Licence of a base or data set that has none: hf:me/data=cc-by-4.0. Repeatable.",
         ),
     ] = None,
     push: Annotated[
@@ -61,9 +62,9 @@ def export(
     mirrors: MirrorsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Take a model away in the form that another program reads, with its card.
+    """Export a model in the form that another program reads, with a model card.
 
-    It is compared with what was trained before the folder gets its name.
+    The export is compared with what was trained before the folder gets its name.
     """
     from kollama2.api.compute import Event
     from kollama2.api.export import export as write
@@ -73,7 +74,12 @@ def export(
     for one in licence or []:
         uri, equals, name = one.rpartition("=")
         if not equals or not uri or not name:
-            raise BadUsage(f"--licence is {one!r}; it is URI=LICENCE, such as hf:me/data=cc-by-4.0")
+            raise BadUsage(
+                say(
+                    "--licence is {given!r}; give URI=LICENCE, such as hf:me/data=cc-by-4.0",
+                    given=one,
+                )
+            )
         licences[uri] = name
 
     def told(event: Event) -> None:
@@ -95,11 +101,12 @@ def export(
     if as_json:
         print_json({"folder": str(output), "name": found.name, "hub": found.hub, **found.figures})
         return
-    out().print(f"{found.name} is in {output.resolve()}", markup=False, soft_wrap=True)
+    place = say("{name} is in {place}", name=found.name, place=output.resolve())
+    out().print(place, markup=False, soft_wrap=True)
     for command in _next(found.folder, found.name, to):
         out().print(f"  {command}", markup=False, soft_wrap=True)
     if found.hub:
-        out().print(f"published: {found.hub}", markup=False)
+        out().print(say("published: {place}", place=found.hub), markup=False)
 
 
 def _next(folder: Path, name: str, to: str) -> list[str]:

@@ -14,16 +14,15 @@ from kollama2.cli.console import (
     show,
     talk,
 )
+from kollama2.locale import say
 
 
 def frontier(
-    base: Annotated[str, typer.Option(help="Base model, from which all others were made.")],
-    korean: Annotated[str, typer.Option(help="The base model after Korean pre-training.")],
-    chat: Annotated[
-        str | None, typer.Option(help="The chat model that was made from the base.")
-    ] = None,
+    base: Annotated[str, typer.Option(help="Base model from which all the others were made.")],
+    korean: Annotated[str, typer.Option(help="Base model after Korean pre-training.")],
+    chat: Annotated[str | None, typer.Option(help="Chat model made from the base.")] = None,
     instruct: Annotated[
-        str | None, typer.Option(help="The Korean model after instruction tuning.")
+        str | None, typer.Option(help="Korean model after instruction tuning.")
     ] = None,
     suite: Annotated[str, typer.Option(help="Name or YAML file of a suite.")] = "quick",
     template: Annotated[str, typer.Option(help="Chat template for the merged models.")] = "own",
@@ -31,16 +30,15 @@ def frontier(
     mirrors: MirrorsOption = None,
     profile: ProfileOption = None,
     plot: Annotated[
-        Path | None, typer.Option(help="Plot gain against loss to FILE.svg, .png or .html.")
+        Path | None,
+        typer.Option(help="Plot Korean gain against English loss to FILE.svg, .png or .html."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Evaluate every merge of models, and mark the best trade-offs.
+    """Evaluate every merge of models and mark the best trade-offs.
 
-    A merge is marked if no other beats it in both languages.
-
-    The relative gap between the models is printed first: beyond a few per cent their differences do
-    not transfer.
+    A merge is marked if no other beats it in both languages. The relative gap between the models is
+    printed first: beyond a few per cent, their differences do not transfer.
     """
     from kollama2.api.frontier import frontier as measured
     from kollama2.api.pareto import check
@@ -63,5 +61,5 @@ def frontier(
         )
     if plot is not None:
         found.draw(plot)
-        talk().print(f"{plot}: Korean gain against English loss")
+        talk().print(say("{file}: Korean gain against English loss", file=plot))
     show(found, as_json=as_json)

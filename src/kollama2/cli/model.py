@@ -19,6 +19,7 @@ from kollama2.cli.console import (
     print_json,
     talk,
 )
+from kollama2.locale import say
 
 ModelArgument = Annotated[
     str, typer.Argument(help="Model folder, GGUF file, hf: id or builtin:miniature.")
@@ -35,7 +36,7 @@ def recipes(
     name: Annotated[str | None, typer.Argument(help="Recipe to explain.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the named recipes, or explain one. Names the source of every number."""
+    """List the named recipes, or explain one and where its numbers come from."""
     from kollama2.cli.recipes import explain, listing
     from kollama2.study import recipes as known
 
@@ -72,7 +73,7 @@ def adapt(
         typer.Option(
             "--set",
             metavar="NAME=VALUE",
-            help="Setting to replace in the recipe: lr=1e-4, max_length=512, rank=16, epochs=1, "
+            help="Setting of the recipe to override: lr=1e-4, max_length=512, rank=16, epochs=1, "
             "dtype=bfloat16; 2.lr=1e-4 for its second step only. Repeatable.",
         ),
     ] = None,
@@ -83,14 +84,17 @@ def adapt(
     template: Annotated[
         str | None,
         typer.Option(
-            help="Chat template: a name, or `own` for the base's; by default the recipe's."
+            help="Chat template: a name, or `own` for the base's (default: the recipe's)."
         ),
     ] = None,
     store: StoreOption = STORE,
     mirrors: MirrorsOption = None,
     profile: ProfileOption = None,
 ) -> None:
-    """Adapt a base model with a named recipe. Any tool that reads safetensors can use it."""
+    """Adapt a base model with a named recipe.
+
+    The result is a Hugging Face folder that any tool for safetensors can use.
+    """
     from kollama2.api.adapt import adapt as compute
     from kollama2.cli.display import Display
     from kollama2.data.forms import columns_of
@@ -99,7 +103,9 @@ def adapt(
 
     changes = dict(map(pair, setting or []))
     if options := signature(compute).parameters.keys() & changes:
-        raise BadUsage(f"--set {min(options)}: that is no setting of a recipe but an option")
+        raise BadUsage(
+            say("--set {name}: that is no setting of a recipe but an option", name=min(options))
+        )
     with Display(talk()) as display:
         compute(
             base,
@@ -117,7 +123,8 @@ def adapt(
             progress=display,
             **changes,
         )
-    out().print(f"the model is in {output.resolve()}, a Hugging Face folder", markup=False)
+    place = output.resolve()
+    out().print(say("the model is in {place}, a Hugging Face folder", place=place), markup=False)
     for command in next_steps(output):
         out().print(f"  {command}", markup=False, soft_wrap=True)
 
@@ -145,16 +152,15 @@ def convert(
     checkpoint: Annotated[
         str,
         typer.Argument(
-            help="Meta's folder, a Hugging Face folder (pickled too), an adapter, a GGUF file, an "
-            "hf: id."
+            help="Meta's folder, Hugging Face folder (pickled too), adapter, GGUF file or hf: id."
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the model.")],
     tokenizer: Annotated[
-        Path | None, typer.Option(help="Meta's tokenizer.model, where it is not in the folder.")
+        Path | None, typer.Option(help="Meta's tokenizer.model, if it is not in the folder.")
     ] = None,
     to: Annotated[
-        str, typer.Option(help="What to write: hf, or meta (consolidated.NN.pth files).")
+        str, typer.Option(help="Format to write: hf, or meta (consolidated.NN.pth files).")
     ] = "hf",
     shards: Annotated[
         int, typer.Option(min=1, help="Number of files to write with --to meta.")
@@ -164,7 +170,7 @@ def convert(
 ) -> None:
     """Convert checkpoints and adapters to Hugging Face folders.
 
-    Reads Meta's, GGUF and pickled checkpoints; writes Meta's with --to meta.
+    Meta's, GGUF and pickled checkpoints can be read; --to meta writes Meta's form.
     """
     from kollama2.engine.hub import load_mirrors
     from kollama2.errors import BadUsage
@@ -175,7 +181,7 @@ def convert(
         raise BadUsage(f"--to is {to!r}; it can be hf or meta")
     place = find_place(checkpoint, load_mirrors(mirrors))
     if not place.exists():
-        raise BadUsage(f"{place}: there is no such file or folder")
+        raise BadUsage(say("{place}: there is no such file or folder", place=place))
     if onto is not None or is_adapter(place):
         from kollama2.api.adapt import stand_alone
 
@@ -184,10 +190,11 @@ def convert(
         stand_alone(
             checkpoint, output, onto=onto, mirrors=mirrors
         )  # refuses a base for whole weights
-        talk().print(f"{output}: {checkpoint} on {onto or 'its base'}, a whole model")
+        names = {"output": output, "adapter": checkpoint, "base": onto or say("its base")}
+        talk().print(say("{output}: {adapter} on {base}, a whole model", **names))
         return
     found = _to_meta(place, output, shards) if to == "meta" else _to_hf(place, output, tokenizer)
-    talk().print(f"{output}: {found['parameters']:,} parameters")
+    talk().print(say("{output}: {count:parameter}", output=output, count=found["parameters"]))
 
 
 _GGUF = "{} brings its tokenizer along and becomes hf only"

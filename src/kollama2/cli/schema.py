@@ -10,9 +10,11 @@ import typer
 def schema(
     kind: Annotated[
         Literal["study", "suite", "profile", "recipe"],
-        typer.Argument(help="What the file is."),
+        typer.Argument(help="Kind of file."),
     ] = "study",
-    out: Annotated[Path | None, typer.Option("-o", "--out", help="File to write.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="File to write (default: standard output).")
+    ] = None,
 ) -> None:
     """Write the JSON Schema of a study, suite, profile or recipe, for editors.
 

@@ -20,17 +20,17 @@ from kollama2.cli.console import (
     show,
     talk,
 )
-from kollama2.reporting.texts import Count
+from kollama2.locale import say
 
 if TYPE_CHECKING:
     from kollama2.api.study import Result
 
 StudyArgument = Annotated[
-    str | None, typer.Argument(help="YAML file or name of a study; the embedded one by default.")
+    str | None, typer.Argument(help="YAML file or name of a study (default: the embedded one).")
 ]
 JobsOption = Annotated[
     int | None,
-    typer.Option("--jobs", min=1, help="Stages to run at once; one per core by default."),
+    typer.Option("--jobs", min=1, help="Number of stages to run at once (default: one per core)."),
 ]
 
 
@@ -48,7 +48,10 @@ def run(
     jobs: JobsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Compute, resume or extend a study. Ends with a leaderboard and report.html."""
+    """Compute, resume or extend a study.
+
+    It ends with a leaderboard and report.html; the same command continues after an interruption.
+    """
     from kollama2.api.study import run as compute
     from kollama2.cli.display import Display
 
@@ -64,7 +67,9 @@ def run(
         )
     show_result(result, store, as_json=as_json)
     if result.failed:
-        talk().print(f"{Count(len(result.failed)):stage} failed; run again to try once more")
+        talk().print(
+            say("{count:stage} failed; run again to try once more", count=len(result.failed))
+        )
         raise typer.Exit(result.exit_code)
 
 
@@ -77,7 +82,7 @@ def plan(
 ) -> None:
     """Show what a study would compute and cost.
 
-    Also what is cached already, and what shared stages save.
+    This includes what is cached already, and what sharing stages saves.
     """
     from rich.markup import escape
 
@@ -87,7 +92,7 @@ def plan(
     show(found, as_json=as_json)
     if not as_json:
         for sentence in found.warnings:
-            talk().print(f"[yellow]warning[/]: {escape(sentence)}")
+            talk().print(f"[yellow]{say('warning')}[/]: {escape(sentence)}")
 
 
 def status(
@@ -96,19 +101,19 @@ def status(
     mirrors: MirrorsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the progress of each cell of a study. Works while another process computes it."""
+    """Show the progress of each cell of a study, even while another process computes it."""
     from kollama2.api.listing import status as progress
 
     show(progress(study, store=store, mirrors=mirrors), as_json=as_json)
 
 
 def why(
-    first: Annotated[str, typer.Argument(help="Key or folder name of a stage, or its beginning.")],
+    first: Annotated[str, typer.Argument(help="Key or folder name of a stage, or how it begins.")],
     second: Annotated[str, typer.Argument(help="The other stage.")],
     store: StoreOption = STORE,
     as_json: JsonOption = False,
 ) -> None:
-    """Explain why two stages differ. Lists the fields that are not equal."""
+    """List the fields in which two stages differ."""
     from rich.table import Table
 
     from kollama2.api.plan import recipe_of
@@ -118,10 +123,10 @@ def why(
     if as_json:
         print_json([{"field": field, "first": a, "second": b} for field, a, b in found])
         return
-    table = Table("field", first, second)
+    table = Table(say("field"), first, second)
     for field, a, b in found:
         table.add_row(field, str(a), str(b))
-    out().print(table if found else "the same recipe")
+    out().print(table if found else say("the same recipe"))
 
 
 def report(
@@ -129,27 +134,29 @@ def report(
     store: StoreOption = STORE,
     as_json: JsonOption = False,
 ) -> None:
-    """Report on what is computed so far. Writes report.html and prints the leaderboard."""
+    """Print the leaderboard of what is computed so far, and write report.html."""
     from kollama2.api.study import report as read
 
     show_result(read(study, store=store), store, as_json=as_json)
 
 
 def predict(
-    small: Annotated[str, typer.Argument(help="Study that predicts, e.g. one on the miniature.")],
+    small: Annotated[
+        str, typer.Argument(help="Study to predict from, such as one on the miniature.")
+    ],
     large: Annotated[str, typer.Argument(help="Study to predict, on a larger model.")],
     store: StoreOption = STORE,
     large_store: Annotated[
         Path | None,
         typer.Option(
             "--large-store",
-            help="Store of the second study, if it is a different one.",
+            help="Store of the larger study, if it is another one.",
             callback=check_store,
         ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Tell how well one study predicts the ranking in another. They must share recipes."""
+    """Measure how well one study predicts the ranking in another with the same recipes."""
     from rich.table import Table
 
     from kollama2.errors import BadUsage
@@ -161,14 +168,18 @@ def predict(
     small, large = (name_of(one, place) for one, place in zip((small, large), stores, strict=True))
     if small == large and stores[0].resolve() == stores[1].resolve():
         raise BadUsage(
-            f"{small} predicts itself, which tells nothing; name another study, or with "
-            "--large-store the store where it was computed on a larger model"
+            say(
+                "{study} predicts itself, which tells nothing; name another study, or with "
+                "--large-store the store where it was computed on a larger model",
+                study=small,
+            )
         )
     found = compare_orders(load(stores[0], small), load(stores[1], large))
     if as_json:
         print_json([one._asdict() for one in found])
         return
-    table = Table("measure", "recipes", "Kendall's tau", "95 %", "separable pairs", "told right")
+    heads = say("measure"), say("recipes"), "Kendall's tau", "95 %"
+    table = Table(*heads, say("separable pairs"), say("told right"))
     for one in found:
         table.add_row(
             one.measure,
@@ -183,7 +194,9 @@ def predict(
 
 
 def query(
-    sql: Annotated[str, typer.Argument(help="SQL over the views stages, scores, items, curves.")],
+    sql: Annotated[
+        str, typer.Argument(help="SQL over the views stages, scores, items and curves.")
+    ],
     store: StoreOption = STORE,
     as_json: JsonOption = False,
 ) -> None:
@@ -196,16 +209,14 @@ def query(
 def gc(
     studies: Annotated[
         list[str] | None,
-        typer.Argument(help="Studies to keep; by default all that the store knows."),
+        typer.Argument(help="Studies whose stages to keep (default: all in the store)."),
     ] = None,
     store: StoreOption = STORE,
-    delete: Annotated[
-        bool, typer.Option("--delete", help="Delete them instead of listing them.")
-    ] = False,
+    delete: Annotated[bool, typer.Option("--delete", help="Delete instead of listing.")] = False,
 ) -> None:
-    """List or delete what no study uses and what was left unfinished.
+    """List or delete stages that no study uses, and unfinished folders.
 
-    Left unfinished is looked for in the store, beside it and in this folder.
+    Unfinished folders are looked for in the store, beside it and in the current folder.
     """
     from kollama2.api.plan import kept_names
     from kollama2.engine.gc import gc as collect
@@ -218,8 +229,12 @@ def gc(
         name = folder.name if folder.parent == store else os.path.relpath(folder)
         out().print(f"{size / 1e6:10.1f} MB  {name}")
     total = sum(size for _, size in found) / 1e6
-    done = "deleted" if delete else "could be deleted with --delete"
-    talk().print(f"{Count(len(found)):folder}, {total:.1f} MB {done}")
+    values = {"count": len(found), "size": total}
+    talk().print(
+        say("{count:folder}, {size:.1f} MB deleted", **values)
+        if delete
+        else say("{count:folder}, {size:.1f} MB could be deleted with --delete", **values)
+    )
 
 
 def show_result(result: "Result", store: Path, *, as_json: bool) -> None:
@@ -229,9 +244,9 @@ def show_result(result: "Result", store: Path, *, as_json: bool) -> None:
     else:
         show(result, as_json=False)
     if result.report is None:
-        talk().print(f"no report was written: {result.trouble}", markup=False)
+        talk().print(say("no report was written: {why}", why=result.trouble), markup=False)
     elif not as_json:
-        talk().print(f"report: {os.path.relpath(result.report)}", markup=False)
+        talk().print(say("report: {file}", file=os.path.relpath(result.report)), markup=False)
     if result.board.recommended and not as_json:
         talk().print(take_away(result.study, result.board.recommended, store), markup=False)
 

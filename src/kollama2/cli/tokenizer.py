@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from kollama2.cli.console import JsonOption, MirrorsOption, out, print_json, talk
+from kollama2.locale import say
 from kollama2.model.files import FAST, PIECES
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ app = typer.Typer(help="Measure tokenizers on Korean; expand and prune them.", n
 _KOREAN = 0.2  # share of Hangul in the Korean side of a pair, at least
 CorpusOption = Annotated[
     list[Path] | None,
-    typer.Option(help="Korean text, or pairs; the miniature's pairs by default. Repeatable."),
+    typer.Option(help="Korean text, or pairs (default: the miniature's pairs). Repeatable."),
 ]
 
 
@@ -48,7 +49,7 @@ def report(
 ) -> None:
     """Compare what tokenizers spend on Korean.
 
-    Shows tokens, bytes, premium over English, window and speed.
+    The table shows tokens, bytes, the premium over English, the context window and speed.
 
     The premium needs English too (pairs, or FILE.ko beside FILE.en). A tokenizer that cannot be
     read is reported and left out.
@@ -67,7 +68,7 @@ def report(
     copies = load_mirrors(mirrors)
 
     def refused(name: str, fault: Fault) -> None:
-        talk().print(f"{name}: left out: {fault}", markup=False)
+        talk().print(say("{name}: left out: {why}", name=name, why=fault), markup=False)
 
     found = fertility(
         tokenizers,
@@ -77,14 +78,14 @@ def report(
         refused=refused,
     )
     if not found:
-        raise BadData("none of the tokenizers can be read; the reasons stand above")
+        raise BadData(say("none of the tokenizers can be read; the reasons stand above"))
     if as_json:
         print_json([asdict(one) for one in found])
     else:
         out().print(_table(found))
     if plot is not None:
         _draw(found, plot)
-        talk().print(f"{plot}: fertility against the size of the vocabulary")
+        talk().print(say("{file}: fertility against vocabulary size", file=plot))
 
 
 @app.command()
@@ -94,20 +95,24 @@ def expand(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the new tokenizer.")],
     size: Annotated[
         int | None,
-        typer.Option(min=1, help="Maximum number of new pieces; by default the procedure's."),
+        typer.Option(min=1, help="Maximum number of new pieces (default: the procedure's)."),
     ] = None,
     procedure: Annotated[
         str,
-        typer.Option(help="hangul-append; or a published one: chinese-llama2, llama2-ko, eeve."),
+        typer.Option(help="hangul-append, or a published one: chinese-llama2, llama2-ko, eeve."),
     ] = "hangul-append",
     syllables: Annotated[
         bool, typer.Option(help="Start with the 2,350 syllables of KS X 1001.")
     ] = True,
     min_count: Annotated[
-        int, typer.Option(min=0, help="Only syllables that occur this often in the corpus.")
+        int,
+        typer.Option(
+            min=0, help="Add only syllables that occur at least this often in the corpus."
+        ),
     ] = 0,
     endings: Annotated[
-        bool, typer.Option("--endings", help="Let pieces end in a full stop or comma, like 다.")
+        bool,
+        typer.Option("--endings", help="Let pieces end in a full stop or comma, such as `다.`."),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -132,19 +137,32 @@ def expand(
         return
     audit = found["audit"]
     others = found["size"] - found["first"] - found["new"]
-    why = "reserved" if found["reserve"] else "on the way to them"
+    counts = {"output": output, "new": found["new"], "old": found["first"], "others": others}
+    counts |= {"total": found["size"]}
+    if not others:
+        told = say("{output}: {new:new piece} behind {old}, {total} in all", **counts)
+    elif found["reserve"]:
+        told = say(
+            "{output}: {new:new piece} behind {old} and {others} reserved, {total} in all", **counts
+        )
+    else:
+        told = say(
+            "{output}: {new:new piece} behind {old} and {others} on the way to them, {total} in "
+            "all",
+            **counts,
+        )
+    out().print(told)
+    agree = audit["korean"] - max(audit["disagreeing"].values())
     out().print(
-        f"{output}: {found['new']:,} new pieces behind {found['first']:,}"
-        + (f" and {others:,} {why}" if others else "")
-        + f", {found['size']:,} in all"
-    )
-    out().print(
-        f"audit: {audit['changed']} of {audit['unchanged']:,} lines without Hangul changed, "
-        f"{len(audit['dead'])} dead pieces, {audit['lost']} lines lost, runtimes agree on "
-        f"{audit['korean'] - max(audit['disagreeing'].values()):,} of {audit['korean']:,} lines"
-    )
+        say(
+            "audit: {changed} of {unchanged} lines without Hangul changed, {dead:dead piece}, "
+            "{lost:line} lost, runtimes agree on {agree} of {korean} lines",
+            changed=audit["changed"], unchanged=audit["unchanged"], dead=len(audit["dead"]),
+            lost=audit["lost"], agree=agree, korean=audit["korean"],
+        )
+    )  # fmt: skip
     for fault in audit["faults"]:
-        talk().print(f"as its model does: {fault}")
+        talk().print(say("as its model does: {fault}", fault=fault))
 
 
 @app.command()
@@ -158,7 +176,7 @@ def prune(
 ) -> None:
     """Remove tokens of other scripts from a tokenizer.
 
-    An audit proves that texts in the scripts that are kept are encoded as before.
+    An audit proves that texts in the kept scripts are encoded as before.
     """
     from kollama2.api.places import check_new
     from kollama2.engine.commit import committing
@@ -174,11 +192,17 @@ def prune(
     if as_json:
         print_json(found)
         return
-    out().print(f"{output}: {found['size']:,} tokens, {found['removed']:,} removed")
+    size, removed = found["size"], found["removed"]
     out().print(
-        f"audit: {found['same']:,} lines have the same tokens as before, {found['lines']:,} decode "
-        "as before"
+        say("{output}: {size:token}, {removed} removed", output=output, size=size, removed=removed)
     )
+    out().print(
+        say(
+            "audit: {same} of {lines} lines have the same tokens as before, and all decode as "
+            "before",
+            same=found["same"], lines=found["lines"],
+        )
+    )  # fmt: skip
 
 
 def _checked(settings: "type[_Settings]", fields: dict[str, Any]) -> "_Settings":
@@ -208,7 +232,8 @@ def _texts(corpus: list[Path]) -> "Iterator[str]":
                 rejects[one.reason] += 1
         if rejects:
             (reason, _), *_ = rejects.most_common(1)
-            talk().print(f"{file}: {rejects.total():,} rows passed over, most of them: {reason}")
+            told = {"file": file, "count": rejects.total(), "reason": reason}
+            talk().print(say("{file}: {count:row} passed over, most of them: {reason}", **told))
 
 
 def _pairs(corpus: list[Path] | None) -> tuple[list[str], list[str]]:
@@ -244,8 +269,9 @@ def _table(found: "list[Fertility]") -> Any:
     from rich.table import Table
 
     table = Table(
-        "tokenizer", "size", "Hangul", "dead", "tokens/eojeol", "tokens/char", "tokens/byte",
-        "bytes", "ko/en", "4,096 tokens", "speed",
+        say("tokenizer"), say("size"), say("Hangul"), say("dead"), say("tokens/eojeol"),
+        say("tokens/char"), say("tokens/byte"), say("bytes"), "ko/en", say("4,096 tokens"),
+        say("speed"),
     )  # fmt: skip
     for one in found:
         table.add_row(
@@ -258,7 +284,7 @@ def _table(found: "list[Fertility]") -> Any:
             f"{one.per_byte:.3f}",
             f"{one.byte_share:.1%}",
             "–" if one.premium is None else f"{one.premium:.2f}",
-            f"{one.window:,} chars",
+            say("{count:char}", count=one.window),
             f"x{one.speed:.2f}",
         )
     return table

@@ -11,7 +11,7 @@ def watch(
     store: StoreOption = STORE,
     host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0 takes a free one.")
+        int, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0 picks a free one.")
     ] = 8323,
 ) -> None:
     """Show the studies of a store live: stages, training curves and leaderboard, on a page.

@@ -17,6 +17,7 @@ from kollama2.data.mix import select
 from kollama2.data.read import read
 from kollama2.data.rows import RowWriter
 from kollama2.errors import BadData, BadUsage
+from kollama2.locale import mark
 from kollama2.model.chat import ChatEncoder, Loss
 from kollama2.model.folder import OWN, ModelFolder
 
@@ -101,7 +102,7 @@ def encode(
     total = sum(map(len, allowed)) if allowed is not None else (limit or 0) * len(listed)
     try:
         walk = _walk(listed, work.counts, limit)
-        _fill(work, walk, allowed, lambda done: progress and progress(done, total, "rows"))
+        _fill(work, walk, allowed, lambda done: progress and progress(done, total, mark("rows")))
     finally:
         work.close()
     summary = {

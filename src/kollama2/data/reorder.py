@@ -18,6 +18,7 @@ from kollama2.data.curriculum import (
     wanted,
 )
 from kollama2.data.rows import RowWriter
+from kollama2.locale import mark
 
 _AT_ONCE = 1024
 
@@ -108,9 +109,9 @@ def _write(
             table = tables[source]
             if done and done % _AT_ONCE == 0:
                 rows.flush()
-                progress(done, len(sources), "rows")
+                progress(done, len(sources), mark("rows"))
             size, korean = int(table.bytes[row]), int(table.ko_bytes[row])
             tokens, labels = table.raw(row)
             rows.put(f"{names[source]}:{ids[source][row]}", tokens, labels, size, korean)
-    progress(len(sources), len(sources), "rows")
+    progress(len(sources), len(sources), mark("rows"))
     return rows.sums

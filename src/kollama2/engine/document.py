@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from kollama2.errors import BadUsage, storage, writable
+from kollama2.locale import say
 
 M = TypeVar("M", bound=BaseModel)
 Keys = tuple[str | int, ...]
@@ -55,7 +56,12 @@ class Document:
             self.tree: Any = None if node is None else loader.construct_document(node)
         if not isinstance(self.tree, dict):
             found = "nothing" if self.tree is None else f"a {type(self.tree).__name__}"
-            raise BadUsage(f"{path}: expected a mapping of keys at the top, found {found}")
+            raise BadUsage(
+                say(
+                    "{path}: expected a mapping of keys at the top, found {kind}",
+                    path=path, kind=found,
+                )
+            )  # fmt: skip
 
     def where(self, path: Sequence[str | int]) -> str:
         """`file:line` of the deepest key on this path; parts that are no keys are passed over."""
@@ -103,7 +109,9 @@ class Document:
 def near(word: str, known: Sequence[str]) -> str:
     """A hint with the nearest known name, or the list of names when none is near."""
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known))}"
+    if close:
+        return say("did you mean {word!r}?", word=close[0])
+    return say("known: {words}", words=", ".join(sorted(known)))
 
 
 def shorten(text: str) -> str:
@@ -143,15 +151,16 @@ def _sentence(error: Any, model: type[BaseModel], tree: Any) -> str:
     key = inside[-1] if inside else ""
     match error["type"]:
         case "extra_forbidden":
-            return f"unknown key {shorten(key)!r}; {near(key, _fields(model, place[:-1]))}"
+            hint = near(key, _fields(model, place[:-1]))
+            return say("unknown key {key!r}; {hint}", key=shorten(key), hint=hint)
         case "missing" if isinstance(place[-1], int):
             return f"{key} has no value number {place[-1] + 1}, got {shorten(repr(value))}"
         case "missing":
-            return f"the key {place[-1]!r} is missing"
+            return say("the key {key!r} is missing", key=place[-1])
         case "tuple_type" | "list_type" if isinstance(value, str):
             return f"{key} is {shorten(repr(value))}; give a list, such as [{shorten(value)}]"
         case "union_tag_not_found":
-            return f"the key {_tag(error)!r} is missing"
+            return say("the key {key!r} is missing", key=_tag(error))
         case "union_tag_invalid":
             *known, last = error["ctx"]["expected_tags"].replace("'", "").split(", ")
             found = shorten(repr(error["ctx"]["tag"]))
@@ -252,9 +261,9 @@ def _lines(node: yaml.Node | None) -> dict[Keys, int]:
 def _text(path: Path) -> str:
     with storage(path):
         if not path.exists():
-            raise BadUsage(f"{path}: no such file")
+            raise BadUsage(say("{path}: no such file", path=path))
         if path.is_dir():
-            raise BadUsage(f"{path} is a folder; name a YAML file")
+            raise BadUsage(say("{path} is a folder; name a YAML file", path=path))
         with path.open("rb") as file:  # it may be a pipe, whose size nobody knows
             content = file.read(LARGEST + 1)
     if len(content) > LARGEST:
@@ -284,7 +293,7 @@ def _parsing(path: Path, text: str) -> Iterator[None]:
     except yaml.MarkedYAMLError as error:
         mark, problem = error.problem_mark, " ".join(str(error.problem).split())[: 2 * _SHOWN]
         place = f"{path}:{mark.line + 1}" if mark else str(path)
-        verdict = "" if isinstance(error, _Broken) else "not valid YAML: "
+        verdict = "" if isinstance(error, _Broken) else say("not valid YAML: ")
         raise BadUsage(f"{place}: {verdict}{problem}") from error
 
 

@@ -19,6 +19,7 @@ from kollama2.errors import (
     storage,
     storage_fault,
 )
+from kollama2.locale import mark, say
 
 
 class Failed(Fault):
@@ -35,11 +36,15 @@ def fault_of(exit_code: int, message: str) -> Fault:
     return Failed(message)
 
 
-def out_of_memory(stage: Stage, what: str = "ran out of memory") -> TryLater:
+def out_of_memory(stage: Stage, what: str = mark("ran out of memory")) -> TryLater:
     """The sentence for a stage that did not fit."""
     return TryLater(
-        f"{stage.name} {what}; allow it a smaller micro_batch_tokens in the profile, or run fewer "
-        "stages at a time (--jobs 1), then give the same command again"
+        say(
+            "{stage} {what}; allow it a smaller micro_batch_tokens in the profile, or run fewer "
+            "stages at a time (--jobs 1), then give the same command again",
+            stage=stage.name,
+            what=say(what),
+        )
     )
 
 
@@ -60,4 +65,9 @@ def in_one_sentence(stage: Stage, partial: Path) -> Iterator[None]:
             text = "".join(traceback.format_exception(error))
             log.write_text(redact(text), encoding="utf-8")
         line = redact(f"{type(error).__name__}: {error}".strip().splitlines()[0])
-        raise Failed(f"{stage.name} stopped with {line} (traceback: {log})") from error
+        raise Failed(
+            say(
+                "{stage} stopped with {error} (traceback: {log})",
+                stage=stage.name, error=line, log=log,
+            )
+        ) from error  # fmt: skip

@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kollama2.errors import BadUsage, Denied, Missing, storage_fault
+from kollama2.locale import mark, say
 
 PREFIX = "hf:"
 MODEL_FILES = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja", "*.md")
 DATA_FILES = ("*.json", "*.jsonl", "*.csv", "*.tsv", "*.parquet", "*.txt", "*.gz", "*.md")
 What = Literal["model", "data"]
 
-_INSTEAD = "name a local folder instead"
-_META = (
+_INSTEAD = mark("name a local folder instead")
+_META = mark(
     " (for Llama 2 also ask on Meta's download page with the e-mail address of that account; "
     "it takes one to two days)"
 )
@@ -58,7 +59,9 @@ def expanded(uri: str, place: str) -> str:
 
 def by_mirror(uri: str) -> str:
     """What can be named where a uri cannot be fetched: the line of a mirrors file that serves."""
-    return f"a local copy in a mirrors file (--mirrors FILE with a line '{uri}: path/to/copy')"
+    return say(
+        "a local copy in a mirrors file (--mirrors FILE with a line '{uri}: path/to/copy')", uri=uri
+    )
 
 
 def snapshot(
@@ -138,9 +141,13 @@ def _asking(uri: str, instead: str, target: Path | None = None) -> Iterator[None
         raise BadUsage(f"{uri} is no name on the hub; it has the form hf:owner/name") from error
     except GatedRepoError as error:
         raise Denied(
-            f"{uri} is gated: accept its conditions on https://huggingface.co/{name}"
-            f"{_META if name.startswith('meta-llama/') else ''}, then set HF_TOKEN to a token of "
-            "the same account"
+            say(
+                "{uri} is gated: accept its conditions on https://huggingface.co/{name}{more}, "
+                "then set HF_TOKEN to a token of the same account",
+                uri=uri,
+                name=name,
+                more=say(_META) if name.startswith("meta-llama/") else "",
+            )
         ) from error
     except RevisionNotFoundError as error:
         raise Missing(f"{uri} has no such revision; name a commit or tag that it has") from error
@@ -157,8 +164,13 @@ def _asking(uri: str, instead: str, target: Path | None = None) -> Iterator[None
             ) from error
         if code == 401 or isinstance(error, RepositoryNotFoundError):
             raise Denied(
-                f"{uri}: no such repository, or it is private and HF_TOKEN does not open it"
+                say(
+                    "{uri}: no such repository, or it is private and HF_TOKEN does not open it",
+                    uri=uri,
+                )
             ) from error
         if fault := storage_fault(error, target or Path("~/.cache/huggingface").expanduser()):
             raise fault from error
-        raise Missing(f"{uri}: the hub cannot be reached; {instead}") from error
+        raise Missing(
+            say("{uri}: the hub cannot be reached; {instead}", uri=uri, instead=say(instead))
+        ) from error

@@ -27,6 +27,7 @@ from kollama2.engine.provenance import gpu_names
 from kollama2.engine.stage import Stage
 from kollama2.engine.store import Store
 from kollama2.errors import Fault, TryLater
+from kollama2.locale import chosen, mark, say
 from kollama2.records.done import Done
 
 _GRACE_SECONDS = 5.0
@@ -60,6 +61,7 @@ def local(
             recipe=stage.recipe(),
             module=type(stage).__module__,
             resources=profile.resources(stage.kind),
+            language=chosen(),
         )
         ours, theirs = context.Pipe(duplex=False)
         process = context.Process(
@@ -85,7 +87,9 @@ def local(
         if answer is not None:
             raise fault_of(*answer[1:])
         if stop.is_set():
-            raise TryLater(f"{stage.name} was interrupted; the same command continues it")
+            raise TryLater(
+                say("{stage} was interrupted; the same command continues it", stage=stage.name)
+            )
         raise _death(stage, store, process.exitcode)
 
     return launch
@@ -167,7 +171,9 @@ def _death(stage: Stage, store: Store, code: int | None) -> Fault:
         return Failed(f"the worker of {stage.name} ended with exit code {code}; see {log}")
     name = signal.Signals(-code).name
     if -code == signal.SIGKILL:
-        return out_of_memory(stage, "was killed by SIGKILL (137), probably because memory ran out")
+        return out_of_memory(
+            stage, mark("was killed by SIGKILL (137), probably because memory ran out")
+        )
     if -code == signal.SIGTERM:
         return TryLater(f"{stage.name} was ended by SIGTERM; the same command continues it")
     return Failed(f"{stage.name} was killed by {name} ({128 - code}); see {log}")

@@ -23,6 +23,7 @@ from kollama2.engine.progress import Tell
 from kollama2.engine.stage import Stage, Work
 from kollama2.engine.store import Store
 from kollama2.errors import Fault
+from kollama2.locale import Language, choose
 from kollama2.records.done import Done
 
 STAGES = "kollama2.stages"
@@ -35,6 +36,7 @@ class Request(BaseModel):
     recipe: dict[str, Any]
     module: str = STAGES
     resources: Resources = Resources()
+    language: Language = "en"
 
 
 def work(channel: "Connection[Any, Any]", request: str) -> None:
@@ -51,9 +53,9 @@ def work(channel: "Connection[Any, Any]", request: str) -> None:
         channel.send_bytes(json.dumps(message).encode())
 
     try:
-        record = compute(
-            Request.model_validate_json(request), lambda what, figures: send("told", what, figures)
-        )
+        wanted = Request.model_validate_json(request)
+        choose(wanted.language)
+        record = compute(wanted, lambda what, figures: send("told", what, figures))
     except Fault as fault:
         send("fault", fault.exit_code, str(fault))
     else:

@@ -21,6 +21,7 @@ from kollama2.evaluation.ratings import rating
 from kollama2.evaluation.rows import Row, read_rows
 from kollama2.evaluation.scorer import Encoder, Scorer
 from kollama2.evaluation.suite import Asked, Suite, Task
+from kollama2.locale import mark
 from kollama2.records.done import Cut, Evaluation
 
 _BY_LIKELIHOOD: Mapping[type, Callable[[Any, list[Row], Tools], Outcome]] = {
@@ -76,7 +77,7 @@ def evaluate(
     done = 0
 
     def heard(share: float) -> None:  # of the task that is being measured
-        progress(done + share * sizes[task.name], total, "items", task=task.name)
+        progress(done + share * sizes[task.name], total, mark("items"), task=task.name)
 
     tools = Tools(scorer, encoder, heard)
     for task in suite.tasks:
@@ -89,7 +90,7 @@ def evaluate(
             outcomes.append(_measure(task, rows, tools, model, tokenizer))
         seconds[task.name] = round(time.perf_counter() - started, 3)
         done += sizes[task.name]
-    progress(total, total, "items")
+    progress(total, total, mark("items"))
     model.train(training)
     records, kept = keep(outcomes, out)
     return Evaluation(

@@ -16,6 +16,7 @@ from kollama2.evaluation.outcome import keep
 from kollama2.evaluation.rows import read_rows
 from kollama2.evaluation.suite import Asked, Suite
 from kollama2.evaluation.thoughts import spoken
+from kollama2.locale import mark
 from kollama2.records.done import Evaluation
 
 
@@ -55,7 +56,7 @@ def answer_suite(
             place = (task.name, question.item)
             if place in kept:
                 continue
-            progress(done, total, "items", task=task.name)
+            progress(done, total, mark("items"), task=task.name)
             try:
                 reply = endpoint.ask(question.messages, task.max_new_tokens)
             except Fault as fault:
@@ -63,7 +64,7 @@ def answer_suite(
             kept[place] = {"task": task.name, "item": question.item, **reply._asdict()}
             append(out / "replies.jsonl", kept[place])
             done += 1
-    progress(total, total, "items")
+    progress(total, total, mark("items"))
     outcomes = [
         outcome_of(
             task,

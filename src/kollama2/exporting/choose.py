@@ -9,6 +9,7 @@ from kollama2.engine.commit import verify
 from kollama2.engine.document import near
 from kollama2.engine.hub import PREFIX
 from kollama2.errors import BadUsage, Missing
+from kollama2.locale import say
 from kollama2.model.find import BUILTIN, find_model
 from kollama2.model.folder import ModelFolder
 from kollama2.model.gguf.convert import Tell
@@ -90,11 +91,22 @@ def choose(
         if not model.startswith(_SCHEMES) and not Path(model).exists():
             studies = sorted(one.stem for one in (store / "studies").glob("*.json"))
             raise BadUsage(
-                f"{model}: there is no such model, and {store} knows no study of that name (it "
-                f"knows: {', '.join(studies) or 'none'}); name another store"
+                say(
+                    "{model}: there is no such model, and {store} knows no study of that name (it "
+                    "knows: {studies}); name another store",
+                    model=model,
+                    store=store,
+                    studies=", ".join(studies) or say("none"),
+                )
             )
         if known and not colon:
-            tell(f"{model} is the folder here, not the study of that name; name it as STUDY:RECIPE")
+            tell(
+                say(
+                    "{model} is the folder here, not the study of that name; name that as "
+                    "STUDY:RECIPE",
+                    model=model,
+                )
+            )
         folder = find_model(model, onto, mirrors, tell)
         title = Path(model).resolve().name.replace(":", "-").removesuffix(SUFFIX)
         asked = model if folder.base is None else str(onto or "")
@@ -120,7 +132,13 @@ def _of_study(study: Study, board: Leaderboard, recipe: str) -> Chosen:
         recipe = board.recommended
         said = "recommended by the study" if board.ranked else "the most promising, not a verdict"
     if recipe not in study.recipes:
-        raise BadUsage(f"{study.name} has no recipe {recipe!r}; {near(recipe, study.recipes)}")
+        hint = near(recipe, study.recipes)
+        raise BadUsage(
+            say(
+                "{study} has no recipe {recipe!r}; {hint}",
+                study=study.name, recipe=recipe, hint=hint,
+            )
+        )  # fmt: skip
     row = next(one for one in board.rows if one.recipe == recipe)
     if faults := shortcomings(board, row):
         said = f"not admissible: {'; '.join(faults)}"
@@ -147,7 +165,12 @@ def _best(study: Study, recipe: str) -> CellState:
     measure = study.lock.primary
     done = [cell for cell in study.of(recipe) if cell.done]
     if not done:
-        raise Missing(f"{recipe} of {study.name} is not computed; kollama2 run {study.name}")
+        raise Missing(
+            say(
+                "{recipe} of {study} is not computed; kollama2 run {study}",
+                recipe=recipe, study=study.name,
+            )
+        )  # fmt: skip
     scored = [
         (study.stages[cell.evaluate].evaluation, cell)
         for cell in done

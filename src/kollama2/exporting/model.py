@@ -12,6 +12,7 @@ from kollama2.engine.commit import MANIFEST, committing, verify
 from kollama2.errors import BadData, BadUsage, Missing
 from kollama2.exporting.choose import Chosen, choose
 from kollama2.exporting.origin import UNKNOWN, hub_base, origins
+from kollama2.locale import say
 from kollama2.model.card import CARD, write_card
 from kollama2.model.files import (
     ADAPTER_CONFIG,
@@ -174,7 +175,12 @@ def _adapter(chosen: Chosen, partial: Path, out: Path, note: Note) -> None:
         beside = None if hub else os.path.relpath(base, out.resolve())
         write_card(partial, folder.card.changed(base=beside))
     if hub is None:
-        note(f"its base lies at {base}, which others do not have: for them take --to hf")
+        note(
+            say(
+                "its base lies at {base}, which others do not have: for them take --to hf",
+                base=base,
+            )
+        )
 
 
 def _whole(folder: ModelFolder, out: Path, note: Note) -> dict[str, Any]:
@@ -220,14 +226,34 @@ def _merged(adapter: ModelFolder, out: Path, note: Note) -> dict[str, Any]:
     try:
         trained = hear(load_folder(adapter), whole)
     except Missing as fault:
-        note(f"merged onto unquantised weights; not compared with the adapter, since {fault}")
+        note(
+            say(
+                "merged onto unquantised weights; not compared with the adapter, since {why}",
+                why=fault,
+            )
+        )
         return {}
     nats = divergence(trained, hear(load_folder(whole), whole))
-    onto = "merged onto the base's unquantised weights"
-    note(f"{onto}: {nats:.2g} nats a token from the adapter" + (f" on {fitted}" * bool(fitted)))
+    note(
+        say(
+            "merged onto the base's unquantised weights: {nats:.2g} nats a token from the adapter "
+            "on {form}",
+            nats=nats, form=fitted,
+        )
+        if fitted
+        else say(
+            "merged onto the base's unquantised weights: {nats:.2g} nats a token from the adapter",
+            nats=nats,
+        )
+    )  # fmt: skip
     if nats > _APART:
-        why = "it was fitted to rounded ones" if fitted else "its numbers are rounded"
-        note(f"that is much: measure the merged model itself before you rely on it ({why})")
+        why = say("it was fitted to rounded ones") if fitted else say("its numbers are rounded")
+        note(
+            say(
+                "that is much: measure the merged model itself before you rely on it ({why})",
+                why=why,
+            )
+        )
     return {"divergence": nats}
 
 
@@ -248,9 +274,19 @@ def _packed(
 
     write_gguf(whole, path, kind, about)
     found = prove(path, whole, kind)
-    note(f"{path.name}: {found.tensors} tensors and the ids of {found.lines:,} lines are its own")
+    note(
+        say(
+            "{file}: {tensors:tensor} and the ids of {lines:line} are the model's own",
+            file=path.name, tensors=found.tensors, lines=found.lines,
+        )
+    )  # fmt: skip
     if found.chats:
-        note(f"{found.chats}: give llama.cpp the ids of a prompt, or serve the hf form for chats")
+        note(
+            say(
+                "{why}: give llama.cpp the ids of a prompt, or serve the hf form for chats",
+                why=found.chats,
+            )
+        )
     figures = {"lines": found.lines, "tensors": found.tensors}
     return figures | _computed(whole, path, kind, found.exact, note)
 
@@ -270,7 +306,12 @@ def _computed(whole: ModelFolder, path: Path, kind: str, exact: bool, note: Note
         if ask is not None:
             figures["llama.cpp"] = _asked(ask, model, whole, own.greedy, exact)
             same, count = figures["llama.cpp"]
-            note(f"llama.cpp itself goes on like the model for {same} of {count} greedy tokens")
+            note(
+                say(
+                    "llama.cpp itself goes on like the model for {same} of {count} greedy tokens",
+                    same=same, count=count,
+                )
+            )  # fmt: skip
     if exact:
         return figures
     fill(model, path)
@@ -278,7 +319,12 @@ def _computed(whole: ModelFolder, path: Path, kind: str, exact: bool, note: Note
     same, count = alike(own.greedy, file.greedy)
     figures |= {"file_bits": file.bits, "greedy": (same, count)}
     bits = ", ".join(f"{one} {own.bits[one]:.4f} → {file.bits[one]:.4f}" for one in own.bits)
-    note(f"bits per byte, model → {kind}: {bits}; {same} of {count} greedy tokens alike")
+    note(
+        say(
+            "bits per byte, model → {kind}: {bits}; {same} of {count} greedy tokens alike",
+            kind=kind, bits=bits, same=same, count=count,
+        )
+    )  # fmt: skip
     return figures
 
 

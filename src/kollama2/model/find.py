@@ -7,6 +7,7 @@ from types import MappingProxyType
 import kollama2
 from kollama2.engine.hub import MODEL_FILES, PREFIX, by_mirror, snapshot
 from kollama2.errors import BadUsage
+from kollama2.locale import say
 from kollama2.model.folder import ModelFolder, is_adapter, named_base
 from kollama2.model.gguf.convert import Tell, as_folder
 
@@ -40,7 +41,7 @@ def find_place(
             raise BadUsage(f"{text}: nothing lies at {mirrors[text]}; correct the mirrors file")
         return mirrors[text]
     if text.startswith(PREFIX):
-        instead = f"name a local folder instead, or {by_mirror(text)}"
+        instead = say("name a local folder instead, or {mirror}", mirror=by_mirror(text))
         return snapshot(text, patterns, instead=instead)
     return Path(text.removeprefix(_FILE))
 

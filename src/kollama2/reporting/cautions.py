@@ -6,10 +6,11 @@ from typing import Any
 
 from kollama2.evaluation.contrast import Contrast
 from kollama2.evaluation.statistics import Difference, fragile, turned
+from kollama2.locale import LANGUAGES
 from kollama2.reporting.board import BoardRow
 from kollama2.reporting.headline import Sentences, gathered
 from kollama2.reporting.study import Study
-from kollama2.reporting.texts import LANGUAGES, Texts, say_all, texts
+from kollama2.reporting.texts import Texts, say_all, texts
 from kollama2.reporting.trust import by_prompt
 
 # What `evaluation` says of a model that gives one class only.

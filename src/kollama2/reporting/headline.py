@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from kollama2.evaluation.contrast import Contrast
 from kollama2.evaluation.inference import FEWEST
 from kollama2.evaluation.statistics import Comparison, fragile
+from kollama2.locale import LANGUAGES
 from kollama2.reporting.board import BoardRow, Cost, Estimate, Place
 from kollama2.reporting.terminal import quantity
-from kollama2.reporting.texts import LANGUAGES, Texts, say_all
+from kollama2.reporting.texts import Texts, say_all
 from kollama2.reporting.versus import between
 
 LEAVE_ONE_OUT = 3  # seeds from which leaving one out leaves enough to look at

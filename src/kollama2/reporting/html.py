@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from kollama2.errors import storage, visible
 from kollama2.evaluation.fidelity import FAULTS
+from kollama2.locale import LANGUAGES
 from kollama2.reporting import facts
 from kollama2.reporting.anchors import reproduced
 from kollama2.reporting.board import Estimate, Leaderboard
@@ -20,7 +21,7 @@ from kollama2.reporting.preferences import files
 from kollama2.reporting.study import Study, load
 from kollama2.reporting.table import rank
 from kollama2.reporting.terminal import answered, quantity
-from kollama2.reporting.texts import LANGUAGES, measure_title, say, texts
+from kollama2.reporting.texts import measure_title, say, texts
 
 if TYPE_CHECKING:  # Altair takes half a second to import; a page that is up to date needs none
     from kollama2.reporting.spec import Chart

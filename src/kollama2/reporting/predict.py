@@ -9,6 +9,7 @@ import numpy as np
 from kollama2.errors import BadUsage
 from kollama2.evaluation.contrast import Contrast
 from kollama2.evaluation.statistics import Comparison, drawn_scores
+from kollama2.locale import say
 from kollama2.reporting.contrast import contrasts
 from kollama2.reporting.study import Study
 
@@ -39,16 +40,17 @@ class Prediction(NamedTuple):
     def sentence(self, small: str, large: str) -> str:
         """What a report says of it."""
         if not self.separable:
-            return (
-                f"{large} tells no two recipes apart on {self.measure}, so {small} cannot be "
-                "judged by it; that takes several seeds and enough items"
-            )
-        kept = f"{self.right} of {self.separable} separable pairs"
-        return (
-            f"{small} told {kept} of {large} right on {self.measure} "
-            f"(Kendall's tau {self.tau:.2f} [{self.low:.2f}, {self.high:.2f}] "
-            f"over {len(self.recipes)} recipes)"
-        )
+            return say(
+                "{large} tells no two recipes apart on {measure}, so {small} cannot be judged by "
+                "it; that takes several seeds and enough items",
+                large=large, small=small, measure=self.measure,
+            )  # fmt: skip
+        return say(
+            "{small} told {right} of {pairs} separable pairs of {large} right on {measure} "
+            "(Kendall's tau {tau:.2f} [{low:.2f}, {high:.2f}] over {recipes} recipes)",
+            small=small, large=large, right=self.right, pairs=self.separable, measure=self.measure,
+            tau=self.tau, low=self.low, high=self.high, recipes=len(self.recipes),
+        )  # fmt: skip
 
 
 def predict(small: Study, large: Study) -> list[Prediction]:

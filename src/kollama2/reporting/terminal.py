@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from kollama2.locale import chosen, say
 from kollama2.reporting.board import BoardRow, Estimate, Leaderboard, Strength, Versus
-from kollama2.reporting.texts import Count
 
 if TYPE_CHECKING:  # rich is light, but a report that is only written needs none of it
     from rich.table import Table
@@ -39,28 +39,28 @@ def render_terminal(board: "Leaderboard", width: int = 80) -> "Table":
         pad_edge=False,
         padding=(0, 1),
     )
-    table.add_column("tier", no_wrap=True)
-    table.add_column("recipe", overflow="fold", ratio=None)
-    table.add_column("score", justify="right", no_wrap=True)
-    gain = "saved % [95 %]" if board.primary_in_bits else "gain [95 %]"
+    table.add_column(say("tier"), no_wrap=True)
+    table.add_column(say("recipe"), overflow="fold", ratio=None)
+    table.add_column(say("score"), justify="right", no_wrap=True)
+    gain = say("saved % [95 %]") if board.primary_in_bits else say("gain [95 %]")
     table.add_column(gain, justify="right", no_wrap=True)
     if wide:
         table.add_column("MDE", justify="right", no_wrap=True)
     table.add_column("P(best)", justify="right", no_wrap=True)
-    table.add_column("English", justify="right", no_wrap=True)
+    table.add_column(say("English"), justify="right", no_wrap=True)
     if wide:
-        for name in ("FLOPs", "Korean", "trainable"):
+        for name in ("FLOPs", say("Korean"), say("trainable")):
             table.add_column(name, justify="right", no_wrap=True)
     spoken = answered(board.measures)
     if wide and spoken:
-        table.add_column("faithful", justify="right", no_wrap=True)
+        table.add_column(say("faithful"), justify="right", no_wrap=True)
     for one in board.preferences:
         table.add_column(
-            "people" if one.judge is None else one.judge, justify="right", no_wrap=True
+            say("people") if one.judge is None else one.judge, justify="right", no_wrap=True
         )
     if width >= WIDEST:
-        table.add_column("seen", justify="right", no_wrap=True)
-        table.add_column("suite", no_wrap=True)
+        table.add_column(say("seen"), justify="right", no_wrap=True)
+        table.add_column(say("suite"), no_wrap=True)
     for row in board.rows:
         cells = _cells(row, board, wide)
         if wide and spoken:
@@ -104,14 +104,14 @@ def _cells(row: BoardRow, board: Leaderboard, wide: bool) -> list[str]:
     name = escape(row.recipe)
     if row.missing:
         total = len(row.missing) + len(row.seeds)
-        name += f" [yellow]({len(row.seeds)} of {total} cells)[/]"
+        name += f" [yellow]{say('({done} of {total:cell})', done=len(row.seeds), total=total)}[/]"
     place = row.standing
     versus = place.versus_base if place else None
     cells = [
         (place.tier if place else "") or "–",
         name,
         "–" if row.score is None else f"{row.score:.4f}",
-        "base" if row.base else _gain(row, versus, board.primary_in_bits),
+        say("base") if row.base else _gain(row, versus, board.primary_in_bits),
     ]
     if wide:
         cells.append("" if versus is None else _number(versus.mde, board.primary_in_bits))
@@ -129,7 +129,7 @@ def _cells(row: BoardRow, board: Leaderboard, wide: bool) -> list[str]:
 def _gain(row: BoardRow, versus: Versus | None, bits: bool) -> str:
     if versus is None:
         # What answers by an API is computed and has no likelihoods.
-        return "not computed" if row.missing else "–"
+        return say("not computed") if row.missing else "–"
     text = escape_brackets(_interval(versus.gain, bits))
     if not versus.separable:
         return text
@@ -175,8 +175,8 @@ def quantity(value: float | None, unit: str) -> str:
 
 
 def _notes(board: Leaderboard) -> list[str]:
-    warnings = board.warnings["en"]
-    sentences = [*board.headline["en"], *warnings[:SHOWN_WARNINGS]]
-    if len(warnings) > SHOWN_WARNINGS:
-        sentences.append(f"{Count(len(warnings) - SHOWN_WARNINGS):more warning} in report.html.")
+    warnings = board.warnings[chosen()]
+    sentences = [*board.headline[chosen()], *warnings[:SHOWN_WARNINGS]]
+    if more := len(warnings[SHOWN_WARNINGS:]):
+        sentences.append(say("{count:more warning} in report.html.", count=more))
     return [f"· {text}" for text in sentences]

@@ -3,18 +3,10 @@
 import json
 from functools import cache
 from pathlib import Path
-from typing import Literal
 
-Language = Literal["en", "ko"]
-LANGUAGES: tuple[Language, ...] = ("en", "ko")
+from kollama2.locale import LANGUAGES, Language, fill
+
 Texts = dict[Language, str]
-
-
-class Count(int):
-    """A number with its thousands set off; `{count:item}` in a text says `1 item` or `2 items`."""
-
-    def __format__(self, noun: str) -> str:
-        return f"{int(self):,}" + (f" {noun}" if noun else "") + ("s" if noun and self != 1 else "")
 
 
 @cache
@@ -27,11 +19,8 @@ def texts() -> dict[str, Texts]:
 
 def say(key: str, language: Language, **values: object) -> str:
     """One text with its values filled in; one that is a text itself in the same language."""
-    told = {
-        name: Count(one) if type(one) is int else one[language] if isinstance(one, dict) else one
-        for name, one in values.items()
-    }
-    return texts()[key][language].format(**told)
+    told = {name: one[language] if isinstance(one, dict) else one for name, one in values.items()}
+    return fill(texts()[key][language], told)
 
 
 def say_all(key: str, **values: object) -> Texts:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from kollama2.engine.hub import load_mirrors
 from kollama2.errors import BadUsage
+from kollama2.locale import say
 from kollama2.web import is_loopback, listen
 
 if TYPE_CHECKING:
@@ -96,7 +97,12 @@ def start(models: Sequence[str], options: Options, tell: Callable[[str], None]) 
             )  # fmt: skip
         shown = f"[{host}]" if ":" in host else host
         place = f"http://{shown}:{listening.getsockname()[1]}/"
-        tell(f"{place}v1 (stop with Ctrl-C or SIGTERM); to chat in a browser: {place}")
+        tell(
+            say(
+                "{place}v1 (stop with Ctrl-C or SIGTERM); to chat in a browser: {place}",
+                place=place,
+            )
+        )
         serve(served, listening, options.token or None, options.drain)
 
 

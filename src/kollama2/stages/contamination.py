@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 
 from kollama2.engine.stage import Stage, Work
 from kollama2.evaluation.suite import Suite
+from kollama2.locale import mark
 from kollama2.stages.source import Source, contents, examples
 
 
@@ -40,7 +41,7 @@ class Contamination(Stage):
         found = contamination(
             wanted(items),
             (_text(one) for source in self.training for one in examples(work, source)),
-            lambda documents, characters: work.progress(documents, 0, "documents"),
+            lambda documents, characters: work.progress(documents, 0, mark("documents")),
         )
         with (work.out / "seen.jsonl").open("w", encoding="utf-8") as lines:
             for item in found.items:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from kollama2.engine.hub import by_mirror
 from kollama2.errors import Missing
+from kollama2.locale import say
 
 _RAW = "https://raw.githubusercontent.com"
 _SECONDS = 60
@@ -34,16 +35,21 @@ def fetch(uri: str, revision: str, folder: Path) -> Path:
     owner, name, path = uri.removeprefix("github:").split("/", 2)
     archive, inside, member = path.partition(".zip/")
     address = f"{_RAW}/{owner}/{name}/{revision}/{archive}{'.zip' if inside else ''}"
-    remedy = f"name {by_mirror(uri)}"
+    remedy = say("name {mirror}", mirror=by_mirror(uri))
     try:
         with urllib.request.urlopen(address, timeout=_SECONDS) as answer:  # noqa: S310 https only
             content = answer.read(_LARGEST + 1)
     except urllib.error.HTTPError as error:
         raise Missing(
-            f"{uri}: GitHub answers {error.code} at commit {revision}; {remedy}"
-        ) from error
+            say(
+                "{uri}: GitHub answers {code} at commit {commit}; {remedy}",
+                uri=uri, code=error.code, commit=revision, remedy=remedy,
+            )
+        ) from error  # fmt: skip
     except (OSError, HTTPException) as error:
-        raise Missing(f"{uri}: GitHub cannot be reached; {remedy}") from error
+        raise Missing(
+            say("{uri}: GitHub cannot be reached; {remedy}", uri=uri, remedy=remedy)
+        ) from error
     too_large = Missing(f"{uri}: GitHub sends more than {_LARGEST:,} bytes of it; {remedy}")
     if len(content) > _LARGEST:
         raise too_large

@@ -18,6 +18,7 @@ from kollama2.engine.hub import DATA_FILES, MODEL_FILES, by_mirror, snapshot
 from kollama2.engine.stage import Work
 from kollama2.engine.store import Store
 from kollama2.errors import BadUsage, Missing, StorageTrouble, TryLater, storage
+from kollama2.locale import mark, say
 from kollama2.model.gguf.file import is_gguf
 from kollama2.records.read import Record, read
 from kollama2.stages.config import hub_config, read_config
@@ -119,7 +120,7 @@ class Source(ModelStage, TokenizerStage):
         if self._place is not None:
             place = self._place
         elif self.uri.startswith("hf:"):
-            work.progress(0, 0, "fetching from the hub")
+            work.progress(0, 0, mark("fetching from the hub"))
             place = _download(self)
         else:
             raise StorageTrouble(
@@ -129,7 +130,7 @@ class Source(ModelStage, TokenizerStage):
         if not place.exists():
             raise StorageTrouble(f"{self.uri}: nothing lies at {place}; correct the source's uri")
         if self.what == "model" and is_gguf(place):
-            work.progress(0, 0, "unpacking the file")
+            work.progress(0, 0, mark("unpacking the file"))
             return _unpack(place, work)
         write_json(work.out / PLACE, {"path": str(place.resolve())})
         return {"bytes": _size(place)}
@@ -251,7 +252,7 @@ def _download(source: Source) -> Path:
         [source.file] if source.file else patterns,
         source.what,
         revision=source.revision,
-        instead=f"name {by_mirror(source.uri)}",
+        instead=say("name {mirror}", mirror=by_mirror(source.uri)),
     )
     return one_file(folder, source.file)
 

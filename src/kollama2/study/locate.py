@@ -10,6 +10,7 @@ from kollama2.engine.document import near
 from kollama2.engine.hashes import Hashes
 from kollama2.engine.hub import What, by_mirror, commit_of, expanded
 from kollama2.errors import BadData, BadUsage, storage
+from kollama2.locale import say
 from kollama2.model.gguf.architectures import config_of
 from kollama2.model.gguf.convert import EDITION
 from kollama2.model.gguf.file import SUFFIX, Gguf, is_gguf
@@ -55,9 +56,8 @@ class Locator:
         if scheme == "builtin":
             return _builtin(spec, name, fields)
         if scheme == "hf" and spec.uri not in self.mirrors:
-            revision = spec.revision or commit_of(
-                spec.uri, what, instead=f"name a revision, or {by_mirror(spec.uri)}"
-            )
+            instead = say("name a revision, or {mirror}", mirror=by_mirror(spec.uri))
+            revision = spec.revision or commit_of(spec.uri, what, instead=instead)
             if what == "model" and (spec.file or "").endswith(SUFFIX):
                 fields["edition"] = EDITION
             return Source(uri=spec.uri, revision=revision, file=spec.file, **fields)
@@ -74,7 +74,9 @@ class Locator:
     def _lying_at(self, place: Path, spec: SourceSpec, fields: dict[str, Any]) -> Source:
         what, scheme = fields["what"], spec.uri.partition(":")[0]
         if not place.exists():
-            raise BadUsage(f"{spec.uri}: nothing lies at {place}; correct the path")
+            raise BadUsage(
+                say("{uri}: nothing lies at {place}; correct the path", uri=spec.uri, place=place)
+            )
         check_regular(place)
         place = one_file(place, spec.file)
         if self._store.resolve().is_relative_to(place.resolve()):

@@ -10,6 +10,7 @@ from kollama2.engine.hub import load_mirrors
 from kollama2.engine.stage import Stage
 from kollama2.engine.store import Store
 from kollama2.errors import BadUsage
+from kollama2.locale import Message, mark, say
 from kollama2.records.lock import Cell as LockedCell
 from kollama2.records.lock import Lock, Suite
 from kollama2.records.read import read
@@ -35,7 +36,7 @@ class Locked:
         """The stages that answer the study: an evaluation a cell, and what it can be trusted."""
         return [stage for cell in self.cells for stage in cell.targets]
 
-    def stage_names(self) -> dict[str, str]:
+    def stage_names(self) -> dict[str, Message]:
         """What a person calls each stage: its kind and the recipes that use it."""
         users: dict[str, dict[str, None]] = {}
         kinds: dict[str, str] = {}
@@ -45,9 +46,11 @@ class Locked:
                 users.setdefault(stage.name, {})[label] = None
                 kinds[stage.name] = stage.kind
         return {
-            name: f"{kinds[name]} {next(iter(labels))}"
+            name: Message("{kind} {recipe}", {"kind": kinds[name], "recipe": next(iter(labels))})
             if len(labels) == 1
-            else f"{kinds[name]} for {len(labels)} cells"
+            else Message(
+                mark("{kind} for {count:cell}"), {"kind": kinds[name], "count": len(labels)}
+            )
             for name, labels in users.items()
         }
 
@@ -95,7 +98,13 @@ def find(name: str | None, store: Path) -> Document:
     # `NAME.suite.yaml` and `NAME.mirrors.yaml` lie beside the studies and are none.
     files = sorted(f.stem for f in Path("studies").glob("*.yaml") if "." not in f.stem)
     ready = dict.fromkeys(["quick", *files, *kept])
-    raise BadUsage(f"no study {name!r}: give the path of a YAML file or one of {', '.join(ready)}")
+    raise BadUsage(
+        say(
+            "no study {name!r}: give the path of a YAML file or one of {known}",
+            name=name,
+            known=", ".join(ready),
+        )
+    )
 
 
 def name_of(study: str | None, store: Path) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from kollama2.engine.stage import Stage
 from kollama2.engine.store import Store
+from kollama2.locale import say
 from kollama2.stages import Derive, Encode, Train
 from kollama2.stages.costly import bytes_at_hand
 
@@ -14,22 +15,33 @@ def repeats(stages: Iterable[Stage], store: Store) -> list[str]:
     Exact where the rows are encoded already; a file on this machine has at most its size in text,
     so the rows are learned at least as often as it says. Of sources elsewhere nothing is known.
     """
-    found: dict[str, float] = {}
+    found: dict[tuple[str, str, str, bool, bool], float] = {}
     for stage in stages:
         if not isinstance(stage, Train):
             continue
         for rows, wanted, korean in _wanted(stage):
             holds, exact = _holds(rows, store, korean=korean)
             if holds and wanted > holds:
-                kind = "Hangul" if korean else "text"
                 names = ", ".join(part.source.uri for part in rows.data)
-                said = (
-                    f"{names}: {_size(wanted)} of {kind} are wanted and "
-                    f"{'' if exact else 'at most '}{_size(holds)} are there; "
-                    f"{'about' if exact else 'at least'} "
-                )
-                found[said] = max(found.get(said, 0.0), wanted / holds)
-    return [f"{said}{times:.1f} epochs" for said, times in sorted(found.items())]
+                what = names, _size(wanted), _size(holds), korean, exact
+                found[what] = max(found.get(what, 0.0), wanted / holds)
+    return [_sentence(*what, times) for what, times in sorted(found.items())]
+
+
+def _sentence(names: str, wanted: str, holds: str, korean: bool, exact: bool, times: float) -> str:
+    values = {"names": names, "wanted": wanted, "holds": holds, "times": times}
+    values["kind"] = say("Hangul") if korean else say("text")
+    if exact:
+        return say(
+            "{names}: {wanted} of {kind} are wanted and {holds} are there; about {times:.1f} "
+            "epochs",
+            **values,
+        )
+    return say(
+        "{names}: {wanted} of {kind} are wanted and at most {holds} are there; at least "
+        "{times:.1f} epochs",
+        **values,
+    )
 
 
 def _wanted(stage: Train) -> Iterator[tuple[Encode, float, bool]]:

@@ -16,6 +16,7 @@ from trl import SFTConfig, SFTTrainer
 
 from kollama2.engine.profile import Resources
 from kollama2.errors import BadData, BadUsage, Missing
+from kollama2.locale import mark
 from kollama2.model.card import read_card
 from kollama2.model.write import write_model, write_rows
 from kollama2.train import checkpoint
@@ -77,7 +78,7 @@ def train(
         )
     if settings.shield and calibration is None:
         raise BadUsage(f"shield is {settings.shield}, but no calibration rows are given")
-    progress(0, 0, "loading the model")
+    progress(0, 0, mark("loading the model"))
     torch.set_num_threads(resources.threads)
     out.mkdir(parents=True, exist_ok=True)
     scratch.mkdir(parents=True, exist_ok=True)

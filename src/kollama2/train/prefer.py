@@ -15,6 +15,7 @@ from trl import DPOConfig, DPOTrainer
 
 from kollama2.engine.profile import Resources
 from kollama2.errors import BadData
+from kollama2.locale import mark
 from kollama2.model.adapter import quiet_peft
 from kollama2.model.write import write_model
 from kollama2.train import checkpoint
@@ -62,7 +63,7 @@ def prefer(
     """
     if not pairs:
         raise BadData("there are no preference pairs to learn from")
-    progress(0, 0, "loading the model")
+    progress(0, 0, mark("loading the model"))
     torch.set_num_threads(resources.threads)
     torch.manual_seed(settings.seed)
     network = prepare(model, settings.training(), resources.device)
@@ -153,9 +154,8 @@ class _Record(Curve):
         if not math.isfinite(line["loss"]):
             raise Diverged(f"step {state.global_step}: the loss is {line['loss']}; lower lr")
         self.write(line)
-        self.progress(
-            state.global_step, self.steps, "steps", loss=line["loss"], accuracy=line["accuracy"]
-        )
+        figures = {"loss": line["loss"], "accuracy": line["accuracy"]}
+        self.progress(state.global_step, self.steps, mark("steps"), **figures)
 
 
 def _arguments(

@@ -11,6 +11,7 @@ from torch.nn import Linear
 from transformers import TrainerCallback
 
 from kollama2.errors import Corrupt
+from kollama2.locale import mark
 from kollama2.model.tables import of_table, table_names
 from kollama2.train.batches import BatchPlan
 from kollama2.train.settings import TrainSettings
@@ -80,7 +81,7 @@ class TrainCurve(Curve):
 
     def within(self, done: float) -> None:
         """Tell how far the training is, also in the midst of a step, which may take minutes."""
-        self.progress(done, self.plan.steps, "steps", **self.shown)
+        self.progress(done, self.plan.steps, mark("steps"), **self.shown)
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Start the step's clock."""

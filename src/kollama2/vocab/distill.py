@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from kollama2.errors import BadData
+from kollama2.locale import mark
 from kollama2.vocab.align import Aligned, cut
 from kollama2.vocab.embed import Rows
 from kollama2.vocab.settings import InitSettings
@@ -98,7 +99,7 @@ def distill(
         schedule.step()
         errors.append(error.item())
         tokens += olds.numel() + news.numel()
-        progress(step + 1, len(batches), "steps", loss=loss.item())
+        progress(step + 1, len(batches), mark("steps"), loss=loss.item())
     tenth = max(1, len(errors) // 10)
     return Distilled(
         rows=Rows(embed.detach().cpu(), None if begin.head is None else head.detach().cpu()),

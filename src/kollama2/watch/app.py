@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kollama2.errors import BadUsage, Fault
+from kollama2.locale import say
 from kollama2.pages.page import page
 from kollama2.watch.read import Records
 from kollama2.web import LOOPBACK, Gate, is_loopback, listen, local_names, run
@@ -67,7 +68,7 @@ def serve(store: Path, host: str, port: int, tell: Callable[[str], None]) -> Non
     with listen(host, port) as listening:
         shown = f"[{host}]" if ":" in host else host
         place = f"http://{shown}:{listening.getsockname()[1]}/{f'?token={token}' if token else ''}"
-        tell(f"studies of {store}: {place} (stop with Ctrl-C)")
+        tell(say("studies of {store}: {place} (stop with Ctrl-C)", store=store, place=place))
         if token:
-            tell("other machines reach this address; only who knows all of it may look")
+            tell(say("other machines reach this address; only who knows all of it may look"))
         run(create(store, None if token else local_names(listening), token), listening)

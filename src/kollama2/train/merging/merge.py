@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from kollama2.errors import BadUsage
+from kollama2.locale import mark
 from kollama2.model.card import Card
 from kollama2.model.files import CONFIG, GENERATION, copy_files, fresh
 from kollama2.model.folder import OWN, ModelFolder, is_adapter
@@ -161,7 +162,7 @@ class _Merge:
                 result = self._body(name, whole)
             writer.add(name, result.to(stored or whole.dtype))
             if progress:
-                progress(done, len(names), "tensors")
+                progress(done, len(names), mark("tensors"))
         writer.close()
         return alone
 
