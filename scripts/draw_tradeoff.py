@@ -120,12 +120,12 @@ def _frame(across: Axis, up: Axis) -> list[str]:
         x = across(at)
         kind = "zero" if at == 0 else "grid"
         lines.append(f'<path class="{kind}" d="M{x:.1f} {TOP}V{HEIGHT - BOTTOM}"/>')
-        lines.append(_text(x, HEIGHT - BOTTOM + 20, f"{at} %", "middle"))
+        lines.append(_text(x, HEIGHT - BOTTOM + 20, _percent(at), "middle"))
     for at in up.ticks():
         y = up(at)
         kind = "zero" if at == 0 else "grid"
         lines.append(f'<path class="{kind}" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>')
-        lines.append(_text(LEFT - 8, y + 4, f"{at} %", "end"))
+        lines.append(_text(LEFT - 8, y + 4, _percent(at), "end"))
     middle = (LEFT + WIDTH - RIGHT) / 2
     lines.append(_text(middle, HEIGHT - 10, "English lost (more bits than the base) →", "middle"))
     turned = f'transform="rotate(-90 16 {HEIGHT / 2:.0f})"'
@@ -170,6 +170,10 @@ def _legend(firsts: set[str], methods: set[str]) -> list[str]:
             lines.append(_text(x + 14, y, said))
             y += 22
     return lines
+
+
+def _percent(value: int) -> str:
+    return f"{value} %".replace("-", "\N{MINUS SIGN}")
 
 
 def _text(x: float, y: float, said: str, anchor: str = "start") -> str:

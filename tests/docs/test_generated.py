@@ -1,6 +1,7 @@
 """Pages and pictures that are written from the code are those of this code."""
 
 import itertools
+import json
 import runpy
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,14 @@ def test_the_picture_is_that_of_the_code() -> None:
     """Where it is not: `just pages`."""
     drawn = script("draw_architecture")["picture"]()
     assert (DOCS / "architecture.svg").read_text(encoding="utf-8") == drawn
+
+
+def test_the_figure_of_the_readme_is_that_of_its_leaderboard() -> None:
+    """Where it is not: `python scripts/draw_tradeoff.py docs/smollm2.json docs/smollm2.svg`."""
+    names = script("draw_tradeoff")
+    found = names["points"](json.loads((DOCS / "smollm2.json").read_text(encoding="utf-8")))
+    assert len(found) == 10  # all recipes but the base
+    assert (DOCS / "smollm2.svg").read_text(encoding="utf-8") == names["drawn"](found)
 
 
 def test_arrows_that_follow_from_others_are_left_out() -> None:

@@ -76,6 +76,8 @@ def watching(store: Path) -> "Iterator[tuple[subprocess.Popen[str], str]]":
     finally:
         process.kill()
         process.wait()
+        if process.stderr is not None:
+            process.stderr.close()
 
 
 @pytest.mark.slow
