@@ -137,8 +137,8 @@ def test_what_cannot_be_exported_is_told(tiny_model: Path, tmp_path: Path) -> No
         BadUsage, match="there is no form 'onnx'; it can be hf, adapter, meta, gguf, ollama"
     ):
         export(str(tiny_model), out, to="onnx")
-    with pytest.raises(BadUsage, match=r"K-quants \(Q4_K_M\) are made of an F16 or BF16 file"):
-        export(str(tiny_model), out, to="gguf", kind="Q4_K_M")
+    with pytest.raises(BadUsage, match="a GGUF has no type 'Q3_K_M'; it can be F32, F16"):
+        export(str(tiny_model), out, to="gguf", kind="Q3_K_M")
     with pytest.raises(BadUsage, match=r"no such model, and .* knows no study .* \(it knows: none"):
         export("nothing", out, store=tmp_path)
     with pytest.raises(BadUsage, match="type F16 is of a GGUF, and the form is hf; take gguf"):
