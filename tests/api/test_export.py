@@ -62,10 +62,10 @@ def adapted(base: str, data: Path, out: Path, mirrors: Path) -> ModelFolder:
     """What `adapt` would write, without its training."""
     store = Store(out.parent / "runs")
     made = adaptation(base, "kullm-lora", [str(data)], store=store.root, mirrors=mirrors)
-    sources = [one for one in closure(made.stage).values() if isinstance(one, Source)]
+    sources = [one for one in closure(made).values() if isinstance(one, Source)]
     assert run(sources, store, inline(store)).exit_code == 0
     model = base if Path(base).is_dir() else out.parent / "base"
-    return stand_alone(model, out, made_of=_made_of(made.stage, store))
+    return stand_alone(model, out, made_of=_made_of(made, store))
 
 
 def test_an_adapted_model_names_its_base_and_its_data(tmp_path: Path) -> None:
