@@ -85,7 +85,7 @@ def test_a_study_keeps_what_a_file_becomes(file: Path, tmp_path: Path) -> None:
     locator = Locator(tmp_path, {}, tmp_path / "hashes.json")
     source = locator.source(spec_of("tiny.gguf"), "model")
     assert (source.uri, source.edition) == ("file:tiny.gguf", 1)
-    shape = shape_of(source, store)
+    shape = shape_of(source.config(store))
     assert shape is not None and (shape.rows, shape.hidden, shape.layers) == (384, 64, 2)
     outcome = run([source], store, inline(store))
     assert not outcome.failed
