@@ -61,7 +61,7 @@ RUN = """\
                       기본값: runs]
   --mirrors <path>    hf: ID를 로컬 사본에 연결하는 YAML 파일.  [환경 변수:
                       KOLLAMA2_MIRRORS]
-  --profile <path>    단계 종류마다 쓸 자원을 적은 YAML 파일.
+  --profile <path>    단계의 종류별로 쓸 자원을 적은 YAML 파일.
   --jobs <int range>  동시에 계산할 단계 수(기본값: 코어마다 하나).  [x>=1]
   --json              표 대신 JSON을 출력합니다.
   -h, --help          이 도움말을 보여 주고 끝냅니다.
@@ -110,7 +110,7 @@ def test_the_option_may_stand_anywhere_but_behind_two_dashes() -> None:
             64,
             "'none.yaml' 스터디가 없습니다. YAML 파일의 경로나 다음 중 하나를 지정하세요: quick",
         ),
-        ("plan s.yaml", 64, "s.yaml:2: 모르는 키 'sede'. 혹시 'seeds'입니까?"),
+        ("plan s.yaml", 64, "s.yaml:2: 알 수 없는 키 'sede'. 혹시 'seeds'입니까?"),
         (
             "plan t.yaml",
             64,
@@ -120,7 +120,7 @@ def test_the_option_may_stand_anywhere_but_behind_two_dashes() -> None:
         (
             "plan --store s.yaml",
             74,
-            "저장소로 지정한 것이 파일입니다: s.yaml. 폴더를 지정하세요",
+            "저장소가 폴더가 아니라 파일입니다: s.yaml. 폴더를 지정하세요",
         ),
     ],
 )
@@ -180,8 +180,8 @@ def test_a_report_ends_in_korean_and_its_files_and_json_stay(
     shown = capsys.readouterr()
     assert shown.err == "보고서: runs/studies/try/report.html\n"
     lines = shown.out.splitlines()
-    assert lines[2].split()[:9] == [
-        "등급", "레시피", "점수", "절약", "%", "[95", "%]", "MDE", "P(best)",
+    assert lines[2].split()[:8] == [
+        "등급", "레시피", "점수", "절약", "%", "[95%]", "MDE", "P(best)",
     ]  # fmt: skip
     assert korean.board.headline["ko"][0] in " ".join(shown.out.replace("· ", "").split())
     assert len({width(line) for line in lines[:8]}) == 1  # the columns stand under one another

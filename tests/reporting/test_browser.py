@@ -44,7 +44,7 @@ def test_every_chart_is_drawn_and_nothing_is_refused(
     assert 'lang="ko"' in done.stdout
     charts = done.stdout.count('class="chart')
     assert len(re.findall(r'<svg[^>]*class="marks"', done.stdout)) == charts == 10
-    assert "기준 대비 절약한 한국어 비트 (%)" in done.stdout
+    assert "베이스 대비 절약한 한국어 비트 (%)" in done.stdout
     quiz = next(
         one
         for one in browsed(load(store, "quick"), ["base", "alpaca-full"]).tasks

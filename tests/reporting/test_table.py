@@ -250,7 +250,7 @@ def test_a_base_alone_is_compared_with_nothing(tmp_path: Path) -> None:
             "Only the base (base) was measured on text-ko/bpb, so there is nothing to compare it "
             "with."
         ]
-        assert said["ko"][0].startswith("text-ko/bpb 값이 측정된 것은 기준 모델(base)뿐이라")
+        assert said["ko"][0].startswith("text-ko/bpb 값이 측정된 것은 베이스 모델(base)뿐이라")
 
 
 def test_equal_records_give_equal_bytes(store: Path, tmp_path: Path) -> None:

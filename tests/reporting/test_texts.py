@@ -39,7 +39,7 @@ def test_every_measure_has_a_title() -> None:
 
 
 def test_values_are_filled_in() -> None:
-    assert say("page.title", "ko", study="quick") == "quick 연구 보고서"
+    assert say("page.title", "ko", study="quick") == "quick 스터디 보고서"
 
 
 def test_every_fault_of_answers_is_told_in_both_languages() -> None:
@@ -54,5 +54,5 @@ def test_every_fault_of_answers_is_told_in_both_languages() -> None:
 def test_a_count_of_one_is_said_in_the_singular() -> None:
     said = {"items": 1, "resamples": 10_000}
     assert "(1 item, 10,000 draws)" in say("headline.items_only", "en", **said)
-    assert "(문항 1개, 추출 10,000회)" in say("headline.items_only", "ko", **said)
+    assert "(문항 1개, 재표집 10,000회)" in say("headline.items_only", "ko", **said)
     assert f"{Count(0):item} and {Count(2):independent item}" == "0 items and 2 independent items"

@@ -140,4 +140,4 @@ def test_guessing_and_orders_that_a_prompt_decides_are_said(tmp_path: Path) -> N
     said = next(one for one in board.warnings["en"] if "prompts" in one)
     assert "3 of 11, such as alpaca-full over base." in said
     text = write_report(tmp_path / "store", "quick", tmp_path).read_text(encoding="utf-8")
-    assert text.count("찍는 것과 구분되지 않음") == 2
+    assert text.count("무작위 추측과 구분되지 않음") == 2

@@ -101,7 +101,7 @@ def test_the_page_follows_a_study(store: Path, width: int, locale: str, scheme: 
     folder = unfinished(store, "vicuna-lora")
     metrics, progress = folder / "metrics.jsonl", folder / "progress.json"
     words = {
-        "ko": ("스테이지 27개 중 완료 21개, 실행 중 1개, 실패 0개, 대기 5개", "1분 5초"),
+        "ko": ("단계 27개 중 완료 21개, 실행 중 1개, 실패 0개, 대기 5개", "1분 5초"),
         "en": ("21 of 27 stages done, 1 running, 0 failed, 5 to do", "1 min 5 s"),
     }
     counts, time = words[locale[:2]]
