@@ -33,7 +33,7 @@ class Change(NamedTuple):
 def changes(store: Path, study: str, name: str | None) -> list[Change]:
     """All seeds first, then each left out, then each replaced by each other one."""
     found = load(store, study)
-    name = name or str(found.lock["primary"])
+    name = name or found.lock.primary
     records: dict[str, dict[int, Items]] = {}
     for cell in found.cells:
         if cell.done:

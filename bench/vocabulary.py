@@ -12,16 +12,22 @@ import argparse
 import json
 import statistics
 import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
 import torch
+from sides import LR, write_rows
 from transformers import AutoConfig, LlamaForCausalLM
 
 import kollama2.miniature
-from train import BATCH, Seconds, ours, write_rows
+from kollama2.engine.profile import Resources
+from kollama2.train.batches import BatchPlan, Rows
+from kollama2.train.loop import Loop
+from kollama2.train.prepare import prepare
+from kollama2.train.settings import TrainSettings
 
-LENGTH, COMPARED = 256, 28
+BATCH, LENGTH, COMPARED = 8, 256, 28
 BODY = Path(kollama2.miniature.__file__).parent / "base" / "model"
 
 
@@ -32,6 +38,21 @@ def prepare_inputs(folder: Path, size: int, steps: int) -> None:
     LlamaForCausalLM(config).save_pretrained(folder / "model")
     ids = np.random.default_rng(0).integers(3, size, (steps * BATCH, LENGTH)).tolist()
     write_rows(folder, ids, ids)
+
+
+def timed(folder: Path, threads: int) -> tuple[float, float]:
+    """Seconds of one epoch in kollama2's loop, by the clock and by the processors' time."""
+    settings = TrainSettings(
+        method="full", batch=BATCH, epochs=1, dtype="float32", max_length=LENGTH, lr=LR
+    )
+    plan = BatchPlan(Rows(folder / "rows"), settings)
+    network = prepare(folder / "model", settings, "cpu")
+    with tempfile.TemporaryDirectory() as scratch:
+        resources = Resources(threads=threads, device="cpu")
+        loop = Loop(settings, plan, network, resources, Path(scratch))
+        clock, processors = time.perf_counter(), time.process_time()
+        loop.run()
+        return time.perf_counter() - clock, time.process_time() - processors
 
 
 def main() -> None:
@@ -46,7 +67,7 @@ def main() -> None:
     sizes = [int(size) for size in asked.sizes.split(",")]
     torch.set_num_threads(asked.threads)
 
-    turns: dict[int, list[Seconds]] = {size: [] for size in sizes}
+    turns: dict[int, list[tuple[float, float]]] = {size: [] for size in sizes}
     with tempfile.TemporaryDirectory() as scratch:
         for size in sizes:
             folder = Path(scratch) / str(size)
@@ -54,7 +75,7 @@ def main() -> None:
             prepare_inputs(folder, size, asked.steps)
         for turn in range(asked.repeats + 1):  # the first one warms up
             for size in sizes:
-                seconds = ours(Path(scratch) / str(size), "full", "float32", asked.threads)
+                seconds = timed(Path(scratch) / str(size), asked.threads)
                 if turn:
                     turns[size].append(seconds)
 

@@ -36,6 +36,13 @@ def test_one_model_has_no_differences() -> None:
     assert of_items(np.ones(20)).family([]) == []
 
 
+def test_two_opposite_answers_give_no_verdict_and_no_warning() -> None:
+    one = np.array([1.0, 0.0])  # half of the signs leave no scatter
+    found = of_items(one, 1 - one, one).family([(0, 1), (0, 2)], shares=[0, 1, 2])
+    assert [difference.value for difference in found] == [0, 0]
+    assert all(math.isnan(figure) for one in found for figure in (one.low, one.p, one.mde))
+
+
 def test_normal_answers_give_students_t() -> None:
     rng = np.random.default_rng(1)
     for size in (8, 12, 40):

@@ -88,6 +88,17 @@ def test_each_answers_under_its_name(tmp_path: Path) -> None:
         assert 'kollama2_running{model="all"}' not in client.get("/metrics").text
 
 
+@pytest.mark.parametrize("named", ["", "/elsewhere/base"])
+def test_an_adapter_whose_base_cannot_be_known_is_taken_with_a_word(
+    named: str, tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    adapter = write_adapter(tiny_model, tmp_path / "adapter", named=named)
+    model, other = opened(tiny_model, {"other": adapter})
+    model.engine.close()
+    assert other.name == "other"
+    assert f"is an adapter of {named or 'an unnamed base'}; if " in capsys.readouterr().out
+
+
 def of_other_weights(base: Path, out: Path) -> Path:
     other = write_model(out / "other", seed=9)
     return write_adapter(other, out / "adapter", named=str(other))

@@ -102,17 +102,17 @@ def test_frozen_tables_get_no_gradient_and_adapters_that_of_autograd() -> None:
     assert_same(found, expected)
 
 
-def test_bfloat16_arithmetic_with_float32_masters_stays_near_autograd() -> None:
+def test_bfloat16_arithmetic_with_float32_masters_is_that_of_autograd() -> None:
     model = FAMILIES["llama"]().train()
     given = micro(384, None)
     with torch.autocast("cpu", torch.bfloat16):
         usual, expected = gradients(model, given, plain=False)
         loss, found = gradients(model, given, plain=True)
-    assert loss == pytest.approx(usual, rel=2e-3)
+    assert loss == pytest.approx(usual, rel=1e-6)  # a head in float32 is off by 2e-5
     for name, one in expected.items():
         assert found[name].dtype == torch.float32
         cosine = functional.cosine_similarity(found[name].flatten(), one.flatten(), dim=0)
-        assert float(cosine) > 0.998, name
+        assert float(cosine) > 0.99999, name
 
 
 def test_never_more_logits_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:

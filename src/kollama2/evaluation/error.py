@@ -80,7 +80,8 @@ class Error:
     @cached_property
     def _quantiles(self) -> Floats:
         """Of the sizes: .95, and .6, which is .8 of one sign since errors are symmetric."""
-        drawn: Floats = np.quantile(self.sizes, (1 - ALPHA, 2 * POWER - 1), axis=-1)
+        with np.errstate(invalid="ignore"):  # few items give infinite sizes, and NaN between two
+            drawn: Floats = np.quantile(self.sizes, (1 - ALPHA, 2 * POWER - 1), axis=-1)
         drawn[0] = np.where(self.se > 0, drawn[0], _Z)
         return drawn
 

@@ -180,7 +180,8 @@ class Errors:
             said.append(np.stack([*about, error.se, error.likely, t]))
         value, low, high, p, of_seeds, se, likely, t = np.concatenate(said, axis=1)
         adjusted = _p(largest, t[:, None])
-        mde = se * (np.quantile(largest, 1 - ALPHA, method="higher") + likely)
+        with np.errstate(invalid="ignore"):  # few items give infinite sizes
+            mde = se * (np.quantile(largest, 1 - ALPHA, method="higher") + likely)
         if self.clusters < FEWEST:
             low = high = p = adjusted = np.full(len(pairs), nan)
         if not self.ranked:

@@ -145,6 +145,7 @@ def export(
 
 
 def _check_form(to: str, kind: str | None, shards: int | None) -> None:
+    from kollama2.model.gguf.kquants import MIXTURES, ggml
     from kollama2.model.gguf.write import KINDS
 
     if to not in FORMS:
@@ -158,6 +159,8 @@ def _check_form(to: str, kind: str | None, shards: int | None) -> None:
             f"a GGUF has no type {kind!r}; it can be {', '.join(KINDS)}. Others are made of an F16 "
             "or BF16 file by llama.cpp's own llama-quantize"
         )
+    if kind in MIXTURES:
+        ggml()  # before an adapter is merged for it
 
 
 def _adapter(chosen: Chosen, partial: Path, out: Path, note: Note) -> None:

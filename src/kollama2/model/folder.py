@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from kollama2.model.tokenizer import Tokenizer
 
 OWN = "own"
-_HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
+HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
 @dataclass(frozen=True)
@@ -224,7 +224,7 @@ def _named(folder: Path) -> str:
             f"{folder} is an adapter of other weights than those in {next(iter(found))}; name its "
             "base with --onto FOLDER or --onto hf:owner/name"
         )
-    if _HUB_NAME.fullmatch(name):
+    if HUB_NAME.fullmatch(name):
         return PREFIX + name
     raise _absent(folder, name or str(card.base))
 

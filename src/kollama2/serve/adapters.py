@@ -17,7 +17,7 @@ from kollama2.model.adapter import adapter_of
 from kollama2.model.card import read_card
 from kollama2.model.files import ADAPTER_CONFIG, CONFIG, read_json, weights_id
 from kollama2.model.find import Mirrors, find_folder
-from kollama2.model.folder import ModelFolder, is_adapter
+from kollama2.model.folder import HUB_NAME, ModelFolder, is_adapter
 from kollama2.model.gguf.convert import Tell
 from kollama2.model.reading import reading
 from kollama2.serve.model import Model, try_template
@@ -65,15 +65,16 @@ def _check_base(adapter: Path, base: Path, place: str, tell: Tell) -> None:
     """Refuse an adapter of other weights, by its card, or by the base that it names."""
     name = str(read_json(adapter / ADAPTER_CONFIG).get("base_model_name_or_path") or "")
     known = read_card(adapter).base_weights
-    if known is None and Path(name).is_dir():
+    if known is None and name and Path(name).is_dir():
         known = weights_id(Path(name))
-    if known is None:  # a name on the hub
-        wrong = place.startswith(PREFIX) and place != PREFIX + name
-        if not wrong and place != PREFIX + name:
+    if known is not None:
+        wrong = known != weights_id(base)
+    else:  # a name on the hub, or a folder of another machine
+        same = place == PREFIX + name
+        wrong = not same and place.startswith(PREFIX) and bool(HUB_NAME.fullmatch(name))
+        if not same and not wrong:
             tell(f"{adapter} is an adapter of {name or 'an unnamed base'}; if {place} is another "
                  "one, its answers are worth nothing")  # fmt: skip
-    else:
-        wrong = known != weights_id(base)
     if wrong:
         raise BadData(f"{adapter} is an adapter of other weights than those of {place}; name its "
                       f"own base{f', {name},' * bool(name)} as the model")  # fmt: skip

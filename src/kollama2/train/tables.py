@@ -76,6 +76,8 @@ def head_step(
 ) -> tuple[Tensor, Tensor]:
     """The scaled sum of the cross-entropies of a head, and its gradients; softmax in float32.
 
+    Products are in the dtype of autocast, where that is on.
+
     Args:
         hidden: [n, size], without a graph.
         weight: [vocabulary, size]; its gradient is added to `weight.grad` if it wants one.
@@ -85,22 +87,26 @@ def head_step(
     Returns:
         The loss, and the gradient of `hidden`, [n, size].
     """
+    device, dtype = hidden.device.type, hidden.dtype
+    if torch.is_autocast_enabled(device):
+        dtype = torch.get_autocast_dtype(device)
     gradient, loss = torch.empty_like(hidden), torch.zeros((), device=hidden.device)
-    matrix = weight.detach().to(hidden.dtype)
-    room = max(1, ROOM.get(hidden.device.type, ROOM["cpu"]) // len(weight))
-    with torch.no_grad(), torch.autocast(hidden.device.type, enabled=False):
+    matrix = weight.detach().to(dtype)
+    room = max(1, ROOM.get(device, ROOM["cpu"]) // len(weight))
+    with torch.no_grad(), torch.autocast(device, enabled=False):
         for start in range(0, len(hidden), room):
-            some, wanted = hidden[start : start + room], targets[start : start + room, None]
+            some = hidden[start : start + room].to(dtype)
+            wanted = targets[start : start + room, None]
             logits = (some @ matrix.T).float()
             total = logits.logsumexp(-1, keepdim=True)
             loss += (total - logits.gather(1, wanted)).sum()
             away = logits.sub_(total).exp_()
             away.scatter_add_(1, wanted, away.new_full(wanted.shape, -1))
-            away = away.mul_(scale).to(hidden.dtype)
-            torch.mm(away, matrix, out=gradient[start : start + room])
+            away = away.mul_(scale).to(dtype)
+            gradient[start : start + room] = away @ matrix
             if not weight.requires_grad:
                 continue
-            if hidden.dtype == weight.dtype:
+            if dtype == weight.dtype:
                 _gradient(weight).addmm_(away.T, some)
             else:
                 _gradient(weight).add_(away.T @ some)

@@ -142,10 +142,10 @@ const look = async () => {
   if (!state.measured || asked === version) return;
   asked = version;
   question("board", name).then((given) => {
-    if (state.name !== name) return;
+    if (asked !== version) return; // another study is shown, or more was measured meanwhile
     board = given;
     show();
-  }, () => { asked = null; });
+  }, () => { if (asked === version) asked = null; });
 };
 let turn = 0;
 const watch = async () => {
