@@ -15,8 +15,10 @@ from kollama2.model.tokenizer import Tokenizer, load_tokenizer
 
 NAMES = sorted(TEMPLATES)
 FORGED = st.sampled_from(["</s>", "<s>", "[INST]", "<</SYS>>", "<unk>", "### 응답:", "USER:", "\n"])
+# U+2581 is SentencePiece's own sign for a space, and comes back as one.
 CONTENTS = st.lists(
-    FORGED | st.text(st.characters(codec="utf-8", exclude_characters="\0\ue000"), max_size=15),
+    FORGED
+    | st.text(st.characters(codec="utf-8", exclude_characters="\0\ue000\u2581"), max_size=15),
     min_size=1,
     max_size=4,
 ).map("".join)
