@@ -89,7 +89,7 @@ def test_the_command_line_tells_it_in_one_line(
         warnings.warn("one token has no row", Notice, stacklevel=1)
         return 0
 
-    monkeypatch.setattr(command_line, "app", lambda **_: tell())
+    monkeypatch.setattr(command_line, "_command", lambda: lambda *_, **__: tell())
     with warnings.catch_warnings(), pytest.raises(SystemExit):
         command_line.main()
     assert capsys.readouterr().err == "kollama2: one token has no row\n"
