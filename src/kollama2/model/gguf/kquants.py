@@ -1,6 +1,7 @@
 """K-quants: which type of llama.cpp's mixtures a matrix gets, and ggml's own quantiser of it.
 
-The mixture is that of its `llama-quantize` for models without experts, so that a file is the same.
+The mixture follows the rules of its `llama-quantize` for models without experts; a file of its own
+was never made here to compare.
 """
 
 import ctypes
