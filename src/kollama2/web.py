@@ -7,6 +7,7 @@ application sees anything.
 
 import hmac
 import ipaddress
+import secrets
 import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -184,6 +185,23 @@ def listen(host: str, port: int) -> socket.socket:
 def local_names(listening: socket.socket) -> tuple[str, ...]:
     """The names by which a server for this machine alone may be addressed."""
     return (*LOOPBACK, listening.getsockname()[0])
+
+
+def bare(host: str) -> str:
+    """An address without the brackets that IPv6 has in a URL."""
+    return host.removeprefix("[").removesuffix("]")
+
+
+def url(host: str, listening: socket.socket, token: str | None = None) -> str:
+    """The URL of a server that listens on `host` (bare), with the token that a page asks for."""
+    shown = f"[{host}]" if ":" in host else host
+    asked = f"?token={token}" if token else ""
+    return f"http://{shown}:{listening.getsockname()[1]}/{asked}"
+
+
+def new_token(host: str) -> str | None:
+    """A token for the URL of a page; None where only this machine reaches the address."""
+    return None if is_loopback(host) else secrets.token_urlsafe(18)
 
 
 def is_loopback(host: str) -> bool:

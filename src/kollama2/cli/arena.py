@@ -5,7 +5,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kollama2.cli.console import STORE, JsonOption, StoreOption, out, print_json, talk
+from kollama2.cli.console import (
+    STORE,
+    HostOption,
+    JsonOption,
+    PortOption,
+    StoreOption,
+    out,
+    print_json,
+    talk,
+)
 from kollama2.evaluation.endpoint import KEY
 from kollama2.locale import say
 
@@ -26,27 +35,22 @@ def add_to(app: typer.Typer) -> None:
 def arena(
     study: StudyArgument,
     store: StoreOption = STORE,
-    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[
-        int, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0 picks a free one.")
-    ] = 8321,
+    host: HostOption = "127.0.0.1",
+    port: PortOption = 8321,
 ) -> None:
     """Serve a page for blind comparison of answers.
 
     Votes go into the report. If other machines can reach the address, it contains a token that is
     new at each start.
     """
-    import secrets
-
     from kollama2.arena.app import serve
-    from kollama2.web import is_loopback, listen
+    from kollama2.web import bare, listen, new_token, url
 
     found = _study(study, store)
-    host = host.removeprefix("[").removesuffix("]")
-    token = None if is_loopback(host) else secrets.token_urlsafe(18)
+    host = bare(host)
+    token = new_token(host)
     with listen(host, port) as listening:
-        shown = f"[{host}]" if ":" in host else host
-        place = f"http://{shown}:{listening.getsockname()[1]}/{f'?token={token}' if token else ''}"
+        place = url(host, listening, token)
         told = say("arena of {study}: {place} (stop with Ctrl-C)", study=found.name, place=place)
         talk().print(told, markup=False)
         if token:

@@ -26,6 +26,10 @@ def check_store(store: Path | None) -> Path | None:
     return store and store_at(store)
 
 
+HostOption = Annotated[str, typer.Option("--host", help="Address to listen on.")]
+PortOption = Annotated[
+    int, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0 picks a free one.")
+]
 StoreOption = Annotated[
     Path,
     typer.Option(

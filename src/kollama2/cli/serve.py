@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from kollama2.cli.chat import Opening
-from kollama2.cli.console import spread, talk
+from kollama2.cli.console import HostOption, PortOption, spread, talk
 
 
 def add_to(app: typer.Typer) -> None:
@@ -37,10 +37,8 @@ def serve(
             "those of its models that clients may use. Its key is KOLLAMA2_UPSTREAM_KEY.",
         ),
     ] = None,
-    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[
-        int, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0 picks a free one.")
-    ] = 8322,
+    host: HostOption = "127.0.0.1",
+    port: PortOption = 8322,
     token: Annotated[
         str | None,
         typer.Option(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from kollama2.engine.hub import load_mirrors
 from kollama2.errors import BadUsage
 from kollama2.locale import say
-from kollama2.web import is_loopback, listen
+from kollama2.web import bare, is_loopback, listen, url
 
 if TYPE_CHECKING:
     from kollama2.model.find import Mirrors
@@ -75,7 +75,7 @@ def start(models: Sequence[str], options: Options, tell: Callable[[str], None]) 
         BadUsage: two models have one name, or other machines could ask without a token.
         Fault: a model or classifier cannot be loaded.
     """
-    host = options.host.removeprefix("[").removesuffix("]")
+    host = bare(options.host)
     places, adapters = _checked(models, options, host)
     from kollama2.safety.guard import Guard
     from kollama2.safety.load import DEFAULT, load
@@ -95,12 +95,10 @@ def start(models: Sequence[str], options: Options, tell: Callable[[str], None]) 
                 options.upstream, os.environ.get(KEY), names=list(models), rows=options.rows,
                 queue=options.queue, seconds=options.seconds,
             )  # fmt: skip
-        shown = f"[{host}]" if ":" in host else host
-        place = f"http://{shown}:{listening.getsockname()[1]}/"
         tell(
             say(
                 "{place}v1 (stop with Ctrl-C or SIGTERM); to chat in a browser: {place}",
-                place=place,
+                place=url(host, listening),
             )
         )
         serve(served, listening, options.token or None, options.drain)

@@ -1,6 +1,5 @@
 """The server of the page: it answers questions about the store, and changes nothing in it."""
 
-import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +8,7 @@ from kollama2.errors import BadUsage, Fault
 from kollama2.locale import say
 from kollama2.pages.page import page
 from kollama2.watch.read import Records
-from kollama2.web import LOOPBACK, Gate, is_loopback, listen, local_names, run
+from kollama2.web import LOOPBACK, Gate, bare, listen, local_names, new_token, run, url
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -63,11 +62,10 @@ def serve(store: Path, host: str, port: int, tell: Callable[[str], None]) -> Non
     Raises:
         BadUsage: nothing can listen there.
     """
-    host = host.removeprefix("[").removesuffix("]")
-    token = None if is_loopback(host) else secrets.token_urlsafe(18)
+    host = bare(host)
+    token = new_token(host)
     with listen(host, port) as listening:
-        shown = f"[{host}]" if ":" in host else host
-        place = f"http://{shown}:{listening.getsockname()[1]}/{f'?token={token}' if token else ''}"
+        place = url(host, listening, token)
         tell(say("studies of {store}: {place} (stop with Ctrl-C)", store=store, place=place))
         if token:
             tell(say("other machines reach this address; only who knows all of it may look"))
